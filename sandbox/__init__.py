@@ -1,0 +1,1 @@
+"""Everything that stands in for the outside world on one machine; the product never imports it."""
