@@ -1,0 +1,109 @@
+"""The application registration as one component: application, service principal, client secrets, optional consent."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_azuread as azuread
+
+from provisioning.entra.rotation import SecretPlan, Slot
+from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
+from provisioning.settings import Consent, Settings
+
+TYPE_TOKEN = "nocobase-outlook:entra:MailApplication"
+
+
+class MailApplication(pulumi.ComponentResource):
+    """An Entra ID application with delegated mail permissions, its service principal and its client secrets.
+
+    client_id, object_id, tenant_id: of the application. client_secret: the value of the active secret, a Pulumi secret.
+    client_secret_expiry: when that ends (RFC 3339). admin_consent_url: for an administrator of the tenant.
+    """
+
+    client_id: pulumi.Output[str]
+    object_id: pulumi.Output[str]
+    tenant_id: pulumi.Output[str]
+    client_secret: pulumi.Output[str]
+    client_secret_expiry: pulumi.Output[str]
+    admin_consent_url: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, settings: Settings, secrets: SecretPlan, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(TYPE_TOKEN, name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        caller = azuread.get_client_config(pulumi.InvokeOptions(parent=self))
+        # azuread removes a caller who is not listed, who may then be locked out.
+        owners = sorted({caller.object_id, *settings.owners})
+
+        application = azuread.Application(
+            name,
+            display_name=settings.application_name,
+            sign_in_audience=settings.audience.value,
+            owners=owners,
+            # Entra demands version 2 where personal accounts may sign in.
+            api=azuread.ApplicationApiArgs(requested_access_token_version=2),
+            web=azuread.ApplicationWebArgs(redirect_uris=list(settings.redirect_uris)),
+            required_resource_accesses=[
+                azuread.ApplicationRequiredResourceAccessArgs(
+                    resource_app_id=MICROSOFT_GRAPH,
+                    resource_accesses=[
+                        azuread.ApplicationRequiredResourceAccessResourceAccessArgs(id=SCOPE_IDS[scope], type="Scope")
+                        for scope in settings.scopes
+                    ],
+                )
+            ],
+            opts=child,
+        )
+        # Without it, tokens are refused in this tenant (AADSTS7000229).
+        principal = azuread.ServicePrincipal(name, client_id=application.client_id, owners=owners, opts=child)
+        passwords = {
+            slot: azuread.ApplicationPassword(
+                secret_name(name, slot),
+                application_id=application.id,
+                display_name=issued.display_name,
+                end_date=issued.end_date,
+                # Entra allows two secrets, so that the old one of this slot has to go first.
+                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            )
+            for slot, issued in secrets.slots.items()
+        }
+        if settings.consent is Consent.TENANT:
+            graph = azuread.get_service_principal_output(
+                client_id=MICROSOFT_GRAPH, opts=pulumi.InvokeOutputOptions(parent=self)
+            )
+            azuread.ServicePrincipalDelegatedPermissionGrant(
+                name,
+                service_principal_object_id=principal.object_id,
+                resource_service_principal_object_id=graph.object_id,
+                claim_values=list(settings.scopes),
+                opts=child,
+            )
+
+        self.client_id = application.client_id
+        self.object_id = application.object_id
+        self.tenant_id = pulumi.Output.from_input(caller.tenant_id)
+        self.client_secret = passwords[secrets.active].value
+        self.client_secret_expiry = passwords[secrets.active].end_date
+        self.admin_consent_url = pulumi.Output.all(self.tenant_id, self.client_id).apply(
+            lambda ids: admin_consent_url(*ids)
+        )
+        self.register_outputs(
+            {
+                "clientId": self.client_id,
+                "objectId": self.object_id,
+                "tenantId": self.tenant_id,
+                "clientSecret": self.client_secret,
+                "clientSecretExpiry": self.client_secret_expiry,
+                "adminConsentUrl": self.admin_consent_url,
+            }
+        )
+
+
+def secret_name(name: str, slot: Slot) -> str:
+    """The resource name of the client secret in `slot` of the application resource called `name`."""
+    return f"{name}-secret-{slot}"
+
+
+def admin_consent_url(tenant_id: str, client_id: str) -> str:
+    """Where an administrator of `tenant_id` consents for everybody there (facts/entra.md, "Consent")."""
+    return f"https://login.microsoftonline.com/{tenant_id}/adminconsent?client_id={client_id}"

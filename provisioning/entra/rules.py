@@ -1,0 +1,84 @@
+"""What Entra ID refuses in an application registration: pure functions, so that it is found before a change.
+
+Each returns the reason in words, or None where there is nothing to object to. The rules are those of Microsoft's
+documentation, "Supported accounts validation" and "Redirect URI restrictions and limitations".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+LONGEST_SECRET_LIFETIME_DAYS = 730
+"""The portal's own maximum of 24 months; a tenant's policy may allow less."""
+
+LONGEST_REDIRECT_URI = 256
+
+
+class Audience(StrEnum):
+    """Whose accounts may sign in (`signInAudience`)."""
+
+    ONE_TENANT = "AzureADMyOrg"
+    ANY_TENANT = "AzureADMultipleOrgs"
+    ANY_TENANT_AND_PERSONAL = "AzureADandPersonalMicrosoftAccount"
+    PERSONAL = "PersonalMicrosoftAccount"
+
+    @property
+    def personal(self) -> bool:
+        """Whether personal Microsoft accounts may sign in; Entra is stricter with such applications."""
+        return self in (Audience.ANY_TENANT_AND_PERSONAL, Audience.PERSONAL)
+
+    @property
+    def longest_name(self) -> int:
+        """Characters that the application's display name may have."""
+        return 90 if self.personal else 120
+
+    @property
+    def most_scopes(self) -> int:
+        """Delegated permissions that may be declared for one resource such as Microsoft Graph."""
+        return 30 if self.personal else 400
+
+
+def refuses_name(name: str, audience: Audience) -> str | None:
+    """Why Entra refuses `name` as the display name of an application for `audience`."""
+    if not name.strip():
+        return "The name is empty."
+    if len(name) > audience.longest_name:
+        return f"It has {len(name)} characters; {audience} allows at most {audience.longest_name}."
+    return None
+
+
+def refuses_redirect_uri(uri: str, audience: Audience) -> str | None:
+    """Why Entra refuses `uri` as a redirect URI (type Web) of an application for `audience`."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        return f"It is not a URL: {error}."
+    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    refused = {
+        "It is not an absolute URL.": not parts.hostname,
+        "Only https is allowed; http only on localhost and loopback addresses.": not secure,
+        f"It has {len(uri)} characters; {LONGEST_REDIRECT_URI} are allowed.": len(uri) > LONGEST_REDIRECT_URI,
+        "A fragment (#…) is not allowed.": "#" in uri,
+        "A wildcard (*) is not allowed.": "*" in uri,
+        f"A query string (?…) is not allowed with personal accounts ({audience}).": parts.query and audience.personal,
+    }
+    return next((reason for reason, broken in refused.items() if broken), None)
+
+
+def refuses_secret_lifetime(days: int) -> str | None:
+    """Why a client secret of `days` days is refused."""
+    if not 1 <= days <= LONGEST_SECRET_LIFETIME_DAYS:
+        return f"A client secret may live 1 to {LONGEST_SECRET_LIFETIME_DAYS} days."
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` (a name or an IP address) is this very machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,113 @@
+"""Every error of this program that a person can do something about.
+
+ProvisioningError
+├── SettingsError              settings of the stack are missing or not allowed; holds all of them
+└── NocoBaseError
+    ├── Unreachable            no connection, or none that can be trusted
+    ├── NotReady               starting, or under maintenance: waiting may help
+    ├── NotInstalled           the server runs, its database was never installed
+    ├── UnknownApplication     no such sub-application
+    ├── Unauthorized           the API key or the password was refused
+    ├── Forbidden              the API key's role may not do it
+    ├── EmailManagerMissing    the plugin is absent or not enabled
+    ├── UnknownLayout          the settings exist but the credential fields cannot be told
+    ├── ForeignCredentials     NocoBase holds the credentials of an application of somebody else
+    ├── UnexpectedAnswer       anything else that NocoBase answers
+    └── NotProved              written, but NocoBase does not use what was written
+
+A message is one line: what happened, why, and what to do. It never holds a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class ProvisioningError(Exception):
+    """Something went wrong that a person can understand and mend."""
+
+
+class NocoBaseError(ProvisioningError):
+    """NocoBase could not be read, written or proved.
+
+    what: what happened, with the URL; why: what NocoBase said; remedy: what to do.
+    """
+
+    def __init__(self, what: str, why: str, remedy: str) -> None:
+        super().__init__(f"{what} ({why}). {remedy}")
+        self.what = what
+        self.why = why
+        self.remedy = remedy
+
+
+class Unreachable(NocoBaseError):
+    """No connection to NocoBase, or none that can be trusted."""
+
+
+class NotReady(NocoBaseError):
+    """NocoBase is starting or under maintenance; waiting may help."""
+
+
+class NotInstalled(NocoBaseError):
+    """The NocoBase server runs, but nobody has installed its database; waiting does not help."""
+
+
+class UnknownApplication(NocoBaseError):
+    """The sub-application named by `nocobaseApp` does not exist."""
+
+
+class Unauthorized(NocoBaseError):
+    """NocoBase refused the API key, or the account and its password."""
+
+
+class Forbidden(NocoBaseError):
+    """The API key is valid, but its role has not the right."""
+
+
+class EmailManagerMissing(NocoBaseError):
+    """The email manager plugin is not there or not enabled."""
+
+
+class UnknownLayout(NocoBaseError):
+    """The email settings are there, but which fields hold the credentials cannot be told."""
+
+
+class ForeignCredentials(NocoBaseError):
+    """NocoBase holds the credentials of an application that this stack did not create; they are not overwritten."""
+
+
+class UnexpectedAnswer(NocoBaseError):
+    """NocoBase answered something that this program does not know."""
+
+
+class NotProved(NocoBaseError):
+    """The credentials were written, but NocoBase does not use them."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One setting that is not allowed.
+
+    key: the setting; value: what it is now, or None where it is missing or must not be shown; why: the rule that
+    it breaks; remedy: a command or action that mends it.
+    """
+
+    key: str
+    value: str | None
+    why: str
+    remedy: str
+
+    def __str__(self) -> str:
+        given = "" if self.value is None else f" = {self.value}"
+        return f"{self.key}{given}\n    {self.why}\n    {self.remedy}"
+
+
+class SettingsError(ProvisioningError):
+    """One or more settings are missing or not allowed; `problems` has all of them, in the order of the settings."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = "One setting is" if len(self.problems) == 1 else f"{len(self.problems)} settings are"
+        listed = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{count} wrong; nothing was changed.\n{listed}")
