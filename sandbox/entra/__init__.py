@@ -1,0 +1,11 @@
+"""A stand-in for Entra ID and Microsoft Graph over HTTPS on loopback, with state that survives a restart.
+
+identity: who the sandbox's tenant and deployer are (imports nothing).
+models: the directory's objects and Entra's refusals; knows nothing of HTTP.
+errors: Graph's and the token endpoint's error bodies.
+tokens: issues and checks access tokens.
+query: the OData forms that clients use ($filter, $select, $top).
+store: the state file.
+faults: bad days, on request.
+routes, server: HTTP.
+"""

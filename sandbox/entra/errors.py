@@ -1,0 +1,185 @@
+"""Refusals of Graph and of the token endpoint, each with the status, code and words of the real service.
+
+Bodies follow https://learn.microsoft.com/graph/errors and
+https://learn.microsoft.com/entra/identity-platform/reference-error-codes.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass
+class GraphError(Exception):
+    """A refusal by Graph: HTTP status, Graph's error code and message."""
+
+    status: int
+    code: str
+    message: str
+
+    def body(self) -> Json:
+        """The error body that Graph sends, with fresh request ids."""
+        request_id = str(uuid.uuid4())
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        inner = {"date": moment, "request-id": request_id, "client-request-id": request_id}
+        return {"error": {"code": self.code, "message": self.message, "innerError": inner}}
+
+
+def not_found(identifier: str) -> GraphError:
+    """404 for an object that is not in the directory."""
+    return GraphError(
+        404,
+        "Request_ResourceNotFound",
+        f"Resource '{identifier}' does not exist or one of its queried reference-property objects are not present.",
+    )
+
+
+def bad_request(message: str) -> GraphError:
+    """400 with Graph's general code."""
+    return GraphError(400, "Request_BadRequest", message)
+
+
+def invalid_property(name: str, resource: str) -> GraphError:
+    """400 for a value that the directory's schema does not allow."""
+    return bad_request(f"Invalid value specified for property '{name}' of resource '{resource}'.")
+
+
+def unsupported_query(message: str) -> GraphError:
+    """400 for an OData form that the service (or this stand-in) does not answer."""
+    return GraphError(400, "Request_UnsupportedQuery", message)
+
+
+def denied() -> GraphError:
+    """403 for a caller without the permission, or without ownership where the permission is `OwnedBy`."""
+    return GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+
+
+def unauthenticated(message: str) -> GraphError:
+    """401 for a missing, forged or expired access token."""
+    return GraphError(401, "InvalidAuthenticationToken", message)
+
+
+def conflict(message: str) -> GraphError:
+    """409 for a second object with a key that must be unique."""
+    return GraphError(409, "Request_MultipleObjectsWithSameKeyValue", message)
+
+
+@dataclass
+class TokenError(Exception):
+    """A refusal by the token endpoint: HTTP status, OAuth error, AADSTS number and text."""
+
+    status: int
+    error: str
+    number: int
+    text: str
+
+    def body(self, authority: str) -> Json:
+        """The body that Entra sends; authority is the sandbox's own address."""
+        trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
+        moment = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        tail = f" Trace ID: {trace} Correlation ID: {correlation} Timestamp: {moment}"
+        return {
+            "error": self.error,
+            "error_description": f"AADSTS{self.number}: {self.text}{tail}",
+            "error_codes": [self.number],
+            "timestamp": moment,
+            "trace_id": trace,
+            "correlation_id": correlation,
+            "error_uri": f"{authority}/error?code={self.number}",
+        }
+
+
+def wrong_secret(client_id: str) -> TokenError:
+    """AADSTS7000215."""
+    return TokenError(
+        401,
+        "invalid_client",
+        7000215,
+        "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not "
+        f"the client secret ID, for a secret added to app '{client_id}'.",
+    )
+
+
+def expired_secret(client_id: str) -> TokenError:
+    """AADSTS7000222."""
+    return TokenError(
+        401,
+        "invalid_client",
+        7000222,
+        f"The provided client secret keys for app '{client_id}' are expired. Visit the Azure portal to create new keys "
+        "for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: "
+        "https://aka.ms/certCreds.",
+    )
+
+
+def unknown_application(client_id: str, tenant: str) -> TokenError:
+    """AADSTS700016."""
+    return TokenError(
+        400,
+        "unauthorized_client",
+        700016,
+        f"Application with identifier '{client_id}' was not found in the directory '{tenant}'. This can happen if the "
+        "application has not been installed by the administrator of the tenant or consented to by any user in the "
+        "tenant. You may have sent your authentication request to the wrong tenant.",
+    )
+
+
+def no_service_principal(client_id: str, tenant_id: str) -> TokenError:
+    """AADSTS7000229."""
+    return TokenError(
+        401,
+        "unauthorized_client",
+        7000229,
+        f"The client application {client_id} is missing service principal in the tenant {tenant_id}. See instructions "
+        "here: https://go.microsoft.com/fwlink/?linkid=2225119",
+    )
+
+
+def unknown_tenant(tenant: str) -> TokenError:
+    """AADSTS90002."""
+    return TokenError(
+        400,
+        "invalid_request",
+        90002,
+        f"Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the "
+        "correct cloud. Check with your subscription administrator, this may happen if there are no active "
+        "subscriptions for the tenant.",
+    )
+
+
+def missing_parameter(name: str) -> TokenError:
+    """AADSTS900144."""
+    return TokenError(
+        400, "invalid_request", 900144, f"The request body must contain the following parameter: '{name}'."
+    )
+
+
+def missing_secret() -> TokenError:
+    """AADSTS7000218."""
+    return TokenError(
+        401,
+        "invalid_client",
+        7000218,
+        "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+    )
+
+
+def unsupported_grant(grant: str) -> TokenError:
+    """AADSTS70003."""
+    return TokenError(400, "unsupported_grant_type", 70003, f"The app requested an unsupported grant type '{grant}'.")
+
+
+def invalid_scope(scope: str) -> TokenError:
+    """AADSTS1002012: client credentials need the /.default scope of one resource."""
+    return TokenError(
+        400,
+        "invalid_scope",
+        1002012,
+        f"The provided value for scope {scope} is not valid. Client credential flows must have a scope value with "
+        "/.default suffixed to the resource identifier (application ID URI).",
+    )

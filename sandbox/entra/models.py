@@ -1,0 +1,511 @@
+"""The directory: applications, service principals, secrets, owners, delegated grants and deleted items.
+
+Knows nothing of HTTP. Every method that changes something saves the whole state before it returns; refusals are
+errors.GraphError and leave the state as it was.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import secrets as randomness
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sandbox.entra import identity, rules
+from sandbox.entra.errors import GraphError, bad_request, conflict, denied, not_found
+from sandbox.entra.store import Store
+
+Json = dict[str, Any]
+
+DATA = Path(__file__).parent / "data"
+DEFAULT_SECRET_LIFETIME = timedelta(days=2 * 365)
+"""What Graph gives a secret whose end is not named."""
+READ_ONLY = frozenset({"id", "appId", "createdDateTime", "deletedDateTime", "publisherDomain", "passwordCredentials"})
+KINDS = ("applications", "servicePrincipals")
+
+
+def now() -> datetime:
+    """The current time in UTC."""
+    return datetime.now(UTC)
+
+
+def rfc3339(moment: datetime) -> str:
+    """A time as Graph writes it, whole seconds and a Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str, name: str) -> datetime:
+    """A time as clients write it. Raises GraphError 400 if it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise bad_request(f"Cannot convert the value of property '{name}' to Edm.DateTimeOffset.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def merge(old: Any, new: Any) -> Any:
+    """PATCH as Graph does it: objects are merged deeply, arrays and scalars are replaced."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **{key: merge(old.get(key), value) for key, value in new.items()}}
+    return new
+
+
+def without_annotations(body: Json) -> Json:
+    """The body without OData annotations, at every depth."""
+    return {
+        key: without_annotations(value) if isinstance(value, dict) else value
+        for key, value in body.items()
+        if "@odata." not in key
+    }
+
+
+def secret_hash(text: str) -> str:
+    """What is kept of a secret: enough to check it, not enough to use it. Secrets have 200 random bits, so no salt."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass
+class State:
+    """All that one tenant holds. Objects have the shape in which Graph sends them."""
+
+    applications: dict[str, Json] = field(default_factory=dict)
+    servicePrincipals: dict[str, Json] = field(default_factory=dict)
+    oauth2PermissionGrants: dict[str, Json] = field(default_factory=dict)
+    deletedItems: dict[str, Json] = field(default_factory=dict)
+    owners: dict[str, list[str]] = field(default_factory=dict)
+    secret_hashes: dict[str, str] = field(default_factory=dict)
+    secret_times: dict[str, float] = field(default_factory=dict)
+    signing_key: str = field(default_factory=lambda: randomness.token_hex(32))
+
+
+@dataclass
+class Policy:
+    """What a tenant's administrator, or a bad day, imposes. Not saved: it ends with the process.
+
+    maximum_secret_lifetime: tenant policy for application passwords.
+    secret_delay: for how long the token endpoint refuses a new secret (eventual consistency, 4 to 18 s in Entra).
+    hidden_reads: how many reads of each new object answer 404.
+    """
+
+    maximum_secret_lifetime: timedelta | None = None
+    policy_id: str = "5d0f3c9e-0000-4000-8000-5a4db0c0ffee"
+    secret_delay: timedelta = timedelta(0)
+    hidden_reads: int = 0
+
+
+class Directory:
+    """One tenant's directory."""
+
+    def __init__(self, store: Store | None, domain: str = identity.TENANT_DOMAIN) -> None:
+        """store None keeps the state in memory. domain: the tenant's initial domain, shown as publisherDomain."""
+        self.store = store
+        self.domain = domain
+        self.policy = Policy()
+        self.hidden: dict[str, int] = {}
+        document = store.load() if store else None
+        self.state = State(**document) if document else State()
+        if not document:
+            self._furnish()
+            self._save()
+
+    # State -----------------------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        if self.store:
+            self.store.save(vars(self.state))
+
+    @contextmanager
+    def _change(self) -> Iterator[State]:
+        """Change the state as a whole or not at all, and save it."""
+        before = copy.deepcopy(self.state)
+        try:
+            yield self.state
+            self._save()
+        except BaseException:
+            self.state = before
+            raise
+
+    def _furnish(self) -> None:
+        """A new tenant: the deployer's own service principal and Microsoft's built-in ones."""
+        built_in: list[Json] = json.loads((DATA / "service_principals.json").read_text(encoding="utf-8"))
+        for template in built_in:
+            principal = {**new_service_principal(template["appId"], template["displayName"]), **template}
+            principal["id"] = str(uuid.uuid5(uuid.UUID(identity.TENANT_ID), template["appId"]))
+            self.state.servicePrincipals[principal["id"]] = principal
+        deployer = new_service_principal(identity.DEPLOYER_CLIENT_ID, identity.DEPLOYER_NAME)
+        deployer["id"] = identity.DEPLOYER_OBJECT_ID
+        self.state.servicePrincipals[deployer["id"]] = deployer
+
+    def snapshot(self) -> Json:
+        """What the directory holds, for people and tests: no secret, no hash, no signing key, no built-in objects."""
+        principals = self.state.servicePrincipals.values()
+        return copy.deepcopy(
+            {
+                "tenantId": identity.TENANT_ID,
+                "deployer": {"clientId": identity.DEPLOYER_CLIENT_ID, "objectId": identity.DEPLOYER_OBJECT_ID},
+                "applications": list(self.state.applications.values()),
+                "servicePrincipals": [p for p in principals if p.get("appOwnerOrganizationId") == identity.TENANT_ID],
+                "oauth2PermissionGrants": list(self.state.oauth2PermissionGrants.values()),
+                "deletedItems": list(self.state.deletedItems.values()),
+                "owners": self.state.owners,
+            }
+        )
+
+    # Reading ---------------------------------------------------------------------------------------------------------
+
+    def objects(self, kind: str) -> list[Json]:
+        """All objects of a collection, in the order in which they were made."""
+        collection: dict[str, Json] = getattr(self.state, kind)
+        return [item for item in collection.values() if not self.hidden.get(item["id"])]
+
+    def get(self, kind: str, identifier: str) -> Json:
+        """One object by id. Raises GraphError 404, also while eventual consistency hides a new object."""
+        collection: dict[str, Json] = getattr(self.state, kind)
+        if identifier not in collection:
+            raise not_found(identifier)
+        if self.hidden.get(identifier, 0) > 0:
+            self.hidden[identifier] -= 1
+            raise not_found(identifier)
+        return collection[identifier]
+
+    def by_app_id(self, kind: str, app_id: str) -> Json | None:
+        """The application or service principal with this client id, or None."""
+        collection: dict[str, Json] = getattr(self.state, kind)
+        return next((item for item in collection.values() if item["appId"] == app_id), None)
+
+    def owners(self, kind: str, identifier: str) -> list[Json]:
+        """The owners of an application or service principal, as directory objects."""
+        self.get(kind, identifier)
+        return [self._directory_object(owner) for owner in self.state.owners.get(identifier, [])]
+
+    def _directory_object(self, identifier: str) -> Json:
+        principal = self.state.servicePrincipals.get(identifier)
+        if principal is None:
+            return {"@odata.type": "#microsoft.graph.user", "id": identifier}
+        return {"@odata.type": "#microsoft.graph.servicePrincipal", **principal}
+
+    def directory_object(self, identifier: str) -> Json:
+        """Any object by id. Raises GraphError 404."""
+        if identifier in self.state.applications:
+            return {"@odata.type": "#microsoft.graph.application", **self.get("applications", identifier)}
+        self.get("servicePrincipals", identifier)
+        return self._directory_object(identifier)
+
+    def _check_owner(self, identifier: str, caller: str) -> None:
+        """The deployer's permission is Application.ReadWrite.OwnedBy: it may change only what it owns."""
+        if caller not in self.state.owners.get(identifier, []):
+            raise denied()
+
+    def _check_exists(self, kind: str, identifier: str) -> None:
+        if identifier not in getattr(self.state, kind):
+            raise not_found(identifier)
+
+    # Applications ----------------------------------------------------------------------------------------------------
+
+    def create_application(self, body: Json, caller: str, owners: list[str]) -> Json:
+        """Register an application. owners: object ids besides the caller, who always becomes an owner."""
+        application: Json = merge(new_application(self.domain), _writable(body))
+        application["displayName"] = body.get("displayName")
+        rules.check_application(application)
+        with self._change() as state:
+            state.applications[application["id"]] = application
+            state.owners[application["id"]] = list(dict.fromkeys([*owners, caller]))
+            self._hide(application["id"])
+        return application
+
+    def update_application(self, identifier: str, body: Json, caller: str) -> None:
+        """PATCH: objects are merged, arrays replaced, read-only properties left alone."""
+        self._check_exists("applications", identifier)
+        self._check_owner(identifier, caller)
+        application = merge(self.state.applications[identifier], _writable(body))
+        rules.check_application(application)
+        with self._change() as state:
+            state.applications[identifier] = application
+
+    def delete_application(self, identifier: str, caller: str) -> None:
+        """Move an application to the deleted items, and its service principal in this tenant with it."""
+        self._check_exists("applications", identifier)
+        self._check_owner(identifier, caller)
+        with self._change() as state:
+            application = state.applications.pop(identifier)
+            self._bury(application, "application")
+            for principal in [p for p in state.servicePrincipals.values() if p["appId"] == application["appId"]]:
+                self._remove_principal(principal["id"])
+
+    def add_password(self, identifier: str, credential: Json, caller: str) -> Json:
+        """Issue a secret. The answer is the only place where its text is ever shown."""
+        self._check_exists("applications", identifier)
+        self._check_owner(identifier, caller)
+        application = self.state.applications[identifier]
+        moment = now()
+        start = parse_time(credential["startDateTime"], "startDateTime") if credential.get("startDateTime") else moment
+        given_end = credential.get("endDateTime")
+        end = parse_time(given_end, "endDateTime") if given_end else start + DEFAULT_SECRET_LIFETIME
+        rules.check_new_secret(application, start, end, self.policy.maximum_secret_lifetime, self.policy.policy_id)
+        text = f"sbx8Q~{randomness.token_urlsafe(26)}"
+        entry: Json = {
+            "keyId": str(uuid.uuid4()),
+            "displayName": credential.get("displayName"),
+            "startDateTime": rfc3339(start),
+            "endDateTime": rfc3339(end),
+            "hint": text[:3],
+            "customKeyIdentifier": None,
+            "secretText": None,
+        }
+        with self._change() as state:
+            state.applications[identifier]["passwordCredentials"].append(entry)
+            state.secret_hashes[entry["keyId"]] = secret_hash(text)
+            state.secret_times[entry["keyId"]] = moment.timestamp()
+        return {**entry, "secretText": text}
+
+    def remove_password(self, identifier: str, key_id: str, caller: str) -> None:
+        """Withdraw a secret. Raises GraphError 400 if the application has none with this id."""
+        self._check_exists("applications", identifier)
+        self._check_owner(identifier, caller)
+        credentials = self.state.applications[identifier]["passwordCredentials"]
+        if key_id not in [credential["keyId"] for credential in credentials]:
+            raise bad_request("No password credential found with keyId.")
+        with self._change() as state:
+            kept = [credential for credential in credentials if credential["keyId"] != key_id]
+            state.applications[identifier]["passwordCredentials"] = kept
+            state.secret_hashes.pop(key_id, None)
+            state.secret_times.pop(key_id, None)
+
+    def secret_state(self, application: Json, text: str) -> str:
+        """Whether the text is a secret of the application: "valid", "expired", "settling" (too new) or "unknown"."""
+        digest = secret_hash(text)
+        for credential in application["passwordCredentials"]:
+            key_id = credential["keyId"]
+            if not randomness.compare_digest(self.state.secret_hashes.get(key_id, ""), digest):
+                continue
+            if parse_time(credential["endDateTime"], "endDateTime") <= now():
+                return "expired"
+            age = now().timestamp() - self.state.secret_times.get(key_id, 0.0)
+            return "settling" if age < self.policy.secret_delay.total_seconds() else "valid"
+        return "unknown"
+
+    # Service principals ----------------------------------------------------------------------------------------------
+
+    def create_service_principal(self, body: Json, caller: str, owners: list[str]) -> Json:
+        """The presence of an application in the tenant. One for each application."""
+        app_id = body.get("appId")
+        application = self.by_app_id("applications", str(app_id))
+        if application is None:
+            raise GraphError(
+                400,
+                "NoBackingApplicationObject",
+                f"The appId '{app_id}' of the service principal does not reference a valid application object.",
+            )
+        if self.by_app_id("servicePrincipals", application["appId"]):
+            raise conflict(
+                "The service principal cannot be created, updated, or restored because the service principal name "
+                f"{app_id} is already in use."
+            )
+        principal = new_service_principal(application["appId"], application["displayName"])
+        principal["appOwnerOrganizationId"] = identity.TENANT_ID
+        principal["signInAudience"] = application["signInAudience"]
+        principal["replyUrls"] = list((application.get("web") or {}).get("redirectUris") or [])
+        principal["servicePrincipalNames"] = [application["appId"], *(application.get("identifierUris") or [])]
+        principal = {**principal, **merge(principal, _writable(body))}
+        with self._change() as state:
+            state.servicePrincipals[principal["id"]] = principal
+            state.owners[principal["id"]] = list(dict.fromkeys([*owners, caller]))
+            self._hide(principal["id"])
+        return principal
+
+    def update_service_principal(self, identifier: str, body: Json, caller: str) -> None:
+        """PATCH, as for applications."""
+        self._check_exists("servicePrincipals", identifier)
+        self._check_owner(identifier, caller)
+        with self._change() as state:
+            state.servicePrincipals[identifier] = merge(state.servicePrincipals[identifier], _writable(body))
+
+    def delete_service_principal(self, identifier: str, caller: str) -> None:
+        """Move a service principal to the deleted items; its grants go with it."""
+        self._check_exists("servicePrincipals", identifier)
+        self._check_owner(identifier, caller)
+        with self._change():
+            self._remove_principal(identifier)
+
+    def _remove_principal(self, identifier: str) -> None:
+        self._bury(self.state.servicePrincipals.pop(identifier), "servicePrincipal")
+        for grant in [g for g in self.state.oauth2PermissionGrants.values() if g["clientId"] == identifier]:
+            del self.state.oauth2PermissionGrants[grant["id"]]
+
+    # Owners ----------------------------------------------------------------------------------------------------------
+
+    def add_owner(self, kind: str, identifier: str, owner: str, caller: str) -> None:
+        """Raises GraphError 400 if it is an owner already."""
+        self._check_exists(kind, identifier)
+        self._check_owner(identifier, caller)
+        if owner in self.state.owners[identifier]:
+            raise bad_request(
+                "One or more added object references already exist for the following modified properties: 'owners'."
+            )
+        with self._change() as state:
+            state.owners[identifier].append(owner)
+
+    def remove_owner(self, kind: str, identifier: str, owner: str, caller: str) -> None:
+        """Raises GraphError 404 if it is no owner. A caller that removes itself locks itself out."""
+        self._check_exists(kind, identifier)
+        self._check_owner(identifier, caller)
+        if owner not in self.state.owners[identifier]:
+            raise not_found(owner)
+        with self._change() as state:
+            state.owners[identifier].remove(owner)
+
+    # Delegated grants ------------------------------------------------------------------------------------------------
+
+    def create_grant(self, body: Json) -> Json:
+        """Consent to delegated scopes, for everyone (AllPrincipals) or one user (Principal)."""
+        for name in ("clientId", "resourceId"):
+            if body.get(name) not in self.state.servicePrincipals:
+                raise bad_request(f"The {name} does not reference a service principal of this tenant.")
+        if body.get("consentType") not in ("AllPrincipals", "Principal"):
+            raise bad_request("Invalid value specified for property 'consentType' of resource 'OAuth2PermissionGrant'.")
+        key = ("clientId", "resourceId", "consentType", "principalId")
+        for grant in self.state.oauth2PermissionGrants.values():
+            if all(grant.get(name) == body.get(name) for name in key):
+                raise conflict("Permission entry already exists.")
+        grant = {**without_annotations(body), "id": randomness.token_urlsafe(32)}
+        grant.setdefault("principalId", None)
+        with self._change() as state:
+            state.oauth2PermissionGrants[grant["id"]] = grant
+        return grant
+
+    def update_grant(self, identifier: str, body: Json) -> None:
+        """Only the scope can be changed."""
+        self._check_exists("oauth2PermissionGrants", identifier)
+        with self._change() as state:
+            state.oauth2PermissionGrants[identifier]["scope"] = body.get("scope")
+
+    def delete_grant(self, identifier: str) -> None:
+        """Withdraw a consent."""
+        self._check_exists("oauth2PermissionGrants", identifier)
+        with self._change() as state:
+            del state.oauth2PermissionGrants[identifier]
+
+    # Deleted items ---------------------------------------------------------------------------------------------------
+
+    def _bury(self, item: Json, kind: str) -> None:
+        buried = {**item, "deletedDateTime": rfc3339(now()), "@odata.type": f"#microsoft.graph.{kind}"}
+        self.state.deletedItems[item["id"]] = buried
+
+    def delete_forever(self, identifier: str) -> None:
+        """Empty one item out of the bin, with its secrets."""
+        self._check_exists("deletedItems", identifier)
+        with self._change() as state:
+            item = state.deletedItems.pop(identifier)
+            state.owners.pop(identifier, None)
+            for credential in item.get("passwordCredentials") or []:
+                state.secret_hashes.pop(credential["keyId"], None)
+                state.secret_times.pop(credential["keyId"], None)
+
+    def restore(self, identifier: str) -> Json:
+        """Bring an item back as it was. Raises GraphError 409 if another service principal took its name."""
+        self._check_exists("deletedItems", identifier)
+        item = {key: value for key, value in self.state.deletedItems[identifier].items() if key != "@odata.type"}
+        kind = self.state.deletedItems[identifier]["@odata.type"].rpartition(".")[2] + "s"
+        if kind == "servicePrincipals" and self.by_app_id(kind, item["appId"]):
+            raise conflict(
+                "The service principal cannot be created, updated, or restored because the service principal name "
+                f"{item['appId']} is already in use."
+            )
+        with self._change() as state:
+            del state.deletedItems[identifier]
+            restored: Json = {**item, "deletedDateTime": None}
+            getattr(state, kind)[identifier] = restored
+        return restored
+
+    def _hide(self, identifier: str) -> None:
+        if self.policy.hidden_reads:
+            self.hidden[identifier] = self.policy.hidden_reads
+
+
+def _writable(body: Json) -> Json:
+    return {key: value for key, value in without_annotations(body).items() if key not in READ_ONLY}
+
+
+def new_application(domain: str) -> Json:
+    """An application with Graph's defaults."""
+    return {
+        "id": str(uuid.uuid4()),
+        "deletedDateTime": None,
+        "appId": str(uuid.uuid4()),
+        "createdDateTime": rfc3339(now()),
+        "displayName": None,
+        "description": None,
+        "notes": None,
+        "publisherDomain": domain,
+        "signInAudience": "AzureADMyOrg",
+        "identifierUris": [],
+        "passwordCredentials": [],
+        "keyCredentials": [],
+        "requiredResourceAccess": [],
+        "tags": [],
+        "appRoles": [],
+        "addIns": [],
+        "api": {
+            "requestedAccessTokenVersion": None,
+            "oauth2PermissionScopes": [],
+            "knownClientApplications": [],
+            "preAuthorizedApplications": [],
+            "acceptMappedClaims": None,
+        },
+        "web": {
+            "redirectUris": [],
+            "implicitGrantSettings": {"enableIdTokenIssuance": False, "enableAccessTokenIssuance": False},
+            "homePageUrl": None,
+            "logoutUrl": None,
+            "redirectUriSettings": [],
+        },
+        "spa": {"redirectUris": []},
+        "publicClient": {"redirectUris": []},
+        "info": {"marketingUrl": None, "privacyStatementUrl": None, "supportUrl": None, "termsOfServiceUrl": None},
+        "groupMembershipClaims": None,
+        "optionalClaims": None,
+        "isDeviceOnlyAuthSupported": None,
+        "isFallbackPublicClient": None,
+        "disabledByMicrosoftStatus": None,
+        "serviceManagementReference": None,
+        "oauth2RequirePostResponse": False,
+        "parentalControlSettings": {"countriesBlockedForMinors": [], "legalAgeGroupRule": "Allow"},
+    }
+
+
+def new_service_principal(app_id: str, name: str) -> Json:
+    """A service principal with Graph's defaults."""
+    return {
+        "id": str(uuid.uuid4()),
+        "appId": app_id,
+        "displayName": name,
+        "appDisplayName": name,
+        "servicePrincipalType": "Application",
+        "accountEnabled": True,
+        "appRoleAssignmentRequired": False,
+        "appOwnerOrganizationId": None,
+        "signInAudience": None,
+        "servicePrincipalNames": [app_id],
+        "alternativeNames": [],
+        "tags": [],
+        "appRoles": [],
+        "oauth2PermissionScopes": [],
+        "replyUrls": [],
+        "homepage": None,
+        "loginUrl": None,
+        "logoutUrl": None,
+        "notes": None,
+        "description": None,
+        "notificationEmailAddresses": [],
+        "preferredSingleSignOnMode": None,
+        "samlSingleSignOnSettings": None,
+        "samlMetadataUrl": None,
+        "passwordCredentials": [],
+    }

@@ -1,0 +1,399 @@
+"""HTTP routes of the stand-in: metadata, tokens, Graph v1.0 and beta, and the sandbox's own /_sandbox pages."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.entra import identity, query, tokens
+from sandbox.entra.errors import GraphError, TokenError, bad_request, not_found, unknown_tenant
+from sandbox.entra.faults import Behaviour, Fault, Faults
+from sandbox.entra.models import KINDS, Directory
+
+Json = dict[str, Any]
+Handler = Callable[[Request], Awaitable[Response]]
+NO_CONTENT = 204
+ORDERS: TypeAdapter[list[Behaviour | Fault]] = TypeAdapter(list[Behaviour | Fault])
+
+
+def authority(request: Request) -> str:
+    """The address under which the client reached the sandbox."""
+    return f"https://{request.headers.get('host', 'localhost')}"
+
+
+async def graph_error(request: Request, error: Exception) -> Response:
+    """Graph's error body."""
+    assert isinstance(error, GraphError)
+    return JSONResponse(error.body(), error.status)
+
+
+async def token_error(request: Request, error: Exception) -> Response:
+    """The token endpoint's error body."""
+    assert isinstance(error, TokenError)
+    return JSONResponse(error.body(authority(request)), error.status)
+
+
+async def no_route(request: Request, error: Exception) -> Response:
+    """What Graph says of a path that it does not know."""
+    segment = request.url.path.rsplit("/", 1)[-1]
+    problem = GraphError(404, "BadRequest", f"Resource not found for the segment '{segment}'.")
+    return JSONResponse(problem.body(), problem.status)
+
+
+async def _body(request: Request) -> Json:
+    raw = await request.body()
+    try:
+        body = json.loads(raw or b"{}")
+    except ValueError:
+        raise bad_request("Unable to read JSON request payload.") from None
+    if not isinstance(body, dict):
+        raise bad_request("Unable to read JSON request payload.")
+    return body
+
+
+def _owner_references(body: Json) -> list[str]:
+    """Object ids behind owners@odata.bind."""
+    return [str(reference).rstrip("/").rpartition("/")[2] for reference in body.get("owners@odata.bind") or []]
+
+
+class Authority:
+    """The parts that clients ask before they come to Graph: cloud metadata, OpenID configuration, tokens."""
+
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+
+    def routes(self) -> list[Route]:
+        """All of them need no token."""
+        return [
+            Route("/metadata/endpoints", self.metadata),
+            Route("/{tenant}/v2.0/.well-known/openid-configuration", self.openid),
+            Route("/{tenant}/oauth2/v2.0/token", self.token, methods=["POST"]),
+        ]
+
+    async def metadata(self, request: Request) -> Response:
+        """The cloud's endpoints, as https://management.azure.com/metadata/endpoints lists them."""
+        here = authority(request)
+        return JSONResponse(
+            {
+                "name": "AzureSandbox",
+                "portal": here,
+                "resourceManager": here,
+                "microsoftGraphResourceId": f"{here}/",
+                "graph": f"{here}/",
+                "graphAudience": f"{here}/",
+                "authentication": {
+                    "loginEndpoint": here,
+                    "audiences": [here],
+                    "tenant": "common",
+                    "identityProvider": "AAD",
+                },
+                "suffixes": {"keyVaultDns": "vault.localhost", "storage": "core.localhost"},
+            }
+        )
+
+    async def openid(self, request: Request) -> Response:
+        """OpenID configuration of the tenant."""
+        tenant = request.path_params["tenant"]
+        if tenant not in tokens.TENANT_NAMES and tenant not in ("common", "organizations"):
+            raise unknown_tenant(tenant)
+        here, base = authority(request), f"{authority(request)}/{tenant}"
+        return JSONResponse(
+            {
+                "issuer": f"{here}/{identity.TENANT_ID}/v2.0",
+                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+                "token_endpoint": f"{base}/oauth2/v2.0/token",
+                "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
+                "end_session_endpoint": f"{base}/oauth2/v2.0/logout",
+                "jwks_uri": f"{base}/discovery/v2.0/keys",
+                "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+                "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
+                "subject_types_supported": ["pairwise"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "scopes_supported": ["openid", "profile", "email", "offline_access"],
+            }
+        )
+
+    async def token(self, request: Request) -> Response:
+        """Client credentials."""
+        form = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
+        answer = tokens.client_credentials(self.directory, request.path_params["tenant"], form, authority(request))
+        return JSONResponse(answer, headers={"cache-control": "no-store, no-cache"})
+
+
+class Graph:
+    """Microsoft Graph: v1.0, and beta with the same answers."""
+
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+
+    def routes(self) -> list[Route]:
+        """Every route is served under /v1.0 and /beta."""
+        return [route for version in ("/v1.0", "/beta") for route in self._routes(version)]
+
+    def _routes(self, base: str) -> list[Route]:
+        routes: list[Route] = []
+        for kind in KINDS:
+            create = self.create_application if kind == "applications" else self.create_service_principal
+            item = f"{base}/{kind}/{{id}}"
+            routes += [
+                self._route(f"{base}/{kind}", GET=self._lister(kind), POST=create),
+                self._route(f"{base}/{kind}(appId={{id}})", GET=self._getter(kind)),
+                self._route(item, GET=self._getter(kind), PATCH=self._patcher(kind), DELETE=self._deleter(kind)),
+                self._route(f"{item}/owners", GET=self._owner_lister(kind)),
+                self._route(f"{item}/owners/$ref", POST=self._owner_adder(kind)),
+                self._route(f"{item}/owners/{{owner}}/$ref", DELETE=self._owner_remover(kind)),
+            ]
+        grants, bin_ = f"{base}/oauth2PermissionGrants", f"{base}/directory/deletedItems"
+        return [
+            *routes,
+            self._route(f"{base}/applications/{{id}}/addPassword", POST=self.add_password),
+            self._route(f"{base}/applications/{{id}}/removePassword", POST=self.remove_password),
+            self._route(f"{base}/servicePrincipals/{{id}}/oauth2PermissionGrants", GET=self.grants_of),
+            self._route(grants, GET=self._lister("oauth2PermissionGrants"), POST=self.create_grant),
+            self._route(
+                f"{grants}/{{id}}",
+                GET=self._getter("oauth2PermissionGrants"),
+                PATCH=self.update_grant,
+                DELETE=self.delete_grant,
+            ),
+            self._route(f"{bin_}/microsoft.graph.{{type}}", GET=self.deleted),
+            self._route(f"{bin_}/{{id}}", GET=self._getter("deletedItems"), DELETE=self.delete_forever),
+            self._route(f"{bin_}/{{id}}/restore", POST=self.restore),
+            self._route(f"{base}/directoryObjects/{{id}}", GET=self.directory_object),
+            self._route(f"{base}/organization", GET=self.organization),
+        ]
+
+    def _route(self, path: str, **handlers: Handler) -> Route:
+        """A route that checks the token and picks the handler by method."""
+
+        async def endpoint(request: Request) -> Response:
+            key = self.directory.state.signing_key
+            request.state.caller = tokens.caller(request.headers.get("authorization"), key)
+            # A browser asks HEAD where there is GET; Graph answers neither to methods it does not know.
+            return await handlers[request.method](request)
+
+        route = Route(path, endpoint, methods=list(handlers))
+        route.methods = set(handlers)
+        return route
+
+    @staticmethod
+    def _annotated(request: Request, kind: str, item: Json) -> Json:
+        version = request.url.path.split("/")[1]
+        context = f"{authority(request)}/{version}/$metadata#{kind}"
+        return {"@odata.context": context, **item}
+
+    def _one(self, request: Request, kind: str, item: Json, status: int = 200) -> Response:
+        chosen = query.select(item, dict(request.query_params))
+        return JSONResponse(self._annotated(request, f"{kind}/$entity", chosen), status)
+
+    def _many(self, request: Request, kind: str, items: list[Json]) -> Response:
+        address = f"{authority(request)}{request.url.path}"
+        answer = query.page(items, dict(request.query_params), address)
+        return JSONResponse(self._annotated(request, kind, answer))
+
+    def _id(self, request: Request, kind: str) -> str:
+        """The object id in the path, also where the path names the object by appId='…'."""
+        raw = unquote(str(request.path_params["id"]))
+        if not raw.startswith("'"):
+            return raw
+        found = self.directory.by_app_id(kind, raw.strip("'"))
+        if found is None:
+            raise not_found(raw.strip("'"))
+        return str(found["id"])
+
+    def _lister(self, kind: str) -> Handler:
+        async def handler(request: Request) -> Response:
+            items = self.directory.objects(kind)
+            if request.query_params.get("$expand") == "owners" and kind in KINDS:
+                items = [{**item, "owners": self.directory.owners(kind, item["id"])} for item in items]
+            return self._many(request, kind, items)
+
+        return handler
+
+    def _getter(self, kind: str) -> Handler:
+        async def handler(request: Request) -> Response:
+            item = self.directory.get(kind, self._id(request, kind))
+            if request.query_params.get("$expand") == "owners" and kind in KINDS:
+                item = {**item, "owners": self.directory.owners(kind, item["id"])}
+            return self._one(request, kind, item)
+
+        return handler
+
+    def _patcher(self, kind: str) -> Handler:
+        async def handler(request: Request) -> Response:
+            update = (
+                self.directory.update_application if kind == "applications" else self.directory.update_service_principal
+            )
+            update(request.path_params["id"], await _body(request), request.state.caller)
+            return Response(status_code=NO_CONTENT)
+
+        return handler
+
+    def _deleter(self, kind: str) -> Handler:
+        async def handler(request: Request) -> Response:
+            delete = (
+                self.directory.delete_application if kind == "applications" else self.directory.delete_service_principal
+            )
+            delete(request.path_params["id"], request.state.caller)
+            return Response(status_code=NO_CONTENT)
+
+        return handler
+
+    def _owner_lister(self, kind: str) -> Handler:
+        async def handler(request: Request) -> Response:
+            return self._many(request, "directoryObjects", self.directory.owners(kind, request.path_params["id"]))
+
+        return handler
+
+    def _owner_adder(self, kind: str) -> Handler:
+        async def handler(request: Request) -> Response:
+            owner = str((await _body(request)).get("@odata.id", "")).rstrip("/").rpartition("/")[2]
+            self.directory.add_owner(kind, request.path_params["id"], owner, request.state.caller)
+            return Response(status_code=NO_CONTENT)
+
+        return handler
+
+    def _owner_remover(self, kind: str) -> Handler:
+        async def handler(request: Request) -> Response:
+            identifier, owner = request.path_params["id"], request.path_params["owner"]
+            self.directory.remove_owner(kind, identifier, owner, request.state.caller)
+            return Response(status_code=NO_CONTENT)
+
+        return handler
+
+    async def create_application(self, request: Request) -> Response:
+        """POST /applications."""
+        body = await _body(request)
+        created = self.directory.create_application(body, request.state.caller, _owner_references(body))
+        return self._one(request, "applications", created, 201)
+
+    async def create_service_principal(self, request: Request) -> Response:
+        """POST /servicePrincipals."""
+        body = await _body(request)
+        created = self.directory.create_service_principal(body, request.state.caller, _owner_references(body))
+        return self._one(request, "servicePrincipals", created, 201)
+
+    async def add_password(self, request: Request) -> Response:
+        """POST /applications/{id}/addPassword."""
+        credential = (await _body(request)).get("passwordCredential") or {}
+        issued = self.directory.add_password(request.path_params["id"], credential, request.state.caller)
+        return JSONResponse(self._annotated(request, "microsoft.graph.passwordCredential", issued))
+
+    async def remove_password(self, request: Request) -> Response:
+        """POST /applications/{id}/removePassword."""
+        key_id = str((await _body(request)).get("keyId"))
+        self.directory.remove_password(request.path_params["id"], key_id, request.state.caller)
+        return Response(status_code=NO_CONTENT)
+
+    async def grants_of(self, request: Request) -> Response:
+        """GET /servicePrincipals/{id}/oauth2PermissionGrants."""
+        principal = self.directory.get("servicePrincipals", request.path_params["id"])
+        grants = self.directory.objects("oauth2PermissionGrants")
+        return self._many(
+            request, "oauth2PermissionGrants", [grant for grant in grants if grant["clientId"] == principal["id"]]
+        )
+
+    async def create_grant(self, request: Request) -> Response:
+        """POST /oauth2PermissionGrants."""
+        return self._one(request, "oauth2PermissionGrants", self.directory.create_grant(await _body(request)), 201)
+
+    async def update_grant(self, request: Request) -> Response:
+        """PATCH /oauth2PermissionGrants/{id}."""
+        self.directory.update_grant(request.path_params["id"], await _body(request))
+        return Response(status_code=NO_CONTENT)
+
+    async def delete_grant(self, request: Request) -> Response:
+        """DELETE /oauth2PermissionGrants/{id}."""
+        self.directory.delete_grant(request.path_params["id"])
+        return Response(status_code=NO_CONTENT)
+
+    async def deleted(self, request: Request) -> Response:
+        """GET /directory/deletedItems/microsoft.graph.application or .servicePrincipal."""
+        wanted = f"#microsoft.graph.{request.path_params['type']}"
+        items = [item for item in self.directory.objects("deletedItems") if item["@odata.type"] == wanted]
+        return self._many(request, "directoryObjects", items)
+
+    async def delete_forever(self, request: Request) -> Response:
+        """DELETE /directory/deletedItems/{id}."""
+        self.directory.delete_forever(request.path_params["id"])
+        return Response(status_code=NO_CONTENT)
+
+    async def restore(self, request: Request) -> Response:
+        """POST /directory/deletedItems/{id}/restore."""
+        return self._one(request, "directoryObjects", self.directory.restore(request.path_params["id"]))
+
+    async def directory_object(self, request: Request) -> Response:
+        """GET /directoryObjects/{id}."""
+        return self._one(request, "directoryObjects", self.directory.directory_object(request.path_params["id"]))
+
+    async def organization(self, request: Request) -> Response:
+        """GET /organization: the tenant's name and domain."""
+        domain = {"name": self.directory.domain, "isDefault": True, "isInitial": True, "type": "Managed"}
+        tenant = {"id": identity.TENANT_ID, "displayName": identity.TENANT_NAME, "verifiedDomains": [domain]}
+        return self._many(request, "organization", [tenant])
+
+
+class Sandbox:
+    """The sandbox's own pages, which the real service does not have."""
+
+    def __init__(self, directory: Directory, faults: Faults, requests: deque[Json]) -> None:
+        self.directory = directory
+        self.faults = faults
+        self.requests = requests
+
+    def routes(self) -> list[Route]:
+        """No token needed: everything here stays on loopback."""
+        return [
+            Route("/_sandbox/state", self.state),
+            Route("/_sandbox/requests", self.seen, methods=["GET"]),
+            Route("/_sandbox/requests", self.forget, methods=["DELETE"]),
+            Route("/_sandbox/faults", self.list_faults, methods=["GET"]),
+            Route("/_sandbox/faults", self.add_faults, methods=["POST"]),
+            Route("/_sandbox/faults", self.clear_faults, methods=["DELETE"]),
+        ]
+
+    async def state(self, request: Request) -> Response:
+        """What the tenant holds."""
+        return JSONResponse(self.directory.snapshot())
+
+    async def seen(self, request: Request) -> Response:
+        """The last requests: method, path, status. No bodies."""
+        return JSONResponse({"value": list(self.requests)})
+
+    async def forget(self, request: Request) -> Response:
+        """Start counting anew."""
+        self.requests.clear()
+        return Response(status_code=NO_CONTENT)
+
+    async def list_faults(self, request: Request) -> Response:
+        """The faults that have not struck yet."""
+        return JSONResponse({"value": [fault.model_dump() for fault in self.faults.active]})
+
+    async def add_faults(self, request: Request) -> Response:
+        """One fault or behaviour, or a list of them; see sandbox.entra.faults."""
+        try:
+            given = json.loads(await request.body())
+            orders = ORDERS.validate_python(given if isinstance(given, list) else [given])
+        except (ValueError, ValidationError) as problem:
+            return JSONResponse({"error": {"code": "InvalidFault", "message": str(problem)}}, 400)
+        for order in orders:
+            if isinstance(order, Fault):
+                self.faults.add(order)
+            else:
+                order.apply(self.directory)
+        return Response(status_code=NO_CONTENT)
+
+    async def clear_faults(self, request: Request) -> Response:
+        """Good weather again: no faults, no behaviours."""
+        self.faults.clear()
+        Behaviour(hidden_reads=None, secret_delay=None, maximum_secret_lifetime_days=None).apply(self.directory)
+        self.directory.hidden.clear()
+        return Response(status_code=NO_CONTENT)

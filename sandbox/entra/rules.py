@@ -1,0 +1,103 @@
+"""What Entra refuses in an application, as pure checks. Raises errors.GraphError; changes nothing.
+
+Sources: https://learn.microsoft.com/entra/identity-platform/supported-accounts-validation (limits by audience),
+https://learn.microsoft.com/entra/identity-platform/reply-url (redirect URIs), and recorded answers.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from sandbox.entra.errors import GraphError, bad_request, invalid_property
+
+Json = dict[str, Any]
+
+AUDIENCES = frozenset(
+    {
+        "AzureADMyOrg",
+        "AzureADMultipleOrgs",
+        "AzureADandPersonalMicrosoftAccount",
+        "PersonalMicrosoftAccount",
+    }
+)
+PERSONAL_AUDIENCES = frozenset({"AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"})
+PERSONAL_SECRET_LIMIT = 2
+PERSONAL_NAME_LIMIT = 90
+PERSONAL_PERMISSION_LIMIT = 30
+PERSONAL_REDIRECT_LIMIT = 100
+NAME_LIMIT = 120
+REDIRECT_LIMIT = 256
+REDIRECT_LENGTH = 256
+PLATFORMS = ("web", "spa", "publicClient")
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def is_personal(application: Json) -> bool:
+    """Whether personal Microsoft accounts may sign in, which brings stricter limits."""
+    return application.get("signInAudience") in PERSONAL_AUDIENCES
+
+
+def check_application(application: Json) -> None:
+    """Refuse an application (as it would be after the change) that Entra would refuse."""
+    name = application.get("displayName")
+    if not isinstance(name, str) or not name:
+        raise invalid_property("displayName", "Application")
+    if len(name) > (PERSONAL_NAME_LIMIT if is_personal(application) else NAME_LIMIT):
+        raise invalid_property("displayName", "Application")
+    if application.get("signInAudience") not in AUDIENCES:
+        raise invalid_property("signInAudience", "Application")
+    for platform in PLATFORMS:
+        uris = (application.get(platform) or {}).get("redirectUris") or []
+        check_redirect_uris(uris, platform, personal=is_personal(application))
+    if is_personal(application):
+        check_personal(application)
+
+
+def check_personal(application: Json) -> None:
+    """The limits that hold for the personal audiences only."""
+    version = (application.get("api") or {}).get("requestedAccessTokenVersion")
+    if version != 2:
+        raise bad_request("Property api.requestedAccessTokenVersion is invalid.")
+    for resource in application.get("requiredResourceAccess") or []:
+        if len(resource.get("resourceAccess") or []) > PERSONAL_PERMISSION_LIMIT:
+            raise invalid_property("requiredResourceAccess", "Application")
+    if len(application.get("passwordCredentials") or []) > PERSONAL_SECRET_LIMIT:
+        raise too_many_secrets()
+
+
+def check_redirect_uris(uris: list[str], platform: str, *, personal: bool) -> None:
+    """Refuse redirect URIs that are too long, too many, not absolute, plain http off loopback, or with a wildcard."""
+    if len(uris) > (PERSONAL_REDIRECT_LIMIT if personal else REDIRECT_LIMIT):
+        raise invalid_property("redirectUris", "Application")
+    for uri in uris:
+        parts = urlsplit(uri)
+        plain = parts.scheme == "http" and parts.hostname not in LOOPBACK and platform != "publicClient"
+        web = platform != "publicClient"
+        too_long = len(uri) > REDIRECT_LENGTH
+        if too_long or not parts.scheme or plain or (web and not parts.netloc) or (web and parts.fragment):
+            raise invalid_property("redirectUris", "Application")
+        if personal and (parts.query or "*" in uri):
+            raise invalid_property("redirectUris", "Application")
+
+
+def too_many_secrets() -> GraphError:
+    """The third secret under a personal audience, as recorded."""
+    return bad_request("Applications supporting personal Microsoft accounts may have at most two password credentials.")
+
+
+def check_new_secret(
+    application: Json, start: datetime, end: datetime, maximum: timedelta | None, policy_id: str
+) -> None:
+    """Refuse a secret beyond the audience's limit, one that ends before it starts, or one over the tenant's policy."""
+    if is_personal(application) and len(application["passwordCredentials"]) >= PERSONAL_SECRET_LIMIT:
+        raise too_many_secrets()
+    if end <= start:
+        raise bad_request('The value for the property "endDateTime" is before "startDateTime".')
+    if maximum is not None and end - start > maximum:
+        raise GraphError(
+            400,
+            "CredentialInvalidLifetimeAsPerAppPolicy",
+            f"Credential lifetime exceeds the max value allowed as per assigned policy '{policy_id}'.",
+        )

@@ -1,0 +1,119 @@
+"""Access tokens: issued for client credentials, checked on every Graph request. Knows nothing of HTTP."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+import uuid
+from typing import Any
+
+from sandbox.entra import errors, identity
+from sandbox.entra.models import Directory
+
+Json = dict[str, Any]
+
+LIFETIME = 3599
+"""Seconds, as Entra gives by default."""
+DEPLOYER_ROLES = ["Application.ReadWrite.OwnedBy", "DelegatedPermissionGrant.ReadWrite.All"]
+TENANT_NAMES = frozenset({identity.TENANT_ID, identity.TENANT_DOMAIN})
+
+
+def _segment(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _signature(head: str, key: str) -> str:
+    return _segment(hmac.new(key.encode(), head.encode(), hashlib.sha256).digest())
+
+
+def issue(claims: Json, key: str) -> str:
+    """A signed three-part JWT."""
+    header = {"typ": "JWT", "alg": "HS256"}
+    head = ".".join(_segment(json.dumps(part).encode()) for part in (header, claims))
+    return f"{head}.{_signature(head, key)}"
+
+
+def read(token: str, key: str) -> Json:
+    """The claims of a token of this sandbox. Raises GraphError 401 if it is forged, torn or expired."""
+    head, _, signature = token.rpartition(".")
+    if not hmac.compare_digest(signature, _signature(head, key)):
+        raise errors.unauthenticated("Access token validation failure. Invalid signature.")
+    payload = head.partition(".")[2]
+    claims: Json = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    if claims["exp"] <= time.time():
+        raise errors.unauthenticated("Lifetime validation failed, the token is expired.")
+    return claims
+
+
+def caller(authorization: str | None, key: str) -> str:
+    """The object id behind an Authorization header. Raises GraphError 401 without a valid token, and 403 for a token
+    without application permissions, which is what every application but the deployer's has."""
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or token.count(".") != 2:
+        raise errors.unauthenticated("Access token is empty.")
+    claims = read(token, key)
+    if not claims.get("roles"):
+        raise errors.denied()
+    return str(claims["oid"])
+
+
+def client_credentials(directory: Directory, tenant: str, form: dict[str, str], authority: str) -> Json:
+    """Answer a token request. authority: the sandbox's own address. Raises TokenError."""
+    if tenant not in TENANT_NAMES:
+        raise errors.unknown_tenant(tenant)
+    if "grant_type" not in form:
+        raise errors.missing_parameter("grant_type")
+    if form["grant_type"] != "client_credentials":
+        raise errors.unsupported_grant(form["grant_type"])
+    if not form.get("client_id"):
+        raise errors.missing_parameter("client_id")
+    if not form.get("scope"):
+        raise errors.missing_parameter("scope")
+    if not all(scope.endswith("/.default") for scope in form["scope"].split()) and not form["scope"].endswith(
+        ".default"
+    ):
+        raise errors.invalid_scope(form["scope"])
+    if not form.get("client_secret"):
+        raise errors.missing_secret()
+    object_id, roles = _authenticate(directory, form["client_id"], form["client_secret"])
+    moment = int(time.time())
+    claims = {
+        "aud": authority,
+        "iss": f"{authority}/{identity.TENANT_ID}/v2.0",
+        "iat": moment,
+        "nbf": moment,
+        "exp": moment + LIFETIME,
+        "appid": form["client_id"],
+        "idtyp": "app",
+        "oid": object_id,
+        "sub": object_id,
+        "roles": roles,
+        "tid": identity.TENANT_ID,
+        "uti": uuid.uuid4().hex,
+        "ver": "1.0",
+    }
+    token = issue(claims, directory.state.signing_key)
+    return {"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token}
+
+
+def _authenticate(directory: Directory, client_id: str, secret: str) -> tuple[str, list[str]]:
+    """The object id and application permissions of a client. Raises TokenError."""
+    if client_id == identity.DEPLOYER_CLIENT_ID:
+        if not hmac.compare_digest(secret.encode(), identity.DEPLOYER_SECRET.encode()):
+            raise errors.wrong_secret(client_id)
+        return identity.DEPLOYER_OBJECT_ID, DEPLOYER_ROLES
+    application = directory.by_app_id("applications", client_id)
+    if application is None:
+        raise errors.unknown_application(client_id, identity.TENANT_NAME)
+    match directory.secret_state(application, secret):
+        case "expired":
+            raise errors.expired_secret(client_id)
+        case "unknown" | "settling":
+            raise errors.wrong_secret(client_id)
+    principal = directory.by_app_id("servicePrincipals", client_id)
+    if principal is None:
+        raise errors.no_service_principal(client_id, identity.TENANT_ID)
+    return str(principal["id"]), []
