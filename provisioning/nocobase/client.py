@@ -29,7 +29,6 @@ class NocoBaseClient:
         self._app = app
         self._login = login
         self._http = httpx.Client(
-            base_url=f"{url}/api/",
             headers={"X-App": app} if app else {},
             timeout=TIMEOUT_SECONDS,
             # Loading the certificate authorities takes longer than a request; plain http needs none.
@@ -75,7 +74,7 @@ class NocoBaseClient:
 
     def _send(self, method: str, action: str, parameters: Mapping[str, str], body: Mapping[str, object] | None) -> Any:
         try:
-            response = self._http.request(method, action, params=dict(parameters), json=body)
+            response = self._http.request(method, f"{self.url}/api/{action}", params=dict(parameters), json=body)
         except httpx.TransportError as error:
             raise unreachable(self.url, action, error) from None
         if response.is_success:

@@ -1,0 +1,209 @@
+"""Settings: defaults, sources and their precedence, and that everything wrong is reported at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioning import settings
+from provisioning.entra.rules import Audience
+from provisioning.errors import Problem, SettingsError
+from provisioning.settings import Consent, Settings, load, redirect_uri
+
+PROJECT = Path(__file__).parents[2]
+URL = "https://nocobase.example.com"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NOCOBASE_API_KEY", "NOCOBASE_ACCOUNT", "NOCOBASE_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NOCOBASE_API_KEY", "key-from-environment")
+
+
+def problems(config: dict[str, str], secret_keys: tuple[str, ...] = ()) -> dict[str, str]:
+    with pytest.raises(SettingsError) as caught:
+        load(config, secret_keys)
+    return {problem.key: str(problem) for problem in caught.value.problems}
+
+
+def test_defaults_are_those_of_nocobases_own_procedure() -> None:
+    loaded = load({"nocobaseUrl": f"{URL}/"}).settings
+    assert loaded == Settings(
+        nocobaseUrl=URL,
+        audience=Audience.ANY_TENANT_AND_PERSONAL,
+        scopes=("email", "offline_access", "IMAP.AccessAsUser.All", "SMTP.Send", "User.Read"),
+        redirectUris=(f"{URL}/admin/settings/mail/oauth2",),
+        secretLifetimeDays=180,
+        consent=Consent.USER,
+    )
+
+
+def test_schema_in_pulumi_yaml_declares_the_same_settings_and_defaults() -> None:
+    schema = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
+    declared = {key: entry["default"] for key, entry in schema.items()}
+    assert declared.pop("nocobaseUrl") == ""
+    fields = {field.alias: field.default for field in Settings.model_fields.values() if field.alias != "nocobaseUrl"}
+    assert declared == {
+        key: list(default) if isinstance(default, tuple) else default or "" for key, default in fields.items()
+    }
+
+
+def test_empty_values_from_the_schema_count_as_not_set() -> None:
+    schema = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
+    values = {
+        key: entry["default"] if isinstance(entry["default"], str) else json.dumps(entry["default"])
+        for key, entry in schema.items()
+    }
+    assert load({**values, "nocobaseUrl": URL}).settings == load({"nocobaseUrl": URL}).settings
+
+
+@pytest.mark.parametrize(
+    ("url", "app", "expected"),
+    [
+        ("https://n.example.com", None, "https://n.example.com/admin/settings/mail/oauth2"),
+        ("https://n.example.com/base", None, "https://n.example.com/base/admin/settings/mail/oauth2"),
+        ("https://n.example.com", "sales", "https://n.example.com/apps/sales/admin/settings/mail/oauth2"),
+        ("http://localhost:13000", None, "http://localhost:13000/admin/settings/mail/oauth2"),
+    ],
+)
+def test_redirect_uri_is_derived(url: str, app: str | None, expected: str) -> None:
+    assert redirect_uri(url, app) == expected
+
+
+def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOCOBASE_API_KEY")
+    found = problems(
+        {
+            "nocobaseUrl": "http://nocobase.example.com",
+            "audience": "Everybody",
+            "applicationName": "n" * 91,
+            "scopes": '["IMAP.AccesAsUser.All", "email"]',
+            "redirectUris": '["https://n.example.com/callback?x=1"]',
+            "owners": '["me"]',
+            "secretLifetimeDays": "731",
+            "consent": "everybody",
+            "secretLifetimeDay": "90",
+        }
+    )
+    assert list(found) == [
+        "nocobaseUrl",
+        "audience",
+        "applicationName",
+        "scopes[0]",
+        "redirectUris",
+        "owners[0]",
+        "secretLifetimeDays",
+        "consent",
+        "secretLifetimeDay",
+        "NOCOBASE_API_KEY",
+    ]
+    assert "IMAP.AccessAsUser.All" in found["scopes[0]"]
+    assert "--path 'scopes[0]' IMAP.AccessAsUser.All" in found["scopes[0]"]
+    assert "'AzureADMyOrg', 'AzureADMultipleOrgs'" in found["audience"]
+    assert "Did you mean secretLifetimeDays?" in found["secretLifetimeDay"]
+    assert all("pulumi config" in text for text in found.values())
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("nocobaseUrl", "", "not set"),
+        ("nocobaseUrl", "nocobase.example.com", "address"),
+        ("nocobaseUrl", "http://10.0.0.1", "https"),
+        ("nocobaseUrl", "https://n.example.com/?a=b", "query"),
+        ("nocobaseApp", "a/b", "letters"),
+        ("applicationName", "   ", "empty"),
+        ("applicationName", "n" * 91, "at most 90"),
+        ("scopes", "[]", "At least one"),
+        ("scopes", '["email","email"]', "more than once: email"),
+        ("scopes", "email", "list"),
+        ("redirectUris", '["http://n.example.com/x"]', "https"),
+        ("redirectUris", '["https://n.example.com/*"]', "wildcard"),
+        ("redirectUris", '["https://n.example.com/#x"]', "fragment"),
+        ("redirectUris", json.dumps(["https://n.example.com/" + "x" * 256]), "256"),
+        ("secretDescription", " ", "empty"),
+        ("secretLifetimeDays", "0", "1 to 730"),
+        ("secretLifetimeDays", "731", "1 to 730"),
+        ("secretLifetimeDays", "soon", "integer"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_rule_and_its_remedy(key: str, value: str, words: str) -> None:
+    found = problems({"nocobaseUrl": URL, key: value})
+    (text,) = found.values()
+    assert words in text
+    assert f"pulumi config set {key}" in text or f"pulumi config set --path '{key}[0]'" in text
+
+
+def test_rules_depend_on_the_audience() -> None:
+    config = {"nocobaseUrl": URL, "applicationName": "n" * 120, "redirectUris": '["https://n.example.com/?a=b"]'}
+    assert set(problems(config)) == {"applicationName", "redirectUris"}
+    assert load({**config, "audience": "AzureADMyOrg"}).settings.application_name == "n" * 120
+
+
+@pytest.mark.parametrize(
+    ("variables", "config", "expected"),
+    [
+        ({"NOCOBASE_API_KEY": "env"}, None, "env"),
+        ({"NOCOBASE_API_KEY": "env"}, "stack", "env"),
+        ({}, "stack", "stack"),
+        ({"NOCOBASE_API_KEY": ""}, "stack", "stack"),
+    ],
+)
+def test_the_environment_wins_over_the_stacks_api_key(
+    variables: dict[str, str], config: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOCOBASE_API_KEY")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    own = {settings.API_KEY: config} if config else {}
+    login = load({"nocobaseUrl": URL, **own}, set(own)).login
+    assert login.api_key is not None
+    assert login.api_key.get_secret_value() == expected
+
+
+def test_account_and_password_are_a_login_only_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOCOBASE_API_KEY")
+    monkeypatch.setenv("NOCOBASE_ACCOUNT", "admin")
+    assert "NOCOBASE_API_KEY" in problems({"nocobaseUrl": URL})
+    monkeypatch.setenv("NOCOBASE_PASSWORD", "hidden")
+    assert load({"nocobaseUrl": URL}).login.account == "admin"
+
+
+def test_an_api_key_in_plain_configuration_is_refused_and_not_repeated() -> None:
+    found = problems({"nocobaseUrl": URL, settings.API_KEY: "plain-key"})
+    assert "--secret" in found[settings.API_KEY]
+    assert "plain-key" not in str(found)
+
+
+def test_no_secret_in_reprs_or_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOCOBASE_PASSWORD", "hidden-password")
+    loaded = load({"nocobaseUrl": URL})
+    assert "key-from-environment" not in repr(loaded)
+    assert "hidden-password" not in repr(loaded)
+    assert "s3cret" not in str(problems({"nocobaseUrl": "https://admin:s3cret@n.example.com"}))
+
+
+def test_the_environment_never_sets_anything_but_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NOCOBASE_URL", "AUDIENCE", "audience", "nocobaseUrl", "SCOPES"):
+        monkeypatch.setenv(name, "https://elsewhere.example.com")
+    assert load({"nocobaseUrl": URL}).settings.nocobase_url == URL
+
+
+KEYS = [field.alias or "" for field in Settings.model_fields.values()]
+
+
+@given(st.dictionaries(st.sampled_from(KEYS) | st.text(min_size=1), st.text() | st.integers().map(str)))
+def test_any_configuration_loads_or_names_its_problems(config: dict[str, str]) -> None:
+    try:
+        found: Sequence[Problem] = [Problem("none", None, "loaded", load(config).settings.redirect_uris[0])]
+    except SettingsError as error:
+        found = error.problems
+    assert found
+    assert all(problem.why and problem.remedy for problem in found)
