@@ -2,8 +2,7 @@
 
 The engine starts it with its own address as the last argument, reads a port from its output and speaks gRPC
 (LanguageRuntime) with it. It starts it twice for each command: once only to ask about the Python it runs on, and once
-for the program. So the server answers before the Pulumi SDK is imported (a quarter of a second on two cores); only
-running the program waits for it.
+for the program. So the Pulumi SDK, whose import takes a quarter of a second, is imported when a program is to be run.
 
 Runs as a script with the project's own Python. It may not import anything of the sandbox: the program's imports must
 not depend on where this file lies.
@@ -11,11 +10,14 @@ not depend on where this file lies.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import queue
+import select
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -67,9 +69,18 @@ def about() -> bytes:
 
 def run(raw: bytes, engine: str) -> bytes:
     """Run the program that the engine asks for, to its end."""
-    from pulumi.runtime.proto.language_pb2 import RunRequest  # noqa: PLC0415 - imported while the server already answers
+    # Nothing that an import makes is ever garbage: collecting meanwhile is a tenth of its time.
+    gc.disable()
+    from pulumi.runtime.proto.language_pb2 import RunRequest  # noqa: PLC0415
 
-    return run_program(RunRequest.FromString(raw), engine).SerializeToString()
+    gc.freeze()
+    gc.enable()
+    answer = run_program(RunRequest.FromString(raw), engine).SerializeToString()
+    # The official host's Python process ends with its program.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return answer
 
 
 def run_program(request: RunRequest, engine: str) -> RunResponse:
@@ -136,8 +147,6 @@ def run_program(request: RunRequest, engine: str) -> RunResponse:
     finally:
         workers.shutdown(wait=True)
         loop.close()
-        sys.stdout.flush()
-        sys.stderr.flush()
     return RunResponse()
 
 
@@ -201,15 +210,45 @@ def _text_field(number: int, text: str) -> bytes:
     return bytes(prefix) + bytes([length]) + content
 
 
-def _end(*_: object) -> None:
-    # The engine ends its plugins by SIGINT once it needs them no more; taking the interpreter down would cost 0.1 s.
-    os._exit(0)
+def _end_when_told() -> None:
+    """Let SIGINT, by which the engine ends its plugins, and SIGTERM end this process at once.
+
+    The signal may reach any thread, and one that reaches a gRPC thread does not wake a waiting main thread: Python's
+    handler would run seconds later. So a thread of our own waits for the byte that the interpreter writes.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+
+    def wait() -> None:
+        _wait_for_end(reader)
+        # Taking the interpreter down in the usual way would cost 0.1 s of each command.
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _wait_for_end(signals: int) -> None:
+    """Wait for one of the two signals, or for the end of the engine, which closes this process's standard input."""
+    stdin = 0
+    watch = select.poll()
+    watch.register(signals, select.POLLIN)
+    watch.register(stdin, 0)
+    while True:
+        for file, events in watch.poll():
+            if file == stdin and events & select.POLLHUP:
+                return
+            if file == stdin:
+                watch.unregister(stdin)
+            elif os.read(signals, 1)[0] in (signal.SIGINT, signal.SIGTERM):
+                return
 
 
 def main() -> None:
     """Serve until the engine says stop."""
-    signal.signal(signal.SIGINT, _end)
-    signal.signal(signal.SIGTERM, _end)
+    _end_when_told()
     engine = sys.argv[-1]
     # What the program prints belongs to the moment at which it prints it.
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
@@ -222,12 +261,6 @@ def main() -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
-    # Nothing that an import makes is ever garbage: collecting meanwhile is a tenth of its time.
-    gc.disable()
-    import pulumi.runtime  # noqa: PLC0415, F401
-
-    gc.freeze()
-    gc.enable()
     while True:
         raw, done = jobs.get()
         try:
