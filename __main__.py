@@ -17,13 +17,14 @@ with stack.errors_as_sentences():
         mail_settings.preflight(settings, login, last.client_id)
 
 secrets = plan_secrets(last.secrets, datetime.now(UTC), settings.secret_description, settings.secret_lifetime_days)
-application = MailApplication("mail", settings, secrets)
+application = MailApplication(stack.APPLICATION, settings, secrets)
 nocobase = MailSettings("nocobase", settings, application.client_id, application.client_secret)
 
 pulumi.export("clientId", application.client_id)
 pulumi.export("objectId", application.object_id)
 pulumi.export("tenantId", application.tenant_id)
 pulumi.export("redirectUri", nocobase.proved_redirect_uri)
+pulumi.export("provedClientId", nocobase.proved_client_id)
 pulumi.export("clientSecretExpiry", application.client_secret_expiry)
 pulumi.export("adminConsentUrl", application.admin_consent_url)
 pulumi.export("clientSecret", application.client_secret)

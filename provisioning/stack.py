@@ -11,9 +11,13 @@ import pulumi
 from pulumi.runtime import config, invoke
 
 from provisioning import settings
+from provisioning.entra.application import secret_name
 from provisioning.entra.rotation import IssuedSecret, Slot
 from provisioning.errors import ProvisioningError
 from provisioning.settings import StackSettings
+
+APPLICATION = "mail"
+"""The resource name of the application, and the stem of its secrets' names."""
 
 PASSWORD_TYPE = "azuread:index/applicationPassword:ApplicationPassword"
 APPLICATION_TYPE = "azuread:index/application:Application"
@@ -25,7 +29,7 @@ class LastState:
     """What the last run left behind, also if it failed half-way.
 
     client_id: the application's, None if there is none yet. secrets: the client secrets that were issued, by slot.
-    pushed: whether NocoBase was given credentials.
+    pushed: whether NocoBase was given credentials by this stack.
     """
 
     client_id: str | None
@@ -53,19 +57,16 @@ def last_state() -> LastState:
 
 
 def parse_last_state(resources: Mapping[str, Mapping[str, Any]]) -> LastState:
-    """What the plan needs from a checkpoint's resources, given as URN → outputs."""
-    by_type: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
-    for urn, outputs in resources.items():
-        _, _, qualified_type, name = urn.split("::", 3)
-        by_type.setdefault(qualified_type.rpartition("$")[2], []).append((name, outputs))
+    """What the plan needs from a checkpoint's resources, given as the engine answers them: URN → type and outputs."""
+    found = [(resource["type"], urn.rpartition("::")[2], resource["outputs"]) for urn, resource in resources.items()]
     secrets = {
         slot: IssuedSecret(outputs["displayName"], outputs["endDate"])
         for slot in Slot
-        for name, outputs in by_type.get(PASSWORD_TYPE, [])
-        if name.endswith(f"-{slot}")
+        for kind, name, outputs in found
+        if kind == PASSWORD_TYPE and name == secret_name(APPLICATION, slot)
     }
-    client_id = next((outputs.get("clientId") for _, outputs in by_type.get(APPLICATION_TYPE, [])), None)
-    return LastState(client_id, secrets, pushed=PUSH_TYPE in by_type)
+    client_ids = (outputs.get("clientId") for kind, _, outputs in found if kind == APPLICATION_TYPE)
+    return LastState(next(client_ids, None), secrets, pushed=any(kind == PUSH_TYPE for kind, _, _ in found))
 
 
 @contextmanager

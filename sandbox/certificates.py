@@ -1,4 +1,4 @@
-"""The sandbox's own certificate authority, and the bundle with which programs trust it and everything they trusted before."""
+"""The sandbox's own certificate authority, and the bundle of all authorities that its programs trust."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ meanwhile is never signalled.
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import time

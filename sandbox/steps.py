@@ -1,6 +1,6 @@
 """Steps that run side by side as far as they do not need each other, and a display of which runs and for how long.
 
-On a terminal the display is live; elsewhere (CI, a pipe) each step gets a plain line when it begins and one when it ends.
+On a terminal the display is live; elsewhere (CI, a pipe) each step gets a plain line at its begin and one at its end.
 """
 
 from __future__ import annotations
@@ -115,5 +115,3 @@ class _Display:
     def end(self, line: TaskID, step: Step, mark: str, outcome: str, seconds: float) -> None:
         self._live.remove_task(line)
         self._console.print(f"{mark} {step.title}: {outcome} [dim]({seconds:.1f} s)[/]", highlight=False)
-
-

@@ -1,0 +1,53 @@
+# `make up` and `make test` install everything that is missing; nothing is installed outside this folder but the engine's cache.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+SETUP := $(VENV)/.setup
+
+.DEFAULT_GOAL := help
+.PHONY: help up down destroy test check bench lock clean
+
+help:  ## Show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: $(SETUP)  ## Start the sandbox and run `pulumi up` on the dev stack
+	@$(PY) -m sandbox up
+
+down: $(SETUP)  ## Stop the sandbox; its data stays
+	@$(PY) -m sandbox down
+
+destroy: $(SETUP)  ## Run `pulumi destroy` on the dev stack
+	@$(PY) -m sandbox destroy
+
+test: $(SETUP)  ## Install what is missing, check the code and run all tests
+	@$(PY) -m sandbox install
+	@$(MAKE) --no-print-directory check
+	@$(PY) -m pytest
+
+check: $(SETUP)  ## Lint and type-check
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+bench: $(SETUP)  ## Measure; prints a table and writes bench.json
+	@$(PY) -m sandbox install
+	@$(PY) -m sandbox.bench
+
+lock: $(SETUP)  ## Renew the lock files from requirements*.in
+	@$(PY) -m pip install --quiet uv
+	@for name in requirements requirements-dev requirements-setup; do \
+	  $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --no-annotate --no-header $$name.in -o $$name.txt || exit 1; done
+
+clean: ## Stop the sandbox and remove all that was installed in this folder
+	@if [ -x $(PY) ]; then $(PY) -m sandbox down; fi
+	@rm -rf $(VENV) .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The few packages that draw the progress of installing the rest.
+$(SETUP): requirements-setup.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@echo "Preparing $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.txt
+	@touch $(SETUP)

@@ -1,0 +1,138 @@
+"""`python -m sandbox …`: what the Makefile calls. Words go to stderr, data to stdout.
+
+Runs before the virtualenv is complete, so everything beyond the setup's own packages is imported inside the commands.
+"""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sandbox.errors import SandboxError
+from sandbox.place import Place, default_place
+from sandbox.setup import install_steps, start_steps, stop
+from sandbox.steps import Done, Report, Step, run_steps
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+words = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@app.callback()
+def sandbox() -> None:
+    """A tenant and a NocoBase on this machine: the `dev` stack's outside world."""
+
+
+@app.command()
+def install() -> None:
+    """Install everything that is missing, and start nothing."""
+    with _errors_as_sentences():
+        _run(default_place(), install_steps(default_place()))
+
+
+@app.command()
+def up() -> None:
+    """Install and start what is missing, run `pulumi up` on the dev stack, and show what is there now."""
+    with _errors_as_sentences():
+        place = default_place()
+        outcomes: list[str] = []
+
+        def deploy(report: Report) -> str:
+            from sandbox import deployment
+
+            outcomes.append(str(deployment.up(place, report)))
+            return outcomes[-1]
+
+        deployed = Step("up", "pulumi up", deploy, after=("entra", "nocobase"))
+        _run(place, [*install_steps(place), *start_steps(place), deployed])
+        from sandbox.holdings import summary
+
+        Console(highlight=False).print(summary(place))
+        words.print(f"{outcomes[0][0].upper()}{outcomes[0][1:]}.")
+
+
+@app.command()
+def down() -> None:
+    """Stop the sandbox. What it holds is kept for the next `up`."""
+    with _errors_as_sentences():
+        stopped = stop(default_place())
+        words.print(f"Stopped: {', '.join(stopped)}." if stopped else "The sandbox was not running.")
+
+
+@app.command()
+def destroy() -> None:
+    """Run `pulumi destroy` on the dev stack: no application, secret or NocoBase credential is left."""
+    with _errors_as_sentences():
+        place = default_place()
+        from sandbox import deployment
+
+        if not deployment.exists(place):
+            words.print("There is nothing to destroy: the dev stack was never made.")
+            return
+
+        def run(report: Report) -> str:
+            return str(deployment.destroy(place, report))
+
+        _run(place, [*_running_steps(place), Step("destroy", "pulumi destroy", run, after=("entra", "nocobase"))])
+
+
+@app.command()
+def env() -> None:
+    """Print the environment for plain `pulumi` commands: eval "$(python -m sandbox env)"."""
+    with _errors_as_sentences():
+        from sandbox.environment import as_shell, environment
+
+        print(as_shell(environment(default_place())))
+
+
+@app.command()
+def show(as_json: Annotated[bool, typer.Option("--json", help="As JSON: both sides whole.")] = False) -> None:
+    """Show what Entra ID's stand-in and NocoBase hold, the secret as stored included (it is a sandbox)."""
+    with _errors_as_sentences():
+        from sandbox.holdings import holdings, summary
+
+        if as_json:
+            print(json.dumps(holdings(default_place()), indent=2))
+        else:
+            Console(highlight=False).print(summary(default_place()))
+
+
+def _running_steps(place: Place) -> list[Step]:
+    """Start what was installed before; nothing is installed."""
+    return [Step(step.name, step.title, step.run) for step in start_steps(place)]
+
+
+def _run(place: Place, steps: list[Step]) -> list[Done]:
+    """Run the steps and keep their times for `make bench`."""
+    began = time.time()
+    done = run_steps(steps, words)
+    place.logs.mkdir(parents=True, exist_ok=True)
+    times = {"began": began, "seconds": time.time() - began, "steps": {step.name: step.seconds for step in done}}
+    (place.logs / "times.json").write_text(json.dumps(times))
+    return done
+
+
+@contextmanager
+def _errors_as_sentences() -> Iterator[None]:
+    try:
+        yield
+    except SandboxError as error:
+        words.print(f"[red]✗[/] {_escaped(error.what)}")
+        words.print(f"  {_escaped(error.remedy)}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        words.print("Interrupted; run the command again to go on from here.")
+        sys.exit(130)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

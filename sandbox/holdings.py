@@ -1,0 +1,62 @@
+"""What each side of the sandbox holds now, and the table that `make up` ends with."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+from rich.table import Table
+
+from sandbox import deployment
+from sandbox.certificates import certificates
+from sandbox.nocobase import server
+from sandbox.place import Place
+from sandbox.setup import load_record, nocobase_url
+
+
+def entra(place: Place) -> dict[str, Any]:
+    """Everything the stand-in for Entra ID holds. Raises httpx.HTTPError if it does not run."""
+    trusted = ssl.create_default_context(cafile=certificates(place).bundle)
+    with httpx.Client(verify=trusted, trust_env=False) as client:
+        answer = client.get(f"https://localhost:{load_record(place).entra_port}/_sandbox/state")
+        state: dict[str, Any] = answer.raise_for_status().json()
+        return state
+
+
+def holdings(place: Place) -> dict[str, Any]:
+    """Both sides: Entra ID's objects, and NocoBase's Microsoft row with the secret as stored."""
+    return {"entra": entra(place), "nocobase": server.mail_settings_row(place)}
+
+
+def summary(place: Place, now: datetime | None = None) -> Table:
+    """What was set up, as read from the stack's outputs and from Entra ID."""
+    outputs = deployment.outputs(place)
+    state = entra(place)
+    application = next(item for item in state["applications"] if item["appId"] == outputs["clientId"])
+    secrets = application["passwordCredentials"]
+    ends = datetime.fromisoformat(outputs["clientSecretExpiry"])
+    days = (ends - (now or datetime.now(UTC))).days
+    names = {scope["id"]: scope["value"] for scope in state["scopes"]}
+    scopes = [names[item["id"]] for item in application["requiredResourceAccess"][0]["resourceAccess"]]
+    proved = (outputs["provedClientId"], outputs["redirectUri"]) == (
+        outputs["clientId"],
+        application["web"]["redirectUris"][0],
+    )
+    table = Table(show_header=False, title="NocoBase is set up for Outlook mail (sandbox)", title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in (
+        ("Client ID", outputs["clientId"]),
+        ("Tenant", outputs["tenantId"]),
+        ("Audience", application["signInAudience"]),
+        ("Scopes", ", ".join(scopes)),
+        ("Redirect URI", outputs["redirectUri"]),
+        ("Client secret", ", ".join(secret["displayName"] for secret in secrets)),
+        ("Expires", f"{ends.date()} ({days} days left)"),
+        ("NocoBase", nocobase_url(place)),
+        ("Proved", "yes: NocoBase's sign-in link names this client ID and redirect URI" if proved else "NO"),
+    ):
+        table.add_row(name, value)
+    return table
