@@ -59,12 +59,10 @@ def application(directory: Directory, faults: Faults) -> ASGIApp:
     return Log(FaultMiddleware(graph, faults), entries)
 
 
-def server(
-    directory: Directory, faults: Faults, *, host: str, port: int, certificate: Path, key: Path
-) -> uvicorn.Server:
+def server(app: ASGIApp, *, host: str, port: int, certificate: Path, key: Path) -> uvicorn.Server:
     """A uvicorn server that is not running yet."""
     config = uvicorn.Config(
-        application(directory, faults),
+        app,
         host=host,
         port=port,
         ssl_certfile=str(certificate),
@@ -83,4 +81,4 @@ def server(
 def run(home: Path, *, host: str, port: int, certificate: Path, key: Path) -> None:
     """Serve until SIGINT or SIGTERM. Raises ValueError if the state file cannot be read."""
     directory = Directory(Store(home))
-    server(directory, Faults(), host=host, port=port, certificate=certificate, key=key).run()
+    server(application(directory, Faults()), host=host, port=port, certificate=certificate, key=key).run()

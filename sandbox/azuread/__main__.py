@@ -1,0 +1,52 @@
+"""`python -m sandbox.azuread`: the plugin process. Prints its port on stdout, as the engine expects, and serves."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+from pulumi.runtime.proto import provider_pb2_grpc
+
+from sandbox.azuread.provider import Provider
+
+WORKERS = 16
+UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+
+
+def serve(engine: str | None) -> None:
+    """Serve until a signal or the engine's Cancel. engine: address of the engine's log service."""
+    stopping = threading.Event()
+    provider = Provider(on_cancel=stopping.set, notify=_log_to(engine))
+    server = grpc.server(ThreadPoolExecutor(max_workers=WORKERS), options=UNLIMITED)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    print(port, flush=True)
+    stopping.wait()
+    server.stop(grace=1).wait()
+
+
+def _log_to(engine: str | None) -> Callable[[str], None]:
+    """A function that writes to the engine's debug log, or nowhere if the engine gave no address."""
+    if engine is None:
+        return lambda text: None
+    address = engine
+
+    def note(text: str) -> None:
+        from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc  # noqa: PLC0415 - only if needed
+
+        with grpc.insecure_channel(address) as channel:
+            request = engine_pb2.LogRequest(severity=engine_pb2.DEBUG, message=text)
+            engine_pb2_grpc.EngineStub(channel).Log(request, timeout=5)
+
+    return note
+
+
+if __name__ == "__main__":
+    serve(sys.argv[-1] if len(sys.argv) > 1 else None)

@@ -1,0 +1,215 @@
+"""The Graph client: configuration from the environment, a token, and requests that are retried as the real ones are."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+Json = dict[str, Any]
+PUBLIC_METADATA_HOST = "management.azure.com"
+MINIMUM_TOKEN_LIFETIME = 1200
+"""Seconds; the real provider refuses a token that expires sooner."""
+RETRIES = 8
+FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
+"""Seconds between retries: doubled each time, or what Retry-After says."""
+WAITS_VARIABLE = "SANDBOX_AZUREAD_WAITS"
+"""Set to `real` to wait between polls as long as the real provider does (4 s a secret, 20 s a deletion)."""
+
+
+class ProviderError(Exception):
+    """An error in the provider's words, ready for the engine."""
+
+
+@dataclass
+class RequestError(Exception):
+    """Graph's refusal. Its text reads as the real provider's."""
+
+    status: int
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        phrase = HTTPStatus(self.status).phrase if self.status in HTTPStatus._value2member_map_ else ""
+        return f"unexpected status {self.status} ({self.status} {phrase}) with error: {self.code}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Whom to ask and who asks. The secret stays out of the repr."""
+
+    metadata_host: str
+    tenant_id: str
+    client_id: str
+    client_secret: str
+
+    def __repr__(self) -> str:
+        return f"Configuration({self.metadata_host!r}, {self.tenant_id!r}, {self.client_id!r}, client_secret=…)"
+
+
+def configuration(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Configuration:
+    """Provider configuration first, then ARM_* variables, as the real one. Raises ProviderError if one is missing."""
+
+    def value(name: str, variable: str) -> str:
+        return str(arguments.get(name) or environment.get(variable) or "")
+
+    found = Configuration(
+        metadata_host=value("metadataHost", "ARM_METADATA_HOSTNAME") or PUBLIC_METADATA_HOST,
+        tenant_id=value("tenantId", "ARM_TENANT_ID"),
+        client_id=value("clientId", "ARM_CLIENT_ID"),
+        client_secret=value("clientSecret", "ARM_CLIENT_SECRET"),
+    )
+    names = ("ARM_TENANT_ID", "ARM_CLIENT_ID", "ARM_CLIENT_SECRET")
+    given = (found.tenant_id, found.client_id, found.client_secret)
+    missing = [name for name, text in zip(names, given, strict=True) if not text]
+    if missing:
+        raise ProviderError(
+            "unable to build authorizer for Microsoft Graph API: the sandbox's stand-in for azuread signs in with a "
+            f"client secret only, and {', '.join(missing)} is not set"
+        )
+    return found
+
+
+class Graph:
+    """One signed-in client. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        chosen: Configuration,
+        environment: Mapping[str, str] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Ask the metadata, then sign in. Raises ProviderError if either is refused."""
+        environment = os.environ if environment is None else environment
+        self.sleep = sleep
+        self.polls_wait = environment.get(WAITS_VARIABLE) == "real"
+        trusted = environment.get("SSL_CERT_FILE")
+        context = ssl.create_default_context(cafile=trusted) if trusted else ssl.create_default_context()
+        self.http = httpx.Client(verify=context, timeout=60, trust_env=False)
+        self.configuration = chosen
+        metadata = self._metadata()
+        self.base = str(metadata["microsoftGraphResourceId"]).rstrip("/")
+        self.token = self._sign_in(str(metadata["authentication"]["loginEndpoint"]).rstrip("/"))
+        self.claims = claims(self.token)
+        if not self.claims.get("oid"):
+            raise ProviderError("building client: unable to determine the object ID of the caller: no `oid` claim")
+
+    @property
+    def caller(self) -> str:
+        """Object id of the principal that asks."""
+        return str(self.claims["oid"])
+
+    def _metadata(self) -> Json:
+        address = f"https://{self.configuration.metadata_host}/metadata/endpoints"
+        try:
+            answer = self.http.get(address, params={"api-version": "2022-09-01"})
+            answer.raise_for_status()
+            document: Json = answer.json()
+        except (httpx.HTTPError, ValueError) as problem:
+            raise ProviderError(f"retrieving environments from Azure MetaData service: {problem}") from problem
+        return document
+
+    def _sign_in(self, login: str) -> str:
+        form = {
+            "client_id": self.configuration.client_id,
+            "client_secret": self.configuration.client_secret,
+            "grant_type": "client_credentials",
+            "scope": f"{self.base}/.default".replace("//.default", "/.default"),
+        }
+        try:
+            answer = self.http.post(f"{login}/{self.configuration.tenant_id}/oauth2/v2.0/token", data=form)
+        except httpx.HTTPError as problem:
+            raise ProviderError(f"building client: unable to obtain access token: {problem}") from problem
+        if answer.status_code != HTTPStatus.OK:
+            text = f"received HTTP status {answer.status_code} with response: {answer.text}"
+            raise ProviderError(f"building client: unable to obtain access token: clientCredentialsToken: {text}")
+        document = answer.json()
+        if document["expires_in"] <= MINIMUM_TOKEN_LIFETIME:
+            raise ProviderError("building client: the access token expires too soon")
+        return str(document["access_token"])
+
+    def get(self, path: str, **query: str) -> Json:
+        """GET under v1.0. Raises RequestError."""
+        return self.request("GET", f"/v1.0{path}", query=query)
+
+    def get_beta(self, path: str, **query: str) -> Json:
+        """GET under beta. Raises RequestError."""
+        return self.request("GET", f"/beta{path}", query=query)
+
+    def post(self, path: str, body: Json) -> Json:
+        """POST under v1.0. Raises RequestError."""
+        return self.request("POST", f"/v1.0{path}", body=body)
+
+    def patch(self, path: str, body: Json) -> None:
+        """PATCH under v1.0. Raises RequestError."""
+        self.request("PATCH", f"/v1.0{path}", body=body)
+
+    def delete(self, path: str) -> None:
+        """DELETE under v1.0. Raises RequestError."""
+        self.request("DELETE", f"/v1.0{path}")
+
+    def request(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Json | None = None
+    ) -> Json:
+        """One request, retried after 429, 5xx (but 501) and broken connections, POST too. Raises RequestError, or
+        ProviderError if no answer comes."""
+        options: dict[str, Any] = {"headers": {"authorization": f"Bearer {self.token}"}}
+        if query:
+            options["params"] = {f"${name}": value for name, value in query.items()}
+        if body is not None:
+            options["json"] = body
+        for attempt in range(RETRIES + 1):
+            wait = min(FIRST_WAIT * 2**attempt, LONGEST_WAIT)
+            try:
+                answer = self.http.request(method, f"{self.base}{path}", **options)
+            except httpx.TransportError as problem:
+                if attempt == RETRIES:
+                    raise ProviderError(f"{method} {path}: {problem}") from problem
+                self.sleep(wait)
+                continue
+            if not _is_transient(answer.status_code) or attempt == RETRIES:
+                break
+            self.sleep(_retry_after(answer, wait))
+        if answer.status_code >= HTTPStatus.BAD_REQUEST:
+            raise _refusal(answer)
+        document: Json = answer.json() if answer.content else {}
+        return document
+
+    def pause(self, seconds: float) -> None:
+        """The wait between two polls: skipped unless asked for."""
+        if self.polls_wait:
+            self.sleep(seconds)
+
+
+def claims(token: str) -> Json:
+    """The claims of a three-part JWT, unverified. Raises ProviderError if it is none."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        raise ProviderError("building client: unable to parse access token: expected a JWT of three parts")
+    document: Json = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    return document
+
+
+def _is_transient(status: int) -> bool:
+    return status == HTTPStatus.TOO_MANY_REQUESTS or (status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED)
+
+
+def _retry_after(answer: httpx.Response, wait: float) -> float:
+    given = answer.headers.get("retry-after", "")
+    return float(given) if given.isdigit() else wait
+
+
+def _refusal(answer: httpx.Response) -> RequestError:
+    try:
+        error = answer.json()["error"]
+        return RequestError(answer.status_code, str(error["code"]), str(error["message"]))
+    except (ValueError, KeyError, TypeError):
+        return RequestError(answer.status_code, answer.reason_phrase, answer.text)
