@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from sandbox import deployment
 from sandbox.certificates import certificates
+from sandbox.entra.models import DATA
 from sandbox.nocobase import server
 from sandbox.place import Place
 from sandbox.setup import load_record, nocobase_url
@@ -38,7 +40,8 @@ def summary(place: Place, now: datetime | None = None) -> Table:
     secrets = application["passwordCredentials"]
     ends = datetime.fromisoformat(outputs["clientSecretExpiry"])
     days = (ends - (now or datetime.now(UTC))).days
-    names = {scope["id"]: scope["value"] for scope in state["scopes"]}
+    offered = [scope for principal in _built_in_principals() for scope in principal.get("oauth2PermissionScopes", [])]
+    names = {scope["id"]: scope["value"] for scope in offered}
     scopes = [names[item["id"]] for item in application["requiredResourceAccess"][0]["resourceAccess"]]
     proved = (outputs["provedClientId"], outputs["redirectUri"]) == (
         outputs["clientId"],
@@ -60,3 +63,9 @@ def summary(place: Place, now: datetime | None = None) -> Table:
     ):
         table.add_row(name, value)
     return table
+
+
+def _built_in_principals() -> list[dict[str, Any]]:
+    """Microsoft's own service principals, Microsoft Graph among them; every tenant has them."""
+    principals: list[dict[str, Any]] = json.loads((DATA / "service_principals.json").read_text())
+    return principals

@@ -1,0 +1,122 @@
+"""A stack on the real engine and the real NocoBase, made for one test and destroyed after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox import holdings
+from sandbox.environment import environment
+from sandbox.nocobase import server
+from sandbox.place import Place
+from sandbox.setup import nocobase_url
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@dataclass
+class Stack:
+    """Plain `pulumi` commands on the stack `dev` of the sandbox in `place`, and what both sides hold.
+
+    said: everything that any command printed.
+    """
+
+    place: Place
+    said: list[str] = field(default_factory=list)
+
+    def pulumi(self, *arguments: str, ok: bool = True, extra: Mapping[str, str] | None = None) -> str:
+        """Run `pulumi` with `arguments` in a shell with the sandbox's environment; return all that it printed."""
+        # A proxy that nobody listens on stands between the programs and everything past loopback.
+        fenced = {"HTTPS_PROXY": NOWHERE, "HTTP_PROXY": NOWHERE, "NO_PROXY": "localhost,127.0.0.1"}
+        ended = subprocess.run(
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=self.place.project,
+            env={**os.environ, **environment(self.place), **fenced, **(extra or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        self.said.append(ended.stdout)
+        assert (ended.returncode == 0) is ok, ended.stdout
+        return ended.stdout
+
+    def up(self, *arguments: str, ok: bool = True, extra: Mapping[str, str] | None = None) -> str:
+        """`pulumi up` without questions."""
+        return self.pulumi("up", "--yes", *arguments, ok=ok, extra=extra)
+
+    def set(self, key: str, value: str, path: bool = False) -> None:
+        """Change one setting of the stack."""
+        self.pulumi("config", "set", *(["--path"] if path else []), key, value)
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, the secret one included."""
+        ended = subprocess.run(
+            ["pulumi", "stack", "output", "--json", "--show-secrets"],
+            cwd=self.place.project,
+            env={**os.environ, **environment(self.place)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        answer: dict[str, Any] = json.loads(ended.stdout)
+        return answer
+
+    @property
+    def applications(self) -> list[dict[str, Any]]:
+        """The applications in Entra ID."""
+        found: list[dict[str, Any]] = holdings.entra(self.place)["applications"]
+        return [item for item in found if item["displayName"] != "Sandbox deployer"]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """NocoBase's Microsoft row as its database holds it."""
+        row = server.mail_settings_row(self.place)
+        assert row is not None
+        return row
+
+    @property
+    def credentials(self) -> tuple[str, str]:
+        """Client id and client secret in NocoBase; empty where there are none."""
+        return self.row["clientId"] or "", self.row["clientSecret"] or ""
+
+    @property
+    def state_file(self) -> Path:
+        """The engine's checkpoint of the stack."""
+        (file,) = self.place.pulumi_state.glob(".pulumi/stacks/*/dev.json")
+        return file
+
+    def nocobase(self, action: str, body: Mapping[str, object], **parameters: str) -> Any:
+        """Change something in NocoBase behind the stack's back, as an administrator."""
+        headers = {"Authorization": f"Bearer {server.api_key(self.place)}"}
+        url = f"{nocobase_url(self.place)}/api/{action}"
+        answer = httpx.post(url, headers=headers, params=parameters, json=dict(body), trust_env=False)
+        return answer.raise_for_status().json().get("data")
+
+
+@pytest.fixture
+def stack(place: Place) -> Iterator[Stack]:
+    """A fresh stack `dev`; destroyed after the test, and both sides must be empty then."""
+    configuration = place.project / "Pulumi.dev.yaml"
+    original = configuration.read_text()
+    stack = Stack(place)
+    stack.pulumi("stack", "select", "--create", "dev")
+    try:
+        yield stack
+    finally:
+        configuration.write_text(original)
+        stack.pulumi("destroy", "--yes", "--refresh", "--skip-preview")
+        stack.pulumi("stack", "rm", "--yes", "--preserve-config", "dev")
+        if stack.credentials != ("", ""):
+            stack.nocobase("mailSettings:update", {"clientId": "", "clientSecret": ""}, filterByTk=str(stack.row["id"]))
+    assert stack.applications == []
