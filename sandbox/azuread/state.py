@@ -17,8 +17,8 @@ ZERO: dict[str, Any] = {"string": "", "bool": False, "int": 0, "set": [], "list"
 
 
 def set_order(items: list[str]) -> list[str]:
-    """Strings of a set in the order in which the real provider sends them: by the decimal text of their CRC-32."""
-    return sorted(items, key=lambda item: str(zlib.crc32(item.encode())))
+    """Strings of a set in the order in which the real provider sends them: by the decimal text of a CRC-32."""
+    return sorted(items, key=lambda item: str(zlib.crc32(f"{item};".encode())))
 
 
 def from_graph(table: dict[str, Property], item: Json) -> Properties:

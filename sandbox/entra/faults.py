@@ -127,10 +127,18 @@ class FaultMiddleware:
             return
         if fault.after:
             await self.app(scope, receive, _swallow)
+        else:
+            await _read_to_the_end(receive)
         if fault.drop:
             await _drop(receive)
         else:
             await _answer(fault, send)
+
+
+async def _read_to_the_end(receive: Receive) -> None:
+    """The request arrives in full even if nothing is done with it."""
+    while (await receive()).get("more_body"):
+        pass
 
 
 async def _swallow(message: Message) -> None:

@@ -1,0 +1,41 @@
+"""The stand-in provider and the stand-in for Entra answer every recorded call and request as the real ones did."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contract.recordings import BY_HAND, load
+from tests.contract.replay import Result
+
+SCENARIOS = [scenario.name for scenario in load()]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_provider_answers_as_recorded(name: str, provider_results: dict[str, Result]) -> None:
+    assert provider_results[name].differences == []
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_entra_answers_as_recorded(name: str, http_results: dict[str, Result]) -> None:
+    assert http_results[name].differences == []
+
+
+def test_nothing_is_left_out(
+    provider_results: dict[str, Result], http_results: dict[str, Result], capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenarios = load()
+    calls = sum(len(scenario.calls) for scenario in scenarios)
+    requests = sum(len(scenario.http) for scenario in scenarios)
+    compared = sum(result.compared for result in provider_results.values())
+    withdrawn = sum(result.withdrawn for result in provider_results.values())
+    asked = sum(result.compared for result in http_results.values())
+    with capsys.disabled():
+        print(
+            f"\n{len(scenarios)} recorded scenarios: {compared} provider calls compared ({withdrawn} more were withdrawn "
+            f"by the engine before the real provider answered), {asked} requests to Graph compared"
+        )
+    assert len(scenarios) == 23
+    assert set(BY_HAND) <= set(SCENARIOS)
+    assert compared + withdrawn == calls
+    assert withdrawn == 3
+    assert asked == requests
