@@ -1,0 +1,154 @@
+"""The two programs that a built engine lacks, without an engine: their words, and their end."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pulumi.runtime.proto.language_pb2 import AboutResponse, ProgramInfo, RunRequest
+
+from sandbox.engine import dynamic_provider, language_host
+
+SCRIPTS = [Path(language_host.__file__), Path(dynamic_provider.__file__)]
+
+
+def test_about_is_the_message_that_the_engine_expects() -> None:
+    message = AboutResponse.FromString(language_host.about())
+    assert message == AboutResponse(executable=sys.executable, version="{}.{}.{}".format(*sys.version_info))
+
+
+@given(st.text(max_size=70_000))
+def test_text_fields_of_every_length(text: str) -> None:
+    written = language_host._text_field(1, text)
+    assert AboutResponse.FromString(written).executable == text
+
+
+def test_traceback_begins_in_the_program(tmp_path: Path) -> None:
+    program = tmp_path / "__main__.py"
+    program.write_text("def declare():\n    raise ValueError('no such thing')\n")
+    scope: dict[str, object] = {}
+    exec(compile(program.read_text(), program, "exec"), scope)
+    try:
+        scope["declare"]()  # type: ignore[operator]
+    except ValueError as error:
+        said = language_host.describe(error, str(tmp_path))
+    assert f'File "{program}", line 2, in declare' in said
+    assert "no such thing" in said
+    assert "test_language_host" not in said
+
+
+def test_traceback_without_the_program_is_shown_whole(tmp_path: Path) -> None:
+    try:
+        int("x")
+    except ValueError as error:
+        said = language_host.describe(error, str(tmp_path))
+    assert "test_language_host" in said
+
+
+def request(virtualenv: str) -> RunRequest:
+    info = ProgramInfo()
+    if virtualenv:
+        info.options.update({"virtualenv": virtualenv})
+    return RunRequest(info=info)
+
+
+def test_another_virtualenv_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "pyvenv.cfg").touch()
+    (tmp_path / "ours").symlink_to(sys.prefix)
+    assert language_host.other_virtualenv(tmp_path, request("other")) == tmp_path / "other"
+    for name in ("", "ours", "missing"):
+        assert language_host.other_virtualenv(tmp_path, request(name)) is None
+
+
+def start(script: Path, cwd: Path) -> subprocess.Popen[str]:
+    """Start one of the two programs as the engine does, and wait for the port it prints."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-P", script, "127.0.0.1:1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert 0 < int(process.stdout.readline()) < 65536
+    return process
+
+
+def assert_quiet_end(process: subprocess.Popen[str]) -> None:
+    try:
+        assert process.wait(timeout=3) == 0
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read() + process.stderr.read() == ""
+    finally:
+        process.kill()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+        process.wait()
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_interrupt_ends_it_quietly(script: Path, tmp_path: Path) -> None:
+    process = start(script, tmp_path)
+    os.killpg(process.pid, signal.SIGINT)
+    assert_quiet_end(process)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+@pytest.mark.parametrize("which", [1, 2, -1])
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "tgkill"), reason="needs a signal to one thread")
+def test_interrupt_that_reaches_any_thread_ends_it(script: Path, which: int, tmp_path: Path) -> None:
+    """Python's own handler waits for the main thread, which such a signal does not wake."""
+    process = start(script, tmp_path)
+    thread = sorted(thread.id for thread in psutil.Process(process.pid).threads())[which]
+    assert thread != process.pid
+    # Long enough for the main thread to be waiting.
+    time.sleep(0.2)
+    assert ctypes.CDLL(None).tgkill(process.pid, thread, signal.SIGINT) == 0
+    assert_quiet_end(process)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_end_of_the_engine_ends_it(script: Path, tmp_path: Path) -> None:
+    process = start(script, tmp_path)
+    assert process.stdin is not None
+    process.stdin.close()
+    process.stdin = None
+    assert_quiet_end(process)
+
+
+def test_language_host_ends_on_sigterm(tmp_path: Path) -> None:
+    process = start(SCRIPTS[0], tmp_path)
+    process.terminate()
+    assert_quiet_end(process)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_it_stays_where_it_has_no_standard_input(script: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-P", script, "127.0.0.1:1"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert_quiet_end(process)
