@@ -17,7 +17,11 @@ import select
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
+
+GRACE_SECONDS = 5.0
+"""How long a call under way may go on after an interrupt; the engine, if it still lives, waits as long."""
 
 
 def main() -> None:
@@ -54,6 +58,8 @@ def _wake_main_thread_on_interrupt() -> None:
     def wait() -> None:
         _wait_for_interrupt(reader)
         signal.pthread_kill(main_thread, signal.SIGUSR1)
+        time.sleep(GRACE_SECONDS)
+        os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
 

@@ -168,7 +168,7 @@ def from_program(trace: TracebackType | None, folder: str) -> TracebackType | No
     """`trace` from its first frame in `folder` on; the whole of it if there is none."""
     frame = trace
     while frame is not None:
-        file = os.path.abspath(frame.tb_frame.f_code.co_filename)
+        file = frame.tb_frame.f_code.co_filename
         # A virtualenv within the project's folder is not the program.
         if file.startswith(folder + os.sep) and not file.startswith(os.path.join(sys.prefix, "")) and file != __file__:
             return frame

@@ -1,0 +1,316 @@
+"""Programs and dynamic resources on the real engine: what a person sees, what is kept, what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.sandbox.engine.conftest import Project
+
+pytestmark = pytest.mark.e2e
+
+DYNAMIC = """
+import json
+import os
+from pathlib import Path
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+
+HERE = Path(__file__).parent
+
+
+def note(what, **facts):
+    with (HERE / "calls.jsonl").open("a") as file:
+        file.write(json.dumps({"what": what, **facts}) + "\\n")
+
+
+class NoteProvider(ResourceProvider):
+    def configure(self, request):
+        self.greeting = request.config.get("greeting")
+
+    def create(self, props):
+        note("create", greeting=self.greeting, text=props["text"])
+        if props["text"] == "refused":
+            raise RuntimeError("the text was refused")
+        (HERE / "note.txt").write_text(props["text"])
+        return CreateResult("note", {"text": props["text"]})
+
+    def diff(self, id_, olds, news):
+        return DiffResult(changes=olds["text"] != news["text"])
+
+    def update(self, id_, olds, news):
+        note("update", text=news["text"])
+        (HERE / "note.txt").write_text(news["text"])
+        return UpdateResult({"text": news["text"]})
+
+    def read(self, id_, props):
+        note("read")
+        return ReadResult(id_, {**props, "text": (HERE / "note.txt").read_text()})
+
+    def delete(self, id_, props):
+        note("delete", text=props["text"])
+        (HERE / "note.txt").unlink()
+
+
+class Note(Resource):
+    text: pulumi.Output[str]
+
+    def __init__(self, name, text):
+        super().__init__(NoteProvider(), name, {"text": text})
+"""
+NOTE = """
+import os
+
+import pulumi
+from notes import Note
+
+pulumi.export("text", Note("note", os.environ["TEXT"]).text)
+"""
+
+
+def test_program_runs_as_a_script_in_its_folder(project: Project) -> None:
+    project.write(
+        "__main__.py",
+        "import atexit, os, sys, threading\n"
+        "import pulumi\n"
+        "atexit.register(print, 'at exit')\n"
+        "pulumi.export('name', __name__)\n"
+        "pulumi.export('folder', os.getcwd())\n"
+        "pulumi.export('program', sys.argv)\n"
+        "pulumi.export('python', sys.prefix)\n"
+        "pulumi.export('main thread', threading.current_thread() is threading.main_thread())\n"
+        "pulumi.export('stack', [pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()])\n"
+        "pulumi.export('root', pulumi.get_root_directory())\n"
+        "pulumi.export('sandbox', 'sandbox' in sys.modules)\n"
+        "print('said by the program')\n",
+    )
+    done = project.up()
+    assert done.returncode == 0, done.stdout
+    assert "said by the program" in done.stdout
+    assert "at exit" in done.stdout
+    folder = str(project.folder)
+    assert json.loads(project.pulumi("stack", "output", "--json", "--stack=dev").stdout) == {
+        "name": "__main__",
+        "folder": folder,
+        "program": [folder],
+        "python": sys.prefix,
+        "main thread": True,
+        "stack": ["organization", project.folder.name, "dev"],
+        "root": folder,
+        "sandbox": False,
+    }
+
+
+def test_nothing_is_warned_of(project: Project) -> None:
+    project.write("notes.py", DYNAMIC)
+    project.write("__main__.py", NOTE)
+    for _ in range(2):
+        done = project.up(TEXT="one")
+        assert done.returncode == 0
+        assert "warning" not in done.stdout
+        assert "Diagnostics" not in done.stdout
+    assert "2 unchanged" in done.stdout
+
+
+def test_run_error_is_shown_as_its_message_only(project: Project) -> None:
+    project.write("__main__.py", "import pulumi\nraise pulumi.RunError('two settings are wrong:\\n  one\\n  two')\n")
+    for command in (project.up(), project.pulumi("preview", "--stack=dev")):
+        assert command.returncode != 0
+        assert command.stdout.count("error: two settings are wrong:") == command.stdout.count("error:")
+        assert "Traceback" not in command.stdout
+        diagnostics = command.stdout.split("Diagnostics:")[1]
+        assert diagnostics.count("two settings are wrong") == 1
+
+
+@pytest.mark.parametrize(
+    ("program", "line"),
+    [
+        pytest.param(
+            "def declare():\n    return {}['missing']\n\ndeclare()\n", "line 2, in declare", id="while it runs"
+        ),
+        pytest.param(
+            "import pulumi\npulumi.export('x', pulumi.Output.from_input(1).apply(lambda x: {}['missing']))\n",
+            "line 2, in <lambda>",
+            id="in an apply",
+        ),
+        pytest.param("import helper\n", 'helper.py", line 1, in <module>', id="in a module"),
+    ],
+)
+def test_exception_is_shown_with_the_programs_lines_only(project: Project, program: str, line: str) -> None:
+    project.write("__main__.py", program)
+    project.write("helper.py", "{}['missing']\n")
+    done = project.up()
+    assert done.returncode != 0
+    assert "KeyError: 'missing'" in done.stdout
+    assert line in done.stdout
+    for ours in ("language_host", "runpy", "asyncio", "run_in_stack"):
+        assert ours not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("program", "succeeds", "words"),
+    [
+        ("import sys; sys.exit()", True, ""),
+        ("import sys; sys.exit(0)", True, ""),
+        ("import sys; sys.exit(3)", False, "Program exited with non-zero exit code: 3"),
+        ("import sys; sys.exit('stopped on purpose')", False, "stopped on purpose"),
+    ],
+)
+def test_program_that_exits(project: Project, program: str, succeeds: bool, words: str) -> None:
+    project.write("__main__.py", program)
+    done = project.up()
+    assert (done.returncode == 0) is succeeds
+    assert words in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_program_with_a_syntax_error(project: Project) -> None:
+    project.write("__main__.py", "this is no Python\n")
+    done = project.up()
+    assert done.returncode != 0
+    assert "SyntaxError" in done.stdout
+    assert "this is no Python" in done.stdout
+
+
+def test_other_virtualenv_is_refused(project: Project) -> None:
+    (project.folder / ".venv").unlink()
+    (project.folder / ".venv").mkdir()
+    (project.folder / ".venv" / "pyvenv.cfg").touch()
+    project.write("__main__.py", "raise AssertionError('it ran')\n")
+    done = project.up()
+    assert done.returncode != 0
+    assert "names the virtualenv" in done.stdout
+    assert "it ran" not in done.stdout
+
+
+def test_secret_config_stays_secret(project: Project) -> None:
+    secret = os.urandom(12).hex()
+    assert project.pulumi("config", "set", "--secret", "key", secret, "--stack=dev").returncode == 0
+    project.write(
+        "__main__.py",
+        "import pulumi\n"
+        "config = pulumi.Config()\n"
+        "pulumi.export('key', config.require_secret('key'))\n"
+        "pulumi.export('length', len(config.require('key')))\n",
+    )
+    done = project.up()
+    assert done.returncode == 0, done.stdout
+    assert secret not in done.stdout
+    assert secret not in project.state()
+    shown = project.pulumi("stack", "output", "--show-secrets", "--json", "--stack=dev").stdout
+    assert json.loads(shown) == {"key": secret, "length": 24}
+    assert not [path for path in Path(project.variables["PULUMI_HOME"]).rglob("*") if holds(path, secret)]
+
+
+def holds(path: Path, text: str) -> bool:
+    return path.is_file() and text.encode() in path.read_bytes()
+
+
+def calls(project: Project) -> list[dict[str, str]]:
+    file = project.folder / "calls.jsonl"
+    found = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    file.unlink(missing_ok=True)
+    return found
+
+
+def test_life_of_a_dynamic_resource(project: Project) -> None:
+    project.pulumi("config", "set", "greeting", "hello", "--stack=dev")
+    project.write("notes.py", DYNAMIC)
+    project.write("__main__.py", NOTE)
+
+    assert "2 created" in project.up(TEXT="one").stdout
+    assert calls(project) == [{"what": "create", "greeting": "hello", "text": "one"}]
+
+    assert "2 unchanged" in project.up(TEXT="one").stdout
+    assert calls(project) == []
+
+    assert "1 updated" in project.up(TEXT="two").stdout
+    assert calls(project) == [{"what": "update", "text": "two"}]
+
+    (project.folder / "note.txt").write_text("changed by hand")
+    assert "1 updated" in project.pulumi("refresh", "--yes", "--skip-preview", "--stack=dev", TEXT="two").stdout
+    assert calls(project) == [{"what": "read"}]
+    assert "1 updated" in project.up(TEXT="two").stdout
+    assert calls(project) == [{"what": "update", "text": "two"}]
+
+    # Destroying runs no program: the provider comes out of the state.
+    (project.folder / "__main__.py").unlink()
+    assert "2 deleted" in project.pulumi("destroy", "--yes", "--skip-preview", "--stack=dev").stdout
+    assert calls(project) == [{"what": "delete", "text": "two"}]
+
+
+def test_failed_create_leaves_nothing_to_delete(project: Project) -> None:
+    project.write("notes.py", DYNAMIC)
+    project.write("__main__.py", NOTE)
+    done = project.up(TEXT="refused")
+    assert done.returncode != 0
+    assert "the text was refused" in done.stdout
+    assert "language_host" not in done.stdout
+    assert "notes.Note" not in project.state()
+    assert calls(project)[0]["what"] == "create"
+    assert project.pulumi("destroy", "--yes", "--skip-preview", "--stack=dev").returncode == 0
+    assert calls(project) == []
+
+
+ENDLESS = "import time\nfrom pathlib import Path\nPath('runs').touch()\ntime.sleep(300)\n"
+ENDLESS_CREATE = DYNAMIC.replace(
+    '(HERE / "note.txt").write_text(props["text"])\n        return Create',
+    "import time\n        (HERE / 'runs').touch()\n        time.sleep(300)\n        return Create",
+)
+
+
+@pytest.mark.parametrize("how", ["interrupts", "kill"])
+@pytest.mark.parametrize("where", ["program", "create"])
+def test_nothing_stays_behind(project: Project, where: str, how: str) -> None:
+    """Ctrl-C twice (once asks to finish what is going on, which never ends here), or the engine killed outright."""
+    project.write("notes.py", ENDLESS_CREATE)
+    project.write("__main__.py", ENDLESS if where == "program" else NOTE)
+    with subprocess.Popen(
+        ["pulumi", "--non-interactive", "up", "--yes", "--skip-preview", "--stack=dev"],
+        cwd=project.folder,
+        env={**project.variables, "TEXT": "one"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as engine:
+        wait_for(project.folder / "runs")
+        children = psutil.Process(engine.pid).children(recursive=True)
+        assert len(children) >= (1 if where == "program" else 2)
+        if how == "kill":
+            engine.kill()
+        else:
+            engine.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+            engine.send_signal(signal.SIGINT)
+        engine.wait(timeout=30)
+    # A create under way has five seconds to come to its end.
+    deadline = time.monotonic() + (1 if where == "program" else 8)
+    while (alive := [process for process in children if lives(process)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for process in alive:
+        process.kill()
+    assert alive == []
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether a process runs; one that only waits for its parent to ask how it ended does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_for(file: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not file.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
