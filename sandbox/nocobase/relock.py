@@ -4,7 +4,7 @@ Needed only when a version in package.json changes. It does with npm what npm ca
 - The preset package names about a hundred plugins as its dependencies, and npm installs a package only with all of
   them. At run time the preset skips every plugin that is not there. So its entry in the lock carries version and
   integrity, and no dependencies: `npm ci` then installs the genuine package, checked like every other, and no more.
-- npm writes overrides that point to a local folder as if the folder lay inside the depending package, which leaves
+- npm writes overrides that point to the local folder `nothing` as if it lay inside the depending package, which leaves
   dangling links. They are led back to the folder.
 """
 
@@ -45,9 +45,11 @@ def relock() -> None:
         "integrity": facts["dist.integrity"],
         "license": facts["license"],
     }
-    for entry in packages.values():
+    for path, entry in list(packages.items()):
         if entry.get("link") and entry["resolved"].endswith("/nothing"):
             entry["resolved"] = "nothing"
+        elif path.endswith("/nothing"):
+            del packages[path]
     lock["packages"] = dict(sorted(packages.items()))
     (SOURCE / "package-lock.json").write_text(json.dumps(lock, indent=2) + "\n")
 

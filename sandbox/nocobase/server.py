@@ -59,6 +59,8 @@ def start(place: Place, port: int, public_path: str = "/", layout: Layout = "cam
     Raises SandboxError if the packages are not installed, the port is taken, or NocoBase does not come up.
     """
     kept = _read(place)
+    if kept is not None and not _database(place).is_file():
+        kept = replace(kept, installed=False)
     if kept is not None and kept.installed and processes.running(place, NAME) is not None:
         _wait(place, kept)
         return url(place)
@@ -114,7 +116,7 @@ def password(place: Place) -> str:
 
 def mail_settings_row(place: Place, provider: str = "microsoft") -> dict[str, Any] | None:
     """The provider's row of mailSettings as the database holds it, the secret included; None if there is none."""
-    database = place.nocobase / "nocobase.sqlite"
+    database = _database(place)
     if not database.is_file():
         return None
     connection = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
@@ -159,9 +161,15 @@ def _wait(place: Place, kept: _Kept) -> None:
 
     def ready() -> bool:
         try:
-            return client.get(health).status_code == httpx.codes.OK
+            answer = client.get(health)
         except httpx.TransportError:
             return False
+        if "APP_NOT_INSTALLED_ERROR" in answer.text:
+            raise SandboxError(
+                f"NocoBase finds nothing of its own in its database {_database(place)}.",
+                f"Run `make down`, remove {place.nocobase}, then run `make up`: that makes a new one.",
+            )
+        return answer.status_code == httpx.codes.OK
 
     with httpx.Client(trust_env=False, timeout=5) as client:
         processes.wait_until_ready(place, NAME, ready, PATIENCE)
@@ -177,6 +185,10 @@ def _create_api_key(place: Place, kept: _Kept) -> str:
             json={"name": "sandbox", "role": {"name": "root"}, "expiresIn": "never"},
         )
         return str(created.raise_for_status().json()["data"]["token"])
+
+
+def _database(place: Place) -> Path:
+    return place.nocobase / "nocobase.sqlite"
 
 
 def _file(place: Place) -> Path:

@@ -42,7 +42,8 @@ async function launch() {
     mainAppOptions: {
       cacheManager: { defaultStore: 'memory', stores: { memory: { store: 'memory', max: 2000 } } },
       database: await parseDatabaseOptionsFromEnv(),
-      logger: { request: log, system: log },
+      // The request log would hold the values of every request, a client secret among them.
+      logger: { request: { ...log, silent: true }, system: log },
       plugins: ['nocobase'],
       resourcer: { prefix: process.env.API_BASE_PATH },
       telemetry: { serviceName: 'nocobase', enabled: false },

@@ -1,0 +1,166 @@
+"""Installing NocoBase: what is missing on a machine is named; what is there is not installed again."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sandbox.errors import SandboxError
+from sandbox.nocobase import packages
+from sandbox.nocobase.packages import SOURCE
+from sandbox.place import Place
+
+LOCK = json.loads((SOURCE / "package-lock.json").read_text())["packages"]
+
+Programs = Callable[..., None]
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    """Puts only these shell scripts on PATH, each given by its name and text."""
+    folder = tmp_path / "path"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+
+    def put(**scripts: str) -> None:
+        for name, text in scripts.items():
+            (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+            (folder / name).chmod(0o755)
+
+    return put
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Place:
+    """A sandbox with nothing installed."""
+    return Place(project=tmp_path, installed=tmp_path / "installed", home=tmp_path / "home", cache=tmp_path / "cache")
+
+
+def node(version: str = "v20.1.0", loads: bool = True) -> str:
+    """A stand-in for node that tells its version, and fails to fetch the prebuilt module; `loads` is for require()."""
+    return f"""case "$*" in
+*process.version*) echo '["{version}", "/nowhere/bin/node"]';;
+*require*) exit {0 if loads else 1};;
+*) echo 'no network' >&2; exit 1;;
+esac"""
+
+
+def test_no_node_is_named(programs: Programs) -> None:
+    with pytest.raises(SandboxError, match=r"Node\.js is not installed"):
+        packages.find_node()
+
+
+def test_no_npm_is_named(programs: Programs) -> None:
+    programs(node=node())
+
+    with pytest.raises(SandboxError, match="npm is not installed"):
+        packages.find_node()
+
+
+@pytest.mark.parametrize("version", ["v18.20.4", "v6.0.0"])
+def test_old_node_is_named_with_its_version(programs: Programs, version: str) -> None:
+    programs(node=node(version), npm="")
+
+    with pytest.raises(SandboxError, match=f"{re.escape(version)} .*too old"):
+        packages.find_node()
+
+
+def test_broken_node_is_named(programs: Programs) -> None:
+    programs(node="echo 'bad library' >&2; exit 127", npm="")
+
+    with pytest.raises(SandboxError, match="bad library"):
+        packages.find_node()
+
+
+def test_npm_that_fails_shows_the_end_of_its_log(programs: Programs, empty: Place) -> None:
+    programs(node=node(), npm="echo 'npm error ENOTFOUND'; exit 1")
+
+    with pytest.raises(SandboxError, match=r"(?s)npm could not install.*ENOTFOUND.*npm ping"):
+        packages.install(empty, print)
+
+
+def test_no_compiler_is_named(programs: Programs, empty: Place) -> None:
+    programs(node=node(), npm="/bin/mkdir -p node_modules/sqlite3")
+
+    with pytest.raises(SandboxError, match=r"(?s)make and g\+\+ to compile it is missing.*apt install"):
+        packages.install(empty, print)
+
+
+def test_compiler_that_fails_shows_the_end_of_its_log(programs: Programs, empty: Place) -> None:
+    npm = '[ "$1" = ci ] && exec /bin/mkdir -p node_modules/sqlite3; echo "error: out of memory"; exit 1'
+    programs(node=node(), npm=npm, make="", **{"g++": ""})
+
+    with pytest.raises(SandboxError, match=r"(?s)could not be compiled.*out of memory"):
+        packages.install(empty, print)
+
+
+def test_module_that_does_not_load_is_named(programs: Programs, empty: Place) -> None:
+    programs(node=node(loads=False), npm="/bin/mkdir -p node_modules/sqlite3", make="", **{"g++": ""})
+
+    with pytest.raises(SandboxError, match=r"compiled, but Node\.js cannot load it"):
+        packages.install(empty, print)
+
+
+def test_second_installation_does_nothing(programs: Programs, empty: Place) -> None:
+    programs(node=node(), npm="/bin/mkdir -p node_modules/sqlite3", make="", **{"g++": ""})
+    steps: list[str] = []
+
+    assert packages.install(empty, steps.append)
+    done = len(steps)
+    assert not packages.install(empty, steps.append)
+    assert len(steps) == done
+
+
+def test_interrupted_installation_goes_on(programs: Programs, empty: Place) -> None:
+    programs(node=node(), npm="exit 130")
+    with pytest.raises(SandboxError):
+        packages.install(empty, print)
+    programs(npm="/bin/mkdir -p node_modules/sqlite3", make="", **{"g++": ""})
+
+    assert packages.install(empty, print)
+
+
+def test_other_node_compiles_the_module_again_and_leaves_the_packages(programs: Programs, empty: Place) -> None:
+    programs(node=node(), npm="/bin/mkdir -p node_modules/sqlite3", make="", **{"g++": ""})
+    packages.install(empty, print)
+    steps: list[str] = []
+
+    programs(node=node("v22.0.0"))
+
+    assert packages.install(empty, steps.append)
+    assert not [step for step in steps if "npm" in step]
+
+
+def test_changed_plugin_is_copied_without_another_installation(programs: Programs, empty: Place) -> None:
+    programs(node=node(), npm="/bin/mkdir -p node_modules/sqlite3", make="", **{"g++": ""})
+    packages.install(empty, print)
+    plugin = empty.nocobase_packages / "email-manager" / "server" / "index.js"
+    plugin.write_text("outdated")
+
+    assert not packages.install(empty, print)
+    assert plugin.read_bytes() == (SOURCE / "email-manager" / "server" / "index.js").read_bytes()
+
+
+def test_lock_checks_the_integrity_of_everything_it_downloads() -> None:
+    own = {"", "email-manager", "nothing"}
+    unchecked = {path for path, entry in LOCK.items() if "integrity" not in entry and not entry.get("link")}
+
+    assert unchecked == own
+
+
+def test_lock_names_no_registry() -> None:
+    assert {entry["resolved"] for entry in LOCK.values() if "resolved" in entry} == {"email-manager", "nothing"}
+
+
+def test_lock_has_the_preset_without_the_plugins_it_names() -> None:
+    preset = LOCK["node_modules/@nocobase/preset-nocobase"]
+
+    assert (
+        preset["version"]
+        == json.loads((SOURCE / "package.json").read_text())["dependencies"]["@nocobase/preset-nocobase"]
+    )
+    assert "dependencies" not in preset
