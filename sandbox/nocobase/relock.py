@@ -45,11 +45,9 @@ def relock() -> None:
         "integrity": facts["dist.integrity"],
         "license": facts["license"],
     }
-    for path, entry in list(packages.items()):
+    for entry in packages.values():
         if entry.get("link") and entry["resolved"].endswith("/nothing"):
             entry["resolved"] = "nothing"
-        elif path.endswith("/nothing"):
-            del packages[path]
     lock["packages"] = dict(sorted(packages.items()))
     (SOURCE / "package-lock.json").write_text(json.dumps(lock, indent=2) + "\n")
 
