@@ -30,6 +30,7 @@ def serve(engine: str | None) -> None:
     print(port, flush=True)
     stopping.wait()
     server.stop(grace=1).wait()
+    provider.close()
 
 
 def _log_to(engine: str | None) -> Callable[[str], None]:

@@ -95,12 +95,18 @@ class Graph:
         context = ssl.create_default_context(cafile=trusted) if trusted else ssl.create_default_context()
         self.http = httpx.Client(verify=context, timeout=60, trust_env=False)
         self.configuration = chosen
-        metadata = self._metadata()
-        self.base = str(metadata["microsoftGraphResourceId"]).rstrip("/")
-        self.token = self._sign_in(str(metadata["authentication"]["loginEndpoint"]).rstrip("/"))
-        self.claims = claims(self.token)
-        if not self.claims.get("oid"):
-            raise ProviderError("building client: unable to determine the object ID of the caller: no `oid` claim")
+        try:
+            metadata = self._metadata()
+            self.base = str(metadata["microsoftGraphResourceId"]).rstrip("/")
+            self.token = self._sign_in(str(metadata["authentication"]["loginEndpoint"]).rstrip("/"))
+            self.claims = claims(self.token)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.http.close()
 
     @property
     def caller(self) -> str:
@@ -190,11 +196,13 @@ class Graph:
 
 
 def claims(token: str) -> Json:
-    """The claims of a three-part JWT, unverified. Raises ProviderError if it is none."""
+    """The claims of a three-part JWT, unverified. Raises ProviderError if it is none or does not say who asks."""
     parts = token.split(".")
     if len(parts) != 3:
         raise ProviderError("building client: unable to parse access token: expected a JWT of three parts")
     document: Json = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    if not document.get("oid"):
+        raise ProviderError("building client: unable to determine the object ID of the caller: no `oid` claim")
     return document
 
 

@@ -503,8 +503,8 @@ class ApplicationPassword:
         }
 
     def update(self, graph: Graph, identifier: str, olds: Properties, inputs: Properties) -> Properties | None:
-        """Never asked for: every property replaces."""
-        raise ProviderError("doesn't support update")
+        """Asked for only after a creation that failed half-way, since every property replaces: read."""
+        return self.read(graph, identifier, olds)
 
     def delete(self, graph: Graph, identifier: str) -> None:
         """removePassword, then polls until it stays gone."""

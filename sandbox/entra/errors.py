@@ -7,7 +7,7 @@ https://learn.microsoft.com/entra/identity-platform/reference-error-codes.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,18 +16,20 @@ Json = dict[str, Any]
 
 @dataclass
 class GraphError(Exception):
-    """A refusal by Graph: HTTP status, Graph's error code and message."""
+    """A refusal by Graph: HTTP status, Graph's error code and message, and what it adds as details."""
 
     status: int
     code: str
     message: str
+    details: list[Json] = field(default_factory=list)
 
     def body(self) -> Json:
         """The error body that Graph sends, with fresh request ids."""
         request_id = str(uuid.uuid4())
         moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         inner = {"date": moment, "request-id": request_id, "client-request-id": request_id}
-        return {"error": {"code": self.code, "message": self.message, "innerError": inner}}
+        details = {"details": self.details} if self.details else {}
+        return {"error": {"code": self.code, "message": self.message, **details, "innerError": inner}}
 
 
 def not_found(identifier: str) -> GraphError:

@@ -163,17 +163,23 @@ class Directory:
     def objects(self, kind: str) -> list[Json]:
         """All objects of a collection, in the order in which they were made."""
         collection: dict[str, Json] = getattr(self.state, kind)
-        return [item for item in collection.values() if not self.hidden.get(item["id"])]
+        return [item for item in collection.values() if not self._is_hidden(item["id"])]
 
     def get(self, kind: str, identifier: str) -> Json:
         """One object by id. Raises GraphError 404, also while eventual consistency hides a new object."""
         collection: dict[str, Json] = getattr(self.state, kind)
         if identifier not in collection:
             raise not_found(identifier)
-        if self.hidden.get(identifier, 0) > 0:
-            self.hidden[identifier] -= 1
+        if self._is_hidden(identifier):
             raise not_found(identifier)
         return collection[identifier]
+
+    def _is_hidden(self, identifier: str) -> bool:
+        """Whether eventual consistency still hides an object; each look brings it nearer."""
+        left = self.hidden.get(identifier, 0)
+        if left:
+            self.hidden[identifier] = left - 1
+        return left > 0
 
     def by_app_id(self, kind: str, app_id: str) -> Json | None:
         """The application or service principal with this client id, or None."""

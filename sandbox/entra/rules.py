@@ -96,8 +96,6 @@ def check_new_secret(
     if end <= start:
         raise bad_request('The value for the property "endDateTime" is before "startDateTime".')
     if maximum is not None and end - start > maximum:
-        raise GraphError(
-            400,
-            "CredentialInvalidLifetimeAsPerAppPolicy",
-            f"Credential lifetime exceeds the max value allowed as per assigned policy '{policy_id}'.",
-        )
+        message = f"Credential lifetime exceeds the max value allowed as per assigned policy '{policy_id}'."
+        details = [{"code": "InvalidKeyEndDate", "message": message, "target": "EndDate"}]
+        raise GraphError(400, "CredentialInvalidLifetimeAsPerAppPolicy", message, details)

@@ -31,8 +31,8 @@ def test_nothing_is_left_out(
     asked = sum(result.compared for result in http_results.values())
     with capsys.disabled():
         print(
-            f"\n{len(scenarios)} recorded scenarios: {compared} provider calls compared ({withdrawn} more were withdrawn "
-            f"by the engine before the real provider answered), {asked} requests to Graph compared"
+            f"\n{len(scenarios)} recorded scenarios: {compared} provider calls compared ({withdrawn} more were "
+            f"withdrawn by the engine before the real provider answered), {asked} requests to Graph compared"
         )
     assert len(scenarios) == 23
     assert set(BY_HAND) <= set(SCENARIOS)
