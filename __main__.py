@@ -7,18 +7,19 @@ import pulumi
 from provisioning import stack
 from provisioning.entra.application import MailApplication
 from provisioning.entra.rotation import plan_secrets
-from provisioning.nocobase import mail_settings
-from provisioning.nocobase.resource import MailSettings
+from provisioning.nocobase.preflight import check_nocobase
+from provisioning.nocobase.resource import MailSettings, NocoBaseProvider
 
 with stack.errors_as_sentences():
-    settings, login = stack.load_settings()
+    settings, login, configured_api_key = stack.load_settings()
     last = stack.last_state()
     if not last.pushed:
-        mail_settings.preflight(settings, login, last.client_id)
+        check_nocobase(settings, login, last.client_id)
 
 secrets = plan_secrets(last.secrets, datetime.now(UTC), settings.secret_description, settings.secret_lifetime_days)
+provider = NocoBaseProvider("nocobase", configured_api_key)
 application = MailApplication(stack.APPLICATION, settings, secrets)
-nocobase = MailSettings("nocobase", settings, application.client_id, application.client_secret)
+nocobase = MailSettings("nocobase", settings, application.client_id, application.client_secret, provider)
 
 pulumi.export("clientId", application.client_id)
 pulumi.export("objectId", application.object_id)

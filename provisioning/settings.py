@@ -4,8 +4,7 @@ Two sources, and who wins:
 
 - `Settings`: the stack's configuration (`Pulumi.<stack>.yaml`), then the defaults below. Never the environment: a
   variable left over from another deployment must not send credentials to the wrong NocoBase.
-- `NocoBaseLogin`: the environment (`NOCOBASE_API_KEY`, or `NOCOBASE_ACCOUNT` and `NOCOBASE_PASSWORD`), then the stack's
-  secret configuration value `nocobaseApiKey`.
+- `NocoBaseLogin`: the environment, then the stack's secret configuration (see `nocobase.login`).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple, Self, get_origin
+from typing import Annotated, Any, NamedTuple, get_origin
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
@@ -29,9 +28,7 @@ from provisioning.entra import rules
 from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import DEFAULT_SCOPES, SCOPE_IDS
 from provisioning.errors import Problem, SettingsError
-
-API_KEY = "nocobaseApiKey"
-"""The one configuration key that must be secret."""
+from provisioning.nocobase.login import API_KEY, NocoBaseLogin, missing_login
 
 
 class Consent(StrEnum):
@@ -41,35 +38,6 @@ class Consent(StrEnum):
     """Every user at the first sign-in, where the tenant allows it."""
     TENANT = "tenant"
     """This program, once for everybody in the tenant; the caller needs the right to grant it."""
-
-
-class NocoBaseLogin(BaseSettings):
-    """How this program signs in to NocoBase: by an API key, or by account and password."""
-
-    model_config = SettingsConfigDict(env_prefix="NOCOBASE_", env_ignore_empty=True, frozen=True, extra="ignore")
-
-    api_key: SecretStr | None = None
-    account: str | None = None
-    password: SecretStr | None = None
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment first, then what the stack's secret configuration holds."""
-        return (env_settings, init_settings)
-
-    @classmethod
-    def load(cls, configured_api_key: str | None) -> Self | None:
-        """The login, or None where neither the environment nor the stack has one."""
-        login = cls(api_key=SecretStr(configured_api_key) if configured_api_key else None)
-        complete = login.api_key is not None or (login.account is not None and login.password is not None)
-        return login if complete else None
 
 
 def _known_scope(name: str) -> str:
@@ -184,10 +152,14 @@ class Settings(BaseSettings):
 
 
 class StackSettings(NamedTuple):
-    """Everything one run needs to know: the stack's settings and the login to NocoBase."""
+    """Everything one run needs to know: the stack's settings and the login to NocoBase.
+
+    configured_api_key: the API key of the stack's secret configuration, if there is one.
+    """
 
     settings: Settings
     login: NocoBaseLogin
+    configured_api_key: SecretStr | None
 
 
 def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackSettings:
@@ -211,14 +183,7 @@ def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackS
         problems.append(missing_login())
     if problems or settings is None or login is None:
         raise SettingsError(problems)
-    return StackSettings(settings, login)
-
-
-def missing_login() -> Problem:
-    """What to say when neither the environment nor the stack has a login to NocoBase."""
-    why = "No login to NocoBase: neither NOCOBASE_API_KEY nor NOCOBASE_ACCOUNT with NOCOBASE_PASSWORD is set."
-    remedy = f"export NOCOBASE_API_KEY=… (NocoBase: Settings → API keys), or pulumi config set --secret {API_KEY}"
-    return Problem("NOCOBASE_API_KEY", None, why, remedy)
+    return StackSettings(settings, login, SecretStr(config[API_KEY]) if config.get(API_KEY) else None)
 
 
 def redirect_uri(nocobase_url: str, nocobase_app: str | None = None) -> str:

@@ -31,9 +31,9 @@ class MailApplication(pulumi.ComponentResource):
     ) -> None:
         super().__init__(TYPE_TOKEN, name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        caller = azuread.get_client_config(pulumi.InvokeOptions(parent=self))
+        caller = azuread.get_client_config_output(pulumi.InvokeOutputOptions(parent=self))
         # azuread removes a caller who is not listed, who may then be locked out.
-        owners = sorted({caller.object_id, *settings.owners})
+        owners = caller.object_id.apply(lambda object_id: sorted({object_id, *settings.owners}))
 
         application = azuread.Application(
             name,
@@ -81,7 +81,7 @@ class MailApplication(pulumi.ComponentResource):
 
         self.client_id = application.client_id
         self.object_id = application.object_id
-        self.tenant_id = pulumi.Output.from_input(caller.tenant_id)
+        self.tenant_id = caller.tenant_id
         self.client_secret = passwords[secrets.active].value
         self.client_secret_expiry = passwords[secrets.active].end_date
         self.admin_consent_url = pulumi.Output.all(self.tenant_id, self.client_id).apply(

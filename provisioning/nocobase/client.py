@@ -15,7 +15,7 @@ from typing import Any, Self
 import httpx
 
 from provisioning import errors
-from provisioning.settings import NocoBaseLogin
+from provisioning.nocobase.login import NocoBaseLogin
 
 TIMEOUT_SECONDS = 20.0
 """For each phase of one request (connect, write, read)."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from provisioning import errors
-from provisioning.nocobase.client import NocoBaseClient
-from provisioning.settings import NocoBaseLogin, Settings
+
+if TYPE_CHECKING:
+    from provisioning.nocobase.client import NocoBaseClient
 
 COLLECTION = "mailSettings"
 PROVIDER = "microsoft"
@@ -104,15 +105,6 @@ def read(nocobase: NocoBaseClient) -> Row | None:
             "Is nocobaseUrl the address of a NocoBase 2?",
         )
     return find_row(nocobase.url, rows)
-
-
-def preflight(settings: Settings, login: NocoBaseLogin, own_client_id: str | None) -> None:
-    """Whether credentials can be pushed into this NocoBase at all (one request), asked before anything is changed.
-
-    own_client_id: of this stack's application, if it exists already. Raises NocoBaseError.
-    """
-    with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
-        refuse_foreign(nocobase.url, read(nocobase), [own_client_id, settings.nocobase_take_over])
 
 
 def refuse_foreign(url: str, row: Row | None, own: Sequence[str | None]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pulumi.dynamic import (
@@ -25,9 +25,14 @@ from pulumi.dynamic import (
 
 from provisioning.errors import ProvisioningError, SettingsError
 from provisioning.nocobase import mail_settings
-from provisioning.nocobase.client import NocoBaseClient
+from provisioning.nocobase.login import API_KEY, NocoBaseLogin, missing_login
 from provisioning.nocobase.mail_settings import Credentials, SignIn
-from provisioning.settings import API_KEY, NocoBaseLogin, Settings, missing_login
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from provisioning.nocobase.client import NocoBaseClient
+    from provisioning.settings import Settings
 
 TYPE_NAME = "MailSettings"
 
@@ -99,7 +104,22 @@ class MailSettingsProvider(ResourceProvider):
     def _nocobase(self, props: Mapping[str, Any]) -> NocoBaseClient:
         if self._login is None:
             raise SettingsError([missing_login()])
+        # The program only declares this resource; every `pulumi up` would pay for the import of httpx in it, too.
+        from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415
+
         return NocoBaseClient(props["nocobase_url"], props.get("nocobase_app"), self._login)
+
+
+class NocoBaseProvider(pulumi.ProviderResource):
+    """The process in which MailSettings runs. Declared first, it starts while Entra ID is at work.
+
+    login: passed on only where it comes from the stack's secret configuration; the process inherits the environment.
+    """
+
+    def __init__(self, name: str, api_key: SecretStr | None, opts: pulumi.ResourceOptions | None = None) -> None:
+        key = f"{pulumi.get_project()}:{API_KEY}"
+        properties = {key: pulumi.Output.secret(api_key.get_secret_value())} if api_key else {}
+        super().__init__("pulumi-python", name, properties, opts)
 
 
 class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
@@ -117,6 +137,7 @@ class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
         settings: Settings,
         client_id: pulumi.Input[str],
         client_secret: pulumi.Input[str],
+        provider: NocoBaseProvider,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         properties = {
@@ -130,6 +151,7 @@ class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
             "proved_client_id": None,
             "proved_redirect_uri": None,
         }
+        opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(provider=provider))
         super().__init__(MailSettingsProvider(), resource_name, properties, opts)
 
 

@@ -11,9 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning import settings
 from provisioning.entra.rules import Audience
 from provisioning.errors import Problem, SettingsError
+from provisioning.nocobase.login import API_KEY
 from provisioning.settings import Consent, Settings, load, redirect_uri
 
 PROJECT = Path(__file__).parents[2]
@@ -162,7 +162,7 @@ def test_the_environment_wins_over_the_stacks_api_key(
     monkeypatch.delenv("NOCOBASE_API_KEY")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    own = {settings.API_KEY: config} if config else {}
+    own = {API_KEY: config} if config else {}
     login = load({"nocobaseUrl": URL, **own}, set(own)).login
     assert login.api_key is not None
     assert login.api_key.get_secret_value() == expected
@@ -177,8 +177,8 @@ def test_account_and_password_are_a_login_only_together(monkeypatch: pytest.Monk
 
 
 def test_an_api_key_in_plain_configuration_is_refused_and_not_repeated() -> None:
-    found = problems({"nocobaseUrl": URL, settings.API_KEY: "plain-key"})
-    assert "--secret" in found[settings.API_KEY]
+    found = problems({"nocobaseUrl": URL, API_KEY: "plain-key"})
+    assert "--secret" in found[API_KEY]
     assert "plain-key" not in str(found)
 
 

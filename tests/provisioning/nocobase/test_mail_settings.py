@@ -15,8 +15,8 @@ from pydantic import SecretStr
 from provisioning import errors
 from provisioning.nocobase import mail_settings
 from provisioning.nocobase.client import NocoBaseClient
+from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.mail_settings import Credentials, SignIn
-from provisioning.settings import NocoBaseLogin
 
 URL = "https://nocobase.example.com"
 CALLBACK = f"{URL}/admin/settings/mail/oauth2"

@@ -1,0 +1,111 @@
+"""What is wrong is said in a sentence before anything is changed, and the next `up` goes on from there."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from sandbox import processes
+from sandbox.nocobase import server
+from sandbox.setup import nocobase_url
+from tests.e2e.conftest import Stack
+
+pytestmark = pytest.mark.e2e
+
+
+def refused(stack: Stack, *words: str, extra: dict[str, str] | None = None) -> str:
+    """The output of an `up` that must fail with `words`, without a traceback and without any change."""
+    said = stack.up(ok=False, extra=extra)
+    for word in words:
+        assert word in said, said
+    assert "Traceback" not in said
+    assert stack.applications == []
+    assert stack.credentials == ("", "")
+    return said
+
+
+def test_all_wrong_settings_are_reported_at_once(stack: Stack) -> None:
+    stack.set("nocobaseUrl", "http://nocobase.example.com")
+    stack.set("scopes[0]", "IMAP.AccesAsUser.All", path=True)
+    stack.set("applicationName", "n" * 91)
+    stack.set("redirectUris[0]", "https://n.example.com/callback?x=1", path=True)
+    stack.set("secretLifetimeDays", "731")
+    refused(
+        stack,
+        "6 settings are wrong; nothing was changed.",
+        "Only https is allowed outside this machine",
+        "--path 'scopes[0]' IMAP.AccessAsUser.All",
+        "at most 90",
+        "query string",
+        "1 to 730 days",
+        "NOCOBASE_API_KEY",
+        extra={"NOCOBASE_API_KEY": ""},
+    )
+
+
+def test_each_trouble_with_nocobase_has_its_own_sentence_and_the_next_up_goes_on(stack: Stack) -> None:
+    url = nocobase_url(stack.place)
+    refused(stack, f"NocoBase at {url} refused the login", "401 INVALID_TOKEN", extra={"NOCOBASE_API_KEY": "wrong"})
+    member = key_of_a_role_without_rights(stack)
+    refused(stack, "the API key's role has not the right", extra={"NOCOBASE_API_KEY": member})
+
+    stack.set("nocobaseApp", "nowhere")
+    refused(stack, f"NocoBase at {url}", "nowhere")
+    stack.pulumi("config", "rm", "nocobaseApp")
+
+    stack.set("nocobaseUrl", f"http://localhost:{processes.free_port()}")
+    refused(stack, "cannot be reached", "Is it running")
+    stack.set("nocobaseUrl", url)
+
+    stack.up()
+    assert stack.credentials[0] == stack.outputs["clientId"]
+
+
+def test_trouble_after_the_first_push_is_seen_by_the_preview(stack: Stack) -> None:
+    stack.up()
+    before = stack.applications
+    stack.set("applicationName", "another name")
+    said = stack.up(ok=False, extra={"NOCOBASE_API_KEY": "wrong"})
+    assert "refused the login" in said
+    assert "Traceback" not in said
+    assert stack.applications == before
+    stack.up()
+    assert stack.applications[0]["displayName"] == "another name"
+
+
+def test_credentials_of_another_application_are_not_overwritten(stack: Stack) -> None:
+    foreign = {"clientId": "foreign-id", "clientSecret": "foreign-secret"}
+    row_id = str(stack.row["id"])
+    stack.nocobase("mailSettings:update", foreign, filterByTk=row_id)
+    said = stack.up(ok=False)
+    assert "pulumi config set nocobaseTakeOver foreign-id" in said
+    assert stack.credentials == ("foreign-id", "foreign-secret")
+    assert stack.applications == []
+    stack.set("nocobaseTakeOver", "foreign-id")
+    stack.up()
+    assert stack.credentials[0] == stack.outputs["clientId"]
+
+
+def test_an_api_key_in_secret_configuration_serves_up_and_destroy(stack: Stack) -> None:
+    key = server.api_key(stack.place)
+    stack.pulumi("config", "set", "--secret", "nocobaseApiKey", key)
+    without = {"NOCOBASE_API_KEY": ""}
+    stack.up(extra=without)
+    assert stack.credentials[0] == stack.outputs["clientId"]
+    assert key not in stack.state_file.read_text()
+    stack.pulumi("destroy", "--yes", extra=without)
+    assert stack.credentials == ("", "")
+    assert key not in "\n".join(stack.said)
+
+
+def key_of_a_role_without_rights(stack: Stack) -> str:
+    """An API key of a role that may not read the email settings."""
+    name = "no_rights_on_mail"
+    url, headers = f"{nocobase_url(stack.place)}/api", {"Authorization": f"Bearer {server.api_key(stack.place)}"}
+    with httpx.Client(headers=headers, trust_env=False) as client:
+        client.post(f"{url}/roles:create", json={"name": name, "title": name, "snippets": []})
+        client.post(f"{url}/users/1/roles:add", json=[name]).raise_for_status()
+        created = client.post(
+            f"{url}/apiKeys:create", json={"name": name, "role": {"name": name}, "expiresIn": "1d"}
+        ).raise_for_status()
+        return str(created.json()["data"]["token"])
