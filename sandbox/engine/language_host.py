@@ -210,7 +210,7 @@ def _text_field(number: int, text: str) -> bytes:
     return bytes(prefix) + bytes([length]) + content
 
 
-def _end_when_told() -> None:
+def end_when_told() -> None:
     """Let SIGINT, by which the engine ends its plugins, and SIGTERM end this process at once.
 
     The signal may reach any thread, and one that reaches a gRPC thread does not wake a waiting main thread: Python's
@@ -248,7 +248,7 @@ def _wait_for_end(signals: int) -> None:
 
 def main() -> None:
     """Serve until the engine says stop."""
-    _end_when_told()
+    end_when_told()
     engine = sys.argv[-1]
     # What the program prints belongs to the moment at which it prints it.
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
