@@ -9,9 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
-from pulumi.runtime.proto import provider_pb2_grpc
 
-from sandbox.azuread.provider import Provider
+from sandbox.azuread.protocol import skip_package_code
 
 WORKERS = 16
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -19,6 +18,11 @@ UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_le
 
 def serve(engine: str | None) -> None:
     """Serve until a signal or the engine's Cancel. engine: address of the engine's log service."""
+    skip_package_code()
+    from pulumi.runtime.proto import provider_pb2_grpc  # noqa: PLC0415 - after the short cut
+
+    from sandbox.azuread.provider import Provider  # noqa: PLC0415
+
     stopping = threading.Event()
     provider = Provider(on_cancel=stopping.set, notify=_log_to(engine))
     server = grpc.server(ThreadPoolExecutor(max_workers=WORKERS), options=UNLIMITED)
@@ -30,7 +34,6 @@ def serve(engine: str | None) -> None:
     print(port, flush=True)
     stopping.wait()
     server.stop(grace=1).wait()
-    provider.close()
 
 
 def _log_to(engine: str | None) -> Callable[[str], None]:
@@ -42,9 +45,12 @@ def _log_to(engine: str | None) -> Callable[[str], None]:
     def note(text: str) -> None:
         from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc  # noqa: PLC0415 - only if needed
 
+        request = engine_pb2.LogRequest(severity=engine_pb2.DEBUG, message=text)
         with grpc.insecure_channel(address) as channel:
-            request = engine_pb2.LogRequest(severity=engine_pb2.DEBUG, message=text)
-            engine_pb2_grpc.EngineStub(channel).Log(request, timeout=5)
+            try:
+                engine_pb2_grpc.EngineStub(channel).Log(request, timeout=5)
+            except grpc.RpcError:
+                print(text, file=sys.stderr)
 
     return note
 

@@ -51,12 +51,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._graph: Graph | None = None
         self._configuring = threading.Lock()
 
-    def close(self) -> None:
-        """Close the connections to Graph."""
-        if self._graph is not None:
-            self._graph.close()
-            self._graph = None
-
     # The plugin itself ---------------------------------------------------------------------------------------------
 
     def GetPluginInfo(self, request: empty_pb2.Empty, context: Context) -> plugin_pb2.PluginInfo:
@@ -88,7 +82,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Ask for the cloud's metadata and sign in."""
         self.notify(NOTICE)
         with self._configuring, self._failing(context, ""):
-            self.close()
             self._graph = self.connect(read(request.args), self.environment)
         return provider_pb2.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import grpc
@@ -44,19 +42,14 @@ class Context:
         raise Refusal(code, details)
 
 
-@contextmanager
-def provider(environment: dict[str, str], waits: list[float] | None = None) -> Iterator[Provider]:
+def provider(environment: dict[str, str], waits: list[float] | None = None) -> Provider:
     """A provider that never sleeps; what it would have slept is added to `waits`."""
     noted = waits if waits is not None else []
 
     def connect(given: Any, around: Any) -> Graph:
         return Graph(configuration(given, around), around, sleep=noted.append)
 
-    made = Provider(environment, connect=connect)
-    try:
-        yield made
-    finally:
-        made.close()
+    return Provider(environment, connect=connect)
 
 
 def direct_call(made: Provider) -> Call:

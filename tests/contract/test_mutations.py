@@ -93,10 +93,8 @@ def replay_provider(certificates: Certificates, mutate: Mutation, patch: pytest.
     """Play scenarios until one differs."""
     scenarios = load()
     names = Names()
-    with (
-        running(certificates, recorded_tenant(scenarios)) as service,
-        in_process.provider(service.environment) as made,
-    ):
+    with running(certificates, recorded_tenant(scenarios)) as service:
+        made = in_process.provider(service.environment)
         mutate(made, patch)
         call = in_process.direct_call(made)
         for scenario in scenarios:
