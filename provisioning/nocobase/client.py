@@ -109,6 +109,10 @@ def refused(url: str, app: str | None, action: str, response: httpx.Response) ->
     if code == "APP_NOT_INSTALLED_ERROR":
         remedy = "Install it (open it in a browser, or `nocobase install`), then run the command again."
         return errors.NotInstalled(f"NocoBase at {url} is not installed yet", why, remedy)
+    if code == "APP_PREPARING" and app:
+        # NocoBase says so at first also of a sub-application that it then does not find.
+        remedy = "Run the command again; if nocobaseApp is misspelt, the answer is then another."
+        return errors.NotReady(f"NocoBase at {url} is preparing its sub-application {app}", why, remedy)
     if status in (502, 503, 504):
         remedy = "Wait until it has started, then run the command again."
         return errors.NotReady(f"NocoBase at {url} is starting or under maintenance", why, remedy)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
 from sandbox import processes
@@ -50,7 +49,8 @@ def test_each_trouble_with_nocobase_has_its_own_sentence_and_the_next_up_goes_on
     refused(stack, "the API key's role has not the right", extra={"NOCOBASE_API_KEY": member})
 
     stack.set("nocobaseApp", "nowhere")
-    refused(stack, f"NocoBase at {url}", "nowhere")
+    refused(stack, "preparing its sub-application nowhere", "Run the command again")
+    refused(stack, f"NocoBase at {url} has no sub-application nowhere", "Correct nocobaseApp")
     stack.pulumi("config", "rm", "nocobaseApp")
 
     stack.set("nocobaseUrl", f"http://localhost:{processes.free_port()}")
@@ -100,12 +100,5 @@ def test_an_api_key_in_secret_configuration_serves_up_and_destroy(stack: Stack) 
 
 def key_of_a_role_without_rights(stack: Stack) -> str:
     """An API key of a role that may not read the email settings."""
-    name = "no_rights_on_mail"
-    url, headers = f"{nocobase_url(stack.place)}/api", {"Authorization": f"Bearer {server.api_key(stack.place)}"}
-    with httpx.Client(headers=headers, trust_env=False) as client:
-        client.post(f"{url}/roles:create", json={"name": name, "title": name, "snippets": []})
-        client.post(f"{url}/users/1/roles:add", json=[name]).raise_for_status()
-        created = client.post(
-            f"{url}/apiKeys:create", json={"name": name, "role": {"name": name}, "expiresIn": "1d"}
-        ).raise_for_status()
-        return str(created.json()["data"]["token"])
+    created = stack.nocobase("apiKeys:create", {"name": "member", "role": {"name": "member"}, "expiresIn": "1d"})
+    return str(created["token"])

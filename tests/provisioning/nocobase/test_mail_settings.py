@@ -191,6 +191,7 @@ NOT_INSTALLED = {"error": {"status": 503, "maintaining": True, "message": "x", "
     [
         (503, GATEWAY, errors.NotReady, "Wait until it has started"),
         (502, "Bad Gateway", errors.NotReady, "Wait"),
+        (503, "Service Unavailable", errors.NotReady, "Wait"),
         (503, NOT_INSTALLED, errors.NotInstalled, "Install it"),
         (401, {"errors": [{"message": "x", "code": "INVALID_TOKEN"}]}, errors.Unauthorized, "INVALID_TOKEN.*API key"),
         (401, {"errors": [{"message": "x"}]}, errors.Unauthorized, "API key"),
