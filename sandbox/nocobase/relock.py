@@ -45,6 +45,8 @@ def relock() -> None:
         "integrity": facts["dist.integrity"],
         "license": facts["license"],
     }
+    for path in [path for path in packages if path.endswith("/nothing") and not packages[path].get("link")]:
+        del packages[path]
     for entry in packages.values():
         if entry.get("link") and entry["resolved"].endswith("/nothing"):
             entry["resolved"] = "nothing"

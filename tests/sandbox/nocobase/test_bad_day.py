@@ -137,7 +137,11 @@ def test_orders_over_http(day: BadDay, client: httpx.Client) -> None:
 
 @pytest.mark.parametrize(
     ("order", "words"),
-    [({"trouble": "no such"}, "no trouble is called"), ({"match": "(", "status": 500}, "subpattern"), ({"typo": 1}, "typo")],
+    [
+        ({"trouble": "no such"}, "no trouble is called"),
+        ({"match": "(", "status": 500}, "subpattern"),
+        ({"typo": 1}, "typo"),
+    ],
 )
 def test_order_that_is_not_understood_is_refused(day: BadDay, order: dict[str, object], words: str) -> None:
     answer = httpx.post(f"{day.url}/_sandbox/faults", json=order)
