@@ -5,19 +5,23 @@ from datetime import UTC, datetime
 import pulumi
 
 from provisioning import stack
-from provisioning.entra.application import MailApplication
-from provisioning.entra.rotation import plan_secrets
-from provisioning.nocobase.preflight import check_nocobase
 from provisioning.nocobase.resource import MailSettings, NocoBaseProvider
 
+# First of all: the provider's process starts while the imports below, which take as long, go on.
+provider = NocoBaseProvider("nocobase")
+last = stack.last_state()
+
+from provisioning import settings as stack_settings  # noqa: E402
+from provisioning.entra.application import MailApplication  # noqa: E402
+from provisioning.entra.rotation import plan_secrets  # noqa: E402
+from provisioning.nocobase.preflight import check_nocobase  # noqa: E402
+
 with stack.errors_as_sentences():
-    settings, login, configured_api_key = stack.load_settings()
-    last = stack.last_state()
+    settings, login = stack_settings.load(*stack.configuration())
     if not last.pushed:
         check_nocobase(settings, login, last.client_id)
 
 secrets = plan_secrets(last.secrets, datetime.now(UTC), settings.secret_description, settings.secret_lifetime_days)
-provider = NocoBaseProvider("nocobase", configured_api_key)
 application = MailApplication(stack.APPLICATION, settings, secrets)
 nocobase = MailSettings("nocobase", settings, application.client_id, application.client_secret, provider)
 

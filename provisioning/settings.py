@@ -13,12 +13,13 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, get_origin
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -28,7 +29,7 @@ from provisioning.entra import rules
 from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import DEFAULT_SCOPES, SCOPE_IDS
 from provisioning.errors import Problem, SettingsError
-from provisioning.nocobase.login import API_KEY, NocoBaseLogin, missing_login
+from provisioning.nocobase.login import API_KEY, NocoBaseLogin, load_login, missing_login
 
 
 class Consent(StrEnum):
@@ -56,6 +57,30 @@ def _object_id(text: str) -> str:
         raise _refusal(
             "An owner is given by its object id in Entra ID, like 1b4e28ba-2fa1-11d2-883f-0016d3cca427."
         ) from None
+
+
+class StackConfiguration(PydanticBaseSettingsSource):
+    """The stack's configuration as the engine hands it over: every value a string, lists as JSON, unset ones empty."""
+
+    def __init__(self, settings_cls: type[BaseSettings], config: Mapping[str, str]) -> None:
+        super().__init__(settings_cls)
+        self._config = config
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The value of one setting, its configuration key, and whether it is a list."""
+        key = field.alias or field_name
+        return self._config.get(key), key, _is_list(field)
+
+    def __call__(self) -> dict[str, Any]:
+        """What is set; keys that are no settings are passed on, to be refused."""
+        values: dict[str, Any] = {key: value for key, value in self._config.items() if value != ""}
+        for name, field in self.settings_cls.model_fields.items():
+            value, key, is_list = self.get_field_value(field, name)
+            if value and is_list:
+                # What is no JSON is left as it is, to be refused as no list.
+                with suppress(json.JSONDecodeError):
+                    values[key] = json.loads(value)
+        return values
 
 
 class Settings(BaseSettings):
@@ -87,7 +112,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The stack's configuration alone."""
-        return (init_settings,)
+        return (StackConfiguration(settings_cls, init_settings()),)
 
     @field_validator("nocobase_url")
     @classmethod
@@ -152,14 +177,10 @@ class Settings(BaseSettings):
 
 
 class StackSettings(NamedTuple):
-    """Everything one run needs to know: the stack's settings and the login to NocoBase.
-
-    configured_api_key: the API key of the stack's secret configuration, if there is one.
-    """
+    """Everything one run needs to know: the stack's settings and the login to NocoBase."""
 
     settings: Settings
     login: NocoBaseLogin
-    configured_api_key: SecretStr | None
 
 
 def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackSettings:
@@ -169,21 +190,21 @@ def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackS
     of them are stored encrypted. Raises SettingsError with everything that is wrong, not only the first.
     """
     problems: list[Problem] = []
-    values = {key: _decoded(key, value) for key, value in config.items() if key != API_KEY and value != ""}
+    own: dict[str, Any] = {key: value for key, value in config.items() if key != API_KEY}
     settings = None
     try:
-        settings = Settings(**values)
+        settings = Settings(**own)
     except ValidationError as error:
         problems += [_problem(details) for details in error.errors(include_url=False)]
     if config.get(API_KEY) and API_KEY not in secret_keys:
         why = "It is stored in plain text; an API key must be encrypted, or given in the environment only."
         problems.append(Problem(API_KEY, None, why, f"pulumi config set --secret {API_KEY}"))
-    login = NocoBaseLogin.load(config.get(API_KEY))
+    login = load_login(config.get(API_KEY))
     if login is None:
         problems.append(missing_login())
     if problems or settings is None or login is None:
         raise SettingsError(problems)
-    return StackSettings(settings, login, SecretStr(config[API_KEY]) if config.get(API_KEY) else None)
+    return StackSettings(settings, login)
 
 
 def redirect_uri(nocobase_url: str, nocobase_app: str | None = None) -> str:
@@ -217,17 +238,6 @@ def _field(key: str) -> FieldInfo | None:
 
 def _is_list(field: FieldInfo) -> bool:
     return get_origin(field.annotation) is tuple
-
-
-def _decoded(key: str, value: str) -> Any:
-    """Lists come as JSON; everything else is left as the engine gave it."""
-    field = _field(key)
-    if field is None or not _is_list(field):
-        return value
-    try:
-        return json.loads(value)
-    except json.JSONDecodeError:
-        return value
 
 
 def _problem(details: ErrorDetails) -> Problem:

@@ -10,11 +10,8 @@ from typing import Any
 import pulumi
 from pulumi.runtime import config, invoke
 
-from provisioning import settings
-from provisioning.entra.application import secret_name
-from provisioning.entra.rotation import IssuedSecret, Slot
+from provisioning.entra.rotation import IssuedSecret, Slot, secret_name
 from provisioning.errors import ProvisioningError
-from provisioning.settings import StackSettings
 
 APPLICATION = "mail"
 """The resource name of the application, and the stem of its secrets' names."""
@@ -37,13 +34,12 @@ class LastState:
     pushed: bool
 
 
-def load_settings() -> StackSettings:
-    """The stack's settings. Raises SettingsError with everything that is wrong."""
+def configuration() -> tuple[dict[str, str], set[str]]:
+    """The stack's own configuration, keys without the project's name, and which of the keys are secret."""
     prefix = f"{pulumi.get_project()}:"
     values = {**config.get_config_env(), **config.CONFIG.get()}
     own = {key.removeprefix(prefix): str(value) for key, value in values.items() if key.startswith(prefix)}
-    secret = {key for key in own if config.is_config_secret(prefix + key)}
-    return settings.load(own, secret)
+    return own, {key for key in own if config.is_config_secret(prefix + key)}
 
 
 def last_state() -> LastState:

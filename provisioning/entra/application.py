@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_azuread as azuread
 
-from provisioning.entra.rotation import SecretPlan, Slot
+from provisioning.entra.rotation import SecretPlan, secret_name
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 from provisioning.settings import Consent, Settings
 
@@ -97,11 +97,6 @@ class MailApplication(pulumi.ComponentResource):
                 "adminConsentUrl": self.admin_consent_url,
             }
         )
-
-
-def secret_name(name: str, slot: Slot) -> str:
-    """The resource name of the client secret in `slot` of the application resource called `name`."""
-    return f"{name}-secret-{slot}"
 
 
 def admin_consent_url(tenant_id: str, client_id: str) -> str:

@@ -43,3 +43,8 @@ def plan_secrets(last: Mapping[Slot, IssuedSecret], now: datetime, description: 
     midnight = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
     new = IssuedSecret(description, (midnight + timedelta(days=lifetime_days)).strftime("%Y-%m-%dT%H:%M:%SZ"))
     return SecretPlan(slots={Slot.A: last.get(Slot.A, new)}, active=Slot.A)
+
+
+def secret_name(name: str, slot: Slot) -> str:
+    """The resource name of the client secret in `slot` of the application resource called `name`."""
+    return f"{name}-secret-{slot}"

@@ -59,10 +59,9 @@ class NocoBaseClient:
         return self._send(method, action, parameters, body)
 
     def _token(self) -> str:
-        if self._login.api_key is not None:
-            return self._login.api_key.get_secret_value()
-        password = self._login.password.get_secret_value() if self._login.password else ""
-        body = {"account": self._login.account, "password": password}
+        if self._login.api_key:
+            return self._login.api_key
+        body = {"account": self._login.account, "password": self._login.password}
         data = self._send("POST", "auth:signIn", {}, body)
         if not isinstance(data, dict) or not isinstance(data.get("token"), str):
             raise errors.UnexpectedAnswer(

@@ -2,14 +2,16 @@
 
 The environment (`NOCOBASE_API_KEY`, or `NOCOBASE_ACCOUNT` and `NOCOBASE_PASSWORD`) wins over the stack's secret
 configuration value `nocobaseApiKey`. There is no other source, and no login is ever a property of a resource.
+
+The process of the push reads the login, too, and every `pulumi up` waits for that process: so this module, unlike the
+other settings, does without the import of pydantic, which takes as long as the push itself.
 """
 
 from __future__ import annotations
 
-from typing import Self
-
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from provisioning.errors import Problem
 
@@ -17,33 +19,25 @@ API_KEY = "nocobaseApiKey"
 """The configuration key of the API key; its value must be secret."""
 
 
-class NocoBaseLogin(BaseSettings):
-    """How this program signs in to NocoBase: by an API key, or by account and password."""
+@dataclass(frozen=True)
+class NocoBaseLogin:
+    """An API key, or an account with its password; the API key is used where both are given."""
 
-    model_config = SettingsConfigDict(env_prefix="NOCOBASE_", env_ignore_empty=True, frozen=True, extra="ignore")
+    api_key: str = field(default="", repr=False)
+    account: str = ""
+    password: str = field(default="", repr=False)
 
-    api_key: SecretStr | None = None
-    account: str | None = None
-    password: SecretStr | None = None
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment first, then what the stack's secret configuration holds."""
-        return (env_settings, init_settings)
-
-    @classmethod
-    def load(cls, configured_api_key: str | None) -> Self | None:
-        """The login, or None where neither the environment nor the stack has one."""
-        login = cls(api_key=SecretStr(configured_api_key) if configured_api_key else None)
-        complete = login.api_key is not None or (login.account is not None and login.password is not None)
-        return login if complete else None
+def load_login(configured_api_key: str | None, environment: Mapping[str, str] = os.environ) -> NocoBaseLogin | None:
+    """The login, or None where neither the environment nor the stack has a complete one."""
+    login = NocoBaseLogin(
+        api_key=environment.get("NOCOBASE_API_KEY") or "",
+        account=environment.get("NOCOBASE_ACCOUNT") or "",
+        password=environment.get("NOCOBASE_PASSWORD") or "",
+    )
+    if login.api_key or (login.account and login.password):
+        return login
+    return NocoBaseLogin(api_key=configured_api_key) if configured_api_key else None
 
 
 def missing_login() -> Problem:

@@ -25,12 +25,10 @@ from pulumi.dynamic import (
 
 from provisioning.errors import ProvisioningError, SettingsError
 from provisioning.nocobase import mail_settings
-from provisioning.nocobase.login import API_KEY, NocoBaseLogin, missing_login
+from provisioning.nocobase.login import API_KEY, NocoBaseLogin, load_login, missing_login
 from provisioning.nocobase.mail_settings import Credentials, SignIn
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from provisioning.nocobase.client import NocoBaseClient
     from provisioning.settings import Settings
 
@@ -53,7 +51,7 @@ class MailSettingsProvider(ResourceProvider):
     def configure(self, req: ConfigureRequest) -> None:
         """Take the login from the environment, or from the stack's secret configuration."""
         _report_errors_as_sentences()
-        self._login = NocoBaseLogin.load(req.config.get(API_KEY))
+        self._login = load_login(req.config.get(API_KEY))
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         """What differs from the declaration: the declaration itself, or what NocoBase holds by now.
@@ -111,14 +109,14 @@ class MailSettingsProvider(ResourceProvider):
 
 
 class NocoBaseProvider(pulumi.ProviderResource):
-    """The process in which MailSettings runs. Declared first, it starts while Entra ID is at work.
+    """The process in which MailSettings runs.
 
-    login: passed on only where it comes from the stack's secret configuration; the process inherits the environment.
+    It inherits the environment; of the stack's configuration it is given the API key only, and that stays secret.
     """
 
-    def __init__(self, name: str, api_key: SecretStr | None, opts: pulumi.ResourceOptions | None = None) -> None:
-        key = f"{pulumi.get_project()}:{API_KEY}"
-        properties = {key: pulumi.Output.secret(api_key.get_secret_value())} if api_key else {}
+    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
+        api_key = pulumi.Config().get_secret(API_KEY)
+        properties = {f"{pulumi.get_project()}:{API_KEY}": api_key} if api_key else {}
         super().__init__("pulumi-python", name, properties, opts)
 
 

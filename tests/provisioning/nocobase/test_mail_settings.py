@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from provisioning import errors
 from provisioning.nocobase import mail_settings
@@ -66,7 +65,7 @@ def connect(server: Callable[[httpx.Request], httpx.Response], monkeypatch: pyte
             super().__init__(**{**options, "transport": httpx.MockTransport(server)})
 
     monkeypatch.setattr(httpx, "Client", Client)
-    return NocoBaseClient(URL, None, NocoBaseLogin(api_key=SecretStr(API_KEY)))
+    return NocoBaseClient(URL, None, NocoBaseLogin(api_key=API_KEY))
 
 
 def push(server: FakeNocoBase, monkeypatch: pytest.MonkeyPatch) -> tuple[mail_settings.Row, SignIn]:
@@ -247,7 +246,7 @@ def test_account_and_password_sign_in_first(monkeypatch: pytest.MonkeyPatch) -> 
         return httpx.Response(200, json={"data": data})
 
     connect(server, monkeypatch)
-    login = NocoBaseLogin(account="admin", password=SecretStr("hidden"))
+    login = NocoBaseLogin(account="admin", password="hidden")
     with NocoBaseClient(URL, "sales", login) as nocobase:
         assert mail_settings.read(nocobase) is None
     assert seen == [("/api/auth:signIn", None), ("/api/mailSettings:list", "Bearer day-token")]

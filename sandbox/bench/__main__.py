@@ -1,0 +1,198 @@
+"""Measures and prints a table; the figures also go to `bench.json`.
+
+1. A no-change `pulumi up` of the product against a bare azuread program with the same three resources: the same engine,
+   host and sandbox, alternating; medians, and the median of the ratios pair by pair.
+2. The requests that reach NocoBase in each kind of run, counted by a proxy in front of it.
+3. `make up` in a fresh clone and again, by step. The caches of pip, npm, Go and the built engine are as they are on this
+   machine; with --no-caches they are empty, as on a new machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sandbox import processes
+from sandbox.environment import environment
+from sandbox.nocobase.bad_day import BadDay
+from sandbox.place import PROJECT, Place, cache_folder, default_place
+from sandbox.project_copy import copy_project, set_nocobase_url
+from sandbox.setup import install_steps, nocobase_url, start_steps, stop
+from sandbox.steps import run_steps
+
+RESULT = PROJECT / "bench.json"
+console = Console(highlight=False)
+progress = Console(stderr=True, highlight=False)
+
+
+def main() -> None:
+    """Measure everything that was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.bench", description=__doc__)
+    parser.add_argument("--runs", type=int, default=9, help="alternating pairs of no-change runs (default 9)")
+    parser.add_argument("--no-caches", action="store_true", help="fresh clone with empty caches, the engine's included")
+    parser.add_argument("--skip-clone", action="store_true", help="leave the fresh clone out")
+    given = parser.parse_args()
+    results: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="nocobase-outlook-bench-", ignore_cleanup_errors=True) as folder:
+        place = Place(Path(folder, "project"), default_place().installed, Path(folder, "home"), cache_folder())
+        copy_project(place.project, f"http://localhost:{processes.free_port()}")
+        bare = Path(folder, "bare")
+        shutil.copytree(PROJECT / "sandbox" / "bench" / "bare", bare)
+        (bare / ".venv").symlink_to(PROJECT / ".venv")
+        try:
+            run_steps([*install_steps(place), *start_steps(place)], progress)
+            results["no change"] = no_change(place, bare, given.runs)
+            results["requests to NocoBase"] = requests(place)
+        finally:
+            stop(place)
+        if not given.skip_clone:
+            results["make up"] = clone(Path(folder), given.no_caches)
+    RESULT.write_text(json.dumps(results, indent=2) + "\n")
+    progress.print(f"Written: {RESULT.name}")
+
+
+def no_change(place: Place, bare: Path, runs: int) -> dict[str, Any]:
+    """Whole-program seconds of a no-change `up`, the product's and the bare program's in turn."""
+    folders = {"bare": bare, "product": place.project}
+    seconds: dict[str, list[float]] = {name: [] for name in folders}
+    for folder in folders.values():
+        pulumi(place, folder, "stack", "select", "--create", "dev")
+        pulumi(place, folder, "up", "--yes", "--skip-preview")
+    # One more of each that is not counted: the first one compiles modules and fills the file cache.
+    for number in range(runs + 1):
+        for name, folder in folders.items():
+            took = pulumi(place, folder, "up", "--yes", "--skip-preview", "--expect-no-changes")
+            if number:
+                seconds[name].append(took)
+    ratios = [ours / theirs for ours, theirs in zip(seconds["product"], seconds["bare"], strict=True)]
+    table = Table(title=f"No-change `pulumi up`, {runs} pairs", title_justify="left")
+    for heading in ("program", "median", "min", "max"):
+        table.add_column(heading, justify="left" if heading == "program" else "right")
+    for name, values in seconds.items():
+        table.add_row(name, *(f"{value:.2f} s" for value in (statistics.median(values), min(values), max(values))))
+    of_medians = statistics.median(seconds["product"]) / statistics.median(seconds["bare"])
+    table.add_row("ratio of the medians", f"{of_medians:.2f}", "", "")
+    table.add_row("ratio, pair by pair", f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f}", f"{max(ratios):.2f}")
+    console.print(table)
+    return {"seconds": seconds, "ratio of the medians": of_medians, "ratios": ratios}
+
+
+def requests(place: Place) -> dict[str, Any]:
+    """What reaches NocoBase in a run without change, in a run that repairs, in a destroy, and in a first push."""
+    table = Table(title="Requests to NocoBase", title_justify="left")
+    for heading in ("run", "requests", "of them writing", "which"):
+        table.add_column(heading, overflow="fold")
+    counted: dict[str, Any] = {}
+    upstream = nocobase_url(place)
+    pulumi(place, place.project, "destroy", "--yes", "--skip-preview")
+    up = ("up", "--yes", "--skip-preview")
+    with BadDay(upstream) as proxy:
+        set_nocobase_url(place.project, proxy.url.replace("127.0.0.1", "localhost"))
+        for run, command, prepare in (
+            ("first push", up, ()),
+            ("no change", up, ()),
+            ("change of scopes", up, ("config", "set", "--path", "scopes[0]", "Mail.Read")),
+            ("new secret", up, ("state", "taint", secret_urn())),
+            ("destroy", ("destroy", "--yes", "--skip-preview"), ()),
+        ):
+            if prepare:
+                pulumi(place, place.project, *prepare)
+            proxy.clear()
+            pulumi(place, place.project, *command)
+            seen = [f"{request['method']} {request['path'].rpartition('/')[2]}" for request in proxy.requests]
+            writing = sum(request["method"] != "GET" for request in proxy.requests)
+            counted[run] = {"requests": seen, "writing": writing}
+            which = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in Counter(seen).items())
+            table.add_row(run, str(len(seen)), str(writing), which)
+        set_nocobase_url(place.project, upstream)
+    console.print(table)
+    return counted
+
+
+def secret_urn() -> str:
+    """The client secret of slot `a`."""
+    return (
+        "urn:pulumi:dev::nocobase-outlook::nocobase-outlook:entra:MailApplication$"
+        "azuread:index/applicationPassword:ApplicationPassword::mail-secret-a"
+    )
+
+
+def clone(folder: Path, no_caches: bool) -> dict[str, Any]:
+    """`make up` in a fresh clone of what is committed, and again."""
+    target = folder / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(target)], check=True)
+    set_nocobase_url(target, f"http://localhost:{processes.free_port()}")
+    extra = {}
+    if no_caches:
+        names = ("XDG_CACHE_HOME", "PIP_CACHE_DIR", "npm_config_cache", "GOMODCACHE", "GOCACHE")
+        extra = {name: str(folder / "caches" / name) for name in names}
+    table = Table(title=f"`make up`{', empty caches' if no_caches else ''}", title_justify="left")
+    measured: dict[str, Any] = {"empty caches": no_caches}
+    try:
+        for run in ("fresh clone", "again"):
+            began = time.monotonic()
+            make(target, "up", extra)
+            total = time.monotonic() - began
+            times = json.loads((target / ".sandbox" / "dev" / "logs" / "times.json").read_text())
+            measured[run] = {"seconds": total, "steps": times["steps"]}
+    finally:
+        make(target, "clean", extra)
+    table.add_column("step")
+    for run in ("fresh clone", "again"):
+        table.add_column(run, justify="right")
+    for step in measured["fresh clone"]["steps"]:
+        table.add_row(step, *(f"{measured[run]['steps'][step]:.1f} s" for run in ("fresh clone", "again")))
+    table.add_row("all, side by side", *(f"{measured[run]['seconds']:.1f} s" for run in ("fresh clone", "again")))
+    console.print(table)
+    return measured
+
+
+def make(folder: Path, target: str, extra: Mapping[str, str]) -> None:
+    """`make target` in `folder`."""
+    subprocess.run(
+        ["make", "--no-print-directory", target],
+        cwd=folder,
+        env={**os.environ, **extra},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+
+
+def pulumi(place: Place, folder: Path, *arguments: str) -> float:
+    """Run `pulumi` in `folder` with the sandbox's environment; the seconds that it took."""
+    variables = {**os.environ, **environment(place)}
+    if "config" in arguments or "state" in arguments:
+        arguments = (*arguments, "--stack", "dev")
+    began = time.monotonic()
+    ended = subprocess.run(
+        ["pulumi", *arguments, "--non-interactive"],
+        cwd=folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    took = time.monotonic() - began
+    if ended.returncode != 0:
+        raise SystemExit(f"pulumi {' '.join(arguments)} failed:\n{ended.stdout}")
+    return took
+
+
+if __name__ == "__main__":
+    main()
