@@ -114,9 +114,12 @@ def password(place: Place) -> str:
     return _started(place).password
 
 
-def mail_settings_row(place: Place, provider: str = "microsoft") -> dict[str, Any] | None:
-    """The provider's row of mailSettings as the database holds it, the secret included; None if there is none."""
-    database = _database(place)
+def mail_settings_row(place: Place, provider: str = "microsoft", app: str | None = None) -> dict[str, Any] | None:
+    """The provider's row of mailSettings as the database holds it, the secret included; None if there is none.
+
+    `app` names a sub-application; without it, the main application's row is meant.
+    """
+    database = place.nocobase / f"{app}.sqlite" if app else _database(place)
     if not database.is_file():
         return None
     connection = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)

@@ -15,11 +15,13 @@ import pytest
 
 from sandbox import processes
 from sandbox.errors import SandboxError
-from sandbox.nocobase import server
+from sandbox.nocobase import server, sub_applications
 from sandbox.place import Place
 from tests.sandbox.nocobase.conftest import NocoBase, client_for
 
 pytestmark = pytest.mark.e2e
+
+CREDENTIALS = {"clientId": "an id", "clientSecret": "a secret"}
 
 
 def observe(url: str, seconds: float) -> list[str]:
@@ -160,9 +162,7 @@ def test_public_path_is_part_of_address_and_callback(own: Place) -> None:
 
     assert url.endswith("/crm")
     with client_for(url, server.api_key(own)) as client:
-        client.post(
-            "/mailSettings:update", params={"filter[type]": "google"}, json={"clientId": "i", "clientSecret": "s"}
-        )
+        client.post("/mailSettings:update", params={"filter[type]": "google"}, json=CREDENTIALS)
         address = client.get("/mail:oauth2url", params={"type": "google"}).json()["data"]["url"]
     assert httpx.QueryParams(httpx.URL(address).query)["redirect_uri"] == f"{url}/admin/settings/mail/oauth2"
 
@@ -199,6 +199,24 @@ def test_disabled_email_manager_leaves_a_plain_404_and_comes_back_with_its_rows(
 
     assert disabled.text == "Not Found"
     assert enabled.json() == before
+
+
+def test_sub_application_has_settings_and_a_callback_of_its_own(own: Place) -> None:
+    url = server.start(own, processes.free_port())
+    sub_applications.create(own, "sales")
+
+    with client_for(url, server.api_key(own)) as client:
+        written = client.post("/mailSettings:update?filter[type]=google", headers={"X-App": "sales"}, json=CREDENTIALS)
+        assert written.json()["data"][0]["clientId"] == "an id"
+        address = client.get("/__app/sales/mail:oauth2url", params={"type": "google"}).json()["data"]["url"]
+        main = client.get("/mailSettings:get?filter[type]=google").json()["data"]
+
+    query = httpx.QueryParams(httpx.URL(address).query)
+    assert query["redirect_uri"] == f"{url}/apps/sales/admin/settings/mail/oauth2"
+    assert main["clientId"] is None
+    row = server.mail_settings_row(own, "google", app="sales")
+    assert row is not None
+    assert row["clientSecret"] == "a secret"
 
 
 def _settled(client: httpx.Client, status: int) -> httpx.Response:
