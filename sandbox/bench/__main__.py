@@ -3,8 +3,8 @@
 1. A no-change `pulumi up` of the product against a bare azuread program with the same three resources: the same engine,
    host and sandbox, alternating; medians, and the median of the ratios pair by pair.
 2. The requests that reach NocoBase in each kind of run, counted by a proxy in front of it.
-3. `make up` in a fresh clone and again, by step. The caches of pip, npm, Go and the built engine are as they are on this
-   machine; with --no-caches they are empty, as on a new machine.
+3. `make up` in a fresh clone and again, by step. The caches of pip, npm, Go and the built engine are as they are on
+   this machine; with --no-caches they are empty, as on a new machine.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def requests(place: Place) -> dict[str, Any]:
             seen = [f"{request['method']} {request['path'].rpartition('/')[2]}" for request in proxy.requests]
             writing = sum(request["method"] != "GET" for request in proxy.requests)
             counted[run] = {"requests": seen, "writing": writing}
-            which = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in Counter(seen).items())
+            which = ", ".join(f"{count} x {name}" if count > 1 else name for name, count in Counter(seen).items())
             table.add_row(run, str(len(seen)), str(writing), which)
         set_nocobase_url(place.project, upstream)
     console.print(table)
