@@ -9,7 +9,8 @@ from provisioning.nocobase.resource import MailSettings, NocoBaseProvider
 
 # First of all: the provider's process starts while the imports below, which take as long, go on.
 provider = NocoBaseProvider("nocobase")
-last = stack.last_state()
+with stack.errors_as_sentences():
+    last = stack.last_state()
 
 from provisioning import settings as stack_settings  # noqa: E402
 from provisioning.entra.application import MailApplication  # noqa: E402

@@ -2,6 +2,7 @@
 
 ProvisioningError
 ├── SettingsError              settings of the stack are missing or not allowed; holds all of them
+├── StateUnreadable            the engine cannot read the stack's last state
 └── NocoBaseError
     ├── Unreachable            no connection, or none that can be trusted
     ├── NotReady               starting, or under maintenance: waiting may help
@@ -26,6 +27,10 @@ from dataclasses import dataclass
 
 class ProvisioningError(Exception):
     """Something went wrong that a person can understand and mend."""
+
+
+class StateUnreadable(ProvisioningError):
+    """The engine cannot read the stack's last state."""
 
 
 class NocoBaseError(ProvisioningError):

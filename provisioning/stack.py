@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import pulumi
 from pulumi.runtime import config, invoke
 
 from provisioning.entra.rotation import IssuedSecret, Slot, secret_name
-from provisioning.errors import ProvisioningError
+from provisioning.errors import ProvisioningError, StateUnreadable
 
 APPLICATION = "mail"
 """The resource name of the application, and the stem of its secrets' names."""
@@ -19,6 +20,10 @@ APPLICATION = "mail"
 PASSWORD_TYPE = "azuread:index/applicationPassword:ApplicationPassword"
 APPLICATION_TYPE = "azuread:index/application:Application"
 PUSH_TYPE = "pulumi-python:dynamic/nocobase:MailSettings"
+
+
+READ_ATTEMPTS = 10
+READ_PAUSE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,24 @@ def configuration() -> tuple[dict[str, str], set[str]]:
 def last_state() -> LastState:
     """The stack's last checkpoint, as far as this program plans with it.
 
-    The engine answers it in previews and updates alike (facts/pulumi.md). It holds secrets in the clear: never log it.
+    The engine answers it in previews and updates alike. It holds secrets in the clear: never log it.
+    Raises StateUnreadable; an unreadable state must never pass for an empty one, which would issue a new secret.
     """
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    answer = invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
-    return parse_last_state(answer.get("outputs") or {})
+    return parse_last_state(_read_resources(stack))
+
+
+def _read_resources(stack: str) -> Mapping[str, Mapping[str, Any]]:
+    # A file backend writes a checkpoint's attributes in place, so that a reader may meet them half-written (measured:
+    # "failed to load checkpoint: EOF" while the engine recorded the stack's first resource).
+    for _ in range(READ_ATTEMPTS):
+        try:
+            answer = invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
+            return answer.get("outputs") or {}
+        except Exception as error:  # the SDK raises no narrower one
+            reason = str(error).rpartition("returned an error: ")[2]
+            time.sleep(READ_PAUSE_SECONDS)
+    raise StateUnreadable(f"The stack's last state could not be read ({reason}). Run the command again.")
 
 
 def parse_last_state(resources: Mapping[str, Mapping[str, Any]]) -> LastState:

@@ -72,7 +72,7 @@ def _operation(place: Place, report: Report, *command: str) -> Outcome:
         if pre := event.get("resourcePreEvent"):
             metadata = pre["metadata"]
             if metadata["op"] != "same":
-                report(f"{metadata['op']} {metadata['urn'].rpartition('$')[2].rpartition('/')[2]}")
+                report(f"{metadata['op']} {metadata['type'].rpartition(':')[2]} {metadata['urn'].rpartition('::')[2]}")
         if (said := event.get("diagnosticEvent")) and said["severity"] in ("error", "info#err"):
             errors.append(said["message"].strip())
         if summary := event.get("summaryEvent"):

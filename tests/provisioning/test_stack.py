@@ -1,0 +1,85 @@
+"""What is read from the stack's last state, and what happens when it cannot be read."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pulumi
+import pytest
+
+from provisioning import stack
+from provisioning.entra.rotation import IssuedSecret, Slot
+from provisioning.errors import StateUnreadable
+from provisioning.stack import LastState, parse_last_state
+
+URN = "urn:pulumi:dev::nocobase-outlook::nocobase-outlook:entra:MailApplication$"
+APPLICATION = {
+    f"{URN}azuread:index/application:Application::mail": {
+        "type": "azuread:index/application:Application",
+        "outputs": {"clientId": "the-client-id"},
+    }
+}
+SECRET = {
+    f"{URN}azuread:index/applicationPassword:ApplicationPassword::mail-secret-a": {
+        "type": "azuread:index/applicationPassword:ApplicationPassword",
+        "outputs": {"displayName": "mail", "endDate": "2027-05-20T00:00:00Z", "value": "secret"},
+    }
+}
+PUSH = {
+    "urn:pulumi:dev::nocobase-outlook::pulumi-python:dynamic/nocobase:MailSettings::nocobase": {
+        "type": "pulumi-python:dynamic/nocobase:MailSettings",
+        "outputs": {},
+    }
+}
+PROVIDER = {
+    "urn:pulumi:dev::nocobase-outlook::pulumi:providers:pulumi-python::nocobase": {
+        "type": "pulumi:providers:pulumi-python",
+        "outputs": {},
+    }
+}
+ISSUED = {Slot.A: IssuedSecret("mail", "2027-05-20T00:00:00Z")}
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        ({}, LastState(None, {}, False)),
+        (PROVIDER, LastState(None, {}, False)),
+        (APPLICATION, LastState("the-client-id", {}, False)),
+        ({**APPLICATION, **SECRET}, LastState("the-client-id", ISSUED, False)),
+        ({**PROVIDER, **APPLICATION, **SECRET, **PUSH}, LastState("the-client-id", ISSUED, True)),
+    ],
+)
+def test_last_state_after_each_step(resources: dict[str, Any], expected: LastState) -> None:
+    assert parse_last_state(resources) == expected
+
+
+def engine(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> None:
+    """Have the engine give `answers`, one for each call, the last one again and again."""
+    left = list(answers)
+
+    def invoke(*_: object) -> Any:
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return SimpleNamespace(value={"outputs": answer})
+
+    monkeypatch.setattr(stack, "invoke", invoke)
+    monkeypatch.setattr(stack, "READ_PAUSE_SECONDS", 0)
+    for name in ("get_organization", "get_project", "get_stack"):
+        monkeypatch.setattr(pulumi, name, lambda: "x")
+
+
+EOF = Exception("invoke of x failed: invocation of x returned an error: failed to load checkpoint: EOF")
+
+
+def test_a_half_written_state_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine(monkeypatch, EOF, EOF, {**APPLICATION, **SECRET})
+    assert stack.last_state().secrets == ISSUED
+
+
+def test_an_unreadable_state_never_passes_for_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine(monkeypatch, EOF)
+    with pytest.raises(StateUnreadable, match=r"failed to load checkpoint: EOF.*Run the command again"):
+        stack.last_state()
