@@ -1,7 +1,7 @@
 """A short way to Pulumi's protobuf modules.
 
-`import pulumi` takes a quarter of a second, of which a plugin process needs nothing but the message types. Empty packages
-in place of those above them let Python find the modules without running any other code.
+`import pulumi` takes a quarter of a second, of which a plugin process needs nothing but the message types. Empty
+packages in place of those above them let Python find the modules without running any other code.
 """
 
 from __future__ import annotations

@@ -45,7 +45,10 @@ class Fault(BaseModel):
     @field_validator("match")
     @classmethod
     def _is_expression(cls, value: str) -> str:
-        re.compile(value)
+        try:
+            re.compile(value)
+        except re.error as problem:
+            raise ValueError(f"not a regular expression: {problem}") from problem
         return value
 
 

@@ -255,7 +255,7 @@ class Directory:
         given_end = credential.get("endDateTime")
         end = parse_time(given_end, "endDateTime") if given_end else start + DEFAULT_SECRET_LIFETIME
         rules.check_new_secret(application, start, end, self.policy.maximum_secret_lifetime, self.policy.policy_id)
-        text = f"sbx8Q~{randomness.token_urlsafe(26)}"
+        text = f"sbx8Q~{randomness.token_urlsafe(25)}"
         entry: Json = {
             "keyId": str(uuid.uuid4()),
             "displayName": credential.get("displayName"),
@@ -427,6 +427,8 @@ class Directory:
         with self._change() as state:
             del state.deletedItems[identifier]
             restored: Json = {**item, "deletedDateTime": None}
+            if kind == "servicePrincipals":
+                del restored["deletedDateTime"]
             getattr(state, kind)[identifier] = restored
         return restored
 

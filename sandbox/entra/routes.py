@@ -165,6 +165,7 @@ class Graph:
                 DELETE=self.delete_grant,
             ),
             self._route(f"{bin_}/microsoft.graph.{{type}}", GET=self.deleted),
+            self._route(f"{bin_}/graph.{{type}}", GET=self.deleted),
             self._route(f"{bin_}/{{id}}", GET=self._getter("deletedItems"), DELETE=self.delete_forever),
             self._route(f"{bin_}/{{id}}/restore", POST=self.restore),
             self._route(f"{base}/directoryObjects/{{id}}", GET=self.directory_object),

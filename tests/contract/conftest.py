@@ -15,13 +15,10 @@ import pytest
 from tests.contract.normalise import Names
 from tests.contract.recordings import load, recorded_tenant
 from tests.contract.replay import Result, play_http, play_provider, stub_call
-from tests.sandbox.entra.service import Certificates, make_certificates, running
+from tests.sandbox.entra.fixtures import certificates
+from tests.sandbox.entra.service import Certificates, running
 
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """One certificate authority for the whole run."""
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
+__all__ = ["certificates", "http_results", "plugin", "provider_results"]
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from typing import Any
 
 GUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 TOKENS = {
-    "secret": r"lab~[0-9a-f]{32}|sbx8Q~[\w-]{35}",
+    "secret": r"lab~[0-9a-f]{32}|sbx8Q~[\w-]{34}",
     "id": GUID,
     "grant": r"(?<![\w-])[0-9a-f]{32}(?![\w-])|(?<![\w-])[\w-]{43}(?![\w-])",
     "address": r"(?:https://)?localhost:\d+",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from typing import Any
 
 import httpx
 import trustme
+import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.entra import identity
@@ -92,8 +95,6 @@ class Service:
 
     def client(self) -> httpx.Client:
         """A plain HTTPS client that trusts the sandbox."""
-        import ssl  # noqa: PLC0415
-
         context = ssl.create_default_context(cafile=str(self.certificates.authority))
         return httpx.Client(base_url=self.address, verify=context, trust_env=False)
 
@@ -137,6 +138,15 @@ class Service:
         return seen
 
 
+async def serve(uvicorn_server: uvicorn.Server) -> None:
+    """Serve until told to stop, then close what clients left open: they may be idle and never say goodbye."""
+    await uvicorn_server.serve()
+    transports = getattr(asyncio.get_running_loop(), "_transports", {})
+    for transport in list(transports.values()):
+        transport.abort()
+    await asyncio.sleep(0)
+
+
 @contextmanager
 def running(certificates: Certificates, directory: Directory | None = None) -> Iterator[Service]:
     """Serve a directory (by default an empty one in memory) on a free loopback port."""
@@ -146,7 +156,7 @@ def running(certificates: Certificates, directory: Directory | None = None) -> I
     uvicorn_server = server(
         recorder, host="127.0.0.1", port=0, certificate=certificates.certificate, key=certificates.key
     )
-    thread = threading.Thread(target=uvicorn_server.run, daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(serve(uvicorn_server)), daemon=True)
     thread.start()
     try:
         deadline = time.monotonic() + 10
@@ -163,7 +173,7 @@ def running(certificates: Certificates, directory: Directory | None = None) -> I
         }
         yield Service(f"https://localhost:{port}", directory, faults, certificates, recorder, environment)
     finally:
-        uvicorn_server.should_exit = True
+        uvicorn_server.should_exit = uvicorn_server.force_exit = True
         thread.join(timeout=10)
 
 

@@ -1,0 +1,109 @@
+"""Bad days: each fault does to a request what it says, as often as it says."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.sandbox.entra.service import Service, body_of
+
+Json = dict[str, Any]
+APPLICATION = {"displayName": "mail"}
+THROTTLED = {"error": {"code": "TooManyRequests", "message": "slow down"}}
+
+
+def order(entra: Service, *orders: Json) -> int:
+    """Switch faults on over HTTP, as other processes do."""
+    with entra.client() as client:
+        return client.post("/_sandbox/faults", json=list(orders)).status_code
+
+
+def applications(graph: httpx.Client) -> list[Json]:
+    """All applications."""
+    value: list[Json] = body_of(graph.get("/v1.0/applications"))["value"]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"), [(429, {"Retry-After": "7"}), (503, {}), (403, {}), (500, {"Retry-After": "1"})]
+)
+def test_answers_something_else(entra: Service, status: int, headers: dict[str, str]) -> None:
+    fault = {"match": "POST /v1.0/applications$", "times": 2, "status": status, "headers": headers, "body": THROTTLED}
+    with entra.graph() as graph:
+        assert order(entra, fault) == 204
+        for _ in range(2):
+            answer = graph.post("/v1.0/applications", json=APPLICATION)
+            assert (answer.status_code, body_of(answer)) == (status, THROTTLED)
+            assert answer.headers.get("retry-after") == headers.get("Retry-After")
+        assert applications(graph) == []
+        assert graph.post("/v1.0/applications", json=APPLICATION).status_code == 201
+
+
+def test_answers_something_else_after_the_change_was_made(entra: Service) -> None:
+    entra.fault("POST /v1.0/applications$", status=503, after=True)
+    with entra.graph() as graph:
+        assert graph.post("/v1.0/applications", json=APPLICATION).status_code == 503
+        assert len(applications(graph)) == 1
+
+
+@pytest.mark.parametrize(("after", "made"), [(False, 0), (True, 1)])
+def test_drops_the_connection(entra: Service, after: bool, made: int) -> None:
+    entra.fault("POST /v1.0/applications$", drop=True, after=after)
+    with entra.graph() as graph:
+        with pytest.raises(httpx.TransportError):
+            graph.post("/v1.0/applications", json=APPLICATION)
+        assert len(applications(graph)) == made
+
+
+def test_delays(entra: Service) -> None:
+    entra.fault("GET /v1.0/applications$", delay=0.3)
+    with entra.graph() as graph:
+        start = time.monotonic()
+        assert applications(graph) == []
+        assert time.monotonic() - start >= 0.3
+
+
+def test_only_matching_requests_and_only_so_often(entra: Service) -> None:
+    entra.fault("GET /v1.0/applications$", status=503, times=1, skip=1)
+    with entra.graph() as graph:
+        statuses = [graph.get(path).status_code for path in ("/v1.0/applications", "/v1.0/servicePrincipals") * 3]
+    assert statuses == [200, 200, 503, 200, 200, 200]
+
+
+def test_strikes_for_ever_until_cleared(entra: Service) -> None:
+    entra.fault("GET /v1.0", status=503, times=None)
+    with entra.graph() as graph:
+        assert [graph.get("/v1.0/applications").status_code for _ in range(3)] == [503, 503, 503]
+        assert body_of(graph.get("/_sandbox/faults"))["value"][0]["status"] == 503
+        assert graph.delete("/_sandbox/faults").status_code == 204
+        assert graph.get("/v1.0/applications").status_code == 200
+
+
+def test_behaviours_of_the_tenant(entra: Service) -> None:
+    assert order(entra, {"kind": "behaviour", "hidden_reads": 1, "maximum_secret_lifetime_days": 180}) == 204
+    with entra.graph() as graph:
+        made = body_of(graph.post("/v1.0/applications", json=APPLICATION))
+        path = f"/v1.0/applications/{made['id']}"
+        assert [graph.get(path).status_code for _ in range(2)] == [404, 200]
+        refused = graph.post(f"{path}/addPassword", json={})
+        assert body_of(refused)["error"]["code"] == "CredentialInvalidLifetimeAsPerAppPolicy"
+        assert graph.delete("/_sandbox/faults").status_code == 204
+        assert graph.post(f"{path}/addPassword", json={}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"match": "(", "status": 503},
+        {"match": "GET", "status": 200},
+        {"match": "GET", "sttaus": 503},
+        {"hidden_reads": -1},
+        {"status": 503},
+    ],
+)
+def test_wrong_orders_are_refused(entra: Service, wrong: Json) -> None:
+    assert order(entra, wrong) == 400
+    assert entra.faults.active == []

@@ -1,0 +1,145 @@
+"""The token endpoint: who gets a token, and Entra's own words for who does not."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sandbox.entra import identity, tokens
+from sandbox.entra.errors import GraphError
+from tests.sandbox.entra.service import Service, body_of
+
+UNKNOWN = "99999999-9999-9999-9999-999999999999"
+
+
+def claims(token: str) -> dict[str, Any]:
+    """The payload of a JWT."""
+    payload = token.split(".")[1]
+    document: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return document
+
+
+def registered(entra: Service, *, principal: bool = True, **credential: Any) -> tuple[str, str]:
+    """Client id and secret of a new application."""
+    owner = identity.DEPLOYER_OBJECT_ID
+    made = entra.directory.create_application({"displayName": "mail"}, owner, [])
+    if principal:
+        entra.directory.create_service_principal({"appId": made["appId"]}, owner, [])
+    return made["appId"], entra.directory.add_password(made["id"], credential, owner)["secretText"]
+
+
+def test_deployer_gets_a_token_with_the_claims_that_providers_read(entra: Service) -> None:
+    token = entra.token()
+    found = claims(token)
+    assert token.count(".") == 2
+    assert (found["oid"], found["appid"], found["tid"]) == (
+        identity.DEPLOYER_OBJECT_ID,
+        identity.DEPLOYER_CLIENT_ID,
+        identity.TENANT_ID,
+    )
+    assert found["exp"] - found["iat"] > 1200
+
+
+def test_application_gets_a_token_that_opens_nothing_in_graph(entra: Service) -> None:
+    client_id, secret = registered(entra)
+    token = entra.token(client_id, secret)
+    assert claims(token)["appid"] == client_id
+    with entra.client() as client:
+        answer = client.get("/v1.0/applications", headers={"authorization": f"Bearer {token}"})
+    assert (answer.status_code, body_of(answer)["error"]["code"]) == (403, "Authorization_RequestDenied")
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "number"),
+    [
+        ({"client_secret": "wrong"}, 401, 7000215),
+        ({"client_id": UNKNOWN}, 400, 700016),
+        ({"tenant": UNKNOWN}, 400, 90002),
+        ({"grant_type": "password"}, 400, 70003),
+        ({"grant_type": ""}, 400, 900144),
+        ({"client_id": ""}, 400, 900144),
+        ({"client_secret": ""}, 401, 7000218),
+        ({"scope": ""}, 400, 900144),
+        ({"scope": "User.Read"}, 400, 1002012),
+    ],
+)
+def test_refusals(entra: Service, form: dict[str, str], status: int, number: int) -> None:
+    client_id, secret = registered(entra)
+    asked = {"client_id": client_id, "secret": secret, **form}
+    if "client_secret" in asked:
+        asked["secret"] = asked.pop("client_secret")
+    with entra.client() as client:
+        answer = entra.ask_token(client, asked.pop("client_id"), asked.pop("secret"), **asked)
+    body = body_of(answer)
+    assert (answer.status_code, body["error_codes"]) == (status, [number])
+    assert body["error_description"].startswith(f"AADSTS{number}: ")
+    assert {"error", "timestamp", "trace_id", "correlation_id", "error_uri"} <= body.keys()
+
+
+def test_secret_id_instead_of_the_value(entra: Service) -> None:
+    client_id, _ = registered(entra)
+    application = entra.directory.by_app_id("applications", client_id)
+    assert application is not None
+    with entra.client() as client:
+        answer = entra.ask_token(client, client_id, application["passwordCredentials"][0]["keyId"])
+    assert body_of(answer)["error_codes"] == [7000215]
+
+
+def test_expired_secret(entra: Service) -> None:
+    client_id, secret = registered(entra, startDateTime="2020-01-01T00:00:00Z", endDateTime="2021-01-01T00:00:00Z")
+    with entra.client() as client:
+        answer = entra.ask_token(client, client_id, secret)
+    assert (answer.status_code, body_of(answer)["error_codes"]) == (401, [7000222])
+
+
+def test_missing_service_principal(entra: Service) -> None:
+    client_id, secret = registered(entra, principal=False)
+    with entra.client() as client:
+        answer = entra.ask_token(client, client_id, secret)
+    assert body_of(answer)["error_codes"] == [7000229]
+
+
+def test_removed_secret(entra: Service) -> None:
+    client_id, secret = registered(entra)
+    application = entra.directory.by_app_id("applications", client_id)
+    assert application is not None
+    key_id = application["passwordCredentials"][0]["keyId"]
+    entra.directory.remove_password(application["id"], key_id, identity.DEPLOYER_OBJECT_ID)
+    with entra.client() as client:
+        assert body_of(entra.ask_token(client, client_id, secret))["error_codes"] == [7000215]
+
+
+def test_new_secret_is_refused_for_a_while(entra: Service) -> None:
+    entra.behave(secret_delay=600)
+    client_id, secret = registered(entra)
+    with entra.client() as client:
+        assert body_of(entra.ask_token(client, client_id, secret))["error_codes"] == [7000215]
+        entra.directory.policy.secret_delay = timedelta(0)
+        assert entra.ask_token(client, client_id, secret).status_code == 200
+
+
+@pytest.mark.parametrize("spoil", [lambda token: token[:-2] + "xx", lambda token: "none", lambda token: "a.b.c"])
+def test_graph_refuses_forged_tokens(entra: Service, spoil: Any) -> None:
+    with entra.client() as client:
+        answer = client.get("/v1.0/applications", headers={"authorization": f"Bearer {spoil(entra.token())}"})
+    assert (answer.status_code, body_of(answer)["error"]["code"]) == (401, "InvalidAuthenticationToken")
+
+
+def test_expired_token_is_refused() -> None:
+    with pytest.raises(GraphError, match="expired"):
+        tokens.read(tokens.issue({"exp": 0, "oid": "x"}, "key"), "key")
+
+
+def test_openid_configuration_and_metadata_name_this_server(entra: Service) -> None:
+    with entra.client() as client:
+        openid = body_of(client.get(f"/{identity.TENANT_ID}/v2.0/.well-known/openid-configuration"))
+        metadata = body_of(client.get("/metadata/endpoints?api-version=2022-09-01"))
+        unknown = client.get(f"/{UNKNOWN}/v2.0/.well-known/openid-configuration")
+    assert openid["token_endpoint"] == f"{entra.address}/{identity.TENANT_ID}/oauth2/v2.0/token"
+    assert metadata["microsoftGraphResourceId"] == f"{entra.address}/"
+    assert metadata["authentication"]["loginEndpoint"] == entra.address
+    assert body_of(unknown)["error_codes"] == [90002]
