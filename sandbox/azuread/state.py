@@ -69,7 +69,7 @@ def _sent(rule: Property, value: Any) -> Any:
             return [to_graph(rule.of, item) for item in items]
         return set_order(items) if rule.type == "set" else items
     if rule.type == "string":
-        return value or None
+        return value or rule.default
     return value if value is not None else (rule.default if rule.default is not None else ZERO[rule.type])
 
 

@@ -27,7 +27,7 @@ class Refusal(grpc.RpcError):
         return self._details
 
 
-class Context:
+class _Context:
     """What a method needs of a gRPC context."""
 
     def __init__(self) -> None:
@@ -42,6 +42,11 @@ class Context:
         raise Refusal(code, details)
 
 
+def context() -> Any:
+    """A context for one call or several; `trailing` holds the trailing metadata of the last."""
+    return _Context()
+
+
 def provider(environment: dict[str, str], waits: list[float] | None = None) -> Provider:
     """A provider that never sleeps; what it would have slept is added to `waits`."""
     noted = waits if waits is not None else []
@@ -54,4 +59,4 @@ def provider(environment: dict[str, str], waits: list[float] | None = None) -> P
 
 def direct_call(made: Provider) -> Call:
     """Calls to a provider in this process."""
-    return lambda method, request: getattr(made, method)(request, Context())
+    return lambda method, request: getattr(made, method)(request, context())
