@@ -110,10 +110,18 @@ class Directory:
         self.policy = Policy()
         self.hidden: dict[str, int] = {}
         document = store.load() if store else None
-        self.state = State(**document) if document else State()
-        if not document:
-            self._furnish()
-            self._save()
+        if document:
+            self.state = State(**document)
+        else:
+            self.start_anew()
+
+    def start_anew(self) -> None:
+        """A new tenant in place of this one: nothing but the deployer and Microsoft's built-in service principals."""
+        self.policy = Policy()
+        self.hidden = {}
+        self.state = State()
+        self._furnish()
+        self._save()
 
     # State -----------------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 """Fixtures of this folder."""
 
-from tests.sandbox.entra.fixtures import certificates, entra
+from tests.sandbox.entra.fixtures import certificates, entra, entra_server
 
-__all__ = ["certificates", "entra"]
+__all__ = ["certificates", "entra", "entra_server"]

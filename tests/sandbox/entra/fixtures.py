@@ -15,8 +15,17 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
-@pytest.fixture
-def entra(certificates: Certificates) -> Iterator[Service]:
-    """A running stand-in with an empty tenant, faults included: `entra.fault(...)`, `entra.behave(...)`."""
+@pytest.fixture(scope="session")
+def entra_server(certificates: Certificates) -> Iterator[Service]:
+    """A stand-in that runs as long as the tests do."""
     with running(certificates) as service:
         yield service
+
+
+@pytest.fixture
+def entra(entra_server: Service) -> Service:
+    """A running stand-in with a new tenant and good weather; for bad days `entra.fault(...)`, `entra.behave(...)`."""
+    entra_server.directory.start_anew()
+    entra_server.faults.clear()
+    entra_server.take_requests()
+    return entra_server
