@@ -7,7 +7,7 @@ import pulumi
 from provisioning import stack
 from provisioning.nocobase.resource import MailSettings, NocoBaseProvider
 
-# First of all: the provider's process starts while the imports below, which take as long, go on.
+# This starts a process; it comes up while the imports below, which take as long, go on.
 provider = NocoBaseProvider("nocobase")
 with stack.errors_as_sentences():
     last = stack.last_state()

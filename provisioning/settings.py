@@ -102,6 +102,11 @@ class Settings(BaseSettings):
     secret_lifetime_days: int = Field(180, examples=[180])
     consent: Consent = Field(Consent.USER, examples=[Consent.TENANT])
 
+    @property
+    def tenant_consent(self) -> bool:
+        """Whether this program consents for everybody in the tenant."""
+        return self.consent is Consent.TENANT
+
     @classmethod
     def settings_customise_sources(
         cls,

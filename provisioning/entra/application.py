@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pulumi
 import pulumi_azuread as azuread
 
 from provisioning.entra.rotation import SecretPlan, secret_name
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
-from provisioning.settings import Consent, Settings
+
+if TYPE_CHECKING:
+    from provisioning.settings import Settings
 
 TYPE_TOKEN = "nocobase-outlook:entra:MailApplication"
 
@@ -27,7 +31,11 @@ class MailApplication(pulumi.ComponentResource):
     admin_consent_url: pulumi.Output[str]
 
     def __init__(
-        self, name: str, settings: Settings, secrets: SecretPlan, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        settings: Settings,
+        secrets: SecretPlan,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(TYPE_TOKEN, name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -67,7 +75,7 @@ class MailApplication(pulumi.ComponentResource):
             )
             for slot, issued in secrets.slots.items()
         }
-        if settings.consent is Consent.TENANT:
+        if settings.tenant_consent:
             graph = azuread.get_service_principal_output(
                 client_id=MICROSOFT_GRAPH, opts=pulumi.InvokeOutputOptions(parent=self)
             )
