@@ -1,7 +1,8 @@
 """Measures and prints a table; the figures also go to `bench.json`.
 
 1. A no-change `pulumi up` of the product against a bare azuread program with the same three resources: the same engine,
-   host and sandbox, alternating; medians, and the median of the ratios pair by pair.
+   host and sandbox, alternating; medians, and the median of the ratios pair by pair. Both run in a virtualenv of
+   requirements.txt alone, as `pulumi install` makes it.
 2. The requests that reach NocoBase in each kind of run, counted by a proxy in front of it.
 3. `make up` in a fresh clone and again, by step. The caches of pip, npm, Go and the built engine are as they are on
    this machine; with --no-caches they are empty, as on a new machine.
@@ -17,6 +18,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+import venv
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +28,8 @@ from rich.console import Console
 from rich.table import Table
 
 from sandbox import processes
+from sandbox.engine.obtain import engine
+from sandbox.engine.tools import install_tools
 from sandbox.environment import environment
 from sandbox.nocobase.bad_day import BadDay
 from sandbox.place import PROJECT, Place, cache_folder, default_place
@@ -51,9 +55,9 @@ def main() -> None:
         copy_project(place.project, f"http://localhost:{processes.free_port()}")
         bare = Path(folder, "bare")
         shutil.copytree(PROJECT / "sandbox" / "bench" / "bare", bare)
-        (bare / ".venv").symlink_to(PROJECT / ".venv")
         try:
             run_steps([*install_steps(place), *start_steps(place)], progress)
+            use_product_virtualenv(place, [place.project, bare])
             results["no change"] = no_change(place, bare, given.runs)
             results["requests to NocoBase"] = requests(place)
         finally:
@@ -62,6 +66,20 @@ def main() -> None:
             results["make up"] = clone(Path(folder), given.no_caches)
     RESULT.write_text(json.dumps(results, indent=2) + "\n")
     progress.print(f"Written: {RESULT.name}")
+
+
+def use_product_virtualenv(place: Place, projects: list[Path]) -> None:
+    """Have the engine run `projects` in a virtualenv that holds what the product needs and nothing of the sandbox."""
+    virtualenv = place.home / "virtualenv"
+    python = virtualenv / "bin" / "python"
+    progress.print("Making a virtualenv of requirements.txt")
+    venv.create(virtualenv, with_pip=True)
+    pip = f"{python} -m pip install --quiet --disable-pip-version-check --require-hashes -r".split()
+    subprocess.run([*pip, str(PROJECT / "requirements.txt")], check=True)
+    for project in projects:
+        (project / ".venv").unlink(missing_ok=True)
+        (project / ".venv").symlink_to(virtualenv)
+    install_tools(place, engine(place, lambda _: None), python)
 
 
 def no_change(place: Place, bare: Path, runs: int) -> dict[str, Any]:
@@ -175,6 +193,8 @@ def make(folder: Path, target: str, extra: Mapping[str, str]) -> None:
 def pulumi(place: Place, folder: Path, *arguments: str) -> float:
     """Run `pulumi` in `folder` with the sandbox's environment; the seconds that it took."""
     variables = {**os.environ, **environment(place)}
+    # Where it is set, Python compiles the program anew each time, as on no machine of a person.
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
     if "config" in arguments or "state" in arguments:
         arguments = (*arguments, "--stack", "dev")
     began = time.monotonic()
