@@ -1,7 +1,5 @@
 """One application for NocoBase's email manager: settings → Entra ID → NocoBase → outputs (see README.md)."""
 
-from datetime import UTC, datetime
-
 import pulumi
 
 from provisioning import stack
@@ -14,17 +12,19 @@ with stack.errors_as_sentences():
 
 from provisioning import settings as stack_settings  # noqa: E402
 from provisioning.entra.application import MailApplication  # noqa: E402
-from provisioning.entra.rotation import plan_secrets  # noqa: E402
+from provisioning.entra.rotation import plan_secrets, rfc3339  # noqa: E402
 from provisioning.nocobase.preflight import check_nocobase  # noqa: E402
 
 with stack.errors_as_sentences():
     settings, login = stack_settings.load(*stack.configuration())
     if not last.pushed:
         check_nocobase(settings, login, last.client_id)
+    secrets = plan_secrets(last.secrets, stack.now(), settings.rotation_policy)
+for reason in secrets.reasons:
+    pulumi.info(f"Client secrets: {reason}.")
 
-secrets = plan_secrets(last.secrets, datetime.now(UTC), settings.secret_description, settings.secret_lifetime_days)
 application = MailApplication(stack.APPLICATION, settings, secrets)
-nocobase = MailSettings("nocobase", settings, application.client_id, application.client_secret, provider)
+nocobase = MailSettings("nocobase", settings, application, secrets, provider)
 
 pulumi.export("clientId", application.client_id)
 pulumi.export("objectId", application.object_id)
@@ -32,5 +32,7 @@ pulumi.export("tenantId", application.tenant_id)
 pulumi.export("redirectUri", nocobase.proved_redirect_uri)
 pulumi.export("provedClientId", nocobase.proved_client_id)
 pulumi.export("clientSecretExpiry", application.client_secret_expiry)
+pulumi.export("nextRotation", rfc3339(secrets.next_rotation))
+pulumi.export("oldSecretRetires", rfc3339(secrets.old_retires) if secrets.old_retires else None)
 pulumi.export("adminConsentUrl", application.admin_consent_url)
 pulumi.export("clientSecret", application.client_secret)

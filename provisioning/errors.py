@@ -3,6 +3,8 @@
 ProvisioningError
 ├── SettingsError              settings of the stack are missing or not allowed; holds all of them
 ├── StateUnreadable            the engine cannot read the stack's last state
+├── ClockRefused               a date for tests was given to a real tenant
+├── SecretRefused              the token endpoint does not accept a new client secret
 └── NocoBaseError
     ├── Unreachable            no connection, or none that can be trusted
     ├── NotReady               starting, or under maintenance: waiting may help
@@ -31,6 +33,14 @@ class ProvisioningError(Exception):
 
 class StateUnreadable(ProvisioningError):
     """The engine cannot read the stack's last state."""
+
+
+class ClockRefused(ProvisioningError):
+    """PROVISIONING_TODAY is set although Entra ID is a real one."""
+
+
+class SecretRefused(ProvisioningError):
+    """The token endpoint does not accept a new client secret; NocoBase was not given it."""
 
 
 class NocoBaseError(ProvisioningError):

@@ -19,13 +19,14 @@ from typing import Annotated, Any, NamedTuple, get_origin
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from provisioning.entra import rules
+from provisioning.entra.rotation import Policy, refuses_policy
 from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import DEFAULT_SCOPES, SCOPE_IDS
 from provisioning.errors import Problem, SettingsError
@@ -100,7 +101,23 @@ class Settings(BaseSettings):
     owners: tuple[Annotated[str, AfterValidator(_object_id)], ...] = Field((), examples=["<object id>"])
     secret_description: str = Field("NocoBase mail", examples=["'NocoBase mail'"])
     secret_lifetime_days: int = Field(180, examples=[180])
+    rotate_every_days: int = Field(90, examples=[90])
+    retire_after_days: int = Field(7, examples=[7])
+    rotate_requested_at: AwareDatetime | None = Field(None, examples=["2027-01-31T12:00:00Z"])
+    compromised_before: AwareDatetime | None = Field(None, examples=["2027-01-31T12:00:00Z"])
     consent: Consent = Field(Consent.USER, examples=[Consent.TENANT])
+
+    @property
+    def rotation_policy(self) -> Policy:
+        """How long secrets live, and when they are renewed."""
+        return Policy(
+            description=self.secret_description,
+            lifetime_days=self.secret_lifetime_days,
+            rotate_every_days=self.rotate_every_days,
+            retire_after_days=self.retire_after_days,
+            requested=self.rotate_requested_at,
+            compromised=self.compromised_before,
+        )
 
     @property
     def tenant_consent(self) -> bool:
@@ -178,6 +195,15 @@ class Settings(BaseSettings):
     @classmethod
     def _check_secret_lifetime(cls, days: int) -> int:
         _raise_if(rules.refuses_secret_lifetime(days))
+        return days
+
+    @field_validator("retire_after_days")
+    @classmethod
+    def _check_rotation(cls, days: int, info: ValidationInfo) -> int:
+        # Judged at the last of the three; a lifetime that is itself wrong is not judged twice.
+        if "secret_lifetime_days" in info.data and "rotate_every_days" in info.data:
+            lifetime, every = info.data["secret_lifetime_days"], info.data["rotate_every_days"]
+            _raise_if(refuses_policy(lifetime, every, days))
         return days
 
 

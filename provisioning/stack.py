@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pulumi
 from pulumi.runtime import config, invoke
 
-from provisioning.entra.rotation import IssuedSecret, Slot, secret_name
-from provisioning.errors import ProvisioningError, StateUnreadable
+from provisioning.entra.rotation import ISSUED, IssuedSecret, LastSecrets, Slot, secret_name
+from provisioning.entra.rules import is_loopback
+from provisioning.errors import ClockRefused, ProvisioningError, StateUnreadable
 
 APPLICATION = "mail"
 """The resource name of the application, and the stem of its secrets' names."""
@@ -30,12 +33,12 @@ READ_PAUSE_SECONDS = 0.1
 class LastState:
     """What the last run left behind, also if it failed half-way.
 
-    client_id: the application's, None if there is none yet. secrets: the client secrets that were issued, by slot.
+    client_id: the application's, None if there is none yet. secrets: the client secrets that were issued.
     pushed: whether NocoBase was given credentials by this stack.
     """
 
     client_id: str | None
-    secrets: Mapping[Slot, IssuedSecret]
+    secrets: LastSecrets
     pushed: bool
 
 
@@ -72,15 +75,44 @@ def _read_resources(stack: str) -> Mapping[str, Mapping[str, Any]]:
 
 def parse_last_state(resources: Mapping[str, Mapping[str, Any]]) -> LastState:
     """What the plan needs from a checkpoint's resources, given as the engine answers them: URN → type and outputs."""
-    found = [(resource["type"], urn.rpartition("::")[2], resource["outputs"]) for urn, resource in resources.items()]
-    secrets = {
-        slot: IssuedSecret(outputs["displayName"], outputs["endDate"])
+    found = {(resource["type"], urn.rpartition("::")[2]): resource["outputs"] for urn, resource in resources.items()}
+    slots = {
+        slot: _issued_secret(found[PASSWORD_TYPE, secret_name(APPLICATION, slot)])
         for slot in Slot
-        for kind, name, outputs in found
-        if kind == PASSWORD_TYPE and name == secret_name(APPLICATION, slot)
+        if (PASSWORD_TYPE, secret_name(APPLICATION, slot)) in found
     }
-    client_ids = (outputs.get("clientId") for kind, _, outputs in found if kind == APPLICATION_TYPE)
-    return LastState(next(client_ids, None), secrets, pushed=any(kind == PUSH_TYPE for kind, _, _ in found))
+    push = next((outputs for (kind, _), outputs in found.items() if kind == PUSH_TYPE), None)
+    active = Slot(push["slot"]) if push and push.get("slot") else None
+    since = datetime.fromisoformat(push["since"]) if push and push.get("since") else None
+    client_id = found.get((APPLICATION_TYPE, APPLICATION), {}).get("clientId")
+    return LastState(client_id, LastSecrets(slots, active, since), pushed=push is not None)
+
+
+def _issued_secret(outputs: Mapping[str, Any]) -> IssuedSecret:
+    record = (outputs.get("rotateWhenChanged") or {}).get(ISSUED)
+    return IssuedSecret(
+        outputs["displayName"],
+        issued=datetime.fromisoformat(record or outputs["startDate"]),
+        end=datetime.fromisoformat(outputs["endDate"]),
+        recorded=record is not None,
+    )
+
+
+def now(environment: Mapping[str, str] = os.environ) -> datetime:
+    """The time by which secrets are planned: the clock's, or PROVISIONING_TODAY's (ISO 8601) for tests of rotation.
+
+    Raises ClockRefused where Entra ID is not on this machine: on a real tenant a wrong date could end mail.
+    """
+    today = environment.get("PROVISIONING_TODAY")
+    if not today:
+        return datetime.now(UTC)
+    host = environment.get("ARM_METADATA_HOSTNAME", "").rpartition(":")[0]
+    if not is_loopback(host):
+        raise ClockRefused(
+            f"PROVISIONING_TODAY is set to {today}, but Entra ID is not on this machine. Unset it: it is for tests."
+        )
+    moment = datetime.fromisoformat(today)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @contextmanager

@@ -31,6 +31,7 @@ def environment(place: Place) -> dict[str, str]:
         "ARM_TENANT_ID": identity.TENANT_ID,
         "ARM_CLIENT_ID": identity.DEPLOYER_CLIENT_ID,
         "ARM_CLIENT_SECRET": identity.DEPLOYER_SECRET,
+        "AZURE_AUTHORITY_HOST": f"https://localhost:{record.entra_port}",
         "SSL_CERT_FILE": bundle,
         "REQUESTS_CA_BUNDLE": bundle,
         "NOCOBASE_API_KEY": server.api_key(place),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_azuread as azuread
 
-from provisioning.entra.rotation import SecretPlan, secret_name
+from provisioning.entra.rotation import ISSUED, SecretPlan, rfc3339, secret_name
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ class MailApplication(pulumi.ComponentResource):
                 secret_name(name, slot),
                 application_id=application.id,
                 display_name=issued.display_name,
-                end_date=issued.end_date,
+                end_date=rfc3339(issued.end),
+                # The plan's own record; it changes only when a new secret is issued.
+                rotate_when_changed={ISSUED: rfc3339(issued.issued)} if issued.recorded else None,
                 # Entra allows two secrets, so that the old one of this slot has to go first.
                 opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
             )

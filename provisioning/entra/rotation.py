@@ -1,14 +1,18 @@
-"""Which client secrets are to exist: a pure plan of the secret slots, from the last state and the date.
+"""Which client secrets are to exist and which one NocoBase is to use: a pure plan of two slots.
 
-A secret's description and dates are settled when it is issued. As long as its slot holds it, the plan repeats them, so
-that neither a later date nor a changed setting replaces a secret that is in use.
-Today there is one slot, `a`, issued once; the second slot and the renewal belong here too.
+Inputs are the last state, the time and the policy; there is no I/O and no clock here. What keeps mail alive:
+
+- A secret's description and dates are settled when it is issued. As long as its slot holds it, the plan repeats them,
+  so that neither a later date nor a changed setting replaces it.
+- A new secret always goes into the slot that NocoBase does not use. The secret in use stays until a later run, which
+  has seen NocoBase use the new one; only a compromised one goes at the end of the same run, after the push.
+- A run that failed half-way is gone on with: a newer secret that NocoBase does not use yet is pushed, not issued again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 
@@ -17,34 +21,205 @@ class Slot(StrEnum):
     """A place for one client secret; Entra allows an application for personal accounts two secrets."""
 
     A = "a"
+    B = "b"
+
+    @property
+    def other(self) -> Slot:
+        """The other one of the two."""
+        return Slot.B if self is Slot.A else Slot.A
 
 
 @dataclass(frozen=True)
 class IssuedSecret:
     """What was settled when a secret was issued.
 
-    end_date: RFC 3339, in UTC, absolute: relative end dates of the azuread provider are unreliable (facts/entra.md).
+    end: absolute, because the azuread provider's relative end dates are unreliable. recorded: whether the secret's
+    resource keeps `issued`; one that does not must not be given it, which would replace the secret. Times are in UTC.
     """
 
     display_name: str
-    end_date: str
+    issued: datetime
+    end: datetime
+    recorded: bool = True
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long secrets live, and when they are renewed.
+
+    rotate_every_days: after so many days a new secret is issued. retire_after_days: after so many days of the new one's
+    use the old one is removed. requested: secrets issued before this time are to be replaced now. compromised: secrets
+    issued before this time are to be replaced now and removed as soon as the new one is in use.
+    """
+
+    description: str
+    lifetime_days: int = 180
+    rotate_every_days: int = 90
+    retire_after_days: int = 7
+    requested: datetime | None = None
+    compromised: datetime | None = None
+
+
+@dataclass(frozen=True)
+class LastSecrets:
+    """What the last state holds.
+
+    slots: the secrets that were issued and not removed. active: the slot whose secret NocoBase was proved to use last.
+    since: when that slot was switched to.
+    """
+
+    slots: Mapping[Slot, IssuedSecret] = field(default_factory=dict)
+    active: Slot | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)
 class SecretPlan:
-    """The secrets that are to exist, by slot, and the one that NocoBase is to use."""
+    """What is to be there after this run.
+
+    slots: the secrets that are to exist. active: the one that NocoBase is to use. since: when it was switched to.
+    reasons: what happens to secrets in this run and why, a sentence each. next_rotation: when the next secret is due.
+    old_retires: when the secret that is no longer used is removed; None if there is none.
+    """
 
     slots: Mapping[Slot, IssuedSecret]
     active: Slot
+    since: datetime
+    reasons: tuple[str, ...]
+    next_rotation: datetime
+    old_retires: datetime | None
 
 
-def plan_secrets(last: Mapping[Slot, IssuedSecret], now: datetime, description: str, lifetime_days: int) -> SecretPlan:
-    """The secret that the last state holds, or a new one that ends `lifetime_days` days after 0:00 UTC today."""
-    midnight = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
-    new = IssuedSecret(description, (midnight + timedelta(days=lifetime_days)).strftime("%Y-%m-%dT%H:%M:%SZ"))
-    return SecretPlan(slots={Slot.A: last.get(Slot.A, new)}, active=Slot.A)
+def refuses_policy(lifetime_days: int, rotate_every_days: int, retire_after_days: int) -> str | None:
+    """Why the three durations cannot go together, with the arithmetic; None if they can."""
+    used = rotate_every_days + retire_after_days
+    if rotate_every_days < 1:
+        return f"rotateEveryDays {rotate_every_days} must be 1 or more."
+    if retire_after_days < 0:
+        return f"retireAfterDays {retire_after_days} must be 0 or more."
+    if used >= lifetime_days:
+        return (
+            f"A secret would end before its successor is safely in use: rotateEveryDays {rotate_every_days} + "
+            f"retireAfterDays {retire_after_days} = {used}, which must be less than secretLifetimeDays {lifetime_days}."
+        )
+    if retire_after_days >= rotate_every_days:
+        return (
+            f"The old secret would still be in the slot of the next one: retireAfterDays {retire_after_days} must be "
+            f"less than rotateEveryDays {rotate_every_days}."
+        )
+    return None
+
+
+def plan_secrets(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
+    """What is to be there after this run: see the module's docstring for what it never does."""
+    current = _current(last)
+    if current is None:
+        new = _issue(Slot.A, _midnight(now), policy)
+        reasons = (f"no secret is there: a new one in slot {Slot.A}, valid until {_day(new.end)}",)
+        return _planned({Slot.A: new}, Slot.A, now, reasons, policy)
+    held, other = last.slots[current], current.other
+    spare = last.slots.get(other)
+    begun = spare is not None and spare.issued > held.issued
+    why = _why_replace(current, held, now, policy)
+    if why is None and not begun:
+        return _settled(last, current, now, policy)
+    if spare is not None and begun and _why_replace(other, spare, now, policy) is None:
+        successor = spare
+        reason = f"the new secret in slot {other} is not in use yet: NocoBase is switched to it"
+    else:
+        successor = _issue(other, _start(held, now, policy), policy)
+        why = why or f"the new secret in slot {other} was never used and is due itself"
+        reason = f"{why}: a new one in slot {other}, valid until {_day(successor.end)}"
+    if policy.compromised is not None and held.issued < policy.compromised:
+        removed = f"the compromised secret in slot {current} is removed once NocoBase uses the new one"
+        return _planned({other: successor}, other, now, (reason, removed), policy)
+    return _planned({current: held, other: successor}, other, now, (reason,), policy)
+
+
+def _settled(last: LastSecrets, current: Slot, now: datetime, policy: Policy) -> SecretPlan:
+    """Nothing is due: keep the secret in use, and the old one until its time has come."""
+    proved = last.active is current and last.since is not None
+    since = last.since if proved and last.since is not None else now
+    spare = last.slots.get(current.other)
+    leaked = spare is not None and policy.compromised is not None and spare.issued < policy.compromised
+    retired = leaked or now >= since + timedelta(days=policy.retire_after_days)
+    if spare is None or (proved and retired):
+        reason = f"the old secret in slot {current.other} is removed: slot {current} is in use since {_day(since)}"
+        return _planned({current: last.slots[current]}, current, since, (reason,) if spare else (), policy)
+    return _planned(dict(last.slots), current, since, (), policy)
+
+
+def _current(last: LastSecrets) -> Slot | None:
+    """The slot whose secret NocoBase uses; if that is gone, the newest that there is."""
+    if last.active is not None and last.active in last.slots:
+        return last.active
+    if not last.slots:
+        return None
+    if last.active is None:
+        # NocoBase was never proved to use any: the first one issued is taken for the one in use.
+        return min(last.slots, key=lambda slot: last.slots[slot].issued)
+    return max(last.slots, key=lambda slot: last.slots[slot].issued)
+
+
+def _why_replace(slot: Slot, held: IssuedSecret, now: datetime, policy: Policy) -> str | None:
+    """Why the secret in `slot` is to be replaced at `now`; None if it is not."""
+    if policy.compromised is not None and held.issued < policy.compromised:
+        return f"the secret in slot {slot} is compromised"
+    if policy.requested is not None and held.issued < policy.requested:
+        return f"a new secret was asked for on {_day(policy.requested)}"
+    if now >= held.end:
+        return f"the secret in slot {slot} has expired on {_day(held.end)}"
+    due = _due(held, policy)
+    return f"the secret in slot {slot} is due since {_day(due)}" if now >= due else None
+
+
+def _due(held: IssuedSecret, policy: Policy) -> datetime:
+    """When `held` is to be replaced: after its time, and early enough before its end."""
+    by_age = held.issued + timedelta(days=policy.rotate_every_days)
+    by_end = held.end - timedelta(days=policy.retire_after_days)
+    return min(by_age, by_end)
+
+
+def _start(held: IssuedSecret, now: datetime, policy: Policy) -> datetime:
+    """When the successor of `held` counts as issued: the same for every `now` of one period, so that retries agree."""
+    asked = [at for at in (policy.requested, policy.compromised) if at is not None and held.issued < at <= now]
+    if asked:
+        return max(asked)
+    period = timedelta(days=policy.rotate_every_days)
+    periods = (now - held.issued) // period
+    # Less than a period has passed where the end of `held` makes it due; that lies in the past, too.
+    return held.issued + periods * period if periods > 0 else min(_due(held, policy), now)
+
+
+def _issue(slot: Slot, start: datetime, policy: Policy) -> IssuedSecret:
+    name = f"{policy.description} {slot} {_day(start)}"
+    return IssuedSecret(name, start, start + timedelta(days=policy.lifetime_days))
+
+
+def _planned(
+    slots: Mapping[Slot, IssuedSecret], active: Slot, since: datetime, reasons: tuple[str, ...], policy: Policy
+) -> SecretPlan:
+    old = since + timedelta(days=policy.retire_after_days) if active.other in slots else None
+    return SecretPlan(slots, active, since, reasons, _due(slots[active], policy), old)
+
+
+def _day(moment: datetime) -> str:
+    return moment.astimezone(UTC).date().isoformat()
+
+
+def _midnight(moment: datetime) -> datetime:
+    return datetime.combine(moment.astimezone(UTC).date(), time(), UTC)
 
 
 def secret_name(name: str, slot: Slot) -> str:
     """The resource name of the client secret in `slot` of the application resource called `name`."""
     return f"{name}-secret-{slot}"
+
+
+ISSUED = "issued"
+"""The key under which a client secret's resource keeps when it was issued."""
+
+
+def rfc3339(moment: datetime) -> str:
+    """`moment` as Graph writes times: in UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -36,7 +36,8 @@ class Credentials:
 class Row:
     """The Microsoft row of the email settings, as NocoBase shows it.
 
-    client_secret: None where NocoBase hides it on read.
+    client_secret: None where NocoBase hides it on read. updated_at: when anything in the row was changed last, as
+    NocoBase writes it; empty where it does not say.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Row:
     client_secret_field: str
     client_id: str
     client_secret: str | None = field(repr=False)
+    updated_at: str = ""
 
     def holds(self, credentials: Credentials) -> bool:
         """Whether the row holds `credentials`, as far as NocoBase shows."""
@@ -92,6 +94,7 @@ def find_row(url: str, rows: Sequence[Mapping[str, Any]]) -> Row | None:
         client_secret_field=client_secret_field,
         client_id=str(row.get(client_id_field) or ""),
         client_secret=str(secret) if client_secret_field in row else None,
+        updated_at=str(row.get("updatedAt") or ""),
     )
 
 

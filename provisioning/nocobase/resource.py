@@ -23,18 +23,20 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from provisioning.entra.rotation import SecretPlan, rfc3339
 from provisioning.errors import ProvisioningError, SettingsError
 from provisioning.nocobase import mail_settings
 from provisioning.nocobase.login import API_KEY, NocoBaseLogin, load_login, missing_login
 from provisioning.nocobase.mail_settings import Credentials, SignIn
 
 if TYPE_CHECKING:
+    from provisioning.entra.application import MailApplication
     from provisioning.nocobase.client import NocoBaseClient
     from provisioning.settings import Settings
 
 TYPE_NAME = "MailSettings"
 
-DECLARED = ("nocobase_url", "nocobase_app", "client_id", "client_secret", "redirect_uris")
+DECLARED = ("nocobase_url", "nocobase_app", "client_id", "client_secret", "redirect_uris", "slot", "since")
 """The properties that the program declares; a change of one of them is pushed."""
 
 Properties = dict[str, Any]
@@ -59,27 +61,37 @@ class MailSettingsProvider(ResourceProvider):
         NocoBase is asked in either case, so that a preview tells that it cannot be reached before anything is changed.
         """
         changed = [key for key in DECLARED if _olds.get(key) != _news.get(key)]
-        moved = [key for key in changed if key in ("nocobase_url", "nocobase_app")]
         with self._nocobase(_news) as nocobase:
             row = mail_settings.read(nocobase)
-            proved = not changed and row is not None and row.holds(_credentials(_news))
+            proved = not changed and row is not None and _still_holds(row, _olds)
             if proved:
                 found = mail_settings.sign_in(nocobase)
                 proved = mail_settings.disproof(found, _news["client_id"], _news["redirect_uris"]) is None
-        return DiffResult(changes=not proved, replaces=moved)
+        return DiffResult(changes=not proved)
 
     def create(self, props: Properties) -> CreateResult:
         """Push into a NocoBase that this stack has not pushed into before; another stack's credentials are refused."""
         with self._nocobase(props) as nocobase:
             row = mail_settings.read(nocobase)
             mail_settings.refuse_foreign(nocobase.url, row, [props["client_id"], props.get("take_over")])
+            _wait_until_accepted(props)
             outs = _push(nocobase, props, row)
         return CreateResult(f"{props['nocobase_url']}#{props.get('nocobase_app') or 'main'}", outs)
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
-        """Push what was declared anew, or repair what somebody changed in NocoBase."""
+        """Push what was declared anew, or repair what somebody changed in NocoBase.
+
+        A changed address is no replacement, which would empty the fields at the old one: mostly that is the same
+        NocoBase.
+        """
+        if (_olds["client_id"], _olds["client_secret"]) != (_news["client_id"], _news["client_secret"]):
+            _wait_until_accepted(_news)
         with self._nocobase(_news) as nocobase:
-            return UpdateResult(_push(nocobase, _news, mail_settings.read(nocobase)))
+            row = mail_settings.read(nocobase)
+            if any(_olds.get(key) != _news.get(key) for key in ("nocobase_url", "nocobase_app")):
+                own = [_olds["client_id"], _news["client_id"], _news.get("take_over")]
+                mail_settings.refuse_foreign(nocobase.url, row, own)
+            return UpdateResult(_push(nocobase, _news, row))
 
     def read(self, id_: str, props: Properties) -> ReadResult:
         """What NocoBase holds now; an empty id if the row is gone, which the engine takes for a deleted resource."""
@@ -90,7 +102,7 @@ class MailSettingsProvider(ResourceProvider):
             found = mail_settings.sign_in(nocobase)
         secret = props["client_secret"] if row.client_secret is None else row.client_secret
         held = {**props, "client_id": row.client_id, "client_secret": secret}
-        inputs = {key: held.get(key) for key in (*DECLARED, "take_over")}
+        inputs = {key: held.get(key) for key in (*DECLARED, "tenant_id", "take_over")}
         return ReadResult(id_, {**held, "row_id": row.id, **_proof(found)}, inputs)
 
     def delete(self, _id: str, _props: Properties) -> None:
@@ -133,19 +145,23 @@ class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
         self,
         resource_name: str,
         settings: Settings,
-        client_id: pulumi.Input[str],
-        client_secret: pulumi.Input[str],
+        application: MailApplication,
+        secrets: SecretPlan,
         provider: NocoBaseProvider,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         properties = {
             "nocobase_url": settings.nocobase_url,
             "nocobase_app": settings.nocobase_app,
-            "client_id": client_id,
-            "client_secret": pulumi.Output.secret(client_secret),
+            "tenant_id": application.tenant_id,
+            "client_id": application.client_id,
+            "client_secret": application.client_secret,
+            "slot": secrets.active.value,
+            "since": rfc3339(secrets.since),
             "redirect_uris": list(settings.redirect_uris),
             "take_over": settings.nocobase_take_over,
             "row_id": None,
+            "updated_at": None,
             "proved_client_id": None,
             "proved_redirect_uri": None,
         }
@@ -160,7 +176,24 @@ def _credentials(properties: Mapping[str, Any]) -> Credentials:
 def _push(nocobase: NocoBaseClient, properties: Properties, row: mail_settings.Row | None) -> Properties:
     """Push and return the outputs: what was declared, and what was proved."""
     row, found = mail_settings.push(nocobase, _credentials(properties), properties["redirect_uris"], row)
-    return {**properties, "row_id": row.id, **_proof(found)}
+    return {**properties, "row_id": row.id, "updated_at": row.updated_at, **_proof(found)}
+
+
+def _still_holds(row: mail_settings.Row, pushed: Properties) -> bool:
+    """Whether the row holds what was pushed; where the secret is hidden, whether nobody has changed the row since.
+
+    So a NocoBase that was restored from a backup, with an older secret in it, is given the present one again.
+    """
+    unchanged = row.client_secret is not None or row.updated_at == pushed.get("updated_at")
+    return unchanged and row.holds(_credentials(pushed))
+
+
+def _wait_until_accepted(properties: Properties) -> None:
+    """Have the token endpoint accept the secret before NocoBase is given it."""
+    # Needed only when there is a new secret; every `pulumi up` would pay for the import of azure-identity.
+    from provisioning.entra.probe import wait_until_accepted  # noqa: PLC0415
+
+    wait_until_accepted(properties["tenant_id"], properties["client_id"], properties["client_secret"])
 
 
 def _proof(found: SignIn) -> Properties:

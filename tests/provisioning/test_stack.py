@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,8 +10,8 @@ import pulumi
 import pytest
 
 from provisioning import stack
-from provisioning.entra.rotation import IssuedSecret, Slot
-from provisioning.errors import StateUnreadable
+from provisioning.entra.rotation import IssuedSecret, LastSecrets, Slot
+from provisioning.errors import ClockRefused, StateUnreadable
 from provisioning.stack import LastState, parse_last_state
 
 URN = "urn:pulumi:dev::nocobase-outlook::nocobase-outlook:entra:MailApplication$"
@@ -23,13 +24,19 @@ APPLICATION = {
 SECRET = {
     f"{URN}azuread:index/applicationPassword:ApplicationPassword::mail-secret-a": {
         "type": "azuread:index/applicationPassword:ApplicationPassword",
-        "outputs": {"displayName": "mail", "endDate": "2027-05-20T00:00:00Z", "value": "secret"},
+        "outputs": {
+            "displayName": "mail",
+            "startDate": "2026-11-21T00:00:05Z",
+            "endDate": "2027-05-20T00:00:00Z",
+            "rotateWhenChanged": {"issued": "2026-11-21T00:00:00Z"},
+            "value": "secret",
+        },
     }
 }
 PUSH = {
     "urn:pulumi:dev::nocobase-outlook::pulumi-python:dynamic/nocobase:MailSettings::nocobase": {
         "type": "pulumi-python:dynamic/nocobase:MailSettings",
-        "outputs": {},
+        "outputs": {"slot": "a", "since": "2026-11-21T00:01:00Z"},
     }
 }
 PROVIDER = {
@@ -38,17 +45,20 @@ PROVIDER = {
         "outputs": {},
     }
 }
-ISSUED = {Slot.A: IssuedSecret("mail", "2027-05-20T00:00:00Z")}
+DAY = datetime(2026, 11, 21, tzinfo=UTC)
+ISSUED = {Slot.A: IssuedSecret("mail", DAY, DAY + timedelta(days=180))}
+NOTHING = LastSecrets()
+IN_USE = LastSecrets(ISSUED, Slot.A, DAY + timedelta(minutes=1))
 
 
 @pytest.mark.parametrize(
     ("resources", "expected"),
     [
-        ({}, LastState(None, {}, False)),
-        (PROVIDER, LastState(None, {}, False)),
-        (APPLICATION, LastState("the-client-id", {}, False)),
-        ({**APPLICATION, **SECRET}, LastState("the-client-id", ISSUED, False)),
-        ({**PROVIDER, **APPLICATION, **SECRET, **PUSH}, LastState("the-client-id", ISSUED, True)),
+        ({}, LastState(None, NOTHING, False)),
+        (PROVIDER, LastState(None, NOTHING, False)),
+        (APPLICATION, LastState("the-client-id", NOTHING, False)),
+        ({**APPLICATION, **SECRET}, LastState("the-client-id", LastSecrets(ISSUED), False)),
+        ({**PROVIDER, **APPLICATION, **SECRET, **PUSH}, LastState("the-client-id", IN_USE, True)),
     ],
 )
 def test_last_state_after_each_step(resources: dict[str, Any], expected: LastState) -> None:
@@ -76,10 +86,32 @@ EOF = Exception("invoke of x failed: invocation of x returned an error: failed t
 
 def test_a_half_written_state_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     engine(monkeypatch, EOF, EOF, {**APPLICATION, **SECRET})
-    assert stack.last_state().secrets == ISSUED
+    assert stack.last_state().secrets == LastSecrets(ISSUED)
 
 
 def test_an_unreadable_state_never_passes_for_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
     engine(monkeypatch, EOF)
     with pytest.raises(StateUnreadable, match=r"failed to load checkpoint: EOF.*Run the command again"):
         stack.last_state()
+
+
+@pytest.mark.parametrize(
+    ("today", "expected"),
+    [
+        ("2027-01-31", datetime(2027, 1, 31, tzinfo=UTC)),
+        ("2027-01-31T12:00:00Z", datetime(2027, 1, 31, 12, tzinfo=UTC)),
+    ],
+)
+def test_the_testing_clock_on_this_machine(today: str, expected: datetime) -> None:
+    environment = {"PROVISIONING_TODAY": today, "ARM_METADATA_HOSTNAME": "localhost:8443"}
+    assert stack.now(environment) == expected
+
+
+@pytest.mark.parametrize("host", [{}, {"ARM_METADATA_HOSTNAME": "management.azure.com"}])
+def test_the_testing_clock_is_refused_on_a_real_tenant(host: dict[str, str]) -> None:
+    with pytest.raises(ClockRefused, match="Unset it"):
+        stack.now({"PROVISIONING_TODAY": "2027-01-31", **host})
+
+
+def test_without_the_testing_clock_it_is_now() -> None:
+    assert abs(stack.now({}) - datetime.now(UTC)) < timedelta(minutes=1)

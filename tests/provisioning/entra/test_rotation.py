@@ -1,34 +1,141 @@
-"""The plan of the secret slots."""
+"""The plan of the two secret slots: a table of cases. Whole histories are in test_rotation_histories.py."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from provisioning.entra.rotation import IssuedSecret, Slot, plan_secrets
+from provisioning.entra.rotation import IssuedSecret, LastSecrets, Policy, Slot, plan_secrets, refuses_policy
 
-OLD = IssuedSecret("first", "2026-12-01T00:00:00Z")
+A, B = Slot.A, Slot.B
+START = datetime(2026, 11, 21, tzinfo=UTC)
+POLICY = Policy("mail")
+
+
+def day(number: float) -> datetime:
+    """So many days after the start."""
+    return START + timedelta(days=number)
+
+
+def secret(issued: float, lifetime: int = 180) -> IssuedSecret:
+    """A secret that was issued so many days after the start."""
+    return IssuedSecret("as issued", day(issued), day(issued + lifetime))
+
+
+def test_the_first_secret() -> None:
+    plan = plan_secrets(LastSecrets(), day(0.7), POLICY)
+    assert plan.slots == {A: IssuedSecret("mail a 2026-11-21", START, day(180))}
+    assert plan.active is A
+    assert plan.since == day(0.7)
+    assert plan.next_rotation == day(90)
+    assert plan.old_retires is None
+    assert "no secret is there" in plan.reasons[0]
+
+
+@pytest.mark.parametrize("now", [0.8, 1, 45, 89.9])
+def test_nothing_is_due(now: float) -> None:
+    plan = plan_secrets(LastSecrets({A: secret(0)}, A, day(0.7)), day(now), Policy("renamed", lifetime_days=300))
+    assert plan.slots == {A: secret(0)}
+    assert (plan.active, plan.since, plan.reasons) == (A, day(0.7), ())
+
+
+@pytest.mark.parametrize(("now", "issued"), [(90, 90), (97, 90), (179.9, 90), (181, 180), (460, 450), (2000, 1980)])
+def test_a_due_secret_gets_a_successor_in_the_other_slot(now: float, issued: int) -> None:
+    last = LastSecrets({A: secret(0)}, A, day(0))
+    plan = plan_secrets(last, day(now), POLICY)
+    assert plan.slots[A] == secret(0)
+    assert plan.slots[B].issued == day(issued)
+    assert plan.slots[B].end == day(issued + 180)
+    assert plan.active is B
+    assert plan.since == day(now)
+    assert ("due since 2027-02-19" if now < 180 else "has expired") in plan.reasons[0]
+    assert "a new one in slot b" in plan.reasons[0]
+
+
+def test_a_successor_that_is_not_in_use_yet_is_pushed_not_issued_again() -> None:
+    last = LastSecrets({A: secret(0), B: secret(90)}, A, day(0))
+    plan = plan_secrets(last, day(95), POLICY)
+    assert plan.slots == last.slots
+    assert plan.active is B
+    assert "not in use yet" in plan.reasons[0]
+
+
+def test_a_successor_that_was_never_used_and_is_due_itself_is_issued_again() -> None:
+    plan = plan_secrets(LastSecrets({A: secret(0), B: secret(90)}, A, day(0)), day(185), POLICY)
+    assert plan.slots == {A: secret(0), B: IssuedSecret("mail b 2027-05-20", day(180), day(360))}
+    assert plan.active is B
+
+
+@pytest.mark.parametrize(("now", "slots"), [(91, {A, B}), (96.9, {A, B}), (97, {B}), (120, {B})])
+def test_the_old_secret_retires_some_days_after_the_switch(now: float, slots: set[Slot]) -> None:
+    last = LastSecrets({A: secret(0), B: secret(90)}, B, day(90))
+    plan = plan_secrets(last, day(now), POLICY)
+    assert set(plan.slots) == slots
+    assert plan.active is B
+    assert plan.since == day(90)
+    assert bool(plan.reasons) is (slots == {B})
+    assert plan.old_retires == (day(97) if len(slots) == 2 else None)
+
+
+def test_an_old_secret_is_not_retired_before_nocobase_was_proved_to_use_the_new_one() -> None:
+    # What NocoBase uses is not known: nothing is removed, however much time has passed.
+    plan = plan_secrets(LastSecrets({A: secret(0), B: secret(0)}, None, None), day(50), POLICY)
+    assert set(plan.slots) == {A, B}
+
+
+def test_a_request_issues_a_new_secret_once() -> None:
+    asked = Policy("mail", requested=day(10.5))
+    plan = plan_secrets(LastSecrets({A: secret(0)}, A, day(0)), day(11), asked)
+    assert plan.slots == {A: secret(0), B: IssuedSecret("mail b 2026-12-01", day(10.5), day(190.5))}
+    assert "asked for" in plan.reasons[0]
+    again = plan_secrets(LastSecrets(plan.slots, B, day(11)), day(12), asked)
+    assert again.slots == plan.slots
+    assert again.reasons == ()
+
+
+def test_a_compromised_secret_goes_in_the_same_run_as_its_successor_comes() -> None:
+    leaked = Policy("mail", compromised=day(10))
+    plan = plan_secrets(LastSecrets({A: secret(0)}, A, day(0)), day(10), leaked)
+    assert set(plan.slots) == {B}
+    assert plan.active is B
+    assert "removed once NocoBase uses the new one" in plan.reasons[1]
+    assert plan_secrets(LastSecrets(plan.slots, B, day(10)), day(11), leaked).reasons == ()
+
+
+def test_both_compromised_secrets_go() -> None:
+    leaked = Policy("mail", compromised=day(93))
+    plan = plan_secrets(LastSecrets({A: secret(0), B: secret(90)}, B, day(90)), day(93), leaked)
+    assert plan.slots == {A: IssuedSecret("mail a 2027-02-22", day(93), day(273))}
+    assert plan.active is A
 
 
 @pytest.mark.parametrize(
-    ("now", "days", "end"),
+    ("slots", "active", "expected"),
+    [({B: secret(90)}, A, B), ({A: secret(0)}, B, A)],
+)
+def test_a_secret_in_use_that_was_removed_by_hand_is_replaced_by_the_other(
+    slots: dict[Slot, IssuedSecret], active: Slot, expected: Slot
+) -> None:
+    plan = plan_secrets(LastSecrets(slots, active, day(0)), day(60), POLICY)
+    assert plan.active is expected
+    assert plan.slots == slots
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "rotate", "retire", "words"),
     [
-        (datetime(2026, 11, 21, tzinfo=UTC), 180, "2027-05-20T00:00:00Z"),
-        (datetime(2026, 11, 21, 23, 59, tzinfo=UTC), 1, "2026-11-22T00:00:00Z"),
-        (datetime(2026, 11, 21, 23, tzinfo=timezone(timedelta(hours=-5))), 1, "2026-11-23T00:00:00Z"),
-        (datetime(2028, 2, 28, tzinfo=UTC), 730, "2030-02-27T00:00:00Z"),
+        (180, 90, 7, None),
+        (2, 1, 0, None),
+        (180, 173, 7, "rotateEveryDays 173 + retireAfterDays 7 = 180, which must be less than secretLifetimeDays 180"),
+        (30, 90, 7, "= 97, which must be less than secretLifetimeDays 30"),
+        (180, 0, 7, "must be 1 or more"),
+        (180, 90, -1, "must be 0 or more"),
+        (180, 10, 10, "retireAfterDays 10 must be less than rotateEveryDays 10"),
     ],
 )
-def test_a_first_secret_has_an_absolute_end_date(now: datetime, days: int, end: str) -> None:
-    plan = plan_secrets({}, now, "mail", days)
-    assert plan.slots == {Slot.A: IssuedSecret("mail", end)}
-    assert plan.active == Slot.A
-
-
-@given(st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2050, 1, 1)), st.text(), st.integers(1, 730))
-def test_neither_time_nor_settings_change_an_issued_secret(now: datetime, description: str, days: int) -> None:
-    plan = plan_secrets({Slot.A: OLD}, now.replace(tzinfo=UTC), description, days)
-    assert plan.slots == {Slot.A: OLD}
+def test_impossible_policies_are_refused_with_the_arithmetic(
+    lifetime: int, rotate: int, retire: int, words: str | None
+) -> None:
+    refusal = refuses_policy(lifetime, rotate, retire)
+    assert (refusal is None) if words is None else (refusal is not None and words in refusal)

@@ -1,0 +1,63 @@
+"""Asks Entra ID's token endpoint whether a client secret works, before anybody is given it.
+
+New secrets are accepted only after some seconds (4 to 18 were measured), and so is a new service principal. The
+authority is azure-identity's own: AZURE_AUTHORITY_HOST, or Microsoft's public cloud.
+"""
+
+from __future__ import annotations
+
+import re
+
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+from azure.identity import ClientSecretCredential
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
+
+from provisioning.errors import SecretRefused
+
+SCOPE = "https://graph.microsoft.com/.default"
+
+PATIENCE_SECONDS = 90.0
+
+NOT_SPREAD_YET = {"7000215", "7000229", "700016"}
+"""Wrong secret, no service principal, unknown application: what a new one is answered until it has spread."""
+
+SECRET_ACCEPTED = {"53003", "53000", "530031"}
+"""Conditional access refuses the token, after the secret was found right."""
+
+
+def wait_until_accepted(tenant_id: str, client_id: str, client_secret: str, patience: float = PATIENCE_SECONDS) -> None:
+    """Return as soon as the token endpoint accepts the secret.
+
+    Raises SecretRefused after `patience` seconds, or at once where waiting does not help.
+    """
+    # Discovery would ask Microsoft's public cloud about an authority that it does not know.
+    credential = ClientSecretCredential(tenant_id, client_id, client_secret, disable_instance_discovery=True)
+    retrying = Retrying(
+        retry=retry_if_exception(_may_pass),
+        wait=wait_exponential(multiplier=0.5, max=8),
+        stop=stop_after_delay(patience),
+        reraise=True,
+    )
+    try:
+        retrying(credential.get_token, SCOPE)
+    except (ClientAuthenticationError, ServiceRequestError) as error:
+        code = _code(error)
+        if code in SECRET_ACCEPTED:
+            return
+        why = f"AADSTS{code}" if code else "no answer"
+        raise SecretRefused(
+            f"Entra ID's token endpoint does not accept the new client secret of {client_id} ({why}). NocoBase keeps "
+            "what it has. Run the command again; if it goes on, look at the application's sign-in logs in Entra ID."
+        ) from None
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, ServiceRequestError) or (
+        isinstance(error, ClientAuthenticationError) and _code(error) in NOT_SPREAD_YET
+    )
+
+
+def _code(error: Exception) -> str | None:
+    """The AADSTS code in an error; the rest of its text is never repeated."""
+    found = re.search(r"AADSTS(\d+)", str(error))
+    return found[1] if found else None
