@@ -1,4 +1,4 @@
-"""What the contract tests share: certificates, the plugin process, and the results of one whole replay each."""
+"""What the contract tests share: `--tenant`, a tenant to test, the plugin process, and one whole replay each."""
 
 from __future__ import annotations
 
@@ -12,13 +12,91 @@ from pathlib import Path
 import grpc
 import pytest
 
+from sandbox.entra import identity
+from tests.contract import real_tenant
 from tests.contract.normalise import Names
 from tests.contract.recordings import load, recorded_tenant
 from tests.contract.replay import Result, play_http, play_provider, stub_call
-from tests.sandbox.entra.fixtures import certificates
-from tests.sandbox.entra.service import Certificates, running
+from tests.contract.tenant import Access, Tenant, new_prefix
+from tests.sandbox.entra.fixtures import certificates, entra, entra_server
+from tests.sandbox.entra.service import Certificates, Service, running
 
-__all__ = ["certificates", "http_results", "plugin", "provider_results"]
+__all__ = ["certificates", "entra", "entra_server", "http_results", "plugin", "provider_results"]
+
+SANDBOX_PATIENCE, SANDBOX_PAUSE = 5.0, 0.02
+"""Seconds; a slow day in the sandbox is over in a fraction of that."""
+SLOW_DAY = {"hidden_reads": 2, "secret_delay": 0.3}
+"""How often new objects are not found, and for how many seconds new secrets are refused."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest tests/contract --tenant real`."""
+    parser.addoption(
+        "--tenant",
+        choices=["sandbox", "real"],
+        default="sandbox",
+        help="where the contract tests run: the sandbox (default), or the real tenant of the ARM_* variables or `az`",
+    )
+
+
+def _is_real(config: pytest.Config) -> bool:
+    # The option is unknown to a run that began in another folder.
+    return bool(config.getoption("tenant", default="sandbox") == "real")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The sandbox has good and slow days; a real tenant has the day that it has."""
+    if "weather" in metafunc.fixturenames:
+        metafunc.parametrize("weather", ["real"] if _is_real(metafunc.config) else ["good day", "slow day"])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Only the tests of a real tenant may leave this machine."""
+    if _is_real(config):
+        for item in items:
+            if "weather" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.enable_socket)
+
+
+@pytest.fixture(scope="session")
+def real_access() -> Access:
+    """The real tenant; the tests are skipped where nobody is signed in."""
+    try:
+        return real_tenant.access(os.environ)
+    except real_tenant.NoCredentialsError as problem:
+        pytest.skip(str(problem))
+
+
+def sandbox_access(service: Service) -> Access:
+    """The sandbox, asked as a real tenant is."""
+    token = service.token()
+    return Access(
+        graph=service.address,
+        login=service.address,
+        tenant_id=identity.TENANT_ID,
+        caller=identity.DEPLOYER_OBJECT_ID,
+        bearer=lambda: token,
+        tls=service.tls,
+        patience=SANDBOX_PATIENCE,
+        pause=SANDBOX_PAUSE,
+    )
+
+
+@pytest.fixture
+def tenant(weather: str, request: pytest.FixtureRequest) -> Iterator[Tenant]:
+    """A tenant to test. Whatever the test makes is removed, also after a failure."""
+    if weather == "real":
+        access: Access = request.getfixturevalue("real_access")
+    else:
+        service: Service = request.getfixturevalue("entra")
+        if weather == "slow day":
+            service.behave(**SLOW_DAY)
+        access = sandbox_access(service)
+    made = Tenant(access, new_prefix())
+    try:
+        yield made
+    finally:
+        made.clean_up()
 
 
 @contextmanager

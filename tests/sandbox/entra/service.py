@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,14 @@ class Service:
     recorder: Recorder
     environment: dict[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        """What trusts the sandbox, and nobody else."""
+        return ssl.create_default_context(cafile=str(self.certificates.authority))
+
     def client(self) -> httpx.Client:
         """A plain HTTPS client that trusts the sandbox."""
-        context = ssl.create_default_context(cafile=str(self.certificates.authority))
-        return httpx.Client(base_url=self.address, verify=context, trust_env=False)
+        return httpx.Client(base_url=self.address, verify=self.tls, trust_env=False)
 
     def token(self, client_id: str = identity.DEPLOYER_CLIENT_ID, secret: str = identity.DEPLOYER_SECRET) -> str:
         """An access token. Raises httpx.HTTPStatusError if it is refused."""
