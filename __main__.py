@@ -12,6 +12,7 @@ with stack.errors_as_sentences():
 
 from provisioning import settings as stack_settings  # noqa: E402
 from provisioning.entra.application import MailApplication  # noqa: E402
+from provisioning.entra.room import make_room  # noqa: E402
 from provisioning.entra.rotation import plan_secrets, rfc3339  # noqa: E402
 from provisioning.nocobase.preflight import check_nocobase  # noqa: E402
 
@@ -20,7 +21,9 @@ with stack.errors_as_sentences():
     if not last.pushed:
         check_nocobase(settings, login, last.client_id)
     secrets = plan_secrets(last.secrets, stack.now(), settings.rotation_policy)
-for reason in secrets.reasons:
+    preview = pulumi.runtime.is_dry_run()
+    orphans = make_room(last.object_id, last.secrets, secrets, settings, preview)
+for reason in (*orphans, *secrets.reasons):
     pulumi.info(f"Client secrets: {reason}.")
 
 application = MailApplication(stack.APPLICATION, settings, secrets)

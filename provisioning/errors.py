@@ -5,6 +5,8 @@ ProvisioningError
 ├── StateUnreadable            the engine cannot read the stack's last state
 ├── ClockRefused               a date for tests was given to a real tenant
 ├── SecretRefused              the token endpoint does not accept a new client secret
+├── DirectoryUnreadable        the application's secrets cannot be read or changed in Entra ID
+├── NoRoomForSecret            somebody else's secrets are in the way of a new one
 └── NocoBaseError
     ├── Unreachable            no connection, or none that can be trusted
     ├── NotReady               starting, or under maintenance: waiting may help
@@ -41,6 +43,14 @@ class ClockRefused(ProvisioningError):
 
 class SecretRefused(ProvisioningError):
     """The token endpoint does not accept a new client secret; NocoBase was not given it."""
+
+
+class DirectoryUnreadable(ProvisioningError):
+    """The application's client secrets cannot be read or changed in Entra ID."""
+
+
+class NoRoomForSecret(ProvisioningError):
+    """A rotation is due, but the secrets of somebody else leave no room for a new one."""
 
 
 class NocoBaseError(ProvisioningError):

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,13 +33,14 @@ READ_PAUSE_SECONDS = 0.1
 class LastState:
     """What the last run left behind, also if it failed half-way.
 
-    client_id: the application's, None if there is none yet. secrets: the client secrets that were issued.
+    client_id, object_id: the application's, None if there is none yet. secrets: the client secrets that were issued.
     pushed: whether NocoBase was given credentials by this stack.
     """
 
-    client_id: str | None
-    secrets: LastSecrets
-    pushed: bool
+    client_id: str | None = None
+    object_id: str | None = None
+    secrets: LastSecrets = field(default_factory=LastSecrets)
+    pushed: bool = False
 
 
 def configuration() -> tuple[dict[str, str], set[str]]:
@@ -76,16 +77,18 @@ def _read_resources(stack: str) -> Mapping[str, Mapping[str, Any]]:
 def parse_last_state(resources: Mapping[str, Mapping[str, Any]]) -> LastState:
     """What the plan needs from a checkpoint's resources, given as the engine answers them: URN → type and outputs."""
     found = {(resource["type"], urn.rpartition("::")[2]): resource["outputs"] for urn, resource in resources.items()}
-    slots = {
-        slot: _issued_secret(found[PASSWORD_TYPE, secret_name(APPLICATION, slot)])
-        for slot in Slot
-        if (PASSWORD_TYPE, secret_name(APPLICATION, slot)) in found
-    }
+    passwords = {slot: found.get((PASSWORD_TYPE, secret_name(APPLICATION, slot))) for slot in Slot}
+    slots = {slot: _issued_secret(outputs) for slot, outputs in passwords.items() if outputs}
     push = next((outputs for (kind, _), outputs in found.items() if kind == PUSH_TYPE), None)
     active = Slot(push["slot"]) if push and push.get("slot") else None
     since = datetime.fromisoformat(push["since"]) if push and push.get("since") else None
-    client_id = found.get((APPLICATION_TYPE, APPLICATION), {}).get("clientId")
-    return LastState(client_id, LastSecrets(slots, active, since), pushed=push is not None)
+    application = found.get((APPLICATION_TYPE, APPLICATION), {})
+    return LastState(
+        client_id=application.get("clientId"),
+        object_id=application.get("objectId"),
+        secrets=LastSecrets(slots, active, since),
+        pushed=push is not None,
+    )
 
 
 def _issued_secret(outputs: Mapping[str, Any]) -> IssuedSecret:
@@ -95,6 +98,7 @@ def _issued_secret(outputs: Mapping[str, Any]) -> IssuedSecret:
         issued=datetime.fromisoformat(record or outputs["startDate"]),
         end=datetime.fromisoformat(outputs["endDate"]),
         recorded=record is not None,
+        key_id=str(outputs["keyId"]),
     )
 
 

@@ -34,13 +34,15 @@ class IssuedSecret:
     """What was settled when a secret was issued.
 
     end: absolute, because the azuread provider's relative end dates are unreliable. recorded: whether the secret's
-    resource keeps `issued`; one that does not must not be given it, which would replace the secret. Times are in UTC.
+    resource keeps `issued`; one that does not must not be given it, which would replace the secret. key_id: its key in
+    Entra ID, None as long as it is only planned. Times are in UTC.
     """
 
     display_name: str
     issued: datetime
     end: datetime
     recorded: bool = True
+    key_id: str | None = None
 
 
 @dataclass(frozen=True)

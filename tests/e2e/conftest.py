@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,10 +15,12 @@ import httpx
 import pytest
 
 from sandbox import holdings
+from sandbox.certificates import certificates
+from sandbox.entra import identity
 from sandbox.environment import environment
 from sandbox.nocobase import server
 from sandbox.place import Place
-from sandbox.setup import nocobase_url
+from sandbox.setup import load_record, nocobase_url
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -102,6 +105,34 @@ class Stack:
         url = f"{nocobase_url(self.place)}/api/{action}"
         answer = httpx.post(url, headers=headers, params=parameters, json=dict(body), trust_env=False)
         return answer.raise_for_status().json().get("data")
+
+
+def graph(stack: Stack, method: str, path: str, body: object = None) -> None:
+    """Change something in Entra ID behind the stack's back."""
+    with _entra(stack.place) as client:
+        login = {
+            "grant_type": "client_credentials",
+            "client_id": identity.DEPLOYER_CLIENT_ID,
+            "client_secret": identity.DEPLOYER_SECRET,
+            "scope": f"{client.base_url}.default",
+        }
+        token = client.post(f"/{identity.TENANT_ID}/oauth2/v2.0/token", data=login).raise_for_status().json()
+        headers = {"Authorization": f"Bearer {token['access_token']}"}
+        client.request(method, f"/v1.0{path}", json=body, headers=headers).raise_for_status()
+
+
+def sandbox_entra(place: Place, method: str, page: str, body: object = None) -> Any:
+    """Ask one of the stand-in's own pages: faults, requests, state."""
+    with _entra(place) as client:
+        answer = client.request(method, f"/_sandbox/{page}", json=body).raise_for_status()
+        return answer.json() if answer.content else None
+
+
+def _entra(place: Place) -> httpx.Client:
+    trusted = ssl.create_default_context(cafile=certificates(place).bundle)
+    return httpx.Client(
+        verify=trusted, trust_env=False, base_url=f"https://localhost:{load_record(place).entra_port}", timeout=30
+    )
 
 
 @pytest.fixture

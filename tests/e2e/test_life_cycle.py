@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
-from sandbox.certificates import certificates
 from sandbox.nocobase import server
 from sandbox.place import Place
-from sandbox.setup import load_record
-from tests.e2e.conftest import Stack
+from tests.e2e.conftest import Stack, graph
 
 pytestmark = pytest.mark.e2e
 
 VOLATILE = {"clientId", "clientSecret", "updatedAt", "updatedById"}
 """The fields of the Microsoft row that a push may change."""
-
-
-def graph(stack: Stack, method: str, path: str, body: object = None) -> None:
-    """Change something in Entra ID behind the stack's back."""
-    import ssl  # noqa: PLC0415
-
-    from sandbox.entra import identity  # noqa: PLC0415
-
-    trusted = ssl.create_default_context(cafile=certificates(stack.place).bundle)
-    base = f"https://localhost:{load_record(stack.place).entra_port}"
-    with httpx.Client(verify=trusted, trust_env=False, base_url=base) as client:
-        login = {
-            "grant_type": "client_credentials",
-            "client_id": identity.DEPLOYER_CLIENT_ID,
-            "client_secret": identity.DEPLOYER_SECRET,
-            "scope": f"{base}/.default",
-        }
-        token = client.post(f"/{identity.TENANT_ID}/oauth2/v2.0/token", data=login).raise_for_status().json()
-        headers = {"Authorization": f"Bearer {token['access_token']}"}
-        client.request(method, f"/v1.0{path}", json=body, headers=headers).raise_for_status()
 
 
 def scopes(stack: Stack) -> int:

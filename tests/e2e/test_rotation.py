@@ -6,9 +6,10 @@ import pytest
 
 from sandbox.nocobase import server
 from sandbox.nocobase.bad_day import BadDay, trouble
+from sandbox.place import Place
 from sandbox.project_copy import set_nocobase_url
 from sandbox.setup import nocobase_url
-from tests.e2e.conftest import Stack
+from tests.e2e.conftest import Stack, graph, sandbox_entra
 
 pytestmark = pytest.mark.e2e
 
@@ -104,8 +105,6 @@ def test_a_nocobase_restored_from_a_backup_is_given_the_present_secret(stack: St
 
 
 def test_a_secret_removed_by_hand_is_replaced_after_a_refresh(stack: Stack) -> None:
-    from tests.e2e.test_life_cycle import graph  # noqa: PLC0415
-
     up(stack, "2027-01-01")
     first = stack.credentials
     (application,) = stack.applications
@@ -123,6 +122,50 @@ def test_a_secret_removed_by_hand_is_replaced_after_a_refresh(stack: Stack) -> N
     up(stack, "2027-01-06")
     assert secrets(stack) == {"NocoBase mail a 2027-01-06"}
     assert stack.credentials[1] == stack.outputs["clientSecret"]
+
+
+def test_an_orphan_of_a_lost_answer_is_removed_by_the_next_run(stack: Stack, place: Place) -> None:
+    up(stack, "2027-01-01")
+    first = stack.credentials
+    # The provider is told 503 after the secret was made; its retry meets the limit of two.
+    lost = {"match": "POST .*/addPassword", "status": 503, "after": True, "headers": {"Retry-After": "0"}}
+    sandbox_entra(place, "POST", "faults", lost)
+    up(stack, "2027-04-03", ok=False)
+    assert stack.credentials == first
+    assert len(stack.applications[0]["passwordCredentials"]) == 2
+
+    said = stack.pulumi("preview", extra={"PROVISIONING_TODAY": "2027-04-04"})
+    assert "was left by a run that broke off" in said
+    assert len(stack.applications[0]["passwordCredentials"]) == 2
+    up(stack, "2027-04-04")
+    assert secrets(stack) == {"NocoBase mail a 2027-01-01", "NocoBase mail b 2027-04-01"}
+    assert stack.credentials[1] == stack.outputs["clientSecret"] != first[1]
+    up(stack, "2027-04-04", "--expect-no-changes")
+
+
+def test_somebody_elses_secret_in_the_way_is_named_before_anything_is_touched(stack: Stack) -> None:
+    up(stack, "2027-01-01")
+    first = stack.credentials
+    object_id = stack.outputs["objectId"]
+    body = {"passwordCredential": {"displayName": "made by hand"}}
+    graph(stack, "POST", f"/applications/{object_id}/addPassword", body)
+    said = up(stack, "2027-04-03", ok=False)
+    assert "one that this stack did not make is in the way: 'made by hand'" in said
+    assert "Traceback" not in said
+    assert stack.credentials == first
+    assert secrets(stack) == {"NocoBase mail a 2027-01-01", "made by hand"}
+
+
+def test_a_new_secret_is_pushed_only_when_the_token_endpoint_accepts_it(stack: Stack, place: Place) -> None:
+    sandbox_entra(place, "POST", "faults", {"secret_delay": 4})
+    try:
+        up(stack, "2027-01-01")
+    finally:
+        sandbox_entra(place, "DELETE", "faults")
+    assert stack.credentials[1] == stack.outputs["clientSecret"]
+    requests = sandbox_entra(place, "GET", "requests")["requests"]
+    asked = [item for item in requests if item["path"].endswith("/token")]
+    assert any(item["status"] == 401 for item in asked)
 
 
 def test_a_testing_clock_on_a_real_tenant_is_refused(stack: Stack) -> None:

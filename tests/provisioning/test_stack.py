@@ -18,7 +18,7 @@ URN = "urn:pulumi:dev::nocobase-outlook::nocobase-outlook:entra:MailApplication$
 APPLICATION = {
     f"{URN}azuread:index/application:Application::mail": {
         "type": "azuread:index/application:Application",
-        "outputs": {"clientId": "the-client-id"},
+        "outputs": {"clientId": "the-client-id", "objectId": "the-object-id"},
     }
 }
 SECRET = {
@@ -29,6 +29,7 @@ SECRET = {
             "startDate": "2026-11-21T00:00:05Z",
             "endDate": "2027-05-20T00:00:00Z",
             "rotateWhenChanged": {"issued": "2026-11-21T00:00:00Z"},
+            "keyId": "the-key-id",
             "value": "secret",
         },
     }
@@ -46,19 +47,19 @@ PROVIDER = {
     }
 }
 DAY = datetime(2026, 11, 21, tzinfo=UTC)
-ISSUED = {Slot.A: IssuedSecret("mail", DAY, DAY + timedelta(days=180))}
-NOTHING = LastSecrets()
+ISSUED = {Slot.A: IssuedSecret("mail", DAY, DAY + timedelta(days=180), key_id="the-key-id")}
+IDS = ("the-client-id", "the-object-id")
 IN_USE = LastSecrets(ISSUED, Slot.A, DAY + timedelta(minutes=1))
 
 
 @pytest.mark.parametrize(
     ("resources", "expected"),
     [
-        ({}, LastState(None, NOTHING, False)),
-        (PROVIDER, LastState(None, NOTHING, False)),
-        (APPLICATION, LastState("the-client-id", NOTHING, False)),
-        ({**APPLICATION, **SECRET}, LastState("the-client-id", LastSecrets(ISSUED), False)),
-        ({**PROVIDER, **APPLICATION, **SECRET, **PUSH}, LastState("the-client-id", IN_USE, True)),
+        ({}, LastState()),
+        (PROVIDER, LastState()),
+        (APPLICATION, LastState(*IDS)),
+        ({**APPLICATION, **SECRET}, LastState(*IDS, LastSecrets(ISSUED))),
+        ({**PROVIDER, **APPLICATION, **SECRET, **PUSH}, LastState(*IDS, IN_USE, pushed=True)),
     ],
 )
 def test_last_state_after_each_step(resources: dict[str, Any], expected: LastState) -> None:

@@ -1,0 +1,99 @@
+"""Makes sure that a new client secret finds its place: never more than two, and none that nobody knows.
+
+An answer that is lost after Entra ID had made a secret (a killed run, a broken connection) leaves an orphan: a secret
+with a name of ours whose key no state holds. Its value was told to nobody, so nobody uses it. Entra ID allows an
+application for personal accounts two secrets, so that orphans would block the next rotation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provisioning.entra.rotation import LastSecrets, SecretPlan
+from provisioning.errors import NoRoomForSecret
+
+if TYPE_CHECKING:
+    from provisioning.settings import Settings
+
+MOST_SECRETS = 2
+
+
+@dataclass(frozen=True)
+class StoredSecret:
+    """A client secret as Entra ID lists it; it never shows the value."""
+
+    key_id: str
+    display_name: str
+
+
+@dataclass(frozen=True)
+class Room:
+    """What is in the way of a new secret. orphans: ours, in no state. foreign: made by somebody else."""
+
+    orphans: tuple[StoredSecret, ...]
+    foreign: tuple[StoredSecret, ...]
+
+
+def make_room(
+    object_id: str | None,
+    last: LastSecrets,
+    plan: SecretPlan,
+    settings: Settings,
+    preview: bool,
+) -> list[str]:
+    """Before a run issues a secret: remove orphans, which a preview only tells; a sentence for each.
+
+    object_id: of the application, None if there is none yet. Entra ID is asked only if a secret is to be issued.
+    Raises NoRoomForSecret and DirectoryUnreadable.
+    """
+    if object_id is None or all(last.slots.get(slot) == secret for slot, secret in plan.slots.items()):
+        return []
+    # Seconds of imports that only a rotation should pay for.
+    from provisioning.entra import directory  # noqa: PLC0415
+
+    known = {secret.key_id for secret in last.slots.values()}
+    room = find_room(directory.stored_secrets(object_id), known, descriptions(last, settings.secret_description))
+    # Also a secret that goes at the end of the run is there when the new one comes.
+    kept = len({*last.slots, *plan.slots})
+    refuse_without_room(room, kept, settings.audience.personal)
+    if not preview:
+        for orphan in room.orphans:
+            directory.remove_secret(object_id, orphan.key_id)
+    return [
+        f"'{orphan.display_name}' ({orphan.key_id}) was left by a run that broke off; nobody knows its value: removed"
+        for orphan in room.orphans
+    ]
+
+
+def find_room(stored: Iterable[StoredSecret], known: Collection[str | None], descriptions: Collection[str]) -> Room:
+    """Sort out what Entra ID holds besides the secrets whose key ids are `known`.
+
+    descriptions: how this stack's secrets begin, now and at the time of those in the state.
+    """
+    ours = re.compile(rf"(?:{'|'.join(re.escape(text) for text in descriptions)}) [ab] \d{{4}}-\d\d-\d\d")
+    unknown = [secret for secret in stored if secret.key_id not in known]
+    orphans = tuple(secret for secret in unknown if ours.fullmatch(secret.display_name))
+    return Room(orphans, tuple(secret for secret in unknown if secret not in orphans))
+
+
+def refuse_without_room(room: Room, kept: int, two_at_most: bool) -> None:
+    """Raise NoRoomForSecret if foreign secrets would keep Entra ID from issuing another one.
+
+    kept: how many secrets the plan has in the end, the new one included. two_at_most: whether Entra ID's limit of two
+    holds for the application's audience.
+    """
+    if two_at_most and kept + len(room.foreign) > MOST_SECRETS:
+        names = ", ".join(f"'{secret.display_name}' ({secret.key_id})" for secret in room.foreign)
+        raise NoRoomForSecret(
+            f"A new client secret is due, but Entra ID allows this application {MOST_SECRETS}, and one that this stack "
+            f"did not make is in the way: {names}. Remove it in Entra ID (App registrations → Certificates & secrets) "
+            "if nobody uses it; nothing was changed."
+        )
+
+
+def descriptions(last: LastSecrets, current: str) -> Sequence[str]:
+    """How names of this stack's secrets begin: `current`, and what those in the state were called by."""
+    return sorted({current, *(secret.display_name.rsplit(" ", 2)[0] for secret in last.slots.values())})
