@@ -6,6 +6,7 @@ errors: Graph's and the token endpoint's error bodies.
 tokens: issues and checks access tokens.
 query: the OData forms that clients use ($filter, $select, $top).
 store: the state file.
-faults: bad days, on request.
+clock: the tenant's time, which can be set.
+behaviour: what a tenant may be told to do on a bad day; for faults of single requests see sandbox/faults.py.
 routes, server: HTTP.
 """

@@ -10,6 +10,7 @@ import copy
 import hashlib
 import json
 import secrets as randomness
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.entra import identity, rules
+from sandbox.entra.clock import Clock
 from sandbox.entra.errors import GraphError, bad_request, conflict, denied, not_found
 from sandbox.entra.store import Store
 
@@ -29,11 +31,6 @@ DEFAULT_SECRET_LIFETIME = timedelta(days=2 * 365)
 """What Graph gives a secret whose end is not named."""
 READ_ONLY = frozenset({"id", "appId", "createdDateTime", "deletedDateTime", "publisherDomain", "passwordCredentials"})
 KINDS = ("applications", "servicePrincipals")
-
-
-def now() -> datetime:
-    """The current time in UTC."""
-    return datetime.now(UTC)
 
 
 def rfc3339(moment: datetime) -> str:
@@ -108,6 +105,7 @@ class Directory:
         self.store = store
         self.domain = domain
         self.policy = Policy()
+        self.clock = Clock()
         self.hidden: dict[str, int] = {}
         document = store.load() if store else None
         if document:
@@ -118,6 +116,7 @@ class Directory:
     def start_anew(self) -> None:
         """A new tenant in place of this one: nothing but the deployer and Microsoft's built-in service principals."""
         self.policy = Policy()
+        self.clock.reset()
         self.hidden = {}
         self.state = State()
         self._furnish()
@@ -225,7 +224,7 @@ class Directory:
 
     def create_application(self, body: Json, caller: str, owners: list[str]) -> Json:
         """Register an application. owners: object ids besides the caller, who always becomes an owner."""
-        application: Json = merge(new_application(self.domain), _writable(body))
+        application: Json = merge(new_application(self.domain, self.clock.now()), _writable(body))
         application["displayName"] = body.get("displayName")
         rules.check_application(application)
         with self._change() as state:
@@ -258,7 +257,7 @@ class Directory:
         self._check_exists("applications", identifier)
         self._check_owner(identifier, caller)
         application = self.state.applications[identifier]
-        moment = now()
+        moment = self.clock.now()
         start = parse_time(credential["startDateTime"], "startDateTime") if credential.get("startDateTime") else moment
         given_end = credential.get("endDateTime")
         end = parse_time(given_end, "endDateTime") if given_end else start + DEFAULT_SECRET_LIFETIME
@@ -276,7 +275,7 @@ class Directory:
         with self._change() as state:
             state.applications[identifier]["passwordCredentials"].append(entry)
             state.secret_hashes[entry["keyId"]] = secret_hash(text)
-            state.secret_times[entry["keyId"]] = moment.timestamp()
+            state.secret_times[entry["keyId"]] = time.time()
         return {**entry, "secretText": text}
 
     def remove_password(self, identifier: str, key_id: str, caller: str) -> None:
@@ -299,9 +298,9 @@ class Directory:
             key_id = credential["keyId"]
             if not randomness.compare_digest(self.state.secret_hashes.get(key_id, ""), digest):
                 continue
-            if parse_time(credential["endDateTime"], "endDateTime") <= now():
+            if parse_time(credential["endDateTime"], "endDateTime") <= self.clock.now():
                 return "expired"
-            age = now().timestamp() - self.state.secret_times.get(key_id, 0.0)
+            age = time.time() - self.state.secret_times.get(key_id, 0.0)
             return "settling" if age < self.policy.secret_delay.total_seconds() else "valid"
         return "unknown"
 
@@ -409,7 +408,7 @@ class Directory:
     # Deleted items ---------------------------------------------------------------------------------------------------
 
     def _bury(self, item: Json, kind: str) -> None:
-        buried = {**item, "deletedDateTime": rfc3339(now()), "@odata.type": f"#microsoft.graph.{kind}"}
+        buried = {**item, "deletedDateTime": rfc3339(self.clock.now()), "@odata.type": f"#microsoft.graph.{kind}"}
         self.state.deletedItems[item["id"]] = buried
 
     def delete_forever(self, identifier: str) -> None:
@@ -449,13 +448,13 @@ def _writable(body: Json) -> Json:
     return {key: value for key, value in without_annotations(body).items() if key not in READ_ONLY}
 
 
-def new_application(domain: str) -> Json:
+def new_application(domain: str, created: datetime) -> Json:
     """An application with Graph's defaults."""
     return {
         "id": str(uuid.uuid4()),
         "deletedDateTime": None,
         "appId": str(uuid.uuid4()),
-        "createdDateTime": rfc3339(now()),
+        "createdDateTime": rfc3339(created),
         "displayName": None,
         "description": None,
         "notes": None,

@@ -14,9 +14,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.entra import identity, query, tokens
+from sandbox.entra.behaviour import Behaviour
+from sandbox.entra.clock import ClockOrder
 from sandbox.entra.errors import GraphError, TokenError, bad_request, not_found, unknown_tenant
-from sandbox.entra.faults import Behaviour, Fault, Faults
 from sandbox.entra.models import KINDS, Directory
+from sandbox.faults import Fault, Faults
 
 Json = dict[str, Any]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -359,6 +361,9 @@ class Sandbox:
             Route("/_sandbox/faults", self.list_faults, methods=["GET"]),
             Route("/_sandbox/faults", self.add_faults, methods=["POST"]),
             Route("/_sandbox/faults", self.clear_faults, methods=["DELETE"]),
+            Route("/_sandbox/clock", self.read_clock, methods=["GET"]),
+            Route("/_sandbox/clock", self.set_clock, methods=["POST"]),
+            Route("/_sandbox/clock", self.reset_clock, methods=["DELETE"]),
         ]
 
     async def state(self, request: Request) -> Response:
@@ -379,7 +384,7 @@ class Sandbox:
         return JSONResponse({"value": [fault.model_dump() for fault in self.faults.active]})
 
     async def add_faults(self, request: Request) -> Response:
-        """One fault or behaviour, or a list of them; see sandbox.entra.faults."""
+        """One fault or behaviour, or a list of them; see sandbox.faults and sandbox.entra.behaviour."""
         try:
             given = json.loads(await request.body())
             orders = ORDERS.validate_python(given if isinstance(given, list) else [given])
@@ -397,4 +402,22 @@ class Sandbox:
         self.faults.clear()
         Behaviour(hidden_reads=None, secret_delay=None, maximum_secret_lifetime_days=None).apply(self.directory)
         self.directory.hidden.clear()
+        return Response(status_code=NO_CONTENT)
+
+    async def read_clock(self, request: Request) -> Response:
+        """The tenant's time."""
+        return JSONResponse({"now": self.directory.clock.now().isoformat()})
+
+    async def set_clock(self, request: Request) -> Response:
+        """Let the tenant's time go on from the given one; see sandbox.entra.clock."""
+        try:
+            order = ClockOrder.model_validate_json(await request.body())
+        except ValidationError as problem:
+            return JSONResponse({"error": {"code": "InvalidClock", "message": str(problem)}}, 400)
+        self.directory.clock.set(order.now)
+        return Response(status_code=NO_CONTENT)
+
+    async def reset_clock(self, request: Request) -> Response:
+        """Back to the real time."""
+        self.directory.clock.reset()
         return Response(status_code=NO_CONTENT)

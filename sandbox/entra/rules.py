@@ -31,7 +31,13 @@ NAME_LIMIT = 120
 REDIRECT_LIMIT = 256
 REDIRECT_LENGTH = 256
 PLATFORMS = ("web", "spa", "publicClient")
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1"})
+"""Where plain http is allowed. Of IPv6's own loopback address the documentation says that it is not supported."""
+NOT_IN_REDIRECT_URIS = frozenset("!$'(),;")
+TOKEN_VERSIONS = (None, 1, 2)
+RESOURCE_LIMIT = 50
+PERMISSION_LIMIT, PERSONAL_PERMISSION_TOTAL = 400, 200
+TAG_LENGTH = 256
 
 
 def is_personal(application: Json) -> bool:
@@ -48,6 +54,10 @@ def check_application(application: Json) -> None:
         raise invalid_property("displayName", "Application")
     if application.get("signInAudience") not in AUDIENCES:
         raise invalid_property("signInAudience", "Application")
+    if (application.get("api") or {}).get("requestedAccessTokenVersion") not in TOKEN_VERSIONS:
+        raise bad_request("Property api.requestedAccessTokenVersion is invalid.")
+    check_permissions(application.get("requiredResourceAccess") or [], personal=is_personal(application))
+    check_tags(application.get("tags") or [])
     for platform in PLATFORMS:
         uris = (application.get(platform) or {}).get("redirectUris") or []
         check_redirect_uris(uris, platform, personal=is_personal(application))
@@ -60,15 +70,29 @@ def check_personal(application: Json) -> None:
     version = (application.get("api") or {}).get("requestedAccessTokenVersion")
     if version != 2:
         raise bad_request("Property api.requestedAccessTokenVersion is invalid.")
-    for resource in application.get("requiredResourceAccess") or []:
-        if len(resource.get("resourceAccess") or []) > PERSONAL_PERMISSION_LIMIT:
-            raise invalid_property("requiredResourceAccess", "Application")
     if len(application.get("passwordCredentials") or []) > PERSONAL_SECRET_LIMIT:
         raise too_many_secrets()
 
 
+def check_permissions(resources: list[Json], *, personal: bool) -> None:
+    """Refuse more resources, or more permissions of one or all of them, than an application may declare."""
+    counts = [len(resource.get("resourceAccess") or []) for resource in resources]
+    too_many_of_one = personal and any(count > PERSONAL_PERMISSION_LIMIT for count in counts)
+    total = PERSONAL_PERMISSION_TOTAL if personal else PERMISSION_LIMIT
+    if len(counts) > RESOURCE_LIMIT or sum(counts) > total or too_many_of_one:
+        raise invalid_property("requiredResourceAccess", "Application")
+
+
+def check_tags(tags: list[str]) -> None:
+    """Refuse empty, long or repeated tags, and those with white space."""
+    wrong = [tag for tag in tags if not 0 < len(tag) <= TAG_LENGTH or any(letter.isspace() for letter in tag)]
+    if wrong or len(set(tags)) != len(tags):
+        raise invalid_property("tags", "Application")
+
+
 def check_redirect_uris(uris: list[str], platform: str, *, personal: bool) -> None:
-    """Refuse redirect URIs that are too long, too many, not absolute, plain http off loopback, or with a wildcard."""
+    """Refuse redirect URIs that are too long, too many, not absolute, plain http off loopback, or with what Entra does
+    not allow in them."""
     if len(uris) > (PERSONAL_REDIRECT_LIMIT if personal else REDIRECT_LIMIT):
         raise invalid_property("redirectUris", "Application")
     for uri in uris:
@@ -76,6 +100,8 @@ def check_redirect_uris(uris: list[str], platform: str, *, personal: bool) -> No
         plain = parts.scheme == "http" and parts.hostname not in LOOPBACK and platform != "publicClient"
         web = platform != "publicClient"
         too_long = len(uri) > REDIRECT_LENGTH
+        if NOT_IN_REDIRECT_URIS & set(uri):
+            raise invalid_property("redirectUris", "Application")
         if too_long or not parts.scheme or plain or (web and not parts.netloc) or (web and parts.fragment):
             raise invalid_property("redirectUris", "Application")
         if personal and (parts.query or "*" in uri):

@@ -8,44 +8,13 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from sandbox.entra.errors import GraphError, TokenError
-from sandbox.entra.faults import FaultMiddleware, Faults
 from sandbox.entra.models import Directory
 from sandbox.entra.routes import Authority, Graph, Sandbox, graph_error, no_route, token_error
 from sandbox.entra.store import Store
-
-REMEMBERED = 2000
-"""How many requests /_sandbox/requests keeps."""
-
-
-class Log:
-    """Remembers method, path and status of each request; never a header or a body."""
-
-    def __init__(self, app: ASGIApp, entries: deque[dict[str, Any]]) -> None:
-        self.app = app
-        self.entries = entries
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Note the status when the answer starts; a request without an answer is noted without one."""
-        if scope["type"] != "http" or scope["path"].startswith("/_sandbox"):
-            await self.app(scope, receive, send)
-            return
-        entry: dict[str, Any] = {
-            "method": scope["method"],
-            "path": scope["path"],
-            "query": scope["query_string"].decode("latin-1"),
-            "status": None,
-        }
-        self.entries.append(entry)
-
-        async def note(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                entry["status"] = message["status"]
-            await send(message)
-
-        await self.app(scope, receive, note)
+from sandbox.faults import REMEMBERED, FaultMiddleware, Faults, Log
 
 
 def application(directory: Directory, faults: Faults) -> ASGIApp:

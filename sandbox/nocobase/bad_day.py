@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import socket
 import threading
 import time
@@ -41,8 +40,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.entra.faults import Fault, FaultMiddleware, Faults
-from sandbox.entra.server import REMEMBERED, Log
+from sandbox.faults import REMEMBERED, Fault, FaultMiddleware, Faults, Log
 from sandbox.nocobase.reverse_proxy import ReverseProxy
 
 TROUBLES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "troubles.json").read_text())
@@ -66,6 +64,14 @@ class Trouble(BaseModel):
             raise ValueError(f"no trouble is called {self.trouble!r}; there are {', '.join(sorted(TROUBLES))}")
         settings = self.model_dump(exclude={"trouble"})
         return Fault(**settings, **TROUBLES[self.trouble])
+
+
+class Refusal(BaseModel):
+    """For how long connections are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: float = Field(gt=0, le=600)
 
 
 ORDERS: TypeAdapter[list[Trouble | Fault]] = TypeAdapter(list[Trouble | Fault])
@@ -180,7 +186,7 @@ class BadDay:
             given = json.loads(await request.body())
             orders = ORDERS.validate_python(given if isinstance(given, list) else [given])
             faults = [order.fault() if isinstance(order, Trouble) else order for order in orders]
-        except (ValueError, re.error) as problem:
+        except ValueError as problem:
             return JSONResponse({"error": {"code": "InvalidFault", "message": str(problem)}}, 400)
         self.add(*faults)
         return Response(status_code=204)
@@ -190,7 +196,10 @@ class BadDay:
         return Response(status_code=204)
 
     async def _refuse(self, request: Request) -> Response:
-        seconds = float((await request.json())["seconds"])
+        try:
+            seconds = Refusal.model_validate_json(await request.body()).seconds
+        except ValueError as problem:
+            return JSONResponse({"error": {"code": "InvalidFault", "message": str(problem)}}, 400)
         # The server cannot wait for its own end, so somebody else must ask for it.
         threading.Thread(target=self._refuse_for, args=(seconds,), daemon=True).start()
         return Response(status_code=204)

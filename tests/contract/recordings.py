@@ -70,7 +70,7 @@ def rename_and_strip(directory: Directory, names: Names, scenario: Scenario) -> 
 def make_by_hand(directory: Directory, names: Names, scenario: Scenario) -> None:
     """Before 16: someone registers an application. The recorded tenant left out what was never set."""
     recorded = next(entry["response"] for entry in scenario.http if entry["path"].startswith("/v1.0/applications/"))
-    made = {**new_application(DOMAIN), **copy.deepcopy(recorded)}
+    made = {**new_application(DOMAIN, directory.clock.now()), **copy.deepcopy(recorded)}
     made = {key: value for key, value in made.items() if key in recorded}
     directory.state.applications[made["id"]] = made
     directory.state.owners[made["id"]] = [identity.DEPLOYER_OBJECT_ID]

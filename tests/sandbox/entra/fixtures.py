@@ -24,7 +24,8 @@ def entra_server(certificates: Certificates) -> Iterator[Service]:
 
 @pytest.fixture
 def entra(entra_server: Service) -> Service:
-    """A running stand-in with a new tenant and good weather; for bad days `entra.fault(...)`, `entra.behave(...)`."""
+    """A running stand-in with a new tenant and good weather; for bad days `entra.fault(...)`,
+    `entra.behave(...)`; for other times `entra.set_time(...)`."""
     entra_server.directory.start_anew()
     entra_server.faults.clear()
     entra_server.take_requests()

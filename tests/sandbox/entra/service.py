@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.entra import identity
-from sandbox.entra.faults import Behaviour, Fault, Faults
+from sandbox.entra.behaviour import Behaviour
 from sandbox.entra.models import Directory
 from sandbox.entra.server import application, server
+from sandbox.faults import Fault, Faults
 
 Json = dict[str, Any]
 GRAPH_SCOPE = ".default"
@@ -137,6 +139,10 @@ class Service:
         """Change how the tenant behaves, as POST /_sandbox/faults does."""
         Behaviour(**what).apply(self.directory)
 
+    def set_time(self, moment: datetime | None) -> None:
+        """Let the tenant's clock go on from `moment`; None is the real time again."""
+        set_time(self.address, self.certificates.authority, moment)
+
     def take_requests(self) -> list[Json]:
         """The requests since the last call."""
         seen, self.recorder.seen = self.recorder.seen, []
@@ -180,6 +186,17 @@ def running(certificates: Certificates, directory: Directory | None = None) -> I
     finally:
         uvicorn_server.should_exit = uvicorn_server.force_exit = True
         thread.join(timeout=10)
+
+
+def set_time(address: str, authority: Path, moment: datetime | None) -> None:
+    """Let the clock of the stand-in at `address`, in whatever process, go on from `moment`; None is the real time.
+
+    authority: file of the certificate authority that it is to be trusted by.
+    """
+    tls = ssl.create_default_context(cafile=str(authority))
+    order = None if moment is None else {"now": moment.isoformat()}
+    with httpx.Client(base_url=address, verify=tls, trust_env=False) as client:
+        client.request("DELETE" if order is None else "POST", "/_sandbox/clock", json=order).raise_for_status()
 
 
 def body_of(answer: httpx.Response) -> Json:

@@ -98,6 +98,8 @@ def test_behaviours_of_the_tenant(entra: Service) -> None:
     "wrong",
     [
         {"match": "(", "status": 503},
+        {"match": "x{9999999999999999999999}", "status": 503},
+        {"match": "(" * 5000 + ")" * 5000, "status": 503},
         {"match": "GET", "status": 200},
         {"match": "GET", "sttaus": 503},
         {"hidden_reads": -1},

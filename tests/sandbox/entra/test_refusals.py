@@ -62,6 +62,18 @@ def permissions(count: int) -> list[Json]:
         ({"web": {"redirectUris": ["https://noco.example.com/" + "x" * 256]}}, "redirectUris"),
         ({"web": {"redirectUris": ["noco"]}}, "redirectUris"),
         ({"spa": {"redirectUris": ["http://noco.example.com"]}}, "redirectUris"),
+        ({"web": {"redirectUris": ["http://[::1]:13000/x"]}}, "redirectUris"),
+        ({"web": {"redirectUris": ["https://noco.example.com/(x)"]}}, "redirectUris"),
+        ({"web": {"redirectUris": [f"https://noco.example.com/{n}" for n in range(101)]}}, "redirectUris"),
+        ({"signInAudience": "AzureADMyOrg", "api": {"requestedAccessTokenVersion": 3}}, "requestedAccessTokenVersion"),
+        ({"signInAudience": "AzureADMyOrg", "requiredResourceAccess": permissions(401)}, "requiredResourceAccess"),
+        ({"requiredResourceAccess": permissions(29) * 7}, "requiredResourceAccess"),
+        ({"requiredResourceAccess": permissions(1) * 51}, "requiredResourceAccess"),
+        ({"tags": ["a", "a"]}, "tags"),
+        ({"tags": ["a b"]}, "tags"),
+        ({"tags": [""]}, "tags"),
+        ({"tags": ["a" * 257]}, "tags"),
+        ({"signInAudience": "AzureADMyOrg", "displayName": "n" * 121}, "displayName"),
     ],
 )
 def test_application_is_refused(directory: Directory, change: Json, words: str) -> None:
@@ -80,6 +92,9 @@ def test_application_is_refused(directory: Directory, change: Json, words: str) 
         {"requiredResourceAccess": permissions(30)},
         {"signInAudience": "AzureADMyOrg", "displayName": "n" * 120, "api": {"requestedAccessTokenVersion": 1}},
         {"signInAudience": "AzureADMyOrg", "web": {"redirectUris": ["https://noco.example.com/x?y=1"]}},
+        {"signInAudience": "AzureADMyOrg", "requiredResourceAccess": permissions(400)},
+        {"requiredResourceAccess": permissions(4) * 50},
+        {"tags": ["a" * 256, "HideApp"]},
     ],
 )
 def test_application_is_accepted(directory: Directory, change: Json) -> None:

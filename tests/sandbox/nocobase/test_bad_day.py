@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from sandbox import processes
-from sandbox.entra.faults import Fault
 from sandbox.errors import SandboxError
+from sandbox.faults import Fault
 from sandbox.nocobase import server
 from sandbox.nocobase.bad_day import TROUBLES, BadDay, trouble
 from sandbox.place import PROJECT, Place
@@ -140,6 +140,8 @@ def test_orders_over_http(day: BadDay, client: httpx.Client) -> None:
     [
         ({"trouble": "no such"}, "no trouble is called"),
         ({"match": "(", "status": 500}, "subpattern"),
+        ({"match": "x{9999999999999999999999}", "status": 500}, "too large"),
+        ({"trouble": "commanding", "match": "("}, "subpattern"),
         ({"typo": 1}, "typo"),
     ],
 )
@@ -163,6 +165,12 @@ def test_refusal_for_a_while_over_http(day: BadDay, client: httpx.Client) -> Non
         time.sleep(0.05)
 
     assert seen == {"refused", "answered"}
+
+
+@pytest.mark.parametrize("order", [{}, {"seconds": -1}, {"seconds": "soon"}, [], {"seconds": 1, "typo": 1}])
+def test_refusal_that_is_not_understood_is_refused(order: object) -> None:
+    with BadDay(f"http://127.0.0.1:{processes.free_port()}") as day:
+        assert httpx.post(f"{day.url}/_sandbox/refuse", json=order).status_code == 400
 
 
 def test_nocobase_that_is_down_is_a_bad_gateway() -> None:

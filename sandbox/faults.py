@@ -1,7 +1,7 @@
-"""Bad days on request: what `POST /_sandbox/faults` accepts, and the middleware that makes it happen.
+"""Bad days on request, for any stand-in that is an ASGI application: faults, and a log of what was asked.
 
 A fault names requests by a regular expression over "METHOD /path" and says how often it strikes and what happens.
-Behaviours are not about one request but about the tenant: hidden new objects, slow secrets, a lifetime policy.
+Each stand-in serves them under /_sandbox, which no fault strikes and no log shows.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from datetime import timedelta
-from typing import Any, Literal
+from collections import deque
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.entra.models import Directory
+REMEMBERED = 2000
+"""How many requests /_sandbox/requests keeps."""
 
 
 class Fault(BaseModel):
@@ -47,36 +48,9 @@ class Fault(BaseModel):
     def _is_expression(cls, value: str) -> str:
         try:
             re.compile(value)
-        except re.error as problem:
+        except (re.error, OverflowError, RecursionError) as problem:
             raise ValueError(f"not a regular expression: {problem}") from problem
         return value
-
-
-class Behaviour(BaseModel):
-    """How the tenant behaves from now on. Only what is given is changed; null switches off.
-
-    hidden_reads: 404 for the first N reads of each new object.
-    secret_delay: seconds for which the token endpoint refuses a new secret.
-    maximum_secret_lifetime_days: tenant policy for application passwords.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: Literal["behaviour"] = "behaviour"
-    hidden_reads: int | None = Field(default=None, ge=0)
-    secret_delay: float | None = Field(default=None, ge=0)
-    maximum_secret_lifetime_days: float | None = Field(default=None, gt=0)
-
-    def apply(self, directory: Directory) -> None:
-        """Change the tenant's policy."""
-        policy, given = directory.policy, self.model_fields_set
-        if "hidden_reads" in given:
-            policy.hidden_reads = self.hidden_reads or 0
-        if "secret_delay" in given:
-            policy.secret_delay = timedelta(seconds=self.secret_delay or 0)
-        if "maximum_secret_lifetime_days" in given:
-            days = self.maximum_secret_lifetime_days
-            policy.maximum_secret_lifetime = timedelta(days=days) if days else None
 
 
 class Faults:
@@ -165,3 +139,31 @@ async def _drop(receive: Receive) -> None:
     transport.abort()
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+class Log:
+    """Remembers method, path and status of each request; never a header or a body."""
+
+    def __init__(self, app: ASGIApp, entries: deque[dict[str, Any]]) -> None:
+        self.app = app
+        self.entries = entries
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Note the status when the answer starts; a request without an answer is noted without one."""
+        if scope["type"] != "http" or scope["path"].startswith("/_sandbox"):
+            await self.app(scope, receive, send)
+            return
+        entry: dict[str, Any] = {
+            "method": scope["method"],
+            "path": scope["path"],
+            "query": scope["query_string"].decode("latin-1"),
+            "status": None,
+        }
+        self.entries.append(entry)
+
+        async def note(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                entry["status"] = message["status"]
+            await send(message)
+
+        await self.app(scope, receive, note)
