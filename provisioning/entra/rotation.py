@@ -4,9 +4,10 @@ Inputs are the last state, the time and the policy; there is no I/O and no clock
 
 - A secret's description and dates are settled when it is issued. As long as its slot holds it, the plan repeats them,
   so that neither a later date nor a changed setting replaces it.
-- A new secret always goes into the slot that NocoBase does not use. The secret in use stays until a later run, which
-  has seen NocoBase use the new one; only a compromised one goes at the end of the same run, after the push.
-- A run that failed half-way is gone on with: a newer secret that NocoBase does not use yet is pushed, not issued again.
+- A new secret goes into the slot that NocoBase does not use, and only if that is free: no valid secret is ever replaced
+  in its slot. The secret in use stays until a later run, which has seen NocoBase use the new one; only a compromised
+  one goes at the end of the same run, after the push.
+- A run that failed half-way is gone on with: a newer secret that NocoBase may use by now is pushed, not issued again.
 """
 
 from __future__ import annotations
@@ -113,7 +114,10 @@ def refuses_policy(lifetime_days: int, rotate_every_days: int, retire_after_days
 
 
 def plan_secrets(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
-    """What is to be there after this run: see the module's docstring for what it never does."""
+    """What is to be there after this run: see the module's docstring for what it never does.
+
+    A secret that is dropped from the plan is deleted by the engine at the very end, if everything else has succeeded.
+    """
     current = _current(last)
     if current is None:
         new = _issue(Slot.A, _midnight(now), policy)
@@ -121,21 +125,34 @@ def plan_secrets(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan
         return _planned({Slot.A: new}, Slot.A, now, reasons, policy)
     held, other = last.slots[current], current.other
     spare = last.slots.get(other)
-    begun = spare is not None and spare.issued > held.issued
+    if spare is not None and now >= spare.end:
+        spare = None  # its slot may be issued into: nobody can use it
     why = _why_replace(current, held, now, policy)
-    if why is None and not begun:
+    if spare is not None and spare.issued > held.issued:
+        return _switched(last, current, spare, now, policy)
+    if why is None:
         return _settled(last, current, now, policy)
-    if spare is not None and begun and _why_replace(other, spare, now, policy) is None:
-        successor = spare
-        reason = f"the new secret in slot {other} is not in use yet: NocoBase is switched to it"
-    else:
-        successor = _issue(other, _start(held, now, policy), policy)
-        why = why or f"the new secret in slot {other} was never used and is due itself"
-        reason = f"{why}: a new one in slot {other}, valid until {_day(successor.end)}"
+    if spare is not None:
+        # NocoBase may have been given it again, by a restored backup: it goes only after the push has proved the other.
+        reason = f"{why}: a new one comes with the next run, slot {other} is freed first"
+        return _planned({current: held}, current, last.since or now, (reason,), policy)
+    new = _issue(other, _start(held, now, policy), policy)
+    reason = f"{why}: a new one in slot {other}, valid until {_day(new.end)}"
     if policy.compromised is not None and held.issued < policy.compromised:
         removed = f"the compromised secret in slot {current} is removed once NocoBase uses the new one"
-        return _planned({other: successor}, other, now, (reason, removed), policy)
-    return _planned({current: held, other: successor}, other, now, (reason,), policy)
+        return _planned({other: new}, other, now, (reason, removed), policy)
+    return _planned({current: held, other: new}, other, now, (reason,), policy)
+
+
+def _switched(last: LastSecrets, current: Slot, newer: IssuedSecret, now: datetime, policy: Policy) -> SecretPlan:
+    """A run that issued a newer secret broke off: whether NocoBase was given it is not known, so it is given it now."""
+    other = current.other
+    reason = f"the new secret in slot {other} is not known to be in use: NocoBase is given it"
+    compromised = policy.compromised is not None and last.slots[current].issued < policy.compromised
+    if compromised or _why_replace(other, newer, now, policy) is not None:
+        removed = f"the old secret in slot {current} is removed once NocoBase uses the new one"
+        return _planned({other: newer}, other, now, (reason, removed), policy)
+    return _planned({current: last.slots[current], other: newer}, other, now, (reason,), policy)
 
 
 def _settled(last: LastSecrets, current: Slot, now: datetime, policy: Policy) -> SecretPlan:
@@ -185,12 +202,10 @@ def _due(held: IssuedSecret, policy: Policy) -> datetime:
 def _start(held: IssuedSecret, now: datetime, policy: Policy) -> datetime:
     """When the successor of `held` counts as issued: the same for every `now` of one period, so that retries agree."""
     asked = [at for at in (policy.requested, policy.compromised) if at is not None and held.issued < at <= now]
-    if asked:
-        return max(asked)
-    period = timedelta(days=policy.rotate_every_days)
-    periods = (now - held.issued) // period
+    base, period = max(asked, default=held.issued), timedelta(days=policy.rotate_every_days)
+    start = base + (now - base) // period * period
     # Less than a period has passed where the end of `held` makes it due; that lies in the past, too.
-    return held.issued + periods * period if periods > 0 else min(_due(held, policy), now)
+    return start if start > held.issued else min(_due(held, policy), now)
 
 
 def _issue(slot: Slot, start: datetime, policy: Policy) -> IssuedSecret:

@@ -163,8 +163,7 @@ def test_a_new_secret_is_pushed_only_when_the_token_endpoint_accepts_it(stack: S
     finally:
         sandbox_entra(place, "DELETE", "faults")
     assert stack.credentials[1] == stack.outputs["clientSecret"]
-    requests = sandbox_entra(place, "GET", "requests")["requests"]
-    asked = [item for item in requests if item["path"].endswith("/token")]
+    asked = [item for item in sandbox_entra(place, "GET", "requests")["value"] if item["path"].endswith("/token")]
     assert any(item["status"] == 401 for item in asked)
 
 

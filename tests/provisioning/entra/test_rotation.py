@@ -58,13 +58,33 @@ def test_a_successor_that_is_not_in_use_yet_is_pushed_not_issued_again() -> None
     plan = plan_secrets(last, day(95), POLICY)
     assert plan.slots == last.slots
     assert plan.active is B
-    assert "not in use yet" in plan.reasons[0]
+    assert "not known to be in use" in plan.reasons[0]
 
 
-def test_a_successor_that_was_never_used_and_is_due_itself_is_issued_again() -> None:
+def test_a_successor_that_is_due_itself_is_pushed_first_and_replaced_by_the_next_run() -> None:
+    # NocoBase may use it already: the run that pushed it may have broken off before that was recorded.
     plan = plan_secrets(LastSecrets({A: secret(0), B: secret(90)}, A, day(0)), day(185), POLICY)
-    assert plan.slots == {A: secret(0), B: IssuedSecret("mail b 2027-05-20", day(180), day(360))}
+    assert plan.slots == {B: secret(90)}
     assert plan.active is B
+    following = plan_secrets(LastSecrets(plan.slots, B, day(185)), day(185), POLICY)
+    assert following.slots == {B: secret(90), A: IssuedSecret("mail a 2027-05-20", day(180), day(360))}
+    assert following.active is A
+
+
+def test_a_slot_with_a_valid_secret_is_freed_before_it_is_issued_into() -> None:
+    last = LastSecrets({A: secret(0), B: secret(90)}, B, day(90))
+    asked = Policy("mail", requested=day(92))
+    freed = plan_secrets(last, day(92), asked)
+    assert freed.slots == {B: secret(90)}
+    assert (freed.active, freed.since) == (B, day(90))
+    assert "slot a is freed first" in freed.reasons[0]
+    issued = plan_secrets(LastSecrets(freed.slots, B, day(90)), day(92), asked)
+    assert issued.slots == {B: secret(90), A: IssuedSecret("mail a 2027-02-21", day(92), day(272))}
+
+
+def test_a_request_that_is_carried_out_late_does_not_issue_an_expired_secret() -> None:
+    plan = plan_secrets(LastSecrets({A: secret(0)}, A, day(0)), day(200), Policy("mail", requested=day(10)))
+    assert plan.slots[B].issued == day(190)
 
 
 @pytest.mark.parametrize(("now", "slots"), [(91, {A, B}), (96.9, {A, B}), (97, {B}), (120, {B})])
@@ -105,7 +125,9 @@ def test_a_compromised_secret_goes_in_the_same_run_as_its_successor_comes() -> N
 
 def test_both_compromised_secrets_go() -> None:
     leaked = Policy("mail", compromised=day(93))
-    plan = plan_secrets(LastSecrets({A: secret(0), B: secret(90)}, B, day(90)), day(93), leaked)
+    first = plan_secrets(LastSecrets({A: secret(0), B: secret(90)}, B, day(90)), day(93), leaked)
+    assert first.slots == {B: secret(90)}
+    plan = plan_secrets(LastSecrets(first.slots, B, day(90)), day(93), leaked)
     assert plan.slots == {A: IssuedSecret("mail a 2027-02-22", day(93), day(273))}
     assert plan.active is A
 
