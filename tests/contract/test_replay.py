@@ -20,20 +20,13 @@ def test_entra_answers_as_recorded(name: str, http_results: dict[str, Result]) -
     assert http_results[name].differences == []
 
 
-def test_nothing_is_left_out(
-    provider_results: dict[str, Result], http_results: dict[str, Result], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_is_left_out(provider_results: dict[str, Result], http_results: dict[str, Result]) -> None:
     scenarios = load()
     calls = sum(len(scenario.calls) for scenario in scenarios)
     requests = sum(len(scenario.http) for scenario in scenarios)
     compared = sum(result.compared for result in provider_results.values())
     withdrawn = sum(result.withdrawn for result in provider_results.values())
     asked = sum(result.compared for result in http_results.values())
-    with capsys.disabled():
-        print(
-            f"\n{len(scenarios)} recorded scenarios: {compared} provider calls compared ({withdrawn} more were "
-            f"withdrawn by the engine before the real provider answered), {asked} requests to Graph compared"
-        )
     assert len(scenarios) == 23
     assert set(BY_HAND) <= set(SCENARIOS)
     assert compared + withdrawn == calls

@@ -237,24 +237,15 @@ def test_polling_waits_are_copied_only_if_asked_for(entra: Service) -> None:
         assert waits == expected
 
 
-def test_process_starts_in_under_a_second_and_stops_quietly(entra: Service) -> None:
-    took = []
-    for _ in range(3):
-        start = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox.azuread"],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline().strip().isdigit()
-        took.append(time.monotonic() - start)
-        process.terminate()
-        out, errors = process.communicate(timeout=10)
-        assert (process.returncode, out, errors) == (0, "", "")
-    assert min(took) < 1
+def test_process_prints_its_port_and_stops_quietly() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox.azuread"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().strip().isdigit()
+    process.terminate()
+    out, errors = process.communicate(timeout=10)
+    assert (process.returncode, out, errors) == (0, "", "")
 
 
 def eventually_refuses(channel: grpc.Channel) -> bool:
