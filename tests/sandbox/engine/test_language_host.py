@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ctypes
 import os
+import queue
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
+import grpc
 import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pulumi.runtime.proto.language_pb2 import AboutResponse, ProgramInfo, RunRequest
+from pulumi.runtime.proto.language_pb2 import AboutResponse, GetRequiredPackagesResponse, ProgramInfo, RunRequest
 
 from sandbox.engine import dynamic_provider, language_host
 
@@ -24,6 +28,28 @@ SCRIPTS = [Path(language_host.__file__), Path(dynamic_provider.__file__)]
 def test_about_is_the_message_that_the_engine_expects() -> None:
     message = AboutResponse.FromString(language_host.about())
     assert message == AboutResponse(executable=sys.executable, version="{}.{}.{}".format(*sys.version_info))
+
+
+@dataclass
+class Details:
+    """What gRPC tells a handler of a call."""
+
+    method: str
+    invocation_metadata: tuple[tuple[str, str | bytes], ...] = ()
+
+
+def test_no_package_is_known_before_the_program_runs() -> None:
+    call = Details(f"{language_host.SERVICE}GetRequiredPackages")
+    handler = language_host.Host(queue.SimpleQueue()).service(call)
+    assert handler is not None
+    assert handler.unary_unary is not None
+    answer = handler.unary_unary(b"", cast("grpc.ServicerContext", None))
+    assert GetRequiredPackagesResponse.FromString(answer) == GetRequiredPackagesResponse()
+
+
+@pytest.mark.parametrize("call", ["InstallDependencies", "GetProgramDependencies", "GeneratePackage", "RunPlugin"])
+def test_pulumi_install_and_new_are_not_served(call: str) -> None:
+    assert language_host.Host(queue.SimpleQueue()).service(Details(f"{language_host.SERVICE}{call}")) is None
 
 
 @given(st.text(max_size=70_000))
