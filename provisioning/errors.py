@@ -3,6 +3,7 @@
 ProvisioningError
 ├── SettingsError              settings of the stack are missing or not allowed; holds all of them
 ├── StateUnreadable            the engine cannot read the stack's last state
+├── EngineFailed               a `pulumi` command failed, or there is none
 ├── ClockRefused               a date for tests was given to a real tenant
 ├── SecretRefused              the token endpoint does not accept a new client secret
 ├── DirectoryUnreadable        the application's secrets cannot be read or changed in Entra ID
@@ -35,6 +36,10 @@ class ProvisioningError(Exception):
 
 class StateUnreadable(ProvisioningError):
     """The engine cannot read the stack's last state."""
+
+
+class EngineFailed(ProvisioningError):
+    """A `pulumi` command failed, or there is none."""
 
 
 class ClockRefused(ProvisioningError):

@@ -16,12 +16,11 @@ from pulumi.runtime import config, invoke
 from provisioning.entra.rotation import ISSUED, IssuedSecret, LastSecrets, Slot, secret_name
 from provisioning.entra.rules import is_loopback
 from provisioning.errors import ClockRefused, ProvisioningError, StateUnreadable
+from provisioning.pulumi_cli import APPLICATION_TYPE, PASSWORD_TYPE
 
 APPLICATION = "mail"
 """The resource name of the application, and the stem of its secrets' names."""
 
-PASSWORD_TYPE = "azuread:index/applicationPassword:ApplicationPassword"
-APPLICATION_TYPE = "azuread:index/application:Application"
 PUSH_TYPE = "pulumi-python:dynamic/nocobase:MailSettings"
 
 

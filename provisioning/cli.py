@@ -1,0 +1,192 @@
+"""The commands beside `pulumi`: `python -m provisioning …`. Data goes to stdout, words to stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from provisioning.errors import ProvisioningError
+from provisioning.pulumi_cli import APPLICATION_TYPE, PASSWORD_TYPE, Pulumi
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+secrets_app = typer.Typer(no_args_is_help=True, help="The client secrets in Entra ID, orphans among them.")
+app.add_typer(secrets_app, name="secrets")
+words = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Stack = Annotated[str | None, typer.Option("--stack", "-s", help="The stack; without it, the selected one.")]
+
+
+class Format(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Output = Annotated[Format, typer.Option("--format", help="How to print it.")]
+MOST_RUNS = 3
+"""A rotation takes one run, or two where a slot has to be freed first; one more shows that nothing is left to do."""
+
+
+@app.callback()
+def commands() -> None:
+    """Outlook mail for NocoBase: what `pulumi up` does not do by itself."""
+
+
+@app.command()
+def rotate(
+    stack: Stack = None,
+    compromised: Annotated[
+        bool,
+        typer.Option(
+            "--compromised", help="The present secret has leaked: remove it as soon as the new one is in use."
+        ),
+    ] = False,
+) -> None:
+    """Issue a new client secret now, by `pulumi up`. Safe to repeat: a rotation that broke off is gone on with."""
+    with _errors_as_sentences():
+        engine = Pulumi(stack)
+        key = "compromisedBefore" if compromised else "rotateRequestedAt"
+        asked = _pending(engine.config(key), _deployed(engine))
+        if asked is None:
+            asked = _now().replace(microsecond=0)
+            engine.set_config(key, asked.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        for _ in range(MOST_RUNS):
+            engine.up()
+            outputs = _deployed(engine)
+            if _fulfilled(asked, outputs, compromised):
+                break
+        else:
+            raise ProvisioningError("The rotation is not complete yet. Repeat this command.")
+        words.print(f"NocoBase uses a new client secret, valid until {outputs['clientSecretExpiry']}.")
+        if outputs.get("oldSecretRetires"):
+            words.print(f"The old one is removed by the first `pulumi up` after {outputs['oldSecretRetires']}.")
+
+
+@app.command()
+def status(
+    stack: Stack = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """When the client secret expires, when the next one is due, and when the old one is removed."""
+    with _errors_as_sentences():
+        outputs = _deployed(Pulumi(stack))
+        ends = datetime.fromisoformat(outputs["clientSecretExpiry"])
+        facts = {
+            "clientId": outputs["clientId"],
+            "clientSecretExpiry": outputs["clientSecretExpiry"],
+            "daysLeft": (ends - _now()).days,
+            "nextRotation": outputs["nextRotation"],
+            "oldSecretRetires": outputs.get("oldSecretRetires"),
+            "redirectUri": outputs["redirectUri"],
+        }
+        _show(facts, output)
+
+
+@secrets_app.command("list")
+def list_secrets(
+    stack: Stack = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """List the application's client secrets in Entra ID, and which of them this stack knows."""
+    with _errors_as_sentences():
+        _show(
+            {secret.key_id: {"name": secret.display_name, "is": kind} for secret, kind in _sorted_out(Pulumi(stack))},
+            output,
+        )
+
+
+@secrets_app.command()
+def prune(
+    stack: Stack = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only shown.")] = False,
+) -> None:
+    """Remove client secrets of this stack that a broken-off run left behind; never anyone else's."""
+    from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
+
+    with _errors_as_sentences():
+        engine = Pulumi(stack)
+        orphans = [secret for secret, kind in _sorted_out(engine) if kind == "orphan"]
+        for orphan in orphans:
+            if yes:
+                directory.remove_secret(_object_id(engine), orphan.key_id)
+            words.print(f"{'Removed' if yes else 'Orphan'}: {orphan.display_name} ({orphan.key_id})")
+        if not orphans:
+            words.print("There are no orphans.")
+        elif not yes:
+            words.print("To remove them: the same command with --yes.")
+
+
+def _sorted_out(engine: Pulumi) -> list[tuple[Any, str]]:
+    """Every client secret in Entra ID, and whether it is known to the state, an orphan, or somebody else's."""
+    from provisioning.entra import directory, room  # noqa: PLC0415 - seconds of imports
+
+    passwords = engine.resources(PASSWORD_TYPE)
+    names = [str(item["displayName"]) for item in passwords]
+    description = engine.config("secretDescription") or "NocoBase mail"
+    known = {str(item["keyId"]) for item in passwords}
+    stored = directory.stored_secrets(_object_id(engine))
+    found = room.find_room(stored, known, {description, *(name.rsplit(" ", 2)[0] for name in names)})
+    kinds = {secret: "orphan" for secret in found.orphans} | {secret: "foreign" for secret in found.foreign}
+    return [(secret, kinds.get(secret, "known")) for secret in stored]
+
+
+def _deployed(engine: Pulumi) -> dict[str, Any]:
+    """The outputs of a stack that was deployed."""
+    outputs = engine.outputs()
+    if "clientSecretIssued" not in outputs:
+        raise ProvisioningError("This stack has not been deployed to its end yet. Run `pulumi up` first.")
+    return outputs
+
+
+def _object_id(engine: Pulumi) -> str:
+    applications = engine.resources(APPLICATION_TYPE)
+    if not applications:
+        raise ProvisioningError("This stack has no application yet. Run `pulumi up`.")
+    return str(applications[0]["objectId"])
+
+
+def _pending(asked: str | None, outputs: dict[str, Any]) -> datetime | None:
+    """The time of an earlier request that was not carried out to its end; None if there is none."""
+    if not asked:
+        return None
+    moment = datetime.fromisoformat(asked)
+    return None if datetime.fromisoformat(outputs["clientSecretIssued"]) >= moment else moment
+
+
+def _fulfilled(asked: datetime, outputs: dict[str, Any], compromised: bool) -> bool:
+    issued = datetime.fromisoformat(outputs["clientSecretIssued"])
+    return issued >= asked and not (compromised and outputs.get("oldSecretRetires"))
+
+
+def _now() -> datetime:
+    from provisioning import stack as engine_stack  # noqa: PLC0415 - it needs the whole SDK
+
+    return engine_stack.now().astimezone(UTC)
+
+
+def _show(facts: dict[str, Any], output: Format) -> None:
+    if output is Format.JSON:
+        print(json.dumps(facts, indent=2))
+        return
+    table = Table(show_header=False)
+    for name, value in facts.items():
+        table.add_row(name, ", ".join(map(str, value.values())) if isinstance(value, dict) else str(value or "none"))
+    Console(highlight=False).print(table)
+
+
+@contextmanager
+def _errors_as_sentences() -> Iterator[None]:
+    try:
+        yield
+    except ProvisioningError as error:
+        words.print(str(error), markup=False, style="red")
+        raise typer.Exit(1) from None

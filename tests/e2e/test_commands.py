@@ -1,0 +1,78 @@
+"""The commands beside `pulumi`, on the real engine and the real NocoBase."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from sandbox.environment import environment
+from tests.e2e.conftest import Stack, graph
+
+pytestmark = pytest.mark.e2e
+
+
+def command(stack: Stack, *arguments: str, ok: bool = True) -> tuple[str, str]:
+    """What `python -m provisioning …` prints to stdout and stderr."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "provisioning", *arguments],
+        cwd=stack.place.project,
+        env={**os.environ, **environment(stack.place)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode == 0) is ok, ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stdout, ended.stderr
+
+
+def names(stack: Stack) -> list[str]:
+    """The display names of the client secrets in Entra ID, without their dates."""
+    (application,) = stack.applications
+    return sorted(secret["displayName"].rpartition(" ")[0] for secret in application["passwordCredentials"])
+
+
+def test_rotate_now_then_after_a_leak(stack: Stack) -> None:
+    assert "Run `pulumi up` first" in command(stack, "rotate", ok=False)[1]
+    stack.up("--skip-preview")
+    first = stack.credentials
+
+    said = command(stack, "rotate", "--stack", "dev")[1]
+    assert "NocoBase uses a new client secret" in said
+    assert "The old one is removed by the first `pulumi up` after" in said
+    assert names(stack) == ["NocoBase mail a", "NocoBase mail b"]
+    second = stack.credentials
+    assert second[1] == stack.outputs["clientSecret"] != first[1]
+
+    # Both slots are taken: one is freed first, and the leaked one is gone in the end.
+    command(stack, "rotate", "--compromised")
+    assert names(stack) == ["NocoBase mail a"]
+    assert stack.credentials[1] == stack.outputs["clientSecret"] not in {first[1], second[1]}
+
+    status = json.loads(command(stack, "status", "--format", "json")[0])
+    assert status["clientId"] == first[0]
+    assert status["daysLeft"] in (179, 180)
+    assert status["oldSecretRetires"] is None
+    assert "nextRotation" in command(stack, "status")[0]
+
+
+def test_prune_removes_orphans_only(stack: Stack) -> None:
+    stack.up("--skip-preview")
+    object_id = stack.outputs["objectId"]
+    orphan = {"passwordCredential": {"displayName": "NocoBase mail b 2026-11-21"}}
+    graph(stack, "POST", f"/applications/{object_id}/addPassword", orphan)
+    listed = json.loads(command(stack, "secrets", "list", "--format", "json")[0])
+    assert sorted(item["is"] for item in listed.values()) == ["known", "orphan"]
+    assert "with --yes" in command(stack, "secrets", "prune")[1]
+    assert len(names(stack)) == 2
+    assert "Removed: NocoBase mail b 2026-11-21" in command(stack, "secrets", "prune", "--yes")[1]
+    assert names(stack) == ["NocoBase mail a"]
+    foreign = {"passwordCredential": {"displayName": "somebody else's"}}
+    graph(stack, "POST", f"/applications/{object_id}/addPassword", foreign)
+    assert "There are no orphans" in command(stack, "secrets", "prune", "--yes")[1]
+    assert len(names(stack)) == 2
