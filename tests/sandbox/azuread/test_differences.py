@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.azuread import checking, schema
+from sandbox.azuread.functions import FUNCTIONS
 from sandbox.entra import identity
 from tests.contract.in_process import provider
 from tests.contract.recordings import FOLDER
@@ -44,7 +45,8 @@ def test_it_refuses_no_other_property() -> None:
     assert set().union(*(unknown(resource.properties) for resource in TYPES.values())) == set(REFUSED)
 
 
-def test_it_knows_four_resource_types() -> None:
+def test_it_knows_four_resource_types_and_three_functions() -> None:
+    assert len(FUNCTIONS) == 3
     assert {token.rpartition(":")[2] for token in TYPES} == {
         "Application",
         "ApplicationPassword",
