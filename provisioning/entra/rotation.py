@@ -13,7 +13,7 @@ Inputs are the last state, the time and the policy; there is no I/O and no clock
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 
@@ -118,66 +118,87 @@ def plan_secrets(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan
 
     A secret that is dropped from the plan is deleted by the engine at the very end, if everything else has succeeded.
     """
-    current = _current(last)
+    policy = _asked_by(now, policy)
+    current = _current(last, now)
     if current is None:
-        new = _issue(Slot.A, _midnight(now), policy)
+        new = _issue(Slot.A, max([_midnight(now), *_requests(policy)]), policy)
         reasons = (f"no secret is there: a new one in slot {Slot.A}, valid until {_day(new.end)}",)
         return _planned({Slot.A: new}, Slot.A, now, reasons, policy)
     held, other = last.slots[current], current.other
     spare = last.slots.get(other)
     if spare is not None and now >= spare.end:
         spare = None  # its slot may be issued into: nobody can use it
-    why = _why_replace(current, held, now, policy)
     if spare is not None and spare.issued > held.issued:
-        return _switched(last, current, spare, now, policy)
+        return _switched(current, held, spare, now, policy)
+    why = _why_replace(current, held, now, policy)
     if why is None:
         return _settled(last, current, now, policy)
     if spare is not None:
         # NocoBase may have been given it again, by a restored backup: it goes only after the push has proved the other.
         reason = f"{why}: a new one comes with the next run, slot {other} is freed first"
-        return _planned({current: held}, current, last.since or now, (reason,), policy)
+        return _planned({current: held}, current, _since(last, current, now), (reason,), policy)
     new = _issue(other, _start(held, now, policy), policy)
     reason = f"{why}: a new one in slot {other}, valid until {_day(new.end)}"
-    if policy.compromised is not None and held.issued < policy.compromised:
-        removed = f"the compromised secret in slot {current} is removed once NocoBase uses the new one"
+    if _goes_at_once(held, now, policy):
+        removed = f"the old secret in slot {current} is removed once NocoBase uses the new one"
         return _planned({other: new}, other, now, (reason, removed), policy)
     return _planned({current: held, other: new}, other, now, (reason,), policy)
 
 
-def _switched(last: LastSecrets, current: Slot, newer: IssuedSecret, now: datetime, policy: Policy) -> SecretPlan:
+def _switched(current: Slot, held: IssuedSecret, newer: IssuedSecret, now: datetime, policy: Policy) -> SecretPlan:
     """A run that issued a newer secret broke off: whether NocoBase was given it is not known, so it is given it now."""
     other = current.other
     reason = f"the new secret in slot {other} is not known to be in use: NocoBase is given it"
-    compromised = policy.compromised is not None and last.slots[current].issued < policy.compromised
-    if compromised or _why_replace(other, newer, now, policy) is not None:
+    if _goes_at_once(held, now, policy) or _why_replace(other, newer, now, policy) is not None:
         removed = f"the old secret in slot {current} is removed once NocoBase uses the new one"
         return _planned({other: newer}, other, now, (reason, removed), policy)
-    return _planned({current: last.slots[current], other: newer}, other, now, (reason,), policy)
+    return _planned({current: held, other: newer}, other, now, (reason,), policy)
 
 
 def _settled(last: LastSecrets, current: Slot, now: datetime, policy: Policy) -> SecretPlan:
     """Nothing is due: keep the secret in use, and the old one until its time has come."""
-    proved = last.active is current and last.since is not None
-    since = last.since if proved and last.since is not None else now
-    spare = last.slots.get(current.other)
-    leaked = spare is not None and policy.compromised is not None and spare.issued < policy.compromised
-    retired = leaked or now >= since + timedelta(days=policy.retire_after_days)
-    if spare is None or (proved and retired):
-        reason = f"the old secret in slot {current.other} is removed: slot {current} is in use since {_day(since)}"
-        return _planned({current: last.slots[current]}, current, since, (reason,) if spare else (), policy)
-    return _planned(dict(last.slots), current, since, (), policy)
+    since, spare = _since(last, current, now), last.slots.get(current.other)
+    retires = since + timedelta(days=policy.retire_after_days)
+    if spare is not None and not _goes_at_once(spare, now, policy) and now < retires:
+        return _planned(dict(last.slots), current, since, (), policy)
+    reason = f"the old secret in slot {current.other} is removed: slot {current} is in use since {_day(since)}"
+    return _planned({current: last.slots[current]}, current, since, (reason,) if spare else (), policy)
 
 
-def _current(last: LastSecrets) -> Slot | None:
-    """The slot whose secret NocoBase uses; if that is gone, the newest that there is."""
-    if last.active is not None and last.active in last.slots:
-        return last.active
+def _current(last: LastSecrets, now: datetime) -> Slot | None:
+    """The slot whose secret NocoBase uses; another one if that is gone or has expired."""
     if not last.slots:
         return None
-    if last.active is None:
-        # NocoBase was never proved to use any: the first one issued is taken for the one in use.
-        return min(last.slots, key=lambda slot: last.slots[slot].issued)
-    return max(last.slots, key=lambda slot: last.slots[slot].issued)
+    # NocoBase was never proved to use any: the first one issued is taken for the one in use.
+    slot = last.active or min(last.slots, key=lambda slot: last.slots[slot].issued)
+    here, there = last.slots.get(slot), last.slots.get(slot.other)
+    if here is None or (now >= here.end and there is not None and now < there.end):
+        return slot.other
+    return slot
+
+
+def _since(last: LastSecrets, current: Slot, now: datetime) -> datetime:
+    """When `current` was switched to: now, if the last state does not say that it was."""
+    return last.since if last.active is current and last.since is not None else now
+
+
+def _goes_at_once(old: IssuedSecret, now: datetime, policy: Policy) -> bool:
+    """Whether an old secret goes at the end of the very run that has NocoBase use another one."""
+    compromised = policy.compromised is not None and old.issued < policy.compromised
+    return compromised or now >= old.end or policy.retire_after_days == 0
+
+
+def _asked_by(now: datetime, policy: Policy) -> Policy:
+    """The policy with the requests whose time has come, in whole seconds: so finely are records kept."""
+
+    def come(at: datetime | None) -> datetime | None:
+        return None if at is None or at > now else at.replace(microsecond=0)
+
+    return replace(policy, requested=come(policy.requested), compromised=come(policy.compromised))
+
+
+def _requests(policy: Policy) -> list[datetime]:
+    return [at for at in (policy.requested, policy.compromised) if at is not None]
 
 
 def _why_replace(slot: Slot, held: IssuedSecret, now: datetime, policy: Policy) -> str | None:
@@ -201,11 +222,11 @@ def _due(held: IssuedSecret, policy: Policy) -> datetime:
 
 def _start(held: IssuedSecret, now: datetime, policy: Policy) -> datetime:
     """When the successor of `held` counts as issued: the same for every `now` of one period, so that retries agree."""
-    asked = [at for at in (policy.requested, policy.compromised) if at is not None and held.issued < at <= now]
+    asked = [at for at in _requests(policy) if held.issued < at]
     base, period = max(asked, default=held.issued), timedelta(days=policy.rotate_every_days)
     start = base + (now - base) // period * period
-    # Less than a period has passed where the end of `held` makes it due; that lies in the past, too.
-    return start if start > held.issued else min(_due(held, policy), now)
+    # Less than a period has passed where the end of `held` makes it due. A successor is always the later one.
+    return start if start > held.issued else max(min(_due(held, policy), now), held.issued + timedelta(seconds=1))
 
 
 def _issue(slot: Slot, start: datetime, policy: Policy) -> IssuedSecret:

@@ -44,7 +44,8 @@ def test_nothing_is_due(now: float) -> None:
 def test_a_due_secret_gets_a_successor_in_the_other_slot(now: float, issued: int) -> None:
     last = LastSecrets({A: secret(0)}, A, day(0))
     plan = plan_secrets(last, day(now), POLICY)
-    assert plan.slots[A] == secret(0)
+    # One that has expired is of no use to anybody and goes with the switch.
+    assert plan.slots.get(A) == (secret(0) if now < 180 else None)
     assert plan.slots[B].issued == day(issued)
     assert plan.slots[B].end == day(issued + 180)
     assert plan.active is B
@@ -63,7 +64,8 @@ def test_a_successor_that_is_not_in_use_yet_is_pushed_not_issued_again() -> None
 
 def test_a_successor_that_is_due_itself_is_pushed_first_and_replaced_by_the_next_run() -> None:
     # NocoBase may use it already: the run that pushed it may have broken off before that was recorded.
-    plan = plan_secrets(LastSecrets({A: secret(0), B: secret(90)}, A, day(0)), day(185), POLICY)
+    last = LastSecrets({A: secret(0, lifetime=300), B: secret(90)}, A, day(0))
+    plan = plan_secrets(last, day(185), POLICY)
     assert plan.slots == {B: secret(90)}
     assert plan.active is B
     following = plan_secrets(LastSecrets(plan.slots, B, day(185)), day(185), POLICY)
@@ -112,6 +114,45 @@ def test_a_request_issues_a_new_secret_once() -> None:
     again = plan_secrets(LastSecrets(plan.slots, B, day(11)), day(12), asked)
     assert again.slots == plan.slots
     assert again.reasons == ()
+
+
+@pytest.mark.parametrize("requested", [day(10.5) + timedelta(microseconds=250_000), day(10.5)])
+def test_a_request_is_kept_to_the_second(requested: datetime) -> None:
+    asked = Policy("mail", requested=requested)
+    plan = plan_secrets(LastSecrets({A: secret(0)}, A, day(0)), day(11), asked)
+    assert plan.slots[B].issued == day(10.5)
+    assert plan_secrets(LastSecrets(plan.slots, B, day(11)), day(12), asked).reasons == ()
+
+
+def test_a_request_for_a_later_time_waits() -> None:
+    plan = plan_secrets(LastSecrets({A: secret(0)}, A, day(0)), day(9), Policy("mail", requested=day(10)))
+    assert plan.reasons == ()
+
+
+def test_a_first_secret_fulfils_a_request_of_the_same_day() -> None:
+    asked = Policy("mail", requested=day(0.5))
+    plan = plan_secrets(LastSecrets(), day(0.6), asked)
+    assert plan.slots[A].issued == day(0.5)
+    assert plan_secrets(LastSecrets(plan.slots, A, day(0.6)), day(0.7), asked).reasons == ()
+
+
+def test_a_successor_counts_as_the_later_one_also_after_settings_changed() -> None:
+    last = LastSecrets({A: secret(0, lifetime=2)}, A, day(0))
+    plan = plan_secrets(last, day(0), Policy("mail", lifetime_days=8, rotate_every_days=4, retire_after_days=3))
+    assert plan.slots[B].issued > plan.slots[A].issued
+    assert plan.active is B
+
+
+def test_without_retirement_the_old_secret_goes_with_the_switch() -> None:
+    at_once = Policy("mail", retire_after_days=0)
+    plan = plan_secrets(LastSecrets({A: secret(0)}, A, day(0)), day(90), at_once)
+    assert set(plan.slots) == {B}
+
+
+def test_an_expired_secret_is_dropped() -> None:
+    last = LastSecrets({A: secret(0), B: secret(90)}, B, day(176))
+    assert set(plan_secrets(last, day(179), POLICY).slots) == {A, B}
+    assert set(plan_secrets(LastSecrets({A: secret(0, 100), B: secret(90)}, B, day(99)), day(101), POLICY).slots) == {B}
 
 
 def test_a_compromised_secret_goes_in_the_same_run_as_its_successor_comes() -> None:
