@@ -6,6 +6,7 @@ A whole run of it goes to the sandbox, by the same variables that send the azure
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import uuid
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from azure.identity import ClientSecretCredential, DefaultAzureCredential
+from pytest_socket import SocketConnectBlockedError
 
 from sandbox.entra import identity
 from sandbox.place import PROJECT
@@ -26,6 +28,8 @@ Json = dict[str, Any]
 ARM = {"ARM_TENANT_ID": "t", "ARM_CLIENT_ID": "c", "ARM_CLIENT_SECRET": "s"}
 ME = identity.DEPLOYER_OBJECT_ID
 TENANT_TESTS = "tests/contract/test_tenant.py"
+BEYOND = "127.0.0.2"
+"""An address of this machine that is not among those that tests may reach."""
 
 
 def pytest_run(*arguments: str, **environment: str) -> str:
@@ -122,6 +126,15 @@ def test_only_the_tests_of_a_tenant_may_leave_this_machine() -> None:
     names = [line.partition("::")[0] for line in listed["real"].splitlines() if "::" in line]
     assert set(names) == {TENANT_TESTS}
     assert "::" not in listed["sandbox"]
+
+
+@pytest.mark.filterwarnings("ignore:A test tried to use socket:UserWarning")
+def test_fence_stands_here_and_is_open_there() -> None:
+    with pytest.raises(SocketConnectBlockedError):
+        socket.create_connection((BEYOND, 1))
+    said = pytest_run(TENANT_TESTS, "-k", "missing_object", "--tenant", "real", ARM_METADATA_HOSTNAME=f"{BEYOND}:1")
+    assert "httpx.Connect" in said
+    assert "A test tried to use socket" not in said
 
 
 def test_unknown_tenants_are_refused() -> None:
