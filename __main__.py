@@ -12,7 +12,7 @@ with stack.errors_as_sentences():
 
 from provisioning import settings as stack_settings  # noqa: E402
 from provisioning.entra.application import MailApplication  # noqa: E402
-from provisioning.entra.room import make_room  # noqa: E402
+from provisioning.entra.make_room import make_room  # noqa: E402
 from provisioning.entra.rotation import plan_secrets, rfc3339  # noqa: E402
 from provisioning.nocobase.preflight import check_nocobase  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""Makes sure that a new client secret finds its place: never more than two, and none that nobody knows.
+"""Whether a new client secret finds its place, as pure functions: never more than two, and none that nobody knows.
 
 An answer that is lost after Entra ID had made a secret (a killed run, a broken connection) leaves an orphan: a secret
 with a name of ours whose key no state holds. Its value was told to nobody, so nobody uses it. Entra ID allows an
@@ -10,13 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from provisioning.entra.rotation import LastSecrets, SecretPlan
+from provisioning.entra.rotation import LastSecrets
 from provisioning.errors import NoRoomForSecret
-
-if TYPE_CHECKING:
-    from provisioning.settings import Settings
 
 MOST_SECRETS = 2
 
@@ -35,37 +31,6 @@ class Room:
 
     orphans: tuple[StoredSecret, ...]
     foreign: tuple[StoredSecret, ...]
-
-
-def make_room(
-    object_id: str | None,
-    last: LastSecrets,
-    plan: SecretPlan,
-    settings: Settings,
-    preview: bool,
-) -> list[str]:
-    """Before a run issues a secret: remove orphans, which a preview only tells; a sentence for each.
-
-    object_id: of the application, None if there is none yet. Entra ID is asked only if a secret is to be issued.
-    Raises NoRoomForSecret and DirectoryUnreadable.
-    """
-    if object_id is None or all(last.slots.get(slot) == secret for slot, secret in plan.slots.items()):
-        return []
-    # Seconds of imports that only a rotation should pay for.
-    from provisioning.entra import directory  # noqa: PLC0415
-
-    known = {secret.key_id for secret in last.slots.values()}
-    room = find_room(directory.stored_secrets(object_id), known, descriptions(last, settings.secret_description))
-    # Also a secret that goes at the end of the run is there when the new one comes.
-    kept = len({*last.slots, *plan.slots})
-    refuse_without_room(room, kept, settings.audience.personal)
-    if not preview:
-        for orphan in room.orphans:
-            directory.remove_secret(object_id, orphan.key_id)
-    return [
-        f"'{orphan.display_name}' ({orphan.key_id}) was left by a run that broke off; nobody knows its value: removed"
-        for orphan in room.orphans
-    ]
 
 
 def find_room(stored: Iterable[StoredSecret], known: Collection[str | None], descriptions: Collection[str]) -> Room:
