@@ -15,6 +15,12 @@ LONGEST_SECRET_LIFETIME_DAYS = 730
 
 LONGEST_REDIRECT_URI = 256
 
+PLAIN_HTTP_HOSTS = ("localhost", "127.0.0.1")
+"""Where Entra takes plain http; IPv6's loopback address is not among them."""
+
+REFUSED_CHARACTERS = "!$'(),;"
+"""What a redirect URI may not contain, by the page "Redirect URI restrictions and limitations"."""
+
 
 class Audience(StrEnum):
     """Whose accounts may sign in (`signInAudience`)."""
@@ -55,12 +61,14 @@ def refuses_redirect_uri(uri: str, audience: Audience) -> str | None:
         parts = urlsplit(uri)
     except ValueError as error:
         return f"It is not a URL: {error}."
-    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in PLAIN_HTTP_HOSTS)
+    special = sorted(set(uri) & set(REFUSED_CHARACTERS))
     refused = {
         "It is not an absolute URL.": not parts.hostname,
-        "Only https is allowed; http only on localhost and loopback addresses.": not secure,
+        f"Only https is allowed; http only on {' and '.join(PLAIN_HTTP_HOSTS)}.": not secure,
         f"It has {len(uri)} characters; {LONGEST_REDIRECT_URI} are allowed.": len(uri) > LONGEST_REDIRECT_URI,
         "A fragment (#…) is not allowed.": "#" in uri,
+        f"These characters are not allowed: {' '.join(special)}": special,
         "A wildcard (*) is not allowed.": "*" in uri,
         f"A query string (?…) is not allowed with personal accounts ({audience}).": parts.query and audience.personal,
     }

@@ -124,6 +124,8 @@ def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -
         ("scopes", "email", "list"),
         ("redirectUris", '["http://n.example.com/x"]', "https"),
         ("redirectUris", '["https://n.example.com/*"]', "wildcard"),
+        ("redirectUris", '["http://[::1]:13000/x"]', "127.0.0.1"),
+        ("redirectUris", '["https://n.example.com/(x);y"]', "not allowed: ( ) ;"),
         ("redirectUris", '["https://n.example.com/#x"]', "fragment"),
         ("redirectUris", json.dumps(["https://n.example.com/" + "x" * 256]), "256"),
         ("secretDescription", " ", "empty"),
