@@ -1,0 +1,245 @@
+"""Thousands of histories of runs, failures, kills and people's interventions, with what must hold at every instant.
+
+The machine writes the histories; `rotation_world` says what the engine, Entra ID and NocoBase make of the plan and
+asserts. That the machine can fail is shown with plans that have one flaw each.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from provisioning.entra.rotation import IssuedSecret, LastSecrets, Policy, SecretPlan, plan_secrets, refuses_policy
+from tests.provisioning.entra.rotation_world import Plan, RunEnded, World
+
+HISTORIES = settings(
+    max_examples=2000,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+TIMES = st.one_of(
+    st.integers(1, 48).map(lambda hours: timedelta(hours=hours)),
+    st.integers(1, 30).map(lambda days: timedelta(days=days)),
+    st.integers(30, 120).map(lambda days: timedelta(days=days)),
+    st.integers(1, 3).map(lambda years: timedelta(days=365 * years)),
+)
+DURATIONS = (
+    st.tuples(st.integers(2, 730), st.integers(1, 400), st.integers(0, 60))
+    | st.sampled_from([(180, 90, 7), (2, 1, 0), (730, 365, 30), (30, 10, 1), (90, 45, 0), (60, 7, 6)])
+).filter(lambda days: refuses_policy(*days) is None)
+EFFECTS = st.sampled_from([1, 2, 3, 3, 3, 4, 5, 6])
+"""A rotation has four: issued, recorded, written to NocoBase, recorded. The old one goes after them."""
+
+
+class Histories(RuleBasedStateMachine):
+    """Each history is a stack's life, a rule an event in it."""
+
+    plan: Plan = staticmethod(plan_secrets)
+    count: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(type(self).plan)
+        type(self).count["histories"] += 1
+
+    @rule(time=TIMES)
+    def time_passes(self, time: timedelta) -> None:
+        self.world.wait(time)
+
+    @rule(refresh=st.booleans())
+    def up(self, refresh: bool) -> None:
+        with suppress(RunEnded):
+            self.world.up(refresh=refresh)
+
+    @rule(effects=EFFECTS)
+    def up_breaks_off(self, effects: int) -> None:
+        with suppress(RunEnded):
+            self.world.up(effects)
+
+    @rule(effects=EFFECTS)
+    def up_with_refresh_breaks_off(self, effects: int) -> None:
+        with suppress(RunEnded):
+            self.world.up(effects, refresh=True)
+
+    @rule(effects=EFFECTS)
+    def requested_rotation_breaks_off(self, effects: int) -> None:
+        self.world.policy = replace(self.world.policy, requested=self.world.now)
+        with suppress(RunEnded):
+            self.world.up(effects)
+
+    @rule()
+    def settle(self) -> None:
+        self.world.settle()
+
+    @rule()
+    def refresh(self) -> None:
+        self.world.refresh()
+
+    @rule(days=DURATIONS)
+    def settings_are_edited(self, days: tuple[int, int, int]) -> None:
+        lifetime, every, retire = days
+        world = self.world
+        world.policy = replace(world.policy, lifetime_days=lifetime, rotate_every_days=every, retire_after_days=retire)
+
+    @rule(description=st.sampled_from(["mail", "post"]))
+    def description_is_renamed(self, description: str) -> None:
+        self.world.policy = replace(self.world.policy, description=description)
+
+    @rule(ahead=st.sampled_from([timedelta(0), timedelta(0), timedelta(days=1)]))
+    def rotation_is_requested(self, ahead: timedelta) -> None:
+        self.world.policy = replace(self.world.policy, requested=self.world.now + ahead)
+
+    @rule()
+    def secrets_are_compromised(self) -> None:
+        self.world.policy = replace(self.world.policy, compromised=self.world.now)
+
+    @precondition(lambda self: self.world.entra)
+    @rule(index=st.integers(0, 1))
+    def secret_is_removed_by_hand(self, index: int) -> None:
+        self.world.remove_by_hand(index)
+
+    @rule()
+    def secret_is_added_by_hand(self) -> None:
+        self.world.add_by_hand()
+
+    @precondition(lambda self: self.world.backups)
+    @rule(index=st.integers(0, 9))
+    def nocobase_is_restored(self, index: int) -> None:
+        self.world.restore_nocobase(-1 - index)
+
+    def teardown(self) -> None:
+        """However a history ends, two undisturbed runs bring it in order."""
+        self.world.settle()
+        type(self).count["runs"] += self.world.runs
+
+
+def test_mail_goes_on_through_every_history(capsys: pytest.CaptureFixture[str]) -> None:
+    class Counted(Histories):
+        count: ClassVar[Counter[str]] = Counter()
+
+    run_state_machine_as_test(Counted, settings=HISTORIES)
+    with capsys.disabled():
+        print(f"\n{Counted.count['histories']} histories with {Counted.count['runs']} runs of pulumi up", end=" ")
+    assert Counted.count["histories"] >= HISTORIES.max_examples
+
+
+def retires_at_once(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
+    plan = plan_secrets(last, now, policy)
+    return replace(plan, slots={plan.active: plan.slots[plan.active]}, old_retires=None)
+
+
+def never_retires(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
+    plan = plan_secrets(last, now, policy)
+    return replace(plan, slots={**last.slots, **plan.slots})
+
+
+def issues_into_the_slot_in_use(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
+    plan = plan_secrets(last, now, policy)
+    if last.active is None or plan.active is last.active or last.active not in plan.slots:
+        return plan
+    return replace(plan, slots={last.active: plan.slots[plan.active]}, active=last.active)
+
+
+def issues_into_an_occupied_slot(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
+    """It does not see the old secret that has not retired yet."""
+    seen = {slot: secret for slot, secret in last.slots.items() if not _older(secret, last)}
+    plan = plan_secrets(replace(last, slots=seen), now, policy)
+    return plan if plan.active is not last.active else plan_secrets(last, now, policy)
+
+
+def forgets_the_begun_successor(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
+    known = {slot: secret for slot, secret in last.slots.items() if not _newer(secret, last)}
+    return plan_secrets(replace(last, slots=known), now, policy)
+
+
+def dates_the_begun_successor_anew(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
+    plan = plan_secrets(last, now, policy)
+    slots = {slot: _moved(one, now) if _newer(one, last) else one for slot, one in plan.slots.items()}
+    return replace(plan, slots=slots)
+
+
+def renames_what_is_issued(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
+    plan = plan_secrets(last, now, policy)
+    slots = {slot: replace(one, display_name=f"{policy.description} {slot}") for slot, one in plan.slots.items()}
+    return replace(plan, slots=slots)
+
+
+def prolongs_what_is_issued(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
+    plan = plan_secrets(last, now, policy)
+    lifetime = timedelta(days=policy.lifetime_days)
+    return replace(plan, slots={slot: replace(one, end=one.issued + lifetime) for slot, one in plan.slots.items()})
+
+
+def dates_from_the_request(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
+    """However long ago that was."""
+    plan = plan_secrets(last, now, policy)
+    asked = policy.requested
+    return replace(
+        plan,
+        slots={
+            slot: _moved(one, asked) if asked and slot not in last.slots and slot is plan.active else one
+            for slot, one in plan.slots.items()
+        },
+    )
+
+
+def ignores_leaks(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
+    return plan_secrets(last, now, replace(policy, compromised=None))
+
+
+def does_not_switch(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
+    plan = plan_secrets(last, now, policy)
+    return replace(plan, active=last.active) if last.active and last.active in plan.slots else plan
+
+
+def _newer(secret: IssuedSecret, last: LastSecrets) -> bool:
+    """Whether it was issued after the one that is known to be in use."""
+    return last.active is not None and secret.issued > last.slots[last.active].issued
+
+
+def _older(secret: IssuedSecret, last: LastSecrets) -> bool:
+    """Whether it was issued before the one that is known to be in use."""
+    return last.active is not None and secret.issued < last.slots[last.active].issued
+
+
+def _moved(secret: IssuedSecret, start: datetime) -> IssuedSecret:
+    return replace(secret, issued=start, end=start + (secret.end - secret.issued))
+
+
+@pytest.mark.parametrize(
+    ("flawed", "words"),
+    [
+        (retires_at_once, "an old secret is removed too early"),
+        (never_retires, "an old secret is left behind|what is due is not done"),
+        (issues_into_the_slot_in_use, "the secret in use is removed"),
+        (issues_into_an_occupied_slot, "the secret in use is removed"),
+        (forgets_the_begun_successor, "the secret in use is removed"),
+        (dates_the_begun_successor_anew, "the secret in use is removed"),
+        (renames_what_is_issued, "the secret in use is removed"),
+        (prolongs_what_is_issued, "the secret in use is removed"),
+        (dates_from_the_request, "it would end before it starts"),
+        (ignores_leaks, "a leaked secret is left behind"),
+        (does_not_switch, "what is due is not done"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_flawed_plan_is_caught(flawed: Plan, words: str) -> None:
+    class Flawed(Histories):
+        plan = staticmethod(flawed)
+
+    # The first history that fails is enough; it need not be the shortest.
+    few = settings(HISTORIES, max_examples=1000, phases=[Phase.generate], report_multiple_bugs=False)
+    with pytest.raises((AssertionError, RunEnded), match=words):
+        run_state_machine_as_test(Flawed, settings=few)
