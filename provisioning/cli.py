@@ -92,24 +92,28 @@ def status(
 
 
 @secrets_app.command("list")
-def list_secrets(
-    stack: Stack = None,
-    output: Output = Format.TABLE,
-) -> None:
-    """List the application's client secrets in Entra ID, and which of them this stack knows."""
+def list_secrets(stack: Stack = None, output: Output = Format.TABLE) -> None:
+    """List the application's client secrets in Entra ID, which of them this stack knows, and the application's twins."""
     with _errors_as_sentences():
-        _show(
-            {secret.key_id: {"name": secret.display_name, "is": kind} for secret, kind in _sorted_out(Pulumi(stack))},
-            output,
-        )
+        engine = Pulumi(stack)
+        secrets = {secret.key_id: {"name": secret.display_name, "is": kind} for secret, kind in _sorted_out(engine)}
+        twins = {key: {"name": name, "is": "twin of the application"} for key, name in _twins(engine).items()}
+        _show(secrets | twins, output)
 
 
 @secrets_app.command()
 def prune(
     stack: Stack = None,
     yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only shown.")] = False,
+    application: Annotated[
+        str | None, typer.Option("--application", help="Also remove this twin of the application, by its object id.")
+    ] = None,
 ) -> None:
-    """Remove client secrets of this stack that a broken-off run left behind; never anyone else's."""
+    """Remove what a broken-off run of this stack left behind in Entra ID; never anyone else's.
+
+    Orphaned client secrets go with --yes. A twin of the application, which a lost answer to its creation leaves, goes
+    only if it is named.
+    """
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
     with _errors_as_sentences():
@@ -119,10 +123,29 @@ def prune(
             if yes:
                 directory.remove_secret(_object_id(engine), orphan.key_id)
             words.print(f"{'Removed' if yes else 'Orphan'}: {orphan.display_name} ({orphan.key_id})")
-        if not orphans:
+        twins = _twins(engine)
+        if application is not None and application not in twins:
+            raise ProvisioningError(f"{application} is no twin of this stack's application; nothing more was removed.")
+        for object_id, name in twins.items():
+            removed = yes and object_id == application
+            if removed:
+                directory.remove_application(object_id)
+            words.print(f"{'Removed' if removed else 'Twin of the application'}: {name} ({object_id})")
+        if not orphans and not twins:
             words.print("There are no orphans.")
         elif not yes:
-            words.print("To remove them: the same command with --yes.")
+            words.print("To remove secrets: the same command with --yes; a twin: --application <object id> --yes.")
+
+
+def _twins(engine: Pulumi) -> dict[str, str]:
+    """Applications with this stack's tag that its state does not know: object id → display name."""
+    from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
+
+    own = engine.resources(APPLICATION_TYPE)
+    tags = [tag for item in own for tag in item.get("tags") or [] if tag.startswith("pulumi:")]
+    known = {item["objectId"] for item in own}
+    found = directory.applications_tagged(tags[0]) if tags else {}
+    return {object_id: name for object_id, name in found.items() if object_id not in known}
 
 
 def _sorted_out(engine: Pulumi) -> list[tuple[Any, str]]:

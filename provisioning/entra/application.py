@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_azuread as azuread
 
+from provisioning.entra.room import stack_tag
 from provisioning.entra.rotation import ISSUED, SecretPlan, rfc3339, secret_name
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 
@@ -47,6 +48,7 @@ class MailApplication(pulumi.ComponentResource):
             name,
             display_name=settings.application_name,
             sign_in_audience=settings.audience.value,
+            tags=[stack_tag(pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack())],
             owners=owners,
             # Entra demands version 2 where personal accounts may sign in.
             api=azuread.ApplicationApiArgs(requested_access_token_version=2),

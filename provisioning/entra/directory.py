@@ -21,8 +21,10 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ClientSecretCredential, DefaultAzureCredential
 from kiota_abstractions.api_error import APIError
+from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
 from msgraph import GraphRequestAdapter, GraphServiceClient
+from msgraph.generated.applications.applications_request_builder import ApplicationsRequestBuilder
 from msgraph.generated.applications.item.remove_password.remove_password_post_request_body import (
     RemovePasswordPostRequestBody,
 )
@@ -61,6 +63,29 @@ def remove_secret(application_object_id: str, key_id: str) -> None:
     async def remove(graph: GraphServiceClient) -> None:
         body = RemovePasswordPostRequestBody(key_id=UUID(key_id))
         await graph.applications.by_application_id(application_object_id).remove_password.post(body)
+
+    _ask(remove)
+
+
+def applications_tagged(tag: str) -> dict[str, str]:
+    """Object id → display name of the applications that carry `tag`. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> dict[str, str]:
+        query = ApplicationsRequestBuilder.ApplicationsRequestBuilderGetQueryParameters(
+            filter=f"tags/any(t:t eq '{tag}')", select=["id", "displayName"]
+        )
+        found = await graph.applications.get(request_configuration=RequestConfiguration(query_parameters=query))
+        return {str(item.id): str(item.display_name) for item in (found.value if found else None) or []}
+
+    answer: dict[str, str] = _ask(read)
+    return answer
+
+
+def remove_application(object_id: str) -> None:
+    """Delete an application; Entra ID keeps it among the deleted items for 30 days. Raises DirectoryUnreadable."""
+
+    async def remove(graph: GraphServiceClient) -> None:
+        await graph.applications.by_application_id(object_id).delete()
 
     _ask(remove)
 

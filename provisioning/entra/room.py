@@ -62,3 +62,8 @@ def refuse_without_room(room: Room, kept: int, two_at_most: bool) -> None:
 def descriptions(last: LastSecrets, current: str) -> Sequence[str]:
     """How names of this stack's secrets begin: `current`, and what those in the state were called by."""
     return sorted({current, *(secret.display_name.rsplit(" ", 2)[0] for secret in last.slots.values())})
+
+
+def stack_tag(organization: str, project: str, stack: str) -> str:
+    """The tag that the application of a stack carries in Entra ID, by which a twin of it is recognised."""
+    return f"pulumi:{organization}/{project}/{stack}"

@@ -1,6 +1,7 @@
 """The OData query forms that this stand-in answers: $filter, $select, $orderby, $top with $skiptoken, $count.
 
-$filter: `name eq 'text'`, `name ne …`, `startswith(name,'text')`, `name in ('a','b')`, joined by `and`.
+$filter: `name eq 'text'`, `name ne …`, `startswith(name,'text')`, `name in ('a','b')`, `name/any(x:x eq 'text')`,
+joined by `and`.
 Anything else is refused with Graph's code, never ignored.
 """
 
@@ -18,6 +19,7 @@ LITERAL = r"(?:'(?P<text>(?:[^']|'')*)'|(?P<guid>[0-9a-fA-F-]{36})|(?P<word>true
 COMPARISON = re.compile(rf"\s*(?P<name>\w+(?:/\w+)*)\s+(?P<operator>eq|ne)\s+{LITERAL}\s*")
 STARTS_WITH = re.compile(r"\s*startswith\(\s*(?P<name>\w+)\s*,\s*'(?P<text>(?:[^']|'')*)'\s*\)\s*", re.IGNORECASE)
 MEMBERSHIP = re.compile(r"\s*(?P<name>\w+)\s+in\s+\(\s*(?P<items>'(?:[^']|'')*'(?:\s*,\s*'(?:[^']|'')*')*)\s*\)\s*")
+ANY = re.compile(r"\s*(?P<name>\w+)/any\(\s*(?P<x>\w+)\s*:\s*(?P=x)\s+eq\s+'(?P<text>(?:[^']|'')*)'\s*\)\s*")
 AND = re.compile(r"and\b")
 WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
 PAGE = 100
@@ -45,6 +47,8 @@ def _clause(item: Json, expression: str, position: int) -> tuple[bool, int]:
     if found := MEMBERSHIP.match(expression, position):
         options = [_text(text) for text in re.findall(r"'((?:[^']|'')*)'", found["items"])]
         return item.get(found["name"]) in options, found.end()
+    if found := ANY.match(expression, position):
+        return _text(found["text"]) in (item.get(found["name"]) or []), found.end()
     if found := COMPARISON.match(expression, position):
         return _equal(_value(item, found["name"]), _literal(found)) == (found["operator"] == "eq"), found.end()
     raise unsupported_query(f"Unsupported or invalid query filter clause: '{expression}'.")

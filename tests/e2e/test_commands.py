@@ -76,3 +76,23 @@ def test_prune_removes_orphans_only(stack: Stack) -> None:
     graph(stack, "POST", f"/applications/{object_id}/addPassword", foreign)
     assert "There are no orphans" in command(stack, "secrets", "prune", "--yes")[1]
     assert len(names(stack)) == 2
+
+
+def test_a_twin_of_the_application_is_shown_and_removed_only_if_named(stack: Stack) -> None:
+    stack.up("--skip-preview")
+    own = stack.outputs["objectId"]
+    tag = stack.applications[0]["tags"]
+    graph(stack, "POST", "/applications", {"displayName": "NocoBase mail", "tags": tag})
+    graph(stack, "POST", "/applications", {"displayName": "NocoBase mail", "tags": ["somebody-elses"]})
+    (twin,) = [item["id"] for item in stack.applications if item["tags"] == tag and item["id"] != own]
+    listed = json.loads(command(stack, "secrets", "list", "--format", "json")[0])
+    assert listed[twin]["is"] == "twin of the application"
+    command(stack, "secrets", "prune", "--yes")
+    assert len(stack.applications) == 3
+    assert "is no twin" in command(stack, "secrets", "prune", "--yes", "--application", own, ok=False)[1]
+    command(stack, "secrets", "prune", "--yes", "--application", twin)
+    assert {item["id"] for item in stack.applications} >= {own}
+    assert len(stack.applications) == 2
+    for item in stack.applications:
+        if item["tags"] == ["somebody-elses"]:
+            graph(stack, "DELETE", f"/applications/{item['id']}")

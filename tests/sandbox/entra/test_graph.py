@@ -44,6 +44,8 @@ def test_filters_and_selections(entra: Service) -> None:
             (f"displayName eq 'other' and appId eq '{first['appId']}'", []),
             (f"id in ('{first['id']}','{second['id']}')", [first, second]),
             ("displayName ne 'other'", [first]),
+            ("tags/any(t:t eq 'HideApp')", [second]),
+            ("tags/any(t:t eq 'Hide')", []),
         ):
             ids = [item["id"] for item in found(graph, path, filter=expression)]
             assert ids == [item["id"] for item in expected], expression
