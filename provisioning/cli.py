@@ -93,7 +93,7 @@ def status(
 
 @secrets_app.command("list")
 def list_secrets(stack: Stack = None, output: Output = Format.TABLE) -> None:
-    """List the application's client secrets in Entra ID, which of them this stack knows, and the application's twins."""
+    """List the application's client secrets in Entra ID, which of them this stack knows, and its twins."""
     with _errors_as_sentences():
         engine = Pulumi(stack)
         secrets = {secret.key_id: {"name": secret.display_name, "is": kind} for secret, kind in _sorted_out(engine)}

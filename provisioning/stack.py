@@ -80,6 +80,8 @@ def parse_last_state(resources: Mapping[str, Mapping[str, Any]]) -> LastState:
     slots = {slot: _issued_secret(outputs) for slot, outputs in passwords.items() if outputs}
     push = next((outputs for (kind, _), outputs in found.items() if kind == PUSH_TYPE), None)
     active = Slot(push["slot"]) if push and push.get("slot") else None
+    if active is not None and push and (passwords[active] or {}).get("value") != push.get("client_secret"):
+        active = None  # its slot was issued into again, by a run that broke off before the push
     since = datetime.fromisoformat(push["since"]) if push and push.get("since") else None
     application = found.get((APPLICATION_TYPE, APPLICATION), {})
     return LastState(

@@ -37,7 +37,7 @@ SECRET = {
 PUSH = {
     "urn:pulumi:dev::nocobase-outlook::pulumi-python:dynamic/nocobase:MailSettings::nocobase": {
         "type": "pulumi-python:dynamic/nocobase:MailSettings",
-        "outputs": {"slot": "a", "since": "2026-11-21T00:01:00Z"},
+        "outputs": {"slot": "a", "since": "2026-11-21T00:01:00Z", "client_secret": "secret"},
     }
 }
 PROVIDER = {
@@ -64,6 +64,12 @@ IN_USE = LastSecrets(ISSUED, Slot.A, DAY + timedelta(minutes=1))
 )
 def test_last_state_after_each_step(resources: dict[str, Any], expected: LastState) -> None:
     assert parse_last_state(resources) == expected
+
+
+def test_a_slot_that_was_issued_into_after_the_push_is_not_known_to_be_in_use() -> None:
+    ((urn, push),) = PUSH.items()
+    former = {urn: {**push, "outputs": {**push["outputs"], "client_secret": "the former secret"}}}
+    assert parse_last_state({**APPLICATION, **SECRET, **former}).secrets.active is None
 
 
 def engine(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> None:

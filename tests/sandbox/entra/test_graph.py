@@ -73,7 +73,7 @@ def test_pages(entra: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    "expression", ["tags/any(t:t eq 'x')", "displayName", "displayName gt 'x'", "a eq 'b' or c eq 'd'"]
+    "expression", ["tags/all(t:t eq 'x')", "displayName", "displayName gt 'x'", "a eq 'b' or c eq 'd'"]
 )
 def test_unknown_filters_are_refused_not_ignored(entra: Service, expression: str) -> None:
     with entra.graph() as graph:
