@@ -34,7 +34,7 @@ SECRET = {
         },
     }
 }
-PUSH = {
+PUSH: dict[str, Any] = {
     "urn:pulumi:dev::nocobase-outlook::pulumi-python:dynamic/nocobase:MailSettings::nocobase": {
         "type": "pulumi-python:dynamic/nocobase:MailSettings",
         "outputs": {"slot": "a", "since": "2026-11-21T00:01:00Z", "client_secret": "secret"},
