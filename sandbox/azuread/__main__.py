@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -32,7 +33,10 @@ def serve(engine: str | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     print(port, flush=True)
-    stopping.wait()
+    # A signal that reaches a gRPC thread does not wake this one, and a killed engine does not say good-bye.
+    engine_process = os.getppid()
+    while not stopping.wait(0.5) and os.getppid() == engine_process:
+        pass
     server.stop(grace=1).wait()
 
 
