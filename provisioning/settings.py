@@ -241,7 +241,7 @@ def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackS
 def redirect_uri(nocobase_url: str, nocobase_app: str | None = None) -> str:
     """Where Microsoft sends users back to after the sign-in: the email manager's page in NocoBase.
 
-    Source: the email manager's documentation; for sub-applications NocoBase's own routes (facts/nocobase.md).
+    Source: the email manager's documentation; for sub-applications NocoBase's own routes.
     """
     application = f"/apps/{nocobase_app}" if nocobase_app else ""
     return f"{nocobase_url}{application}/admin/settings/mail/oauth2"

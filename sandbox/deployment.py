@@ -45,7 +45,7 @@ def up(place: Place, report: Report) -> Outcome:
 
 
 def destroy(place: Place, report: Report) -> Outcome:
-    """`pulumi destroy --refresh` on the stack: also what was removed by hand does not stop it (facts/entra.md)."""
+    """`pulumi destroy --refresh` on the stack: what was removed by hand does not stop it then."""
     return _operation(place, report, "destroy", "--skip-preview", "--refresh")
 
 

@@ -112,5 +112,5 @@ class MailApplication(pulumi.ComponentResource):
 
 
 def admin_consent_url(tenant_id: str, client_id: str) -> str:
-    """Where an administrator of `tenant_id` consents for everybody there (facts/entra.md, "Consent")."""
+    """Where an administrator of `tenant_id` consents for everybody there."""
     return f"https://login.microsoftonline.com/{tenant_id}/adminconsent?client_id={client_id}"
