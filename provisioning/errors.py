@@ -61,11 +61,12 @@ class NoRoomForSecret(ProvisioningError):
 class NocoBaseError(ProvisioningError):
     """NocoBase could not be read, written or proved.
 
-    what: what happened, with the URL; why: what NocoBase said; remedy: what to do.
+    what: what happened, with the URL; why: what NocoBase said; remedy: what to do; status: HTTP's, if it answered.
     """
 
-    def __init__(self, what: str, why: str, remedy: str) -> None:
+    def __init__(self, what: str, why: str, remedy: str, status: int | None = None) -> None:
         super().__init__(f"{what} ({why}). {remedy}")
+        self.status = status
         self.what = what
         self.why = why
         self.remedy = remedy

@@ -130,7 +130,7 @@ def refused(url: str, app: str | None, action: str, response: httpx.Response) ->
         remedy = "Enable the email manager plugin in NocoBase's plugin manager, then run the command again."
         return errors.EmailManagerMissing(f"NocoBase at {url} has no email manager", why, remedy)
     remedy = "Is nocobaseUrl the address of a NocoBase? Its server log tells more."
-    return errors.UnexpectedAnswer(f"NocoBase at {url} gave an answer that is not understood", why, remedy)
+    return errors.UnexpectedAnswer(f"NocoBase at {url} gave an answer that is not understood", why, remedy, status)
 
 
 def error_code(response: httpx.Response) -> str | None:

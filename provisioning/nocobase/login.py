@@ -1,7 +1,7 @@
 """How this program signs in to NocoBase.
 
 The environment (`NOCOBASE_API_KEY`, or `NOCOBASE_ACCOUNT` and `NOCOBASE_PASSWORD`) wins over the stack's secret
-configuration value `nocobaseApiKey`. There is no other source, and no login is ever a property of a resource.
+configuration value `nocobaseApiKey`, which stays encrypted. There is no other source.
 
 The process of the push reads the login, too, and every `pulumi up` waits for that process: so this module, unlike the
 other settings, does without the import of pydantic, which takes as long as the push itself.

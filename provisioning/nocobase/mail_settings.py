@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -162,8 +163,17 @@ def clear(nocobase: NocoBaseClient, written: Credentials) -> bool:
 
 
 def sign_in(nocobase: NocoBaseClient) -> SignIn:
-    """What NocoBase's sign-in link for Microsoft says now (one request). Raises NocoBaseError."""
-    data = nocobase.get("mail:oauth2url", type=PROVIDER)
+    """What NocoBase's sign-in link for Microsoft says now; nothing where it cannot build one (one request).
+
+    Raises NocoBaseError.
+    """
+    try:
+        data = nocobase.get("mail:oauth2url", type=PROVIDER)
+    except errors.UnexpectedAnswer as error:
+        # So NocoBase answers as long as client id or secret is missing.
+        if error.status != HTTPStatus.BAD_REQUEST:
+            raise
+        return SignIn(None, None)
     url = data.get("url") if isinstance(data, dict) else data
     query = parse_qs(urlsplit(url).query) if isinstance(url, str) else {}
     return SignIn(query.get("client_id", [None])[0], query.get("redirect_uri", [None])[0])

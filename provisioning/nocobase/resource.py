@@ -1,8 +1,8 @@
 """The push as a Pulumi resource, the last node of the graph: preview shows it, refresh sees drift, destroy clears it.
 
 A dynamic resource: the engine runs this module in a process of its own, also when the program itself does not run
-(`destroy`). The login to NocoBase comes from that process's environment or the stack's secret configuration and never
-enters the state.
+(`destroy`). The login to NocoBase comes from that process's environment, which never enters the state, or from the
+stack's secret configuration, which stays encrypted there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -24,7 +25,7 @@ from pulumi.dynamic import (
 )
 
 from provisioning.entra.rotation import SecretPlan, rfc3339
-from provisioning.errors import ProvisioningError, SettingsError
+from provisioning.errors import NocoBaseError, ProvisioningError, SettingsError
 from provisioning.nocobase import mail_settings
 from provisioning.nocobase.login import API_KEY, NocoBaseLogin, load_login, missing_login
 from provisioning.nocobase.mail_settings import Credentials, SignIn
@@ -75,7 +76,14 @@ class MailSettingsProvider(ResourceProvider):
             row = mail_settings.read(nocobase)
             mail_settings.refuse_foreign(nocobase.url, row, [props["client_id"], props.get("take_over")])
             _wait_until_accepted(props)
-            outs = _push(nocobase, props, row)
+            try:
+                outs = _push(nocobase, props, row)
+            except NocoBaseError:
+                # A failed create is in no state, so that no `destroy` would ever empty what it wrote.
+                if row is None or not row.client_id:
+                    with suppress(NocoBaseError):
+                        mail_settings.clear(nocobase, _credentials(props))
+                raise
         return CreateResult(f"{props['nocobase_url']}#{props.get('nocobase_app') or 'main'}", outs)
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:

@@ -86,6 +86,25 @@ def test_credentials_of_another_application_are_not_overwritten(stack: Stack) ->
     assert stack.credentials[0] == stack.outputs["clientId"]
 
 
+def test_credentials_that_are_not_proved_are_not_left_behind(stack: Stack) -> None:
+    stack.set("redirectUris[0]", "https://elsewhere.example.com/oauth2", path=True)
+    said = stack.up(ok=False)
+    assert "sends users back to" in said
+    assert stack.credentials == ("", "")
+    stack.pulumi("config", "rm", "redirectUris")
+    stack.up()
+    assert stack.credentials[0] == stack.outputs["clientId"]
+
+
+def test_emptied_fields_are_drift_for_refresh_and_up(stack: Stack) -> None:
+    stack.up("--skip-preview")
+    before = stack.credentials
+    stack.nocobase("mailSettings:update", {"clientId": "", "clientSecret": ""}, filterByTk=str(stack.row["id"]))
+    stack.pulumi("refresh", "--yes")
+    stack.up("--skip-preview")
+    assert stack.credentials == before
+
+
 def test_an_api_key_in_secret_configuration_serves_up_and_destroy(stack: Stack) -> None:
     key = server.api_key(stack.place)
     stack.pulumi("config", "set", "--secret", "nocobaseApiKey", key)

@@ -126,6 +126,16 @@ def test_another_redirect_uri_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> No
         push(server, monkeypatch)
 
 
+def test_a_nocobase_without_credentials_builds_no_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    with connect(failing(400, {"errors": [{"message": "x"}]}), monkeypatch) as nocobase:
+        assert mail_settings.sign_in(nocobase) == SignIn(None, None)
+
+
+def test_a_link_that_fails_otherwise_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with connect(failing(500, "x"), monkeypatch) as nocobase, pytest.raises(errors.UnexpectedAnswer):
+        mail_settings.sign_in(nocobase)
+
+
 def test_another_client_id_in_the_sign_in_link_is_no_proof() -> None:
     reason = mail_settings.disproof(SignIn("other", CALLBACK), "new-id", [CALLBACK])
     assert reason is not None
