@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sandbox import processes
+from sandbox.faults import Fault
 from sandbox.nocobase import server
+from sandbox.nocobase.bad_day import BadDay, trouble
 from sandbox.setup import nocobase_url
 from tests.e2e.conftest import Stack
 
@@ -59,6 +61,21 @@ def test_each_trouble_with_nocobase_has_its_own_sentence_and_the_next_up_goes_on
 
     stack.up()
     assert stack.credentials[0] == stack.outputs["clientId"]
+
+
+def test_booting_not_installed_and_no_email_manager_are_told_apart(stack: Stack) -> None:
+    with BadDay(nocobase_url(stack.place)) as proxy:
+        stack.set("nocobaseUrl", proxy.url.replace("127.0.0.1", "localhost"))
+        for fault, words in (
+            (trouble("commanding"), "is starting or under maintenance"),
+            (trouble("not-installed"), "is not installed yet"),
+            (Fault(match="mailSettings", status=404), "has no email manager"),
+        ):
+            proxy.add(fault)
+            refused(stack, words, "run the command again")
+        stack.up("--skip-preview")
+        assert stack.credentials[0] == stack.outputs["clientId"]
+        stack.pulumi("destroy", "--yes")
 
 
 def test_trouble_after_the_first_push_is_seen_by_the_preview(stack: Stack) -> None:
