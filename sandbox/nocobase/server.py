@@ -72,7 +72,8 @@ def start(place: Place, port: int, public_path: str = "/", layout: Layout = "cam
     if not processes.port_is_free(port):
         raise SandboxError(
             f"Port {port}, which the sandbox's NocoBase is to listen on, is in use by another program.",
-            f"End that program (`lsof -i :{port}` names it), then run `make up` again.",
+            f"End that program (`lsof -i :{port}` names it) or choose another port (`pulumi config set nocobaseUrl "
+            f"http://localhost:{port + 1} -s dev`, or edit Pulumi.dev.yaml), then run `make up` again.",
         )
     if kept is None or not kept.installed:
         shutil.rmtree(place.nocobase, ignore_errors=True)
