@@ -112,7 +112,10 @@ def _running_steps(place: Place) -> list[Step]:
 def _run(place: Place, steps: list[Step]) -> list[Done]:
     """Run the steps and keep their times for `make bench`."""
     began = time.time()
-    done = run_steps(steps, words)
+    try:
+        done = run_steps(steps, words)
+    except SandboxError:
+        sys.exit(1)  # the step has said why
     place.logs.mkdir(parents=True, exist_ok=True)
     times = {"began": began, "seconds": time.time() - began, "steps": {step.name: step.seconds for step in done}}
     (place.logs / "times.json").write_text(json.dumps(times))
@@ -124,15 +127,8 @@ def _errors_as_sentences() -> Iterator[None]:
     try:
         yield
     except SandboxError as error:
-        words.print(f"[red]✗[/] {_escaped(error.what)}")
-        words.print(f"  {_escaped(error.remedy)}")
+        words.print(str(error), markup=False, style="red")
         sys.exit(1)
     except KeyboardInterrupt:
         words.print("Interrupted; run the command again to go on from here.")
         sys.exit(130)
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 Report = Callable[[str], None]
@@ -41,7 +42,8 @@ class Done:
 def run_steps(steps: Sequence[Step], console: Console) -> list[Done]:
     """Run all steps, each as soon as those it needs are done; return them in the order in which they ended.
 
-    If a step raises, no further one is begun, the running ones are waited for, and the first exception is raised.
+    If a step raises, its reason is shown at once, no further step is begun, the running ones are waited for, and the
+    first exception is raised.
     """
     by_name = {step.name: step for step in steps}
     order = TopologicalSorter({step.name: step.after for step in steps})
@@ -74,8 +76,8 @@ def _run(step: Step, display: _Display) -> Done:
     began = time.monotonic()
     try:
         outcome = step.run(lambda words: display.note(line, words))
-    except BaseException:
-        display.end(line, step, "[red]✗[/]", "failed", time.monotonic() - began)
+    except BaseException as error:
+        display.end(line, step, "[red]✗[/]", escape(str(error) or type(error).__name__), time.monotonic() - began)
         raise
     seconds = time.monotonic() - began
     display.end(line, step, "[green]✓[/]", outcome, seconds)

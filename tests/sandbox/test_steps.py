@@ -1,0 +1,62 @@
+"""Steps side by side: order, what is shown of them, and what happens when some fail."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+import pytest
+from rich.console import Console
+
+from sandbox.errors import SandboxError
+from sandbox.steps import Report, Step, run_steps
+
+
+def plain() -> Console:
+    """A console that is no terminal."""
+    return Console(file=io.StringIO(), width=120)
+
+
+def shown(console: Console) -> str:
+    """What was printed."""
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_independent_steps_run_side_by_side_and_dependent_ones_after() -> None:
+    met = threading.Barrier(2, timeout=10)
+    order: list[str] = []
+
+    def meet(_: Report) -> str:
+        met.wait()
+        return "met"
+
+    def last(_: Report) -> str:
+        order.append("last")
+        return "done"
+
+    console = plain()
+    steps = [Step("c", "Third", last, after=("a", "b")), Step("a", "First", meet), Step("b", "Second", meet)]
+    done = run_steps(steps, console)
+    assert [item.name for item in done][-1] == "c"
+    assert {item.outcome for item in done} == {"met", "done"}
+    for line in ("… First", "✓ Second: met", "✓ Third: done"):
+        assert line in shown(console)
+
+
+def test_every_failure_is_shown_and_nothing_that_needs_them_is_begun() -> None:
+    def fail(what: str) -> Step:
+        def run(_: Report) -> str:
+            raise SandboxError(f"{what} is missing.", f"Install {what}.")
+
+        return Step(what, what, run)
+
+    def never(_: Report) -> str:
+        raise AssertionError
+
+    console = plain()
+    with pytest.raises(SandboxError):
+        run_steps([fail("Node"), fail("Go"), Step("late", "Late", never, after=("Node",))], console)
+    assert "Node is missing.\n  Install Node." in shown(console)
+    assert "Go is missing.\n  Install Go." in shown(console)
+    assert "Late" not in shown(console)
