@@ -32,6 +32,8 @@ pytestmark = pytest.mark.e2e
 START = datetime(2027, 1, 1, 9, tzinfo=UTC)
 ENTRA, NOCOBASE = "Entra ID", "NocoBase"
 GONE = "No password credential found with keyId"
+HOLD = 5.0
+"""Seconds for which a request is held; the kill comes within a tenth of one."""
 PATIENCE = 60.0
 """Seconds that a run may take until the request at which it is to be killed."""
 
@@ -100,7 +102,7 @@ class Rotations:
     def killed_at(self, side: str, number: int) -> str:
         """`pulumi up`, killed when request `number` (from 0) arrives at `side`; return that request."""
         self.forget()
-        hold = Fault(match=".", skip=number, delay=PATIENCE, drop=True)
+        hold = Fault(match=".", skip=number, delay=HOLD, drop=True)
         if side == ENTRA:
             sandbox_entra(self.place, "POST", "faults", hold.model_dump())
         else:
