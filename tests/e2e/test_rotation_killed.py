@@ -27,7 +27,7 @@ from sandbox.setup import nocobase_url
 from tests.e2e.conftest import Stack, sandbox_entra
 from tests.e2e.token_endpoint import TokenEndpoint
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 START = datetime(2027, 1, 1, 9, tzinfo=UTC)
 ENTRA, NOCOBASE = "Entra ID", "NocoBase"

@@ -20,7 +20,7 @@ from sandbox.setup import nocobase_url
 from tests.e2e.conftest import Stack, graph, sandbox_entra
 from tests.e2e.token_endpoint import Watch
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 MONTHS = [datetime(2027 + month // 12, month % 12 + 1, 15, 6, tzinfo=UTC) for month in range(25)]
 WRITE = "POST .*mailSettings:update"
