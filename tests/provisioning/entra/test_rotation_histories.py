@@ -218,28 +218,47 @@ def _moved(secret: IssuedSecret, start: datetime) -> IssuedSecret:
     return replace(secret, issued=start, end=start + (secret.end - secret.issued))
 
 
+VIOLATIONS = "|".join(
+    (
+        "NocoBase holds a refused secret",
+        "NocoBase does not hold the secret that was pushed",
+        "a leaked secret is left behind",
+        "a third secret is asked for",
+        "an old secret is left behind",
+        "an old secret is removed too early",
+        "it would end before it starts",
+        "the next rotation comes too late",
+        "the secret in use is removed",
+        "the third run goes on",
+        "there are two already",
+        "what is due is not done",
+    )
+)
+"""What the model says of a plan that breaks a promise; most flaws break several, and either may be met first."""
+
+
 @pytest.mark.parametrize(
-    ("flawed", "words"),
+    "flawed",
     [
-        (retires_at_once, "an old secret is removed too early"),
-        (never_retires, "an old secret is left behind|what is due is not done"),
-        (issues_into_the_slot_in_use, "the secret in use is removed"),
-        (issues_into_an_occupied_slot, "the secret in use is removed"),
-        (forgets_the_begun_successor, "the secret in use is removed"),
-        (dates_the_begun_successor_anew, "the secret in use is removed"),
-        (renames_what_is_issued, "the secret in use is removed"),
-        (prolongs_what_is_issued, "the secret in use is removed"),
-        (dates_from_the_request, "it would end before it starts"),
-        (ignores_leaks, "a leaked secret is left behind"),
-        (does_not_switch, "what is due is not done"),
+        retires_at_once,
+        never_retires,
+        issues_into_the_slot_in_use,
+        issues_into_an_occupied_slot,
+        forgets_the_begun_successor,
+        dates_the_begun_successor_anew,
+        renames_what_is_issued,
+        prolongs_what_is_issued,
+        dates_from_the_request,
+        ignores_leaks,
+        does_not_switch,
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_flawed_plan_is_caught(flawed: Plan, words: str) -> None:
+def test_a_flawed_plan_is_caught(flawed: Plan) -> None:
     class Flawed(Histories):
         plan = staticmethod(flawed)
 
     # The first history that fails is enough; it need not be the shortest.
     few = settings(HISTORIES, max_examples=1000, phases=[Phase.generate], report_multiple_bugs=False)
-    with pytest.raises((AssertionError, RunEnded), match=words):
+    with pytest.raises((AssertionError, RunEnded), match=VIOLATIONS):
         run_state_machine_as_test(Flawed, settings=few)
