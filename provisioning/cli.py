@@ -96,7 +96,8 @@ def list_secrets(stack: Stack = None, output: Output = Format.TABLE) -> None:
     """List the application's client secrets in Entra ID, which of them this stack knows, and its twins."""
     with _errors_as_sentences():
         engine = Pulumi(stack)
-        secrets = {secret.key_id: {"name": secret.display_name, "is": kind} for secret, kind in _sorted_out(engine)}
+        sorted_out = _sorted_out(engine, _object_id(engine))
+        secrets = {secret.key_id: {"name": secret.display_name, "is": kind} for secret, kind in sorted_out}
         twins = {key: {"name": name, "is": "twin of the application"} for key, name in _twins(engine).items()}
         _show(secrets | twins, output)
 
@@ -118,10 +119,11 @@ def prune(
 
     with _errors_as_sentences():
         engine = Pulumi(stack)
-        orphans = [secret for secret, kind in _sorted_out(engine) if kind == "orphan"]
+        own = _object_id(engine)
+        orphans = [secret for secret, kind in _sorted_out(engine, own) if kind == "orphan"]
         for orphan in orphans:
             if yes:
-                directory.remove_secret(_object_id(engine), orphan.key_id)
+                directory.remove_secret(own, orphan.key_id)
             words.print(f"{'Removed' if yes else 'Orphan'}: {orphan.display_name} ({orphan.key_id})")
         twins = _twins(engine)
         if application is not None and application not in twins:
@@ -148,16 +150,17 @@ def _twins(engine: Pulumi) -> dict[str, str]:
     return {object_id: name for object_id, name in found.items() if object_id not in known}
 
 
-def _sorted_out(engine: Pulumi) -> list[tuple[Any, str]]:
+def _sorted_out(engine: Pulumi, object_id: str) -> list[tuple[Any, str]]:
     """Every client secret in Entra ID, and whether it is known to the state, an orphan, or somebody else's."""
     from provisioning.entra import directory, room  # noqa: PLC0415 - seconds of imports
+    from provisioning.settings import Settings  # noqa: PLC0415 - as above
 
     passwords = engine.resources(PASSWORD_TYPE)
-    names = [str(item["displayName"]) for item in passwords]
-    description = engine.config("secretDescription") or "NocoBase mail"
+    description = engine.config("secretDescription") or Settings.model_fields["secret_description"].default
+    names = room.descriptions((str(item["displayName"]) for item in passwords), description)
     known = {str(item["keyId"]) for item in passwords}
-    stored = directory.stored_secrets(_object_id(engine))
-    found = room.find_room(stored, known, {description, *(name.rsplit(" ", 2)[0] for name in names)})
+    stored = directory.stored_secrets(object_id)
+    found = room.find_room(stored, known, names)
     kinds = {secret: "orphan" for secret in found.orphans} | {secret: "foreign" for secret in found.foreign}
     return [(secret, kinds.get(secret, "known")) for secret in stored]
 

@@ -29,7 +29,8 @@ def make_room(
     from provisioning.entra import directory  # noqa: PLC0415
 
     known = {secret.key_id for secret in last.slots.values()}
-    room = find_room(directory.stored_secrets(object_id), known, descriptions(last, settings.secret_description))
+    names = descriptions((secret.display_name for secret in last.slots.values()), settings.secret_description)
+    room = find_room(directory.stored_secrets(object_id), known, names)
     # Also a secret that goes at the end of the run is there when the new one comes.
     kept = len({*last.slots, *plan.slots})
     refuse_without_room(room, kept, settings.audience.personal)

@@ -11,7 +11,6 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from provisioning.entra.rotation import LastSecrets
 from provisioning.errors import NoRoomForSecret
 
 MOST_SECRETS = 2
@@ -59,9 +58,9 @@ def refuse_without_room(room: Room, kept: int, two_at_most: bool) -> None:
         )
 
 
-def descriptions(last: LastSecrets, current: str) -> Sequence[str]:
-    """How names of this stack's secrets begin: `current`, and what those in the state were called by."""
-    return sorted({current, *(secret.display_name.rsplit(" ", 2)[0] for secret in last.slots.values())})
+def descriptions(names: Iterable[str], current: str) -> Sequence[str]:
+    """How names of this stack's secrets begin: `current`, and what those in the state, called `names`, begin with."""
+    return sorted({current, *(name.rsplit(" ", 2)[0] for name in names)})
 
 
 def stack_tag(organization: str, project: str, stack: str) -> str:

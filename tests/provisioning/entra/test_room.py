@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from provisioning.entra.room import Room, StoredSecret, descriptions, find_room, refuse_without_room
-from provisioning.entra.rotation import IssuedSecret, LastSecrets, Slot
 from provisioning.errors import NoRoomForSecret
 
 IN_USE = StoredSecret("key-1", "NocoBase mail a 2026-11-21")
@@ -45,6 +42,4 @@ def test_foreign_secrets_block_only_where_two_are_the_limit() -> None:
 
 
 def test_descriptions_of_earlier_settings_are_known() -> None:
-    day = datetime(2026, 11, 21, tzinfo=UTC)
-    last = LastSecrets({Slot.A: IssuedSecret("Mail (old name) a 2026-11-21", day, day)})
-    assert descriptions(last, "NocoBase mail") == ["Mail (old name)", "NocoBase mail"]
+    assert descriptions(["Mail (old name) a 2026-11-21"], "NocoBase mail") == ["Mail (old name)", "NocoBase mail"]
