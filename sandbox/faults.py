@@ -25,7 +25,7 @@ class Fault(BaseModel):
     match: regular expression searched in "METHOD /path", for example "PATCH /v1.0/applications/[^/]+$".
     times: how many requests it strikes; None for all.
     skip: how many matching requests pass before.
-    status, body, headers: answer this instead of what the service says.
+    status, body, headers: answer this instead of what the service says; a text as body is sent as it is, not as JSON.
     delay: seconds to wait first.
     drop: close the connection without an answer.
     after: the change is made first, and only then the status is answered or the connection dropped.
@@ -36,8 +36,8 @@ class Fault(BaseModel):
     match: str
     times: int | None = Field(default=1, ge=1)
     skip: int = Field(default=0, ge=0)
-    status: int | None = Field(default=None, ge=400, le=599)
-    body: dict[str, Any] | None = None
+    status: int | None = Field(default=None, ge=200, le=599)
+    body: dict[str, Any] | str | None = None
     headers: dict[str, str] = Field(default_factory=dict)
     delay: float = Field(default=0, ge=0, le=600)
     drop: bool = False
@@ -97,25 +97,33 @@ class FaultMiddleware:
         if fault is None:
             await self.app(scope, receive, send)
             return
-        if fault.delay:
-            await asyncio.sleep(fault.delay)
-        if not fault.drop and fault.status is None:
-            await self.app(scope, receive, send)
-            return
-        if fault.after:
-            await self.app(scope, receive, _swallow)
-        else:
-            await _read_to_the_end(receive)
+        # It has arrived in full, also if nothing is done with it or the client does not wait for the answer.
+        request = await _whole(receive)
+        await asyncio.sleep(fault.delay)
+        answered = fault.drop or fault.status is not None
+        if fault.after or not answered:
+            await self.app(scope, _replayed(request, receive), _swallow if answered else send)
         if fault.drop:
             await _drop(receive)
-        else:
+        elif answered:
             await _answer(fault, send)
 
 
-async def _read_to_the_end(receive: Receive) -> None:
-    """The request arrives in full even if nothing is done with it."""
-    while (await receive()).get("more_body"):
-        pass
+async def _whole(receive: Receive) -> list[Message]:
+    parts = [await receive()]
+    while parts[-1].get("more_body"):
+        parts.append(await receive())
+    return parts
+
+
+def _replayed(parts: list[Message], receive: Receive) -> Receive:
+    """A `receive` that gives `parts` once more, and then what else comes."""
+    left = iter(parts)
+
+    async def again() -> Message:
+        return next(left, None) or await receive()
+
+    return again
 
 
 async def _swallow(message: Message) -> None:
@@ -123,7 +131,8 @@ async def _swallow(message: Message) -> None:
 
 
 async def _answer(fault: Fault, send: Send) -> None:
-    content = json.dumps(fault.body).encode() if fault.body is not None else b""
+    text = fault.body if isinstance(fault.body, str) else json.dumps(fault.body)
+    content = text.encode() if fault.body is not None else b""
     headers = {"content-type": "application/json", **fault.headers, "content-length": str(len(content))}
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": fault.status, "headers": raw})

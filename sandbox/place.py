@@ -51,6 +51,11 @@ class Place:
         return self.installed / "nocobase"
 
     @property
+    def policy_virtualenv(self) -> Path:
+        """What the policy pack runs on in tests."""
+        return self.installed / "policy"
+
+    @property
     def certificates(self) -> Path:
         """The sandbox's certificate authority and server certificate."""
         return self.home / "certificates"

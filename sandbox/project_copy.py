@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sandbox.place import PROJECT
 
-PROJECT_FILES = ("Pulumi.yaml", "__main__.py", "provisioning")
+PROJECT_FILES = ("Pulumi.yaml", "__main__.py", "provisioning", "bootstrap", "pipelines", "requirements.txt")
 
 
 def copy_project(target: Path, nocobase_url: str) -> None:

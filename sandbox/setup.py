@@ -111,6 +111,23 @@ def install_steps(place: Place) -> list[Step]:
     ]
 
 
+def testing_steps(place: Place) -> list[Step]:
+    """What only tests need: the policy pack's packages, and storage servers."""
+
+    def policy(report: Report) -> str:
+        return install_policy_packages(place, report)
+
+    def storage(report: Report) -> str:
+        from sandbox.backends import servers
+
+        return servers.install(place, report)
+
+    return [
+        Step("policy", "Policy pack's packages", policy),
+        Step("backends", "Storage servers", storage, after=("packages",)),
+    ]
+
+
 def start_steps(place: Place) -> list[Step]:
     """Starts the stand-in for Entra ID, and NocoBase; both are left running."""
 
@@ -138,20 +155,38 @@ def stop(place: Place) -> list[str]:
 
 def install_python_packages(place: Place, report: Report) -> str:
     """Install the locked requirements into this Python's virtualenv, unless exactly these are installed already."""
-    stamp = Path(sys.prefix) / "installed-requirements.txt"
-    locked = "".join((PROJECT / name).read_text() for name in REQUIREMENTS)
+    return _pip_install(place, report, Path(sys.executable), "pip", *REQUIREMENTS)
+
+
+def install_policy_packages(place: Place, report: Report) -> str:
+    """Install what the policy pack runs on, in a virtualenv of its own.
+
+    Its SDK and the product's want different versions of protobuf.
+    """
+    import venv
+
+    python = place.policy_virtualenv / "bin" / "python"
+    if not python.exists():
+        report("making a virtualenv")
+        venv.create(place.policy_virtualenv, with_pip=True)
+    return _pip_install(place, report, python, "pip-policy", "policy/requirements.txt")
+
+
+def _pip_install(place: Place, report: Report, python: Path, log_name: str, *requirements: str) -> str:
+    stamp = python.parent.parent / "installed-requirements.txt"
+    locked = "".join((PROJECT / name).read_text() for name in requirements)
     if stamp.exists() and stamp.read_text() == locked:
         return "already installed"
     report("pip install")
-    options = [option for name in REQUIREMENTS for option in ("-r", str(PROJECT / name))]
+    options = [option for name in requirements for option in ("-r", str(PROJECT / name))]
     place.logs.mkdir(parents=True, exist_ok=True)
-    with processes.log_file(place, "pip").open("wb") as log:
-        pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes", *options]
+    with processes.log_file(place, log_name).open("wb") as log:
+        pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes", *options]
         ended = subprocess.run(pip, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False)
     if ended.returncode != 0:
         raise SandboxError(
-            f"pip could not install the Python packages:\n{processes.log_tail(place, 'pip', 5)}",
-            "Is the package index reachable? Then run `make up` again.",
+            f"pip could not install the Python packages:\n{processes.log_tail(place, log_name, 5)}",
+            "Is the package index reachable? Then run the command again.",
         )
     stamp.write_text(locked)
     return "installed"

@@ -59,12 +59,16 @@ def _nested_defaults(rule: Property, value: Any) -> Any:
     return value
 
 
-def failures(resource: ResourceType, name: str, inputs: Properties) -> list[Failure]:
-    """Everything that is wrong with the inputs, sorted by property. name: the resource's name, for the messages."""
-    return sorted(_object(resource.properties, inputs, "", name), key=lambda failure: failure.property)
+def failures(resource: ResourceType, name: str, inputs: Properties, olds: Properties | None = None) -> list[Failure]:
+    """Everything that is wrong with the inputs, sorted by property.
+
+    name: the resource's name, for the messages. olds: the last inputs; what this stand-in does not set may stay.
+    """
+    found = _object(resource.properties, inputs, olds or {}, "", name)
+    return sorted(found, key=lambda failure: failure.property)
 
 
-def _object(table: dict[str, Property], given: Properties, prefix: str, name: str) -> list[Failure]:
+def _object(table: dict[str, Property], given: Properties, olds: Properties, prefix: str, name: str) -> list[Failure]:
     found = []
     for key, rule in table.items():
         path, value = f"{prefix}{key}", given.get(key)
@@ -91,14 +95,14 @@ def _object(table: dict[str, Property], given: Properties, prefix: str, name: st
                         name,
                     )
                 )
-        found += _value(rule, value, path, key, name)
+        found += _value(rule, value, olds.get(key), path, key, name)
     for key in given:
         if key not in table and key not in RESERVED:
             found.append(_failure(f"{prefix}{key}", f'Invalid or unknown key "{key}".', name))
     return found
 
 
-def _value(rule: Property, value: Any, path: str, key: str, name: str) -> list[Failure]:
+def _value(rule: Property, value: Any, old: Any, path: str, key: str, name: str) -> list[Failure]:
     if value == UNKNOWN:
         return []
     if not _has_type(rule, value):
@@ -109,7 +113,7 @@ def _value(rule: Property, value: Any, path: str, key: str, name: str) -> list[F
                 name,
             )
         ]
-    if rule.unsupported and value not in ("", [], {}):
+    if rule.unsupported and value not in ("", [], {}, old):
         return [
             _failure(
                 path,
@@ -126,13 +130,13 @@ def _value(rule: Property, value: Any, path: str, key: str, name: str) -> list[F
             )
         ]
     if rule.type == "block" and rule.of is not None:
-        return _object(rule.of, value, f"{path}.", name)
+        return _object(rule.of, value, old if isinstance(old, dict) else {}, f"{path}.", name)
     if rule.type in ("set", "list"):
         found = []
         for index, item in enumerate(value):
             place = f"{path}[{index}]"
             if rule.of is not None and isinstance(item, dict):
-                found += _object(rule.of, item, f"{place}.", name)
+                found += _object(rule.of, item, {}, f"{place}.", name)
             elif item != UNKNOWN:
                 found += _scalar(rule, item, place, key, name)
         return found

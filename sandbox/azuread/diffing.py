@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -26,6 +27,14 @@ class Difference:
     changed: list[str] = field(default_factory=list)
     replaces: list[str] = field(default_factory=list)
     stables: list[str] = field(default_factory=list)
+
+    @property
+    def paths(self) -> set[str]:
+        """Every changed path and those above it, without indexes (`api.name`, `api`); `api.*` for one that is replaced
+        as a whole."""
+        leaves = [re.sub(r"\[\d+\]", "", path).split(".") for path in self.kinds]
+        above = {".".join(path[:length]) for path in leaves for length in range(1, len(path) + 1)}
+        return above | {".".join([*path, "*"]) for path in leaves}
 
 
 def difference(resource: ResourceType, olds: Properties, news: Properties) -> Difference:
@@ -55,7 +64,7 @@ def _compare(rule: Property, path: str, old: Any, new: Any, kinds: dict[str, Kin
         for name, inner in sorted(rule.of.items()):
             _compare(inner, f"{path}.{name}", old.get(name), new.get(name), kinds)
         return
-    if rule.type == "block" and is_empty(old) and is_empty(new):
+    if rule.type == "block" and is_empty(new) and _only_defaults(rule, old):
         return
     if new == UNKNOWN or (isinstance(new, str | list | dict) and is_unknown(new) and rule.type != "map"):
         kinds[path] = Kind.ADD if is_empty(old) else Kind.UPDATE
@@ -68,6 +77,14 @@ def _compare(rule: Property, path: str, old: Any, new: Any, kinds: dict[str, Kin
 
 def _same(old: Any, new: Any) -> bool:
     return bool(old == new) or (is_empty(old) and is_empty(new))
+
+
+def _only_defaults(rule: Property, block: Any) -> bool:
+    """Whether a block says nothing that leaving it out would not say (the provider's `applicationDiffSuppress`)."""
+    if not isinstance(block, dict):
+        return is_empty(block)
+    inner = rule.of or {}
+    return all(is_empty(value) or (name in inner and value == inner[name].default) for name, value in block.items())
 
 
 def _compare_collections(rule: Property, path: str, old: Any, new: Any, kinds: dict[str, Kind]) -> None:

@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 Json = dict[str, Any]
 PUBLIC_METADATA_HOST = "management.azure.com"
@@ -27,6 +28,8 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 """Seconds between retries: doubled each time, or what Retry-After says."""
 WAITS_VARIABLE = "SANDBOX_AZUREAD_WAITS"
 """Set to `real` to wait between polls as long as the real provider does (4 s a secret, 20 s a deletion)."""
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+FEDERATION_AUDIENCE = "api://AzureADTokenExchange"
 
 
 class ProviderError(Exception):
@@ -48,38 +51,68 @@ class RequestError(Exception):
 
 @dataclass(frozen=True)
 class Configuration:
-    """Whom to ask and who asks. The secret stays out of the repr."""
+    """Whom to ask and who asks. Secret and tokens stay out of the repr.
+
+    The caller shows client_secret; without one assertion, a token of a pipeline; without that either, the token that
+    request_url gives to whoever shows request_token.
+    """
 
     metadata_host: str
     tenant_id: str
     client_id: str
-    client_secret: str
+    client_secret: str = ""
+    assertion: str = ""
+    request_url: str = ""
+    request_token: str = ""
 
     def __repr__(self) -> str:
-        return f"Configuration({self.metadata_host!r}, {self.tenant_id!r}, {self.client_id!r}, client_secret=…)"
+        return f"Configuration({self.metadata_host!r}, {self.tenant_id!r}, {self.client_id!r}, …)"
 
 
 def configuration(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Configuration:
     """Provider configuration first, then ARM_* variables, as the real one. Raises ProviderError if one is missing."""
 
-    def value(name: str, variable: str) -> str:
-        return str(arguments.get(name) or environment.get(variable) or "")
+    def value(name: str, *variables: str) -> str:
+        found = (environment.get(variable) for variable in variables)
+        return str(arguments.get(name) or next(filter(None, found), ""))
 
+    federated = value("useOidc", "ARM_USE_OIDC").lower() in ("true", "1")
+    asked = federated and not value("clientSecret", "ARM_CLIENT_SECRET")
     found = Configuration(
         metadata_host=value("metadataHost", "ARM_METADATA_HOSTNAME") or PUBLIC_METADATA_HOST,
         tenant_id=value("tenantId", "ARM_TENANT_ID"),
         client_id=value("clientId", "ARM_CLIENT_ID"),
         client_secret=value("clientSecret", "ARM_CLIENT_SECRET"),
+        assertion=_assertion(value) if asked else "",
+        request_url=value("oidcRequestUrl", "ARM_OIDC_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_URL"),
+        request_token=value("oidcRequestToken", "ARM_OIDC_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
     )
-    names = ("ARM_TENANT_ID", "ARM_CLIENT_ID", "ARM_CLIENT_SECRET")
-    given = (found.tenant_id, found.client_id, found.client_secret)
-    missing = [name for name, text in zip(names, given, strict=True) if not text]
+    missing = [
+        name for name, text in (("ARM_TENANT_ID", found.tenant_id), ("ARM_CLIENT_ID", found.client_id)) if not text
+    ]
+    can_ask = federated and found.request_url and found.request_token
+    if not (found.client_secret or found.assertion or can_ask):
+        missing.append("ARM_OIDC_TOKEN" if federated else "ARM_CLIENT_SECRET")
     if missing:
         raise ProviderError(
             "unable to build authorizer for Microsoft Graph API: the sandbox's stand-in for azuread signs in with a "
-            f"client secret only, and {', '.join(missing)} is not set"
+            f"client secret, or with ARM_USE_OIDC and a pipeline's token, and {', '.join(missing)} is not set"
         )
     return found
+
+
+def _assertion(value: Callable[..., str]) -> str:
+    """The pipeline's token itself, or the content of the file that is named."""
+    token, path = value("oidcToken", "ARM_OIDC_TOKEN"), value("oidcTokenFilePath", "ARM_OIDC_TOKEN_FILE_PATH")
+    if not path:
+        return token
+    try:
+        content = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as problem:
+        raise ProviderError(f"reading OIDC Token from file {path!r}: {problem.strerror}") from problem
+    if token and token != content:
+        raise ProviderError("mismatch between supplied OIDC token and supplied OIDC token file contents")
+    return content
 
 
 @dataclass(frozen=True)
@@ -154,9 +187,9 @@ class Graph:
     def _sign_in(self, login: str) -> str:
         form = {
             "client_id": self.configuration.client_id,
-            "client_secret": self.configuration.client_secret,
             "grant_type": "client_credentials",
             "scope": f"{self.base}/.default",
+            **self._proof(),
         }
         address = f"{login}/{self.configuration.tenant_id}/oauth2/v2.0/token"
         headers = {"content-type": "application/x-www-form-urlencoded"}
@@ -171,6 +204,27 @@ class Graph:
         if document["expires_in"] <= MINIMUM_TOKEN_LIFETIME:
             raise ProviderError("building client: the access token expires too soon")
         return str(document["access_token"])
+
+    def _proof(self) -> dict[str, str]:
+        """What shows the token endpoint who asks."""
+        chosen = self.configuration
+        if chosen.client_secret:
+            return {"client_secret": chosen.client_secret}
+        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": chosen.assertion or self._ask_pipeline()}
+
+    def _ask_pipeline(self) -> str:
+        """The token that the pipeline's system gives to this job, asked for as GitHub wants it."""
+        parts = urlsplit(self.configuration.request_url)
+        query = urlencode([*parse_qsl(parts.query), ("audience", FEDERATION_AUDIENCE)])
+        headers = {"authorization": f"Bearer {self.configuration.request_token}"}
+        try:
+            answer = self._send("GET", parts._replace(query=query).geturl(), headers)
+        except (OSError, http.client.HTTPException) as problem:
+            raise ProviderError(f"githubAssertion: cannot request token: {problem}") from problem
+        if answer.status != HTTPStatus.OK:
+            text = f"received HTTP status {answer.status} with response: {answer.text}"
+            raise ProviderError(f"building client: unable to obtain access token: githubAssertion: {text}")
+        return str(answer.json()["value"])
 
     def get(self, path: str, **query: str) -> Json:
         """GET under v1.0. Raises RequestError."""

@@ -13,9 +13,10 @@ from google.protobuf import any_pb2, empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from sandbox.azuread import checking, diffing, schema, state
+from sandbox.azuread.catalogue import all_resources
 from sandbox.azuread.functions import FUNCTIONS
 from sandbox.azuread.graph import Graph, ProviderError, RequestError, configuration
-from sandbox.azuread.resources import PartialCreation, Resource, all_resources
+from sandbox.azuread.resources import PartialCreation, Resource
 from sandbox.azuread.values import Properties, plain, read, write
 
 VERSION = "6.10.0+stand-in"
@@ -106,7 +107,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         inputs = read(request.news)
         failures = [
             provider_pb2.CheckFailure(property=failure.property, reason=failure.reason)
-            for failure in checking.failures(resource.type, name, inputs)
+            for failure in checking.failures(resource.type, name, inputs, read(request.olds))
         ]
         if failures:
             return provider_pb2.CheckResponse(failures=failures)

@@ -281,7 +281,7 @@ class Application:
     def update(self, graph: Graph, identifier: str, olds: Properties, inputs: Properties) -> Properties | None:
         """One PATCH with everything that may always be sent, owners if they changed, read."""
         given, object_id = plain(inputs), last_part(identifier)
-        changed = set(difference(self.type, olds, inputs).changed)
+        changed = difference(self.type, olds, inputs).paths
         wanted = state.effective(self.type, inputs, olds)
         body = state.without_creation_only(
             self.type.properties, state.to_graph(self.type.properties, wanted), changed
@@ -396,7 +396,7 @@ class ServicePrincipal:
     def update(self, graph: Graph, identifier: str, olds: Properties, inputs: Properties) -> Properties | None:
         """One PATCH, owners if they changed, read."""
         given, object_id = plain(inputs), last_part(identifier)
-        changed = set(difference(self.type, olds, inputs).changed)
+        changed = difference(self.type, olds, inputs).paths
         wanted = state.effective(self.type, inputs, olds)
         body = state.without_creation_only(
             self.type.properties, state.to_graph(self.type.properties, wanted), changed
@@ -615,14 +615,3 @@ class PermissionGrant:
         grant_id = last_part(identifier)
         with explained(f'Deleting delegated permission grant with ID "{grant_id}"'):
             graph.delete(f"/oauth2PermissionGrants/{grant_id}")
-
-
-def all_resources(types: dict[str, ResourceType]) -> dict[str, Resource]:
-    """The implementations, by type token."""
-    implementations: dict[str, Callable[[ResourceType], Resource]] = {
-        "Application": Application,
-        "ServicePrincipal": ServicePrincipal,
-        "ApplicationPassword": ApplicationPassword,
-        "ServicePrincipalDelegatedPermissionGrant": PermissionGrant,
-    }
-    return {token: implementations[token.rpartition(":")[2]](kind) for token, kind in types.items()}

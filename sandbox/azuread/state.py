@@ -73,16 +73,17 @@ def _sent(rule: Property, value: Any) -> Any:
     return value if value is not None else (rule.default if rule.default is not None else ZERO[rule.type])
 
 
-def without_creation_only(table: dict[str, Property], body: Json, changed: set[str]) -> Json:
-    """The body of an update: without what is never patched, or only when it changed. changed: top-level names."""
+def without_creation_only(table: dict[str, Property], body: Json, changed: set[str], prefix: str = "") -> Json:
+    """The body of an update: without what is never patched, or only when it changed. changed: paths like `api.name`."""
     kept = dict(body)
     for name, rule in table.items():
         if not rule.graph or not rule.is_input:
             continue
-        if rule.patch == "never" or (rule.patch == "changed" and name not in changed):
+        path = f"{prefix}{name}"
+        if rule.patch == "never" or (rule.patch == "changed" and not changed & {path, f"{prefix}*"}):
             kept.pop(rule.graph, None)
         elif rule.type == "block" and rule.of:
-            kept[rule.graph] = without_creation_only(rule.of, kept[rule.graph], set())
+            kept[rule.graph] = without_creation_only(rule.of, kept[rule.graph], changed, f"{path}.")
     return kept
 
 

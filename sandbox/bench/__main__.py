@@ -6,6 +6,8 @@
 2. The requests that reach NocoBase in each kind of run, counted by a proxy in front of it.
 3. `make up` in a fresh clone and again, by step. The caches of pip, npm, Go and the built engine are as they are on
    this machine; with --no-caches they are empty, as on a new machine.
+
+With `fleet`, only many stacks at once (see `sandbox/bench/fleet.py`).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sandbox import processes
+from sandbox.bench import fleet
 from sandbox.engine.obtain import engine
 from sandbox.engine.tools import install_tools
 from sandbox.environment import environment
@@ -48,6 +51,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9, help="alternating pairs of no-change runs (default 9)")
     parser.add_argument("--no-caches", action="store_true", help="fresh clone with empty caches, the engine's included")
     parser.add_argument("--skip-clone", action="store_true", help="leave the fresh clone out")
+    parser.add_argument("what", nargs="?", choices=["fleet"], help="only many stacks at once")
+    parser.add_argument("--stacks", type=int, default=50, help="fleet: how many, one of them broken (default 50)")
+    parser.add_argument("--parallel", type=int, default=4, help="fleet: how many at a time (default 4)")
     given = parser.parse_args()
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="nocobase-outlook-bench-", ignore_cleanup_errors=True) as folder:
@@ -57,12 +63,15 @@ def main() -> None:
         shutil.copytree(PROJECT / "sandbox" / "bench" / "bare", bare)
         try:
             run_steps([*install_steps(place), *start_steps(place)], progress)
-            use_product_virtualenv(place, [place.project, bare])
-            results["no change"] = no_change(place, bare, given.runs)
-            results["requests to NocoBase"] = requests(place)
+            if given.what == "fleet":
+                results["fleet"] = fleet.measure(place, given.stacks, given.parallel, console, progress)
+            else:
+                use_product_virtualenv(place, [place.project, bare])
+                results["no change"] = no_change(place, bare, given.runs)
+                results["requests to NocoBase"] = requests(place)
         finally:
             stop(place)
-        if not given.skip_clone:
+        if not (given.skip_clone or given.what):
             results["make up"] = clone(Path(folder), given.no_caches)
     RESULT.write_text(json.dumps(results, indent=2) + "\n")
     progress.print(f"Written: {RESULT.name}")

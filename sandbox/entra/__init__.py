@@ -1,6 +1,9 @@
 """A stand-in for Entra ID and Microsoft Graph over HTTPS on loopback, with state that survives a restart.
 
-identity: who the sandbox's tenant and deployer are (imports nothing).
+identity: who the sandbox's tenant, deployer and administrator are (imports nothing).
+permissions: which application permission each request needs.
+federation: issuers of foreign tokens, and the check of what they sign.
+policies: how Graph shows the tenant's policies for secrets and for users.
 models: the directory's objects and Entra's refusals; knows nothing of HTTP.
 errors: Graph's and the token endpoint's error bodies.
 tokens: issues and checks access tokens.

@@ -171,6 +171,65 @@ def missing_secret() -> TokenError:
     )
 
 
+FEDERATION_HELP = "https://learn.microsoft.com/entra/workload-id/workload-identity-federation"
+
+
+def no_matching_record(number: int, part: str, presented: object) -> TokenError:
+    """AADSTS700211 (issuer), 700212 (audience) and 700213 (subject)."""
+    return TokenError(
+        401,
+        "invalid_client",
+        number,
+        f"No matching federated identity record found for presented assertion {part} '{presented}'. Check your "
+        "federated identity credential Subject, Audience and Issuer against the presented assertion. "
+        f"{FEDERATION_HELP}",
+    )
+
+
+def other_case(subject: str) -> TokenError:
+    """AADSTS7002138."""
+    return TokenError(
+        401,
+        "invalid_client",
+        7002138,
+        f"No matching federated identity record found for presented assertion subject '{subject}'. The subject matches "
+        "with case-insensitive comparison, but not with case-sensitive comparison. Check your federated identity "
+        f"credential Subject, Audience and Issuer against the presented assertion. {FEDERATION_HELP}",
+    )
+
+
+def no_federated_credential(client_id: str) -> TokenError:
+    """AADSTS70025."""
+    return TokenError(
+        401, "invalid_client", 70025, f"The client '{client_id}' has no configured federated identity credentials."
+    )
+
+
+def malformed_assertion() -> TokenError:
+    """AADSTS50027."""
+    return TokenError(400, "invalid_request", 50027, "JWT token is invalid or malformed.")
+
+
+def unsigned_assertion() -> TokenError:
+    """AADSTS700027."""
+    return TokenError(401, "invalid_client", 700027, "Client assertion failed signature validation.")
+
+
+def assertion_out_of_time(now: datetime) -> TokenError:
+    """AADSTS700024."""
+    return TokenError(
+        401,
+        "invalid_client",
+        700024,
+        f"Client assertion is not within its valid time range. Current time: {now:%Y-%m-%dT%H:%M:%SZ}.",
+    )
+
+
+def unreachable_issuer() -> TokenError:
+    """AADSTS90061: the issuer's keys cannot be read, as is so for every issuer that is not the sandbox's own."""
+    return TokenError(400, "invalid_request", 90061, "Request to External OIDC endpoint failed.")
+
+
 def unsupported_grant(grant: str) -> TokenError:
     """AADSTS70003."""
     return TokenError(400, "unsupported_grant_type", 70003, f"The app requested an unsupported grant type '{grant}'.")

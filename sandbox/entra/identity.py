@@ -1,4 +1,4 @@
-"""Who the sandbox's tenant and its deployer are. Constants only; imports nothing, so anyone may import it."""
+"""Who the sandbox's tenant, deployer and administrator are. Constants: imports nothing, so anyone may import it."""
 
 from __future__ import annotations
 
@@ -11,5 +11,11 @@ DEPLOYER_OBJECT_ID = "22222222-2222-2222-2222-222222222222"
 DEPLOYER_NAME = "Sandbox deployer"
 DEPLOYER_SECRET = "sandbox-deployer~opens-only-the-sandbox-on-this-machine"
 """Public on purpose: it is worth nothing anywhere else."""
+
+ADMINISTRATOR_CLIENT_ID = "55555555-5555-5555-5555-555555555555"
+ADMINISTRATOR_OBJECT_ID = "66666666-6666-6666-6666-666666666666"
+ADMINISTRATOR_NAME = "Sandbox administrator"
+ADMINISTRATOR_SECRET = "sandbox-administrator~opens-only-the-sandbox-on-this-machine"
+"""As public as the deployer's."""
 
 GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"

@@ -1,4 +1,4 @@
-"""The directory: applications, service principals, secrets, owners, delegated grants and deleted items.
+"""The directory: applications, service principals, secrets, owners, federated credentials, grants, deleted items.
 
 Knows nothing of HTTP. Every method that changes something saves the whole state before it returns; refusals are
 errors.GraphError and leave the state as it was.
@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sandbox.entra import identity, rules
+from sandbox.entra import identity, permissions, rules
 from sandbox.entra.clock import Clock
 from sandbox.entra.errors import GraphError, bad_request, conflict, denied, not_found
 from sandbox.entra.store import Store
@@ -77,6 +77,8 @@ class State:
     oauth2PermissionGrants: dict[str, Json] = field(default_factory=dict)
     deletedItems: dict[str, Json] = field(default_factory=dict)
     owners: dict[str, list[str]] = field(default_factory=dict)
+    federatedIdentityCredentials: dict[str, list[Json]] = field(default_factory=dict)
+    appRoleAssignments: dict[str, Json] = field(default_factory=dict)
     secret_hashes: dict[str, str] = field(default_factory=dict)
     secret_times: dict[str, float] = field(default_factory=dict)
     signing_key: str = field(default_factory=lambda: randomness.token_hex(32))
@@ -86,12 +88,13 @@ class State:
 class Policy:
     """What a tenant's administrator, or a bad day, imposes. Not saved: it ends with the process.
 
-    maximum_secret_lifetime: tenant policy for application passwords.
+    maximum_secret_lifetime: tenant policy for application passwords. secrets_forbidden: the same, allows none at all.
     secret_delay: for how long the token endpoint refuses a new secret (eventual consistency, 4 to 18 s in Entra).
     hidden_reads: how many reads of each new object answer 404.
     """
 
     maximum_secret_lifetime: timedelta | None = None
+    secrets_forbidden: bool = False
     policy_id: str = "5d0f3c9e-0000-4000-8000-5a4db0c0ffee"
     secret_delay: timedelta = timedelta(0)
     hidden_reads: int = 0
@@ -110,11 +113,12 @@ class Directory:
         document = store.load() if store else None
         if document:
             self.state = State(**document)
+            self._furnish()  # what an earlier version of the sandbox did not have yet
         else:
             self.start_anew()
 
     def start_anew(self) -> None:
-        """A new tenant in place of this one: nothing but the deployer and Microsoft's built-in service principals."""
+        """A new tenant in place of this one: only the two callers, and Microsoft's own service principals."""
         self.policy = Policy()
         self.clock.reset()
         self.hidden = {}
@@ -140,15 +144,18 @@ class Directory:
             raise
 
     def _furnish(self) -> None:
-        """A new tenant: the deployer's own service principal and Microsoft's built-in ones."""
+        """What every tenant has: the service principals of the deployer, the administrator, and Microsoft."""
         built_in: list[Json] = json.loads((DATA / "service_principals.json").read_text(encoding="utf-8"))
         for template in built_in:
             principal = {**new_service_principal(template["appId"], template["displayName"]), **template}
             principal["id"] = str(uuid.uuid5(uuid.UUID(identity.TENANT_ID), template["appId"]))
             self.state.servicePrincipals[principal["id"]] = principal
-        deployer = new_service_principal(identity.DEPLOYER_CLIENT_ID, identity.DEPLOYER_NAME)
-        deployer["id"] = identity.DEPLOYER_OBJECT_ID
-        self.state.servicePrincipals[deployer["id"]] = deployer
+        for object_id, app_id, name in (
+            (identity.DEPLOYER_OBJECT_ID, identity.DEPLOYER_CLIENT_ID, identity.DEPLOYER_NAME),
+            (identity.ADMINISTRATOR_OBJECT_ID, identity.ADMINISTRATOR_CLIENT_ID, identity.ADMINISTRATOR_NAME),
+        ):
+            caller = {**new_service_principal(app_id, name), "id": object_id}
+            self.state.servicePrincipals[object_id] = caller
 
     def snapshot(self) -> Json:
         """What the directory holds, for people and tests: no secret, no hash, no signing key, no built-in objects."""
@@ -162,6 +169,8 @@ class Directory:
                 "oauth2PermissionGrants": list(self.state.oauth2PermissionGrants.values()),
                 "deletedItems": list(self.state.deletedItems.values()),
                 "owners": self.state.owners,
+                "federatedIdentityCredentials": self.state.federatedIdentityCredentials,
+                "appRoleAssignments": list(self.state.appRoleAssignments.values()),
             }
         )
 
@@ -211,9 +220,18 @@ class Directory:
         self.get("servicePrincipals", identifier)
         return self._directory_object(identifier)
 
-    def _check_owner(self, identifier: str, caller: str) -> None:
-        """The deployer's permission is Application.ReadWrite.OwnedBy: it may change only what it owns."""
-        if caller not in self.state.owners.get(identifier, []):
+    def permissions(self, caller: str) -> frozenset[str]:
+        """The application permissions of Microsoft Graph that a service principal has now."""
+        graph = self.by_app_id("servicePrincipals", identity.GRAPH_APP_ID)
+        values = {role["id"]: role["value"] for role in (graph or {}).get("appRoles") or []}
+        mine = [entry for entry in self.state.appRoleAssignments.values() if entry["principalId"] == caller]
+        assigned = {values[entry["appRoleId"]] for entry in mine if entry["appRoleId"] in values}
+        return permissions.BUILT_IN.get(caller, frozenset()) | assigned
+
+    def check_owner(self, identifier: str, caller: str) -> None:
+        """Raise GraphError 403 for a caller that neither owns the object nor may change any application."""
+        owns = caller in self.state.owners.get(identifier, [])
+        if not owns and permissions.ANY_APPLICATION not in self.permissions(caller):
             raise denied()
 
     def _check_exists(self, kind: str, identifier: str) -> None:
@@ -236,7 +254,7 @@ class Directory:
     def update_application(self, identifier: str, body: Json, caller: str) -> None:
         """PATCH: objects are merged, arrays replaced, read-only properties left alone."""
         self._check_exists("applications", identifier)
-        self._check_owner(identifier, caller)
+        self.check_owner(identifier, caller)
         application = merge(self.state.applications[identifier], _writable(body))
         rules.check_application(application)
         with self._change() as state:
@@ -245,7 +263,7 @@ class Directory:
     def delete_application(self, identifier: str, caller: str) -> None:
         """Move an application to the deleted items, and its service principal in this tenant with it."""
         self._check_exists("applications", identifier)
-        self._check_owner(identifier, caller)
+        self.check_owner(identifier, caller)
         with self._change() as state:
             application = state.applications.pop(identifier)
             self._bury(application, "application")
@@ -255,12 +273,13 @@ class Directory:
     def add_password(self, identifier: str, credential: Json, caller: str) -> Json:
         """Issue a secret. The answer is the only place where its text is ever shown."""
         self._check_exists("applications", identifier)
-        self._check_owner(identifier, caller)
+        self.check_owner(identifier, caller)
         application = self.state.applications[identifier]
         moment = self.clock.now()
         start = parse_time(credential["startDateTime"], "startDateTime") if credential.get("startDateTime") else moment
         given_end = credential.get("endDateTime")
         end = parse_time(given_end, "endDateTime") if given_end else start + DEFAULT_SECRET_LIFETIME
+        rules.check_secrets_allowed(self.policy.secrets_forbidden, self.policy.policy_id)
         rules.check_new_secret(application, start, end, self.policy.maximum_secret_lifetime, self.policy.policy_id)
         text = f"sbx8Q~{randomness.token_urlsafe(25)}"
         entry: Json = {
@@ -281,7 +300,7 @@ class Directory:
     def remove_password(self, identifier: str, key_id: str, caller: str) -> None:
         """Withdraw a secret. Raises GraphError 400 if the application has none with this id."""
         self._check_exists("applications", identifier)
-        self._check_owner(identifier, caller)
+        self.check_owner(identifier, caller)
         credentials = self.state.applications[identifier]["passwordCredentials"]
         if key_id not in [credential["keyId"] for credential in credentials]:
             raise bad_request("No password credential found with keyId.")
@@ -316,6 +335,7 @@ class Directory:
                 "NoBackingApplicationObject",
                 f"The appId '{app_id}' of the service principal does not reference a valid application object.",
             )
+        self.check_owner(application["id"], caller)
         if self.by_app_id("servicePrincipals", application["appId"]):
             raise conflict(
                 "The service principal cannot be created, updated, or restored because the service principal name "
@@ -336,14 +356,14 @@ class Directory:
     def update_service_principal(self, identifier: str, body: Json, caller: str) -> None:
         """PATCH, as for applications."""
         self._check_exists("servicePrincipals", identifier)
-        self._check_owner(identifier, caller)
+        self.check_owner(identifier, caller)
         with self._change() as state:
             state.servicePrincipals[identifier] = merge(state.servicePrincipals[identifier], _writable(body))
 
     def delete_service_principal(self, identifier: str, caller: str) -> None:
         """Move a service principal to the deleted items; its grants go with it."""
         self._check_exists("servicePrincipals", identifier)
-        self._check_owner(identifier, caller)
+        self.check_owner(identifier, caller)
         with self._change():
             self._remove_principal(identifier)
 
@@ -351,13 +371,15 @@ class Directory:
         self._bury(self.state.servicePrincipals.pop(identifier), "servicePrincipal")
         for grant in [g for g in self.state.oauth2PermissionGrants.values() if g["clientId"] == identifier]:
             del self.state.oauth2PermissionGrants[grant["id"]]
+        for entry in [e for e in self.state.appRoleAssignments.values() if e["principalId"] == identifier]:
+            del self.state.appRoleAssignments[entry["id"]]
 
     # Owners ----------------------------------------------------------------------------------------------------------
 
     def add_owner(self, kind: str, identifier: str, owner: str, caller: str) -> None:
         """Raises GraphError 400 if it is an owner already."""
         self._check_exists(kind, identifier)
-        self._check_owner(identifier, caller)
+        self.check_owner(identifier, caller)
         if owner in self.state.owners[identifier]:
             raise bad_request(
                 "One or more added object references already exist for the following modified properties: 'owners'."
@@ -368,19 +390,101 @@ class Directory:
     def remove_owner(self, kind: str, identifier: str, owner: str, caller: str) -> None:
         """Raises GraphError 404 if it is no owner. A caller that removes itself locks itself out."""
         self._check_exists(kind, identifier)
-        self._check_owner(identifier, caller)
+        self.check_owner(identifier, caller)
         if owner not in self.state.owners[identifier]:
             raise not_found(owner)
         with self._change() as state:
             state.owners[identifier].remove(owner)
+
+    # Federated identity credentials ----------------------------------------------------------------------------------
+
+    def federated_credentials(self, identifier: str) -> list[Json]:
+        """Which foreign tokens an application may sign in with, in the order in which they were made."""
+        self.get("applications", identifier)
+        return self.state.federatedIdentityCredentials.get(identifier, [])
+
+    def federated_credential(self, identifier: str, credential: str) -> Json:
+        """One of them, by id or by name. Raises GraphError 404."""
+        found = self.federated_credentials(identifier)
+        match = next((item for item in found if credential in (item["id"], item["name"])), None)
+        if match is None:
+            raise not_found(credential)
+        return match
+
+    def create_federated_credential(self, identifier: str, body: Json, caller: str) -> Json:
+        """Let tokens of an issuer with a subject and an audience stand for a secret of the application."""
+        self._check_exists("applications", identifier)
+        self.check_owner(identifier, caller)
+        others = self.state.federatedIdentityCredentials.get(identifier, [])
+        made: Json = {"id": str(uuid.uuid4()), "description": None, **without_annotations(body)}
+        rules.check_federated_credential(made, others)
+        with self._change() as state:
+            state.federatedIdentityCredentials.setdefault(identifier, []).append(made)
+        return made
+
+    def update_federated_credential(self, identifier: str, credential: str, body: Json, caller: str) -> None:
+        """PATCH; the name stays."""
+        self._check_exists("applications", identifier)
+        self.check_owner(identifier, caller)
+        old = self.federated_credential(identifier, credential)
+        fixed = {"id": old["id"], "name": old["name"]}
+        changed = {**old, **without_annotations(body), **fixed}
+        items = self.state.federatedIdentityCredentials[identifier]
+        rules.check_federated_credential(changed, [item for item in items if item is not old])
+        with self._change() as state:
+            kept = [changed if item["id"] == old["id"] else item for item in items]
+            state.federatedIdentityCredentials[identifier] = kept
+
+    def delete_federated_credential(self, identifier: str, credential: str, caller: str) -> None:
+        """Tokens of that kind no longer sign in."""
+        self._check_exists("applications", identifier)
+        self.check_owner(identifier, caller)
+        old = self.federated_credential(identifier, credential)
+        with self._change() as state:
+            state.federatedIdentityCredentials[identifier].remove(old)
+
+    # App role assignments --------------------------------------------------------------------------------------------
+
+    def assign_app_role(self, body: Json) -> Json:
+        """Give a service principal an application permission of another one: what "admin consent" does for it."""
+        principal, resource = (self._named_principal(body, name) for name in ("principalId", "resourceId"))
+        role = body.get("appRoleId")
+        if role not in [offered["id"] for offered in resource.get("appRoles") or []]:
+            raise bad_request(f"Permission entry with ID {role} is not found on the resource {resource['id']}.")
+        key = {"principalId": principal["id"], "resourceId": resource["id"], "appRoleId": role}
+        if any(key.items() <= entry.items() for entry in self.state.appRoleAssignments.values()):
+            raise bad_request("Permission being assigned already exists on the object.")
+        entry = {
+            **key,
+            "id": randomness.token_urlsafe(32),
+            "createdDateTime": rfc3339(self.clock.now()),
+            "deletedDateTime": None,
+            "principalDisplayName": principal["displayName"],
+            "principalType": "ServicePrincipal",
+            "resourceDisplayName": resource["displayName"],
+        }
+        with self._change() as state:
+            state.appRoleAssignments[entry["id"]] = entry
+        return entry
+
+    def _named_principal(self, body: Json, name: str) -> Json:
+        principal = self.state.servicePrincipals.get(str(body.get(name)))
+        if principal is None:
+            raise bad_request(f"The {name} does not reference a service principal of this tenant.")
+        return principal
+
+    def withdraw_app_role(self, identifier: str) -> None:
+        """Take an application permission away."""
+        self._check_exists("appRoleAssignments", identifier)
+        with self._change() as state:
+            del state.appRoleAssignments[identifier]
 
     # Delegated grants ------------------------------------------------------------------------------------------------
 
     def create_grant(self, body: Json) -> Json:
         """Consent to delegated scopes, for everyone (AllPrincipals) or one user (Principal)."""
         for name in ("clientId", "resourceId"):
-            if body.get(name) not in self.state.servicePrincipals:
-                raise bad_request(f"The {name} does not reference a service principal of this tenant.")
+            self._named_principal(body, name)
         if body.get("consentType") not in ("AllPrincipals", "Principal"):
             raise bad_request("Invalid value specified for property 'consentType' of resource 'OAuth2PermissionGrant'.")
         key = ("clientId", "resourceId", "consentType", "principalId")
@@ -417,6 +521,7 @@ class Directory:
         with self._change() as state:
             item = state.deletedItems.pop(identifier)
             state.owners.pop(identifier, None)
+            state.federatedIdentityCredentials.pop(identifier, None)
             for credential in item.get("passwordCredentials") or []:
                 state.secret_hashes.pop(credential["keyId"], None)
                 state.secret_times.pop(credential["keyId"], None)

@@ -13,16 +13,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.entra import identity, query, tokens
+from sandbox.entra import federation, identity, permissions, policies, query, tokens
 from sandbox.entra.behaviour import Behaviour
 from sandbox.entra.clock import ClockOrder
-from sandbox.entra.errors import GraphError, TokenError, bad_request, not_found, unknown_tenant
+from sandbox.entra.errors import GraphError, TokenError, bad_request, not_found, unauthenticated, unknown_tenant
 from sandbox.entra.models import KINDS, Directory
 from sandbox.faults import Fault, Faults
 
 Json = dict[str, Any]
 Handler = Callable[[Request], Awaitable[Response]]
 NO_CONTENT = 204
+ASSIGNMENT_SIDES = {"appRoleAssignments": "principalId", "appRoleAssignedTo": "resourceId"}
+"""The two relations of a service principal that show app role assignments, and which end it is of each."""
 ORDERS: TypeAdapter[list[Behaviour | Fault]] = TypeAdapter(list[Behaviour | Fault])
 
 
@@ -115,7 +117,11 @@ class Authority:
                 "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
                 "end_session_endpoint": f"{base}/oauth2/v2.0/logout",
                 "jwks_uri": f"{base}/discovery/v2.0/keys",
-                "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+                "token_endpoint_auth_methods_supported": [
+                    "client_secret_post",
+                    "private_key_jwt",
+                    "client_secret_basic",
+                ],
                 "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
                 "subject_types_supported": ["pairwise"],
                 "id_token_signing_alg_values_supported": ["RS256"],
@@ -154,8 +160,22 @@ class Graph:
                 self._route(f"{item}/owners/{{owner}}/$ref", DELETE=self._owner_remover(kind)),
             ]
         grants, bin_ = f"{base}/oauth2PermissionGrants", f"{base}/directory/deletedItems"
+        federated = f"{base}/applications/{{id}}/federatedIdentityCredentials"
+        for relation, side in ASSIGNMENT_SIDES.items():
+            path = f"{base}/servicePrincipals/{{id}}/{relation}"
+            routes += [
+                self._route(path, GET=self._assignment_lister(side), POST=self.assign_app_role),
+                self._route(f"{path}/{{assignment}}", DELETE=self.withdraw_app_role),
+            ]
         return [
             *routes,
+            self._route(federated, GET=self.federated_credentials, POST=self.create_federated_credential),
+            self._route(
+                f"{federated}/{{credential}}",
+                GET=self.federated_credential,
+                PATCH=self.update_federated_credential,
+                DELETE=self.delete_federated_credential,
+            ),
             self._route(f"{base}/applications/{{id}}/addPassword", POST=self.add_password),
             self._route(f"{base}/applications/{{id}}/removePassword", POST=self.remove_password),
             self._route(f"{base}/servicePrincipals/{{id}}/oauth2PermissionGrants", GET=self.grants_of),
@@ -172,14 +192,21 @@ class Graph:
             self._route(f"{bin_}/{{id}}/restore", POST=self.restore),
             self._route(f"{base}/directoryObjects/{{id}}", GET=self.directory_object),
             self._route(f"{base}/organization", GET=self.organization),
+            self._route(f"{base}/users", GET=self.users),
+            self._route(f"{base}/policies/defaultAppManagementPolicy", GET=self.default_policy),
+            self._route(f"{base}/policies/authorizationPolicy", GET=self.authorization_policy),
+            self._route(f"{base}/applications/{{id}}/appManagementPolicies", GET=self.own_policies),
         ]
 
     def _route(self, path: str, **handlers: Handler) -> Route:
-        """A route that checks the token and picks the handler by method."""
+        """A route that checks the token and its holder's permissions, and picks the handler by method."""
 
         async def endpoint(request: Request) -> Response:
             key = self.directory.state.signing_key
-            request.state.caller = tokens.caller(request.headers.get("authorization"), key)
+            caller = tokens.caller(request.headers.get("authorization"), key)
+            after_version = request.url.path.removeprefix("/v1.0").removeprefix("/beta")
+            permissions.check(request.method, after_version, self.directory.permissions(caller))
+            request.state.caller = caller
             # A browser asks HEAD where there is GET; Graph answers neither to methods it does not know.
             return await handlers[request.method](request)
 
@@ -296,6 +323,55 @@ class Graph:
         self.directory.remove_password(request.path_params["id"], key_id, request.state.caller)
         return Response(status_code=NO_CONTENT)
 
+    async def federated_credentials(self, request: Request) -> Response:
+        """GET /applications/{id}/federatedIdentityCredentials."""
+        found = self.directory.federated_credentials(request.path_params["id"])
+        return self._many(request, "federatedIdentityCredentials", found)
+
+    async def federated_credential(self, request: Request) -> Response:
+        """GET /applications/{id}/federatedIdentityCredentials/{id or name}."""
+        found = self.directory.federated_credential(request.path_params["id"], request.path_params["credential"])
+        return self._one(request, "federatedIdentityCredentials", found)
+
+    async def create_federated_credential(self, request: Request) -> Response:
+        """POST /applications/{id}/federatedIdentityCredentials."""
+        body, identifier = await _body(request), request.path_params["id"]
+        made = self.directory.create_federated_credential(identifier, body, request.state.caller)
+        return self._one(request, "federatedIdentityCredentials", made, 201)
+
+    async def update_federated_credential(self, request: Request) -> Response:
+        """PATCH /applications/{id}/federatedIdentityCredentials/{id or name}."""
+        identifier, credential = request.path_params["id"], request.path_params["credential"]
+        body = await _body(request)
+        self.directory.update_federated_credential(identifier, credential, body, request.state.caller)
+        return Response(status_code=NO_CONTENT)
+
+    async def delete_federated_credential(self, request: Request) -> Response:
+        """DELETE /applications/{id}/federatedIdentityCredentials/{id or name}."""
+        identifier, credential = request.path_params["id"], request.path_params["credential"]
+        self.directory.delete_federated_credential(identifier, credential, request.state.caller)
+        return Response(status_code=NO_CONTENT)
+
+    def _assignment_lister(self, side: str) -> Handler:
+        async def handler(request: Request) -> Response:
+            principal = self.directory.get("servicePrincipals", request.path_params["id"])
+            entries = self.directory.objects("appRoleAssignments")
+            mine = [entry for entry in entries if entry[side] == principal["id"]]
+            return self._many(request, "appRoleAssignments", mine)
+
+        return handler
+
+    async def assign_app_role(self, request: Request) -> Response:
+        """POST /servicePrincipals/{id}/appRoleAssignments or …/appRoleAssignedTo."""
+        self.directory.get("servicePrincipals", request.path_params["id"])
+        entry = self.directory.assign_app_role(await _body(request))
+        return self._one(request, "appRoleAssignments", entry, 201)
+
+    async def withdraw_app_role(self, request: Request) -> Response:
+        """DELETE /servicePrincipals/{id}/appRoleAssignments/{id} or …/appRoleAssignedTo/{id}."""
+        self.directory.withdraw_app_role(request.path_params["assignment"])
+        return Response(status_code=NO_CONTENT)
+
     async def grants_of(self, request: Request) -> Response:
         """GET /servicePrincipals/{id}/oauth2PermissionGrants."""
         principal = self.directory.get("servicePrincipals", request.path_params["id"])
@@ -326,22 +402,93 @@ class Graph:
 
     async def delete_forever(self, request: Request) -> Response:
         """DELETE /directory/deletedItems/{id}."""
+        self.directory.get("deletedItems", request.path_params["id"])
+        self.directory.check_owner(request.path_params["id"], request.state.caller)
         self.directory.delete_forever(request.path_params["id"])
         return Response(status_code=NO_CONTENT)
 
     async def restore(self, request: Request) -> Response:
         """POST /directory/deletedItems/{id}/restore."""
+        self.directory.get("deletedItems", request.path_params["id"])
+        self.directory.check_owner(request.path_params["id"], request.state.caller)
         return self._one(request, "directoryObjects", self.directory.restore(request.path_params["id"]))
 
     async def directory_object(self, request: Request) -> Response:
         """GET /directoryObjects/{id}."""
         return self._one(request, "directoryObjects", self.directory.directory_object(request.path_params["id"]))
 
+    async def default_policy(self, request: Request) -> Response:
+        """GET /policies/defaultAppManagementPolicy."""
+        policy = self.directory.policy
+        found = policies.default_app_management_policy(policy.maximum_secret_lifetime, policy.secrets_forbidden)
+        return self._one(request, "policies/defaultAppManagementPolicy", found)
+
+    async def authorization_policy(self, request: Request) -> Response:
+        """GET /policies/authorizationPolicy."""
+        return self._one(request, "policies/authorizationPolicy", policies.authorization_policy())
+
+    async def own_policies(self, request: Request) -> Response:
+        """GET /applications/{id}/appManagementPolicies: no application has one of its own here."""
+        self.directory.get("applications", self._id(request, "applications"))
+        return self._many(request, "appManagementPolicies", [])
+
     async def organization(self, request: Request) -> Response:
         """GET /organization: the tenant's name and domain."""
         domain = {"name": self.directory.domain, "isDefault": True, "isInitial": True, "type": "Managed"}
         tenant = {"id": identity.TENANT_ID, "displayName": identity.TENANT_NAME, "verifiedDomains": [domain]}
         return self._many(request, "organization", [tenant])
+
+    async def users(self, request: Request) -> Response:
+        """GET /users: the tenant has none, so that only the permission matters."""
+        return self._many(request, "users", [])
+
+
+class Issuers:
+    """Stand-ins for the OpenID issuers of GitHub, GitLab and Azure DevOps, which give the jobs of pipelines tokens."""
+
+    def routes(self) -> list[Route]:
+        """No token needed, but for the page that answers as GitHub's does."""
+        one = "/_sandbox/oidc/{system}"
+        return [
+            Route(f"{one}/.well-known/openid-configuration", self.openid),
+            Route(f"{one}/jwks", self.keys),
+            Route(f"{one}/token", self.request_token),
+            Route("/_sandbox/oidc-token", self.mint, methods=["POST"]),
+        ]
+
+    async def openid(self, request: Request) -> Response:
+        """An issuer's OpenID configuration."""
+        return JSONResponse(federation.openid_configuration(authority(request), self._system(request)))
+
+    async def keys(self, request: Request) -> Response:
+        """An issuer's public keys."""
+        return JSONResponse(federation.key_set(self._system(request)))
+
+    async def request_token(self, request: Request) -> Response:
+        """What a job on GitHub finds at ACTIONS_ID_TOKEN_REQUEST_URL; the subject is part of that address here."""
+        if not request.headers.get("authorization", "").lower().startswith("bearer "):
+            raise unauthenticated("The request token is missing.")
+        return self._minted(request, {**request.query_params, "system": self._system(request)})
+
+    async def mint(self, request: Request) -> Response:
+        """A token of any system, with any subject; see sandbox.entra.federation."""
+        return self._minted(request, await _body(request))
+
+    @staticmethod
+    def _system(request: Request) -> str:
+        system = str(request.path_params["system"])
+        if system not in federation.SYSTEMS:
+            raise not_found(system)
+        return system
+
+    @staticmethod
+    def _minted(request: Request, given: Json) -> Response:
+        try:
+            order = federation.TokenOrder.model_validate(given)
+        except ValidationError as problem:
+            return JSONResponse({"error": {"code": "InvalidOrder", "message": str(problem)}}, 400)
+        here = authority(request)
+        return JSONResponse({"value": federation.mint(here, order), "issuer": federation.issuer(here, order.system)})
 
 
 class Sandbox:
@@ -400,7 +547,7 @@ class Sandbox:
     async def clear_faults(self, request: Request) -> Response:
         """Good weather again: no faults, no behaviours."""
         self.faults.clear()
-        Behaviour(hidden_reads=None, secret_delay=None, maximum_secret_lifetime_days=None).apply(self.directory)
+        Behaviour.model_validate(dict.fromkeys(Behaviour.model_fields.keys() - {"kind"})).apply(self.directory)
         self.directory.hidden.clear()
         return Response(status_code=NO_CONTENT)
 

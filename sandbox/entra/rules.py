@@ -1,16 +1,18 @@
 """What Entra refuses in an application, as pure checks. Raises errors.GraphError; changes nothing.
 
 Sources: https://learn.microsoft.com/entra/identity-platform/supported-accounts-validation (limits by audience),
-https://learn.microsoft.com/entra/identity-platform/reply-url (redirect URIs), and recorded answers.
+https://learn.microsoft.com/entra/identity-platform/reply-url (redirect URIs),
+https://learn.microsoft.com/graph/api/resources/federatedidentitycredential, and recorded answers.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from sandbox.entra.errors import GraphError, bad_request, invalid_property
+from sandbox.entra.errors import GraphError, bad_request, conflict, invalid_property
 
 Json = dict[str, Any]
 
@@ -38,6 +40,9 @@ TOKEN_VERSIONS = (None, 1, 2)
 RESOURCE_LIMIT = 50
 PERMISSION_LIMIT, PERSONAL_PERMISSION_TOTAL = 400, 200
 TAG_LENGTH = 256
+FEDERATED_LIMIT = 20
+FEDERATED_LENGTH = 600
+FEDERATED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,119}")
 
 
 def is_personal(application: Json) -> bool:
@@ -113,6 +118,13 @@ def too_many_secrets() -> GraphError:
     return bad_request("Applications supporting personal Microsoft accounts may have at most two password credentials.")
 
 
+def check_secrets_allowed(forbidden: bool, policy_id: str) -> None:
+    """Refuse every new secret where the tenant's policy forbids them."""
+    if forbidden:
+        message = f"Credential type not allowed as per assigned policy '{policy_id}'."
+        raise GraphError(400, "CredentialTypeNotAllowedAsPerAppPolicy", message)
+
+
 def check_new_secret(
     application: Json, start: datetime, end: datetime, maximum: timedelta | None, policy_id: str
 ) -> None:
@@ -125,3 +137,25 @@ def check_new_secret(
         message = f"Credential lifetime exceeds the max value allowed as per assigned policy '{policy_id}'."
         details = [{"code": "InvalidKeyEndDate", "message": message, "target": "EndDate"}]
         raise GraphError(400, "CredentialInvalidLifetimeAsPerAppPolicy", message, details)
+
+
+def check_federated_credential(credential: Json, others: list[Json]) -> None:
+    """Refuse a federated identity credential beside `others` of the same application that Graph would refuse."""
+    texts = [credential.get(name) for name in ("issuer", "subject")]
+    audiences = credential.get("audiences")
+    if not FEDERATED_NAME.fullmatch(str(credential.get("name") or "")):
+        raise invalid_property("name", "FederatedIdentityCredential")
+    if urlsplit(str(texts[0])).scheme != "https":
+        raise invalid_property("issuer", "FederatedIdentityCredential")
+    if not all(isinstance(text, str) and 0 < len(text) <= FEDERATED_LENGTH for text in texts):
+        raise invalid_property("subject", "FederatedIdentityCredential")
+    if not isinstance(audiences, list) or len(audiences) != 1 or not 0 < len(str(audiences[0])) <= FEDERATED_LENGTH:
+        raise invalid_property("audiences", "FederatedIdentityCredential")
+    if len(str(credential.get("description") or "")) > FEDERATED_LENGTH:
+        raise invalid_property("description", "FederatedIdentityCredential")
+    if len(others) >= FEDERATED_LIMIT:
+        raise bad_request(f"An application may have at most {FEDERATED_LIMIT} federated identity credentials.")
+    if credential["name"] in [other["name"] for other in others]:
+        raise conflict(f"FederatedIdentityCredential with name '{credential['name']}' already exists.")
+    if texts in [[other["issuer"], other["subject"]] for other in others]:
+        raise bad_request("The combination of issuer and subject must be unique on the application.")

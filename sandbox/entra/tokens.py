@@ -1,4 +1,4 @@
-"""Access tokens: issued for client credentials, checked on every Graph request. Knows nothing of HTTP."""
+"""Access tokens: issued for a secret or a foreign token, checked on every Graph request. Knows nothing of HTTP."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import time
 import uuid
 from typing import Any
 
-from sandbox.entra import errors, identity
+from sandbox.entra import errors, federation, identity
 from sandbox.entra.models import Directory
 
 Json = dict[str, Any]
 
 LIFETIME = 3599
 """Seconds, as Entra gives by default."""
-DEPLOYER_ROLES = ["Application.ReadWrite.OwnedBy", "DelegatedPermissionGrant.ReadWrite.All"]
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 TENANT_NAMES = frozenset({identity.TENANT_ID, identity.TENANT_DOMAIN})
 
 
@@ -49,15 +49,11 @@ def read(token: str, key: str) -> Json:
 
 
 def caller(authorization: str | None, key: str) -> str:
-    """The object id behind an Authorization header. Raises GraphError 401 without a valid token, and 403 for a token
-    without application permissions, which is what every application but the deployer's has."""
+    """The object id behind an Authorization header. Raises GraphError 401 without a valid token."""
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or token.count(".") != 2:
         raise errors.unauthenticated("Access token is empty.")
-    claims = read(token, key)
-    if not claims.get("roles"):
-        raise errors.denied()
-    return str(claims["oid"])
+    return str(read(token, key)["oid"])
 
 
 def client_credentials(directory: Directory, tenant: str, form: dict[str, str], authority: str) -> Json:
@@ -76,9 +72,14 @@ def client_credentials(directory: Directory, tenant: str, form: dict[str, str], 
         ".default"
     ):
         raise errors.invalid_scope(form["scope"])
-    if not form.get("client_secret"):
+    if form.get("client_assertion"):
+        if form.get("client_assertion_type") != ASSERTION_TYPE:
+            raise errors.missing_parameter("client_assertion_type")
+        object_id = _federated(directory, form["client_id"], form["client_assertion"], authority)
+    elif form.get("client_secret"):
+        object_id = _authenticate(directory, form["client_id"], form["client_secret"])
+    else:
         raise errors.missing_secret()
-    object_id, roles = _authenticate(directory, form["client_id"], form["client_secret"])
     moment = int(time.time())
     claims = {
         "aud": authority,
@@ -90,7 +91,7 @@ def client_credentials(directory: Directory, tenant: str, form: dict[str, str], 
         "idtyp": "app",
         "oid": object_id,
         "sub": object_id,
-        "roles": roles,
+        "roles": sorted(directory.permissions(object_id)),
         "tid": identity.TENANT_ID,
         "uti": uuid.uuid4().hex,
         "ver": "1.0",
@@ -99,21 +100,46 @@ def client_credentials(directory: Directory, tenant: str, form: dict[str, str], 
     return {"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token}
 
 
-def _authenticate(directory: Directory, client_id: str, secret: str) -> tuple[str, list[str]]:
-    """The object id and application permissions of a client. Raises TokenError."""
-    if client_id == identity.DEPLOYER_CLIENT_ID:
-        if not hmac.compare_digest(secret.encode(), identity.DEPLOYER_SECRET.encode()):
+BUILT_IN = {
+    identity.DEPLOYER_CLIENT_ID: (identity.DEPLOYER_SECRET, identity.DEPLOYER_OBJECT_ID),
+    identity.ADMINISTRATOR_CLIENT_ID: (identity.ADMINISTRATOR_SECRET, identity.ADMINISTRATOR_OBJECT_ID),
+}
+"""Secret and object id of the callers that every tenant of the sandbox has."""
+
+
+def _authenticate(directory: Directory, client_id: str, secret: str) -> str:
+    """The object id of a client with the right secret. Raises TokenError."""
+    if client_id in BUILT_IN:
+        known, object_id = BUILT_IN[client_id]
+        if not hmac.compare_digest(secret.encode(), known.encode()):
             raise errors.wrong_secret(client_id)
-        return identity.DEPLOYER_OBJECT_ID, DEPLOYER_ROLES
-    application = directory.by_app_id("applications", client_id)
-    if application is None:
-        raise errors.unknown_application(client_id, identity.TENANT_NAME)
+        return object_id
+    application = _application(directory, client_id)
     match directory.secret_state(application, secret):
         case "expired":
             raise errors.expired_secret(client_id)
         case "unknown" | "settling":
             raise errors.wrong_secret(client_id)
+    return _principal(directory, client_id)
+
+
+def _federated(directory: Directory, client_id: str, assertion: str, authority: str) -> str:
+    """The object id of a client that shows a token which one of its federated credentials names. Raises TokenError."""
+    application = _application(directory, client_id)
+    credentials = directory.state.federatedIdentityCredentials.get(application["id"], [])
+    federation.check_assertion(assertion, credentials, client_id, authority)
+    return _principal(directory, client_id)
+
+
+def _application(directory: Directory, client_id: str) -> Json:
+    application = directory.by_app_id("applications", client_id)
+    if application is None:
+        raise errors.unknown_application(client_id, identity.TENANT_NAME)
+    return application
+
+
+def _principal(directory: Directory, client_id: str) -> str:
     principal = directory.by_app_id("servicePrincipals", client_id)
     if principal is None:
         raise errors.no_service_principal(client_id, identity.TENANT_ID)
-    return str(principal["id"]), []
+    return str(principal["id"])

@@ -40,6 +40,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.certificates import Certificates
 from sandbox.faults import REMEMBERED, Fault, FaultMiddleware, Faults, Log
 from sandbox.nocobase.reverse_proxy import ReverseProxy
 
@@ -90,10 +91,12 @@ class BadDay:
 
     upstream: URL of a NocoBase, its public path included.
     port: where to listen on 127.0.0.1; 0 takes a free one.
+    certificates: given, it speaks https with them, and plain http to the NocoBase behind.
     """
 
-    def __init__(self, upstream: str, port: int = 0) -> None:
+    def __init__(self, upstream: str, port: int = 0, certificates: Certificates | None = None) -> None:
         self._upstream = httpx.URL(upstream)
+        self._certificates = certificates
         self._port = port
         self._faults = Faults()
         self._requests: deque[dict[str, Any]] = deque(maxlen=REMEMBERED)
@@ -110,8 +113,9 @@ class BadDay:
 
     @property
     def url(self) -> str:
-        """The upstream's URL with this proxy's port, without a slash at the end."""
-        return str(self._upstream.copy_with(port=self._port)).rstrip("/")
+        """The upstream's URL with this proxy's scheme and port, without a slash at the end."""
+        scheme = "https" if self._certificates else self._upstream.scheme
+        return str(self._upstream.copy_with(scheme=scheme, port=self._port)).rstrip("/")
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -127,6 +131,11 @@ class BadDay:
         """End all faults and forget the requests."""
         self._faults.clear()
         self._requests.clear()
+
+    def wait(self) -> None:
+        """Wait until every request that came was answered or dropped."""
+        while self._running is not None and self._running[0].server_state.tasks:
+            time.sleep(0.005)
 
     def accept(self) -> None:
         """Listen, if not listening already."""
@@ -144,6 +153,8 @@ class BadDay:
             loop="asyncio",
             http="h11",
             ws="none",
+            ssl_certfile=self._certificates.certificate if self._certificates else None,
+            ssl_keyfile=self._certificates.key if self._certificates else None,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)

@@ -14,10 +14,13 @@ from starlette.routing import Route
 NOT_PASSED_ON = frozenset({b"connection", b"content-length", b"keep-alive", b"transfer-encoding", b"upgrade"})
 """Headers that belong to one connection (RFC 9110, section 7.6.1), or that are written anew."""
 
+FORWARDED_PROTO = b"x-forwarded-proto"
+
 
 class ReverseProxy:
     """Hands every request to `upstream` (scheme, host, port) unchanged, the Host header included.
 
+    Of a request that came by https it says so in X-Forwarded-Proto, as the server behind cannot see it.
     An upstream that cannot be reached is answered for with 502, as other reverse proxies do.
     """
 
@@ -41,6 +44,8 @@ class ReverseProxy:
         query = request.scope["query_string"]
         target = self._upstream.copy_with(raw_path=request.scope["raw_path"] + (b"?" + query if query else b""))
         headers = [pair for pair in request.headers.raw if pair[0] not in NOT_PASSED_ON]
+        if request.url.scheme == "https":
+            headers = [*(pair for pair in headers if pair[0] != FORWARDED_PROTO), (FORWARDED_PROTO, b"https")]
         question = self._client.build_request(request.method, target, headers=headers, content=await request.body())
         try:
             answer = await self._client.send(question, stream=True)

@@ -35,8 +35,11 @@ EMAIL_MANAGER = "@nocobase/plugin-email-manager"
 PATIENCE = 120
 """Seconds that a start may take; measured: 4 to 8 for the first, 2 to 4 for a later one, on two cores."""
 
-Layout = Literal["camel", "snake", "options"]
-"""Where mailSettings keeps the credentials: clientId/clientSecret, client_id/client_secret, or inside `options`."""
+Layout = Literal["camel", "snake", "options", "text", "empty"]
+"""Where mailSettings keeps the credentials: clientId/clientSecret, client_id/client_secret, or inside `options`.
+
+text: inside `settings`, JSON as text. empty: as camel, but there is no row yet.
+"""
 
 
 @dataclass(frozen=True)
@@ -49,17 +52,25 @@ class _Kept:
     port: int = 0
     public_path: str = "/"
     layout: Layout = "camel"
+    database: Mapping[str, str] = field(default_factory=dict, repr=False)
     installed: bool = False
 
 
-def start(place: Place, port: int, public_path: str = "/", layout: Layout = "camel") -> str:
+def start(
+    place: Place,
+    port: int,
+    public_path: str = "/",
+    layout: Layout = "camel",
+    database: Mapping[str, str] | None = None,
+) -> str:
     """Start NocoBase, or leave it running, and return its URL when it answers.
 
     The first start makes keys and database and settles `layout`; a first start that was interrupted is begun anew.
+    `database` holds the variables (DB_…) of one that is not SQLite; its first start settles that, too.
     Raises SandboxError if the packages are not installed, the port is taken, or NocoBase does not come up.
     """
     kept = _read(place)
-    if kept is not None and not _database(place).is_file():
+    if kept is not None and not kept.database and not _database(place).is_file():
         kept = replace(kept, installed=False)
     if kept is not None and kept.installed and processes.running(place, NAME) is not None:
         _wait(place, kept)
@@ -77,7 +88,8 @@ def start(place: Place, port: int, public_path: str = "/", layout: Layout = "cam
         )
     if kept is None or not kept.installed:
         shutil.rmtree(place.nocobase, ignore_errors=True)
-        kept = _Kept(app_key=secrets.token_hex(32), password=secrets.token_urlsafe(18), layout=layout)
+        app_key, password = secrets.token_hex(32), secrets.token_urlsafe(18)
+        kept = _Kept(app_key, password, layout=layout, database=dict(database or {}))
     kept = replace(kept, port=port, public_path=f"/{public_path.strip('/')}/".replace("//", "/"))
     _write(place, kept)
     place.nocobase.mkdir(parents=True, exist_ok=True)
@@ -137,7 +149,9 @@ def mail_settings_row(place: Place, provider: str = "microsoft", app: str | None
 def _environment(place: Place, kept: _Kept) -> Mapping[str, str]:
     """What the launcher and NocoBase read. Nothing of the caller's environment but what every program needs."""
     inherited = {name: os.environ[name] for name in ("HOME", "LANG", "PATH", "TMPDIR") if name in os.environ}
-    return inherited | {
+    return {
+        **inherited,
+        **kept.database,
         "APPEND_PRESET_BUILT_IN_PLUGINS": EMAIL_MANAGER,
         "APP_HOST": "127.0.0.1",
         "APP_KEY": kept.app_key,

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from sandbox.entra.clock import ClockOrder
+from sandbox.entra.federation import TokenOrder
 from sandbox.entra.routes import ORDERS as ENTRA_ORDERS
 from sandbox.nocobase.bad_day import ORDERS as NOCOBASE_ORDERS
 from sandbox.nocobase.bad_day import TROUBLES, Refusal
@@ -16,7 +17,7 @@ from tests.sandbox.azuread.test_differences import REFUSED
 
 SANDBOX = (PROJECT / "sandbox" / "README.md").read_text()
 TESTS = (PROJECT / "tests" / "README.md").read_text()
-ORDERS = re.findall(r"^    (?:ask|curl \S+ \S+/_sandbox/)\s*(\w+) -d '(.*)'$", SANDBOX, re.MULTILINE)
+ORDERS = re.findall(r"^    (?:ask|curl \S+ \S+/_sandbox/)\s*([\w-]+) -d '(.*)'$", SANDBOX, re.MULTILINE)
 
 
 @pytest.mark.parametrize("text", [SANDBOX, TESTS], ids=["sandbox", "tests"])
@@ -48,6 +49,8 @@ def test_orders_that_it_shows_are_accepted(page: str, order: str) -> None:
     match page:
         case "clock":
             ClockOrder.model_validate(given)
+        case "oidc-token":
+            TokenOrder.model_validate(given)
         case "refuse":
             Refusal.model_validate(given)
         case _ if "trouble" in given:
@@ -57,7 +60,8 @@ def test_orders_that_it_shows_are_accepted(page: str, order: str) -> None:
 
 
 def test_orders_are_found() -> None:
-    assert [page for page, _ in ORDERS] == ["faults"] * 4 + ["clock"] + ["faults"] * 2 + ["refuse"]
+    entra = ["faults"] * 4 + ["clock", "oidc-token"]
+    assert [page for page, _ in ORDERS] == [*entra, "faults", "faults", "refuse"]
 
 
 def test_folders_are_where_it_says() -> None:

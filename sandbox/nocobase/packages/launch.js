@@ -1,6 +1,7 @@
 /**
  * Starts the unmodified NocoBase server with the settings that its own command line (@nocobase/app) would give it.
- * What belongs to one sandbox (port, storage, keys) comes from the environment; see sandbox/nocobase/server.py.
+ * What belongs to one sandbox (port, storage, keys) comes from the environment; see sandbox/nocobase/server.py. So does
+ * a database other than SQLite.
  */
 const path = require('path');
 
@@ -16,8 +17,6 @@ Object.assign(process.env, {
   APP_PACKAGE_ROOT: __dirname,
   CACHE_DEFAULT_STORE: 'memory',
   CDN_BASE_URL: '',
-  DB_DIALECT: 'sqlite',
-  DB_STORAGE: path.join(storage, 'nocobase.sqlite'),
   DB_TIMEZONE: '+00:00',
   DB_UNDERSCORED: 'false',
   DEFAULT_STORAGE_TYPE: 'local',
@@ -29,6 +28,7 @@ Object.assign(process.env, {
   PLUGIN_STORAGE_PATH: path.join(storage, 'plugins'),
   TZ: 'UTC',
   WS_PATH: `${process.env.APP_PUBLIC_PATH}ws`,
+  ...(process.env.DB_DIALECT ? {} : { DB_DIALECT: 'sqlite', DB_STORAGE: path.join(storage, 'nocobase.sqlite') }),
 });
 process.chdir(__dirname);
 

@@ -47,6 +47,11 @@ class Engine:
         answer = self.made.Create(request, self.context)
         return answer.id, values.read(answer.properties)
 
+    def check(self, urn: str, olds: Json, news: Json) -> list[str]:
+        """The properties that are not accepted."""
+        request = provider_pb2.CheckRequest(urn=urn, olds=values.write(olds), news=values.write(news))
+        return [failure.property for failure in self.made.Check(request, self.context).failures]
+
     def update(self, urn: str, identifier: str, olds: Json, **news: Any) -> Json:
         """Outputs."""
         request = provider_pb2.UpdateRequest(urn=urn, id=identifier, olds=values.write(olds), news=values.write(news))
@@ -172,6 +177,33 @@ def test_import_of_a_service_principal_and_of_nothing(engine: Engine) -> None:
     assert found.id == identifier
     assert values.read(found.inputs)["clientId"] == application["clientId"]
     assert engine.read(PRINCIPAL, f"/servicePrincipals/{OTHER}").id == ""
+
+
+def test_what_it_does_not_set_stays_where_it_was_imported_and_goes_where_it_is_declared_no_more(
+    entra: Service, engine: Engine
+) -> None:
+    identifier, _ = engine.create(APPLICATION, displayName="mail", owners=[ME])
+    (made,) = applications(entra)
+    made["appRoles"] = [
+        {"id": OTHER, "allowedMemberTypes": ["User"], "description": "d", "displayName": "n", "isEnabled": True}
+    ]
+    made["api"]["oauth2PermissionScopes"] = [{"id": OTHER, "value": "read", "isEnabled": True, "type": "User"}]
+    made["optionalClaims"] = {"idToken": [{"name": "email"}], "accessToken": [], "saml2Token": []}
+    made["notes"] = "made by hand"
+    imported = engine.read(APPLICATION, identifier)
+    outputs, inputs = values.read(imported.properties), values.read(imported.inputs)
+    assert engine.check(APPLICATION, inputs, inputs) == []
+    assert engine.check(APPLICATION, {}, inputs) == ["api.oauth2PermissionScopes", "appRoles", "optionalClaims"]
+
+    def held() -> tuple[int, int, bool, bool]:
+        (now,) = applications(entra)
+        claims, scopes = now["optionalClaims"]["idToken"], now["api"]["oauth2PermissionScopes"]
+        return len(now["appRoles"]), len(scopes), bool(claims), bool(now["notes"])
+
+    after = engine.update(APPLICATION, identifier, outputs, **{**inputs, "displayName": "renamed"})
+    assert held() == (1, 1, True, True)
+    engine.update(APPLICATION, identifier, after, displayName="mail", owners=[ME])
+    assert held() == (0, 0, False, False)
 
 
 def test_personal_audience_needs_new_tokens_at_preview(engine: Engine) -> None:

@@ -16,9 +16,17 @@ from typing import cast
 import grpc
 import psutil
 import pytest
+from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 from hypothesis import strategies as st
-from pulumi.runtime.proto.language_pb2 import AboutResponse, GetRequiredPackagesResponse, ProgramInfo, RunRequest
+from pulumi.runtime.proto.language_pb2 import (
+    AboutResponse,
+    GetRequiredPackagesResponse,
+    ProgramInfo,
+    RunPluginRequest,
+    RunPluginResponse,
+    RunRequest,
+)
 
 from sandbox.engine import dynamic_provider, language_host
 
@@ -47,9 +55,43 @@ def test_no_package_is_known_before_the_program_runs() -> None:
     assert GetRequiredPackagesResponse.FromString(answer) == GetRequiredPackagesResponse()
 
 
-@pytest.mark.parametrize("call", ["InstallDependencies", "GetProgramDependencies", "GeneratePackage", "RunPlugin"])
+@pytest.mark.parametrize("call", ["InstallDependencies", "GetProgramDependencies", "GeneratePackage"])
 def test_pulumi_install_and_new_are_not_served(call: str) -> None:
     assert language_host.Host(queue.SimpleQueue()).service(Details(f"{language_host.SERVICE}{call}")) is None
+
+
+class Call:
+    """What a handler of a call may be asked for: what happens when the engine ends it."""
+
+    def add_callback(self, ended: object) -> None: ...
+
+
+def test_a_plugin_runs_in_its_own_virtualenv_and_its_output_and_end_are_passed_on(tmp_path: Path) -> None:
+    (tmp_path / "own").symlink_to(sys.prefix)
+    program = "import os, sys; print(sys.prefix, sys.argv[1:], os.environ['GIVEN']); sys.exit('bad end')"
+    (tmp_path / "__main__.py").write_text(program)
+    options = Struct()
+    options.update({"virtualenv": "own"})
+    info = ProgramInfo(root_directory=str(tmp_path), program_directory=str(tmp_path), entry_point=".", options=options)
+    request = RunPluginRequest(pwd=str(tmp_path), args=["127.0.0.1:1"], env=["GIVEN=a=b"], info=info)
+    handler = language_host.Host(queue.SimpleQueue()).service(Details(f"{language_host.SERVICE}RunPlugin"))
+    assert handler is not None
+    assert handler.unary_stream is not None
+    pieces = handler.unary_stream(request.SerializeToString(), cast("grpc.ServicerContext", Call()))
+    answers = [RunPluginResponse.FromString(piece) for piece in pieces]
+    assert b"".join(answer.stdout for answer in answers) == f"{tmp_path / 'own'} ['127.0.0.1:1'] a=b\n".encode()
+    assert b"".join(answer.stderr for answer in answers) == b"bad end\n"
+    assert answers[-1].exitcode == 1
+    assert not language_host.PLUGINS
+
+
+def test_a_plugin_whose_virtualenv_is_missing_says_so(tmp_path: Path) -> None:
+    options = Struct()
+    options.update({"virtualenv": "own"})
+    request = RunPluginRequest(info=ProgramInfo(root_directory=str(tmp_path), options=options))
+    said = list(language_host.run_plugin(request.SerializeToString(), cast("grpc.ServicerContext", Call())))
+    assert RunPluginResponse.FromString(said[0]).stderr == f"The virtualenv {tmp_path / 'own'} is not there.\n".encode()
+    assert RunPluginResponse.FromString(said[1]).exitcode == 1
 
 
 @given(st.text(max_size=70_000))

@@ -66,6 +66,23 @@ def test_delays(entra: Service) -> None:
         assert time.monotonic() - start >= 0.3
 
 
+def test_carries_out_late_what_nobody_waits_for(entra: Service) -> None:
+    entra.fault("POST /v1.0/applications$", delay=0.2)
+    with entra.graph() as graph:
+        with pytest.raises(httpx.ReadTimeout):
+            graph.post("/v1.0/applications", json=APPLICATION, timeout=0.05)
+        assert applications(graph) == []
+        time.sleep(0.3)
+        assert len(applications(graph)) == 1
+
+
+def test_answers_what_is_no_json(entra: Service) -> None:
+    entra.fault("GET /v1.0/applications$", status=200, body='{"value": [')
+    with entra.graph() as graph:
+        answer = graph.get("/v1.0/applications")
+        assert (answer.status_code, answer.text) == (200, '{"value": [')
+
+
 def test_only_matching_requests_and_only_so_often(entra: Service) -> None:
     entra.fault("GET /v1.0/applications$", status=503, times=1, skip=1)
     with entra.graph() as graph:
@@ -100,7 +117,7 @@ def test_behaviours_of_the_tenant(entra: Service) -> None:
         {"match": "(", "status": 503},
         {"match": "x{9999999999999999999999}", "status": 503},
         {"match": "(" * 5000 + ")" * 5000, "status": 503},
-        {"match": "GET", "status": 200},
+        {"match": "GET", "status": 199},
         {"match": "GET", "sttaus": 503},
         {"hidden_reads": -1},
         {"status": 503},

@@ -143,6 +143,13 @@ def test_tenant_policy_limits_lifetime(directory: Directory, lifetime: timedelta
     directory.add_password(made["id"], {"endDateTime": rfc3339(datetime.now(UTC) + timedelta(days=179))}, ME)
 
 
+def test_tenant_policy_forbids_secrets(directory: Directory) -> None:
+    directory.policy.secrets_forbidden = True
+    with pytest.raises(GraphError) as refusal:
+        directory.add_password(application(directory)["id"], {}, ME)
+    assert (refusal.value.status, refusal.value.code) == (400, "CredentialTypeNotAllowedAsPerAppPolicy")
+
+
 @pytest.mark.parametrize("end", ["yesterday", "2020-01-01T00:00:00Z"])
 def test_impossible_end_of_a_secret(directory: Directory, end: str) -> None:
     made = application(directory)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import ssl
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from sandbox import processes
+from sandbox.certificates import certificates
 from sandbox.errors import SandboxError
 from sandbox.faults import Fault
 from sandbox.nocobase import server
@@ -171,6 +173,19 @@ def test_refusal_for_a_while_over_http(day: BadDay, client: httpx.Client) -> Non
 def test_refusal_that_is_not_understood_is_refused(order: object) -> None:
     with BadDay(f"http://127.0.0.1:{processes.free_port()}") as day:
         assert httpx.post(f"{day.url}/_sandbox/refuse", json=order).status_code == 400
+
+
+def test_https_in_front_is_known_behind(nocobase: NocoBase) -> None:
+    nocobase.write(clientId="i", clientSecret="s")
+    own = certificates(nocobase.place)
+    key = {"Authorization": f"Bearer {server.api_key(nocobase.place)}"}
+    with BadDay(nocobase.url, certificates=own) as day:
+        trusted = ssl.create_default_context(cafile=own.bundle)
+        link = f"{day.url}/api/mail:oauth2url?type=microsoft"
+        address = httpx.get(link, headers=key, verify=trusted, trust_env=False).json()["data"]["url"]
+
+    assert day.url.startswith("https://")
+    assert httpx.QueryParams(httpx.URL(address).query)["redirect_uri"] == f"{day.url}/admin/settings/mail/oauth2"
 
 
 def test_nocobase_that_is_down_is_a_bad_gateway() -> None:

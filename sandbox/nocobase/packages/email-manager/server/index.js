@@ -17,8 +17,11 @@ class PluginEmailManager extends Plugin {
     this.app.resourceManager.define({ name: 'mail', actions: { oauth2url } });
   }
 
-  /** One row for each provider, without credentials: what an administrator finds on the first visit. */
+  /** One row for each provider, without credentials: what an administrator finds on the first visit; or none. */
   async install() {
+    if (layout().rows === false) {
+      return;
+    }
     const rows = PROVIDERS.map((type, position) => ({ type, sort: position + 1, ...layout().emptyRow }));
     await this.db.getRepository('mailSettings').create({ values: rows });
   }

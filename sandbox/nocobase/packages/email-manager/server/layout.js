@@ -14,6 +14,12 @@ const LAYOUTS = {
     emptyRow: { options: { sync: SYNC, clientId: '', clientSecret: '' } },
     credentials: (row) => row.get('options') || {},
   },
+  text: {
+    fields: [{ type: 'text', name: 'settings' }],
+    emptyRow: { settings: JSON.stringify({ sync: SYNC, clientId: '', clientSecret: '' }) },
+    credentials: (row) => JSON.parse(row.get('settings') || '{}'),
+  },
+  empty: { ...columns('clientId', 'clientSecret'), rows: false },
 };
 
 function columns(id, secret) {
