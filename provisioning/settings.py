@@ -19,18 +19,32 @@ from typing import Annotated, Any, NamedTuple, get_origin
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from provisioning.entra import rules
+from provisioning.entra import permissions, rules
+from provisioning.entra.registration import Permission
 from provisioning.entra.rotation import Policy, refuses_policy
 from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import DEFAULT_SCOPES, SCOPE_IDS
+from provisioning.entra.undeclared import KEEPABLE
 from provisioning.errors import Problem, SettingsError
-from provisioning.nocobase.login import API_KEY, NocoBaseLogin, load_login, missing_login
+from provisioning.nocobase.discovery import COLLECTION, VERIFY_ACTION, NocoBaseMapping
+from provisioning.nocobase.installation import MAIN, Installation
+from provisioning.nocobase.login import API_KEY, API_KEYS, NocoBaseLogin, first_login, missing_login, stored_keys
+from provisioning.nocobase.patience import DEFAULT_SECONDS
 
 
 class Consent(StrEnum):
@@ -40,6 +54,13 @@ class Consent(StrEnum):
     """Every user at the first sign-in, where the tenant allows it."""
     TENANT = "tenant"
     """This program, once for everybody in the tenant; the caller needs the right to grant it."""
+
+
+class SameName(StrEnum):
+    """What the first deployment does about an application of the same name that no stack made."""
+
+    REFUSE = "refuse"
+    ALLOW = "allow"
 
 
 def _known_scope(name: str) -> str:
@@ -60,6 +81,26 @@ def _object_id(text: str) -> str:
         ) from None
 
 
+def _permission(text: str) -> str:
+    permission = permissions.parse(text)
+    if permission is None:
+        raise _refusal("It is not written as <client id of the API>/<id of the permission>=Scope (or =Role).")
+    return permissions.written(permission)
+
+
+def _keepable(name: str) -> str:
+    if name in KEEPABLE:
+        return name
+    close = _nearest(name, KEEPABLE)
+    hint = f"Nearest: {', '.join(close)}." if close else f"Known: {', '.join(KEEPABLE)}."
+    raise _refusal(f"This cannot be kept. {hint}", suggestion=close[0] if close else None)
+
+
+def _tag(tag: str) -> str:
+    _raise_if(rules.refuses_tag(tag))
+    return tag
+
+
 class StackConfiguration(PydanticBaseSettingsSource):
     """The stack's configuration as the engine hands it over: every value a string, lists as JSON, unset ones empty."""
 
@@ -68,20 +109,78 @@ class StackConfiguration(PydanticBaseSettingsSource):
         self._config = config
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """The value of one setting, its configuration key, and whether it is a list."""
+        """The value of one setting, its configuration key, and whether it is a list or an object."""
         key = field.alias or field_name
-        return self._config.get(key), key, _is_list(field)
+        return self._config.get(key), key, _is_list(field) or _is_object(field)
 
     def __call__(self) -> dict[str, Any]:
         """What is set; keys that are no settings are passed on, to be refused."""
         values: dict[str, Any] = {key: value for key, value in self._config.items() if value != ""}
         for name, field in self.settings_cls.model_fields.items():
-            value, key, is_list = self.get_field_value(field, name)
-            if value and is_list:
-                # What is no JSON is left as it is, to be refused as no list.
+            value, key, is_json = self.get_field_value(field, name)
+            if value and is_json:
+                # What is no JSON is left as it is, to be refused.
                 with suppress(json.JSONDecodeError):
                     values[key] = json.loads(value)
         return values
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _refusal("NocoBase's address as users see it in the browser, without /admin, is needed.")
+    if parts.scheme == "http" and not rules.is_loopback(parts.hostname):
+        raise _refusal("Only https is allowed outside this machine: the client secret travels to this address.")
+    if parts.username or parts.password:
+        raise _refusal("The address must not hold an account or password.")
+    if parts.query or parts.fragment:
+        raise _refusal("The address must not have a query string or a fragment.")
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+
+def _sub_application(app: str | None) -> str | None:
+    if app and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", app):
+        raise _refusal("A sub-application's name has letters, digits, '-' and '_' only.")
+    return app or None
+
+
+def _installation_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise _refusal("An installation's name has small letters and digits, and '-' between them.")
+    return name
+
+
+Address = Annotated[str, AfterValidator(_address)]
+SubApplication = Annotated[str | None, AfterValidator(_sub_application)]
+
+
+class MappingSettings(BaseModel):
+    """Where the email manager keeps the credentials, as far as it is said and not found; see `discovery`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+    collection: str = Field(COLLECTION, pattern=r"^\w+$")
+    row_filter: dict[str, str | int | bool] = {}
+    client_id_field: str | None = Field(None, pattern=r"^\w+(\.\w+)*$")
+    client_secret_field: str | None = Field(None, pattern=r"^\w+(\.\w+)*$")
+    verify_action: str = VERIFY_ACTION
+
+    @property
+    def mapping(self) -> NocoBaseMapping:
+        """The same, for the push."""
+        return NocoBaseMapping(**self.model_dump())
+
+
+class InstallationSettings(BaseModel):
+    """A further NocoBase that the same application serves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+    name: Annotated[str, AfterValidator(_installation_name)]
+    url: Address
+    app: SubApplication = None
+    take_over: str | None = None
+    mapping: MappingSettings | None = None
 
 
 class Settings(BaseSettings):
@@ -89,9 +188,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
-    nocobase_url: str = Field(examples=["https://nocobase.example.com"])
-    nocobase_app: str | None = Field(None, examples=["sales"])
+    nocobase_url: Address = Field(examples=["https://nocobase.example.com"])
+    nocobase_app: SubApplication = Field(None, examples=["sales"])
     nocobase_take_over: str | None = Field(None, examples=["<client id found there>"])
+    nocobase_patience_seconds: int = Field(DEFAULT_SECONDS, ge=0, le=3600, examples=[DEFAULT_SECONDS])
+    nocobase_mapping: MappingSettings = Field(MappingSettings(), examples=["clientId"])
+    nocobase_installations: tuple[InstallationSettings, ...] = Field((), examples=["<value>"])
     audience: Audience = Field(Audience.ANY_TENANT_AND_PERSONAL, examples=[Audience.ANY_TENANT])
     application_name: str = Field("NocoBase mail", examples=["'NocoBase mail'"])
     scopes: tuple[Annotated[str, AfterValidator(_known_scope)], ...] = Field(DEFAULT_SCOPES, examples=["email"])
@@ -102,10 +204,16 @@ class Settings(BaseSettings):
     secret_description: str = Field("NocoBase mail", examples=["'NocoBase mail'"])
     secret_lifetime_days: int = Field(180, examples=[180])
     rotate_every_days: int = Field(90, examples=[90])
-    retire_after_days: int = Field(7, examples=[7])
+    retire_after_days: int = Field(7, validate_default=True, examples=[7])
     rotate_requested_at: AwareDatetime | None = Field(None, examples=["2027-01-31T12:00:00Z"])
     compromised_before: AwareDatetime | None = Field(None, examples=["2027-01-31T12:00:00Z"])
     consent: Consent = Field(Consent.USER, examples=[Consent.TENANT])
+    further_permissions: tuple[Annotated[str, AfterValidator(_permission)], ...] = Field(
+        (), examples=["<client id of the API>/<id of the permission>=Scope"]
+    )
+    tags: tuple[Annotated[str, AfterValidator(_tag)], ...] = Field((), examples=["mail"])
+    keep: tuple[Annotated[str, AfterValidator(_keepable)], ...] = Field((), examples=["notes"])
+    same_name: SameName = Field(SameName.REFUSE, examples=[SameName.ALLOW])
 
     @property
     def rotation_policy(self) -> Policy:
@@ -117,6 +225,42 @@ class Settings(BaseSettings):
             retire_after_days=self.retire_after_days,
             requested=self.rotate_requested_at,
             compromised=self.compromised_before,
+        )
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        """What the application asks for: the scopes, then the further permissions."""
+        further = (permissions.parse(text) for text in self.further_permissions)
+        return (*permissions.of_scopes(self.scopes), *(permission for permission in further if permission is not None))
+
+    @property
+    def installations(self) -> tuple[Installation, ...]:
+        """Every NocoBase that is served: the main one, then the further ones."""
+        places = [(self.nocobase_url, self.nocobase_app), *((at.url, at.app) for at in self.nocobase_installations)]
+        derived = [redirect_uri(*place) for place in places]
+
+        def own(place: tuple[str, str | None]) -> tuple[str, ...]:
+            """All that are declared but those of the others."""
+            return tuple(uri for uri in self.redirect_uris if uri == redirect_uri(*place) or uri not in derived)
+
+        main = Installation(
+            MAIN, *places[0], self.nocobase_take_over, self.nocobase_mapping.mapping, own(places[0]), (MAIN,)
+        )
+        return (
+            main,
+            *(
+                Installation(
+                    at.name,
+                    at.url,
+                    at.app,
+                    at.take_over,
+                    (at.mapping or self.nocobase_mapping).mapping,
+                    own((at.url, at.app)),
+                    # One server's key must never be sent to another server.
+                    (at.name, MAIN) if at.url == self.nocobase_url else (at.name,),
+                )
+                for at in self.nocobase_installations
+            ),
         )
 
     @property
@@ -136,26 +280,19 @@ class Settings(BaseSettings):
         """The stack's configuration alone."""
         return (StackConfiguration(settings_cls, init_settings()),)
 
-    @field_validator("nocobase_url")
+    @field_validator("nocobase_installations")
     @classmethod
-    def _check_nocobase_url(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise _refusal("NocoBase's address as users see it in the browser, without /admin, is needed.")
-        if parts.scheme == "http" and not rules.is_loopback(parts.hostname):
-            raise _refusal("Only https is allowed outside this machine: the client secret travels to this address.")
-        if parts.username or parts.password:
-            raise _refusal("The address must not hold an account or password.")
-        if parts.query or parts.fragment:
-            raise _refusal("The address must not have a query string or a fragment.")
-        return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
-
-    @field_validator("nocobase_app")
-    @classmethod
-    def _check_nocobase_app(cls, app: str | None) -> str | None:
-        if app and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", app):
-            raise _refusal("A sub-application's name has letters, digits, '-' and '_' only.")
-        return app or None
+    def _check_installations(
+        cls, installations: tuple[InstallationSettings, ...], info: ValidationInfo
+    ) -> tuple[InstallationSettings, ...]:
+        names = [installation.name for installation in installations]
+        places = [(info.data.get("nocobase_url"), info.data.get("nocobase_app"))]
+        places += [(installation.url, installation.app) for installation in installations]
+        repeated = [name for name in names if names.count(name) > 1]
+        repeated += [f"{url} {app or ''}".strip() for url, app in places if places.count((url, app)) > 1]
+        if repeated:
+            raise _refusal(f"Named more than once: {', '.join(sorted(set(repeated)))}.")
+        return installations
 
     @field_validator("application_name")
     @classmethod
@@ -179,7 +316,11 @@ class Settings(BaseSettings):
     @classmethod
     def _check_redirect_uris(cls, uris: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if not uris and "nocobase_url" in info.data:
-            uris = (redirect_uri(info.data["nocobase_url"], info.data.get("nocobase_app")),)
+            further = info.data.get("nocobase_installations", ())
+            uris = (
+                redirect_uri(info.data["nocobase_url"], info.data.get("nocobase_app")),
+                *(redirect_uri(installation.url, installation.app) for installation in further),
+            )
         reasons = [(uri, rules.refuses_redirect_uri(uri, _audience(info))) for uri in uris]
         _raise_if(" ".join(f"{uri}: {reason}" for uri, reason in reasons if reason))
         return uris
@@ -208,34 +349,58 @@ class Settings(BaseSettings):
 
 
 class StackSettings(NamedTuple):
-    """Everything one run needs to know: the stack's settings and the login to NocoBase."""
+    """Everything one run needs to know: the stack's settings, and the logins to NocoBase.
+
+    login: to the main installation. logins: by the installation's name, the main one's under "".
+    """
 
     settings: Settings
     login: NocoBaseLogin
+    logins: Mapping[str, NocoBaseLogin]
 
 
 def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackSettings:
-    """Settings and login from the stack's configuration `config` and the environment.
+    """Settings and logins from the stack's configuration `config` and the environment.
 
-    config: the keys without the project's name, the values as the engine gives them (lists as JSON). secret_keys: which
-    of them are stored encrypted. Raises SettingsError with everything that is wrong, not only the first.
+    config: the keys without the project's name, the values as the engine gives them (lists and objects as JSON).
+    secret_keys: which of them are stored encrypted. Raises SettingsError with everything that is wrong, not only the
+    first.
     """
-    problems: list[Problem] = []
-    own: dict[str, Any] = {key: value for key, value in config.items() if key != API_KEY}
-    settings = None
-    try:
-        settings = Settings(**own)
-    except ValidationError as error:
-        problems += [_problem(details) for details in error.errors(include_url=False)]
-    if config.get(API_KEY) and API_KEY not in secret_keys:
-        why = "It is stored in plain text; an API key must be encrypted, or given in the environment only."
-        problems.append(Problem(API_KEY, None, why, f"pulumi config set --secret {API_KEY}"))
-    login = load_login(config.get(API_KEY))
-    if login is None:
-        problems.append(missing_login())
-    if problems or settings is None or login is None:
+    settings, problems = judge(config)
+    for key, command in ((API_KEY, f"--secret {API_KEY}"), (API_KEYS, f"--path --secret {API_KEYS}.<name>")):
+        if config.get(key) not in (None, "", "{}") and key not in secret_keys:
+            why = "It is stored in plain text; an API key must be encrypted, or given in the environment only."
+            problems.append(Problem(key, None, why, f"pulumi config set {command}"))
+    logins = _logins(settings.installations if settings else (), config, problems)
+    if problems or settings is None:
         raise SettingsError(problems)
-    return StackSettings(settings, login)
+    return StackSettings(settings, logins[MAIN], logins)
+
+
+def _logins(
+    installations: Collection[Installation], config: Mapping[str, str], problems: list[Problem]
+) -> dict[str, NocoBaseLogin]:
+    """The login to each installation; those that are missing are added to `problems`."""
+    try:
+        stored = stored_keys(config.get(API_KEY), config.get(API_KEYS))
+    except ValueError:
+        command = f"pulumi config set --path --secret {API_KEYS}.<name>"
+        problems.append(Problem(API_KEYS, None, "It holds no keys by name.", command))
+        return {}
+    # Where other settings are wrong, at least the main login is judged.
+    wanted = {one.name: one.logins for one in installations} or {MAIN: (MAIN,)}
+    found = {name: first_login(names, stored) for name, names in wanted.items()}
+    problems += [missing_login(name) for name, login in found.items() if login is None]
+    return {name: login for name, login in found.items() if login is not None}
+
+
+def judge(config: Mapping[str, str]) -> tuple[Settings | None, list[Problem]]:
+    """The settings in `config`, without the login to NocoBase; None and everything that is wrong if they are."""
+    own: dict[str, Any] = {key: value for key, value in config.items() if key not in (API_KEY, API_KEYS)}
+    try:
+        return Settings(**own), []
+    except ValidationError as error:
+        return None, [_problem(details) for details in error.errors(include_url=False)]
 
 
 def redirect_uri(nocobase_url: str, nocobase_app: str | None = None) -> str:
@@ -271,17 +436,25 @@ def _is_list(field: FieldInfo) -> bool:
     return get_origin(field.annotation) is tuple
 
 
+def _is_object(field: FieldInfo) -> bool:
+    return field.annotation is MappingSettings
+
+
 def _problem(details: ErrorDetails) -> Problem:
-    key, *index = details["loc"]
-    path = str(key) + "".join(f"[{position}]" for position in index)
-    field = _field(str(key))
+    name, *inner = details["loc"]
+    # A default that is refused is told by the field's own name.
+    key = str(Settings.model_fields[str(name)].alias if name in Settings.model_fields else name)
+    path = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in inner)
+    field = _field(key)
     if field is None:
-        close = _nearest(str(key), (known.alias or "" for known in Settings.model_fields.values()))
+        close = _nearest(key, (known.alias or "" for known in Settings.model_fields.values()))
         hint = f" Did you mean {close[0]}?" if close else ""
         return Problem(path, None, f"There is no such setting.{hint}", f"pulumi config rm {key}")
     example = details.get("ctx", {}).get("suggestion") or (field.examples or [""])[0]
-    target = f"--path '{path if index else f'{key}[0]'}'" if _is_list(field) else path
+    target = f"--path '{path if inner else f'{key}[0]'}'" if inner or _is_list(field) else path
     remedy = f"pulumi config set {target} {example}"
+    if details["type"] == "extra_forbidden":
+        return Problem(path, None, "There is no such setting.", f"pulumi config rm --path '{path}'")
     if details["type"] == "missing":
         return Problem(path, None, "It is not set.", remedy)
     why = "A list is needed." if details["type"] == "tuple_type" else details["msg"]

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pulumi
 from pulumi.runtime import config, invoke
 
-from provisioning.entra.rotation import ISSUED, IssuedSecret, LastSecrets, Slot, secret_name
+from provisioning.entra.rotation import FORGOTTEN, ISSUED, IssuedSecret, LastSecrets, Slot, secret_name
 from provisioning.entra.rules import is_loopback
+from provisioning.entra.tenant import TENANT, use_tenant
 from provisioning.errors import ClockRefused, ProvisioningError, StateUnreadable
-from provisioning.pulumi_cli import APPLICATION_TYPE, PASSWORD_TYPE
+from provisioning.pulumi_cli import APPLICATION_TYPE, PASSWORD_TYPE, PUSH_TYPE, STACK_TYPE, Pulumi
 
 APPLICATION = "mail"
 """The resource name of the application, and the stem of its secrets' names."""
-
-PUSH_TYPE = "pulumi-python:dynamic/nocobase:MailSettings"
-
 
 READ_ATTEMPTS = 10
 READ_PAUSE_SECONDS = 0.1
@@ -33,13 +31,13 @@ class LastState:
     """What the last run left behind, also if it failed half-way.
 
     client_id, object_id: the application's, None if there is none yet. secrets: the client secrets that were issued.
-    pushed: whether NocoBase was given credentials by this stack.
+    pushed: the resource names of the pushes: which NocoBase installations were given credentials by this stack.
     """
 
     client_id: str | None = None
     object_id: str | None = None
     secrets: LastSecrets = field(default_factory=LastSecrets)
-    pushed: bool = False
+    pushed: frozenset[str] = frozenset()
 
 
 def configuration() -> tuple[dict[str, str], set[str]]:
@@ -48,6 +46,11 @@ def configuration() -> tuple[dict[str, str], set[str]]:
     values = {**config.get_config_env(), **config.CONFIG.get()}
     own = {key.removeprefix(prefix): str(value) for key, value in values.items() if key.startswith(prefix)}
     return own, {key for key in own if config.is_config_secret(prefix + key)}
+
+
+def sign_in_to_its_tenant() -> None:
+    """Have this program ask Entra ID in the tenant that the stack names, as the azuread provider does."""
+    use_tenant(pulumi.Config(TENANT.partition(":")[0]).get(TENANT.partition(":")[2]))
 
 
 def last_state() -> LastState:
@@ -73,23 +76,69 @@ def _read_resources(stack: str) -> Mapping[str, Mapping[str, Any]]:
     raise StateUnreadable(f"The stack's last state could not be read ({reason}). Run the command again.")
 
 
+def removed_for_replacement() -> frozenset[str]:
+    """The key ids of secrets that a run removed in order to replace them, and then broke off.
+
+    The engine keeps their records and marks them, which its answer to the program does not show. Raises EngineFailed.
+    """
+    checkpoint = Pulumi(pulumi.get_stack()).export()
+    passwords = [item for item in checkpoint.resources if item["type"] == PASSWORD_TYPE]
+    return frozenset(str(item["outputs"]["keyId"]) for item in passwords if item.get("pendingReplacement"))
+
+
 def parse_last_state(resources: Mapping[str, Mapping[str, Any]]) -> LastState:
     """What the plan needs from a checkpoint's resources, given as the engine answers them: URN → type and outputs."""
     found = {(resource["type"], urn.rpartition("::")[2]): resource["outputs"] for urn, resource in resources.items()}
+    exported = next((outputs for (kind, _), outputs in found.items() if kind == STACK_TYPE), None)
     passwords = {slot: found.get((PASSWORD_TYPE, secret_name(APPLICATION, slot))) for slot in Slot}
-    slots = {slot: _issued_secret(outputs) for slot, outputs in passwords.items() if outputs}
-    push = next((outputs for (kind, _), outputs in found.items() if kind == PUSH_TYPE), None)
-    active = Slot(push["slot"]) if push and push.get("slot") else None
-    if active is not None and push and (passwords[active] or {}).get("value") != push.get("client_secret"):
-        active = None  # its slot was issued into again, by a run that broke off before the push
-    since = datetime.fromisoformat(push["since"]) if push and push.get("since") else None
+    issued = {slot: _issued_secret(outputs) for slot, outputs in passwords.items() if outputs}
+    keys = (exported or {}).get(FORGOTTEN) or ()
+    forgotten = {slot: secret for slot, secret in issued.items() if secret.key_id in keys}
+    slots = {slot: secret for slot, secret in issued.items() if slot not in forgotten}
+    pushes = {name: outputs for (kind, name), outputs in found.items() if kind == PUSH_TYPE}
+    values = {slot: (outputs or {}).get("value") for slot, outputs in passwords.items()}
+    proofs = [_proof(outputs, values) for outputs in pushes.values()]
     application = found.get((APPLICATION_TYPE, APPLICATION), {})
     return LastState(
         client_id=application.get("clientId"),
         object_id=application.get("objectId"),
-        secrets=LastSecrets(slots, active, since),
-        pushed=push is not None,
+        secrets=replace(in_use(slots, proofs), forgotten=forgotten),
+        pushed=frozenset(pushes),
     )
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What one NocoBase was last proved to use.
+
+    slot: None if it was never proved, or if the slot was issued into again since. since: when that was switched to.
+    """
+
+    slot: Slot | None = None
+    since: datetime | None = None
+
+
+def in_use(slots: Mapping[Slot, IssuedSecret], proofs: Sequence[Proof]) -> LastSecrets:
+    """What the plan may rely on where several NocoBase installations use the application: the least of all proofs.
+
+    A slot counts as switched to only when every one of them is proved to use it, and since the last of them was. Until
+    then the older secret counts as the one in use, so that it is neither removed nor replaced, and the newer one is
+    given to all of them again.
+    """
+    proved = {proof.slot for proof in proofs if proof.slot is not None and proof.slot in slots}
+    active = min(proved, key=lambda slot: slots[slot].issued, default=None)
+    agreed = len({proof.slot for proof in proofs}) == 1
+    times = [proof.since for proof in proofs if proof.since is not None]
+    return LastSecrets(slots, active, max(times) if agreed and times else None)
+
+
+def _proof(push: Mapping[str, Any], values: Mapping[Slot, str | None]) -> Proof:
+    if not push.get("slot"):
+        return Proof()
+    slot, since = Slot(push["slot"]), push.get("since")
+    # Else its slot was issued into again, by a run that broke off before the push.
+    same = values[slot] == push.get("client_secret")
+    return Proof(slot if same else None, datetime.fromisoformat(since) if since else None)
 
 
 def _issued_secret(outputs: Mapping[str, Any]) -> IssuedSecret:

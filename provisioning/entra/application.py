@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_azuread as azuread
 
+from provisioning.entra.permissions import by_resource
 from provisioning.entra.room import stack_tag
 from provisioning.entra.rotation import ISSUED, SecretPlan, rfc3339, secret_name
-from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
+from provisioning.entra.scopes import MICROSOFT_GRAPH
+from provisioning.entra.undeclared import of_application, of_principal
+from provisioning.pulumi_cli import COMPONENT_TYPE
 
 if TYPE_CHECKING:
     from provisioning.settings import Settings
-
-TYPE_TOKEN = "nocobase-outlook:entra:MailApplication"
 
 
 class MailApplication(pulumi.ComponentResource):
@@ -38,7 +39,7 @@ class MailApplication(pulumi.ComponentResource):
         secrets: SecretPlan,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__(TYPE_TOKEN, name, None, opts)
+        super().__init__(COMPONENT_TYPE, name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         caller = azuread.get_client_config_output(pulumi.InvokeOutputOptions(parent=self))
         # azuread removes a caller who is not listed, who may then be locked out.
@@ -48,24 +49,27 @@ class MailApplication(pulumi.ComponentResource):
             name,
             display_name=settings.application_name,
             sign_in_audience=settings.audience.value,
-            tags=[stack_tag(pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack())],
+            tags=[stack_tag(pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()), *settings.tags],
             owners=owners,
             # Entra demands version 2 where personal accounts may sign in.
             api=azuread.ApplicationApiArgs(requested_access_token_version=2),
             web=azuread.ApplicationWebArgs(redirect_uris=list(settings.redirect_uris)),
             required_resource_accesses=[
                 azuread.ApplicationRequiredResourceAccessArgs(
-                    resource_app_id=MICROSOFT_GRAPH,
+                    resource_app_id=resource,
                     resource_accesses=[
-                        azuread.ApplicationRequiredResourceAccessResourceAccessArgs(id=SCOPE_IDS[scope], type="Scope")
-                        for scope in settings.scopes
+                        azuread.ApplicationRequiredResourceAccessResourceAccessArgs(id=access.id, type=access.kind)
+                        for access in accesses
                     ],
                 )
+                for resource, accesses in by_resource(settings.permissions).items()
             ],
-            opts=child,
+            opts=_keeping(child, of_application(settings.keep)),
         )
         # Without it, tokens are refused in this tenant (AADSTS7000229).
-        principal = azuread.ServicePrincipal(name, client_id=application.client_id, owners=owners, opts=child)
+        principal = azuread.ServicePrincipal(
+            name, client_id=application.client_id, owners=owners, opts=_keeping(child, of_principal(settings.keep))
+        )
         passwords = {
             slot: azuread.ApplicationPassword(
                 secret_name(name, slot),
@@ -74,10 +78,17 @@ class MailApplication(pulumi.ComponentResource):
                 end_date=rfc3339(issued.end),
                 # The plan's own record; it changes only when a new secret is issued.
                 rotate_when_changed={ISSUED: rfc3339(issued.issued)} if issued.recorded else None,
-                # Entra allows two secrets, so that the old one of this slot has to go first.
-                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    # Entra allows two secrets, so that the old one of this slot has to go first.
+                    delete_before_replace=True,
+                    # An application takes its secrets with it, also those that somebody has removed already.
+                    deleted_with=application,
+                    # The next run then drops one that is gone without asking the provider, which would refuse.
+                    retain_on_delete=slot in secrets.gone,
+                ),
             )
-            for slot, issued in secrets.slots.items()
+            for slot, issued in {**secrets.slots, **secrets.gone}.items()
         }
         if settings.tenant_consent:
             graph = azuread.get_service_principal_output(
@@ -109,6 +120,11 @@ class MailApplication(pulumi.ComponentResource):
                 "adminConsentUrl": self.admin_consent_url,
             }
         )
+
+
+def _keeping(opts: pulumi.ResourceOptions, properties: list[str]) -> pulumi.ResourceOptions:
+    """`opts`, and the `properties`, about which nothing is declared, stay as the state has them."""
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=properties)) if properties else opts
 
 
 def admin_consent_url(tenant_id: str, client_id: str) -> str:

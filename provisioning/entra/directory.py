@@ -1,40 +1,54 @@
-"""Reads and removes the application's client secrets in Entra ID through msgraph-sdk, where no declared resource can.
+"""Reads the application in Entra ID, and removes client secrets, through msgraph-sdk, where no declared resource can.
 
-Where the directory is, and who asks, is taken from the same environment variables as the azuread provider takes it:
-ARM_METADATA_HOSTNAME, ARM_TENANT_ID, ARM_CLIENT_ID, ARM_CLIENT_SECRET; without a client secret, whoever azure-identity
-finds signed in (`az login`, workload identity). Importing this module takes seconds: import it where it is needed.
+Where the directory is (ARM_METADATA_HOSTNAME), and who asks (see `sign_in`), is taken from the same environment
+variables as the azuread provider takes it. Importing this module takes seconds: import it where it is needed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 import httpx
-from azure.core.credentials import TokenCredential
-from azure.core.exceptions import ClientAuthenticationError
-from azure.identity import ClientSecretCredential, DefaultAzureCredential
+from azure.core.exceptions import AzureError
 from kiota_abstractions.api_error import APIError
 from kiota_abstractions.base_request_configuration import RequestConfiguration
+from kiota_abstractions.serialization import Parsable
 from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
+from kiota_serialization_json.json_serialization_writer import JsonSerializationWriter
 from msgraph import GraphRequestAdapter, GraphServiceClient
 from msgraph.generated.applications.applications_request_builder import ApplicationsRequestBuilder
 from msgraph.generated.applications.item.remove_password.remove_password_post_request_body import (
     RemovePasswordPostRequestBody,
 )
+from msgraph.generated.models.application import Application
+from msgraph.generated.models.directory_object_collection_response import DirectoryObjectCollectionResponse
+from msgraph.generated.models.password_credential import PasswordCredential
 from msgraph_core import GraphClientFactory
 
+from provisioning import codes
+from provisioning.entra.adoption import Candidate, Found
+from provisioning.entra.policy import Restriction, SecretPolicy
+from provisioning.entra.registration import Grant, Permission, Registration
 from provisioning.entra.room import StoredSecret
+from provisioning.entra.sign_in import credential
 from provisioning.errors import DirectoryUnreadable
 
 PUBLIC_CLOUD_GRAPH = "https://graph.microsoft.com"
 PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
+
+MAY_IT = "Is this account an owner of the application, or may it manage applications?"
+
+LARGEST_PAGE = 999
+"""Applications that Graph lists at once, at most."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +65,167 @@ def stored_secrets(application_object_id: str) -> list[StoredSecret]:
     async def read(graph: GraphServiceClient) -> list[StoredSecret]:
         application = await graph.applications.by_application_id(application_object_id).get()
         found = (application.password_credentials if application else None) or []
-        return [StoredSecret(str(item.key_id), item.display_name or "") for item in found]
+        return [_stored_secret(item) for item in found]
 
     answer: list[StoredSecret] = _ask(read)
+    return answer
+
+
+def registration(application_object_id: str) -> Registration | None:
+    """The application as Entra ID shows it, None if it is not there. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> Registration | None:
+        found = await _or_none(graph.applications.by_application_id(application_object_id).get())
+        return None if found is None else _registration(found)
+
+    answer: Registration | None = _ask(read)
+    return answer
+
+
+def principal(client_id: str) -> str | None:
+    """The object id of the application's service principal in this tenant, None if there is none.
+
+    Raises DirectoryUnreadable.
+    """
+
+    async def read(graph: GraphServiceClient) -> str | None:
+        found = await _or_none(graph.service_principals_with_app_id(client_id).get())
+        return None if found is None else str(found.id)
+
+    answer: str | None = _ask(read)
+    return answer
+
+
+def grants(principal_object_id: str) -> list[Grant]:
+    """The consents that were given to an application, by its service principal. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> list[Grant]:
+        asked = graph.service_principals.by_service_principal_id(principal_object_id).oauth2_permission_grants
+        page = await asked.get()
+        found = list((page.value if page else None) or [])
+        while page and page.odata_next_link:
+            page = await asked.with_url(page.odata_next_link).get()
+            found += (page.value if page else None) or []
+        return [
+            Grant(str(item.resource_id), frozenset((item.scope or "").split()), item.consent_type == "AllPrincipals")
+            for item in found
+        ]
+
+    answer: list[Grant] = _ask(read)
+    return answer
+
+
+def accepts_sign_ins(client_id: str) -> bool | None:
+    """Whether the application's service principal is enabled, None if there is none. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> bool | None:
+        found = await _or_none(graph.service_principals_with_app_id(client_id).get())
+        return None if found is None else found.account_enabled is not False
+
+    answer: bool | None = _ask(read)
+    return answer
+
+
+def owners(application_object_id: str) -> frozenset[str]:
+    """The object ids of the application's owners. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> frozenset[str]:
+        found = await graph.applications.by_application_id(application_object_id).owners.get()
+        return frozenset(str(item.id) for item in (found.value if found else None) or [])
+
+    answer: frozenset[str] = _ask(read)
+    return answer
+
+
+def secret_policy(application_object_id: str | None) -> SecretPolicy:
+    """What the tenant's policy says about client secrets: that of the application itself, else the tenant's default.
+
+    application_object_id: None if there is no application yet. Raises DirectoryUnreadable.
+    """
+
+    async def read(graph: GraphServiceClient) -> SecretPolicy:
+        created = None
+        if application_object_id is not None:
+            asked = graph.applications.by_application_id(application_object_id)
+            application = await _or_none(asked.get())
+            created = application.created_date_time if application else None
+            own = await _or_none(asked.app_management_policies.get())
+            for policy in (own.value if own else None) or []:
+                return SecretPolicy(_restrictions(policy.is_enabled, policy.restrictions), created)
+        default = await graph.policies.default_app_management_policy.get()
+        found = _restrictions(default.is_enabled, default.application_restrictions) if default else ()
+        return SecretPolicy(found, created)
+
+    answer: SecretPolicy = _ask(read)
+    return answer
+
+
+def users_may_register() -> bool | None:
+    """Whether the tenant lets users without a role register applications. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> bool | None:
+        policy = await graph.policies.authorization_policy.get()
+        permissions = policy.default_user_role_permissions if policy else None
+        return permissions.allowed_to_create_apps if permissions else None
+
+    answer: bool | None = _ask(read)
+    return answer
+
+
+def access_token() -> str:
+    """An access token for Microsoft Graph of whoever is signed in. Raises AzureError and httpx.HTTPError."""
+    cloud = find_cloud(os.environ)
+    return credential(os.environ, cloud.login).get_token(f"{cloud.graph}/.default").token
+
+
+def look_up(client_id: str) -> Found | None:
+    """All there is to know about an application before it is adopted, None if the tenant has none of this client id.
+
+    Raises DirectoryUnreadable.
+    """
+
+    async def read(graph: GraphServiceClient) -> Found | None:
+        application = await _or_none(graph.applications_with_app_id(client_id).get())
+        if application is None:
+            return None
+        owners = await graph.applications.by_application_id(str(application.id)).owners.get()
+        principal = await _or_none(graph.service_principals_with_app_id(client_id).get())
+        its_owners = None
+        if principal is not None:
+            its_owners = await graph.service_principals.by_service_principal_id(str(principal.id)).owners.get()
+        return Found(
+            _as_sent(application), _ids(owners), None if principal is None else _as_sent(principal), _ids(its_owners)
+        )
+
+    answer: Found | None = _ask(read)
+    return answer
+
+
+def applications(name: str | None = None) -> list[Candidate]:
+    """All applications of the tenant, or those called `name`. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> list[Candidate]:
+        query = ApplicationsRequestBuilder.ApplicationsRequestBuilderGetQueryParameters(
+            filter=None if name is None else f"displayName eq {_quoted(name)}",
+            select=["id", "appId", "displayName", "web", "tags"],
+            top=None if name is not None else LARGEST_PAGE,
+        )
+        page = await graph.applications.get(request_configuration=RequestConfiguration(query_parameters=query))
+        found = list((page.value if page else None) or [])
+        while page and page.odata_next_link:
+            page = await graph.applications.with_url(page.odata_next_link).get()
+            found += (page.value if page else None) or []
+        return [
+            Candidate(
+                str(item.app_id),
+                item.display_name or "",
+                tuple((item.web.redirect_uris if item.web else None) or []),
+                tuple(item.tags or []),
+            )
+            for item in found
+        ]
+
+    answer: list[Candidate] = _ask(read)
     return answer
 
 
@@ -81,6 +253,20 @@ def applications_tagged(tag: str) -> dict[str, str]:
     return answer
 
 
+def named_application(client_id: str) -> tuple[str, tuple[str, ...]] | None:
+    """Display name and tags of the application with this client id, None if there is none.
+
+    Raises DirectoryUnreadable.
+    """
+
+    async def read(graph: GraphServiceClient) -> tuple[str, tuple[str, ...]] | None:
+        found = await _or_none(graph.applications_with_app_id(client_id).get())
+        return None if found is None else (found.display_name or "", tuple(found.tags or ()))
+
+    answer: tuple[str, tuple[str, ...]] | None = _ask(read)
+    return answer
+
+
 def remove_application(object_id: str) -> None:
     """Delete an application; Entra ID keeps it among the deleted items for 30 days. Raises DirectoryUnreadable."""
 
@@ -90,19 +276,79 @@ def remove_application(object_id: str) -> None:
     _ask(remove)
 
 
+def _restrictions(enabled: bool | None, found: Any) -> tuple[Restriction, ...]:
+    """The rules about client secrets in a policy's configuration, as far as they are in force."""
+    listed = (found.password_credentials if found else None) or []
+    return tuple(
+        Restriction(rule.restriction_type.value, rule.max_lifetime, rule.restrict_for_apps_created_after_date_time)
+        for rule in listed
+        if enabled and rule.restriction_type and (rule.state is None or rule.state.value == "enabled")
+    )
+
+
+def _registration(found: Application) -> Registration:
+    return Registration(
+        display_name=found.display_name or "",
+        audience=found.sign_in_audience or "",
+        redirect_uris=frozenset((found.web.redirect_uris if found.web else None) or []),
+        permissions=frozenset(
+            Permission(str(resource.resource_app_id), str(access.id), str(access.type))
+            for resource in found.required_resource_access or []
+            for access in resource.resource_access or []
+        ),
+        object_id=str(found.id),
+        client_id=str(found.app_id),
+        secrets=tuple(_stored_secret(item) for item in found.password_credentials or []),
+    )
+
+
+def _quoted(text: str) -> str:
+    """A text literal of OData."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _as_sent(item: Parsable) -> dict[str, Any]:
+    """An object as Graph sent it."""
+    writer = JsonSerializationWriter()
+    writer.write_object_value(None, item)
+    sent: dict[str, Any] = json.loads(writer.get_serialized_content())
+    return sent
+
+
+def _ids(page: DirectoryObjectCollectionResponse | None) -> tuple[str, ...]:
+    return tuple(str(item.id) for item in (page.value if page else None) or [])
+
+
+def _stored_secret(item: PasswordCredential) -> StoredSecret:
+    return StoredSecret(str(item.key_id), item.display_name or "", item.end_date_time)
+
+
+async def _or_none(answer: Coroutine[Any, Any, Any]) -> Any:
+    """The object that Graph answers, None for one that is not there."""
+    try:
+        return await answer
+    except APIError as error:
+        if error.response_status_code != HTTPStatus.NOT_FOUND:
+            raise
+        return None
+
+
 def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
     """Run `work` with a Graph client, in a thread of its own because the program has an event loop already."""
     try:
         with ThreadPoolExecutor(max_workers=1) as thread:
             return thread.submit(lambda: asyncio.run(_with_graph(work))).result()
     except APIError as error:
-        code = getattr(getattr(error, "error", None), "code", None)
-        reason = f"{error.response_status_code}{f' {code}' if code else ''}"
-    except (ClientAuthenticationError, httpx.HTTPError) as error:
-        reason = type(error).__name__
+        code = getattr(getattr(error, "error", None), "code", None) or ""
+        reason = f"{error.response_status_code} {code}".strip()
+        _, remedy = codes.reason(code) or (code, None)
+    except (AzureError, httpx.HTTPError) as error:
+        # The text names every way to sign in that was tried; of it only a code is repeated.
+        reason, remedy = codes.reason(str(error), deployer=True) or (type(error).__name__, None)
     raise DirectoryUnreadable(
-        f"The application's client secrets cannot be read or changed in Entra ID ({reason}). Is this account an owner "
-        "of the application, or may it manage applications? Nothing was issued; run the command again."
+        f"The application or its client secrets cannot be read or changed in Entra ID ({reason}). "
+        f"{remedy or MAY_IT} Nothing was issued; run the command again.",
+        reason,
     )
 
 
@@ -113,7 +359,7 @@ async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, A
     async with transport, httpx.AsyncClient(transport=transport, timeout=30) as plain:
         client = GraphClientFactory.create_with_default_middleware(client=plain, host=cloud.graph)
         provider = AzureIdentityAuthenticationProvider(
-            _credential(os.environ, cloud),
+            credential(os.environ, cloud.login),
             scopes=[f"{cloud.graph}/.default"],
             allowed_hosts=[httpx.URL(cloud.graph).host],
         )
@@ -134,12 +380,3 @@ def find_cloud(environment: Mapping[str, str]) -> Cloud:
         str(endpoints["microsoftGraphResourceId"]).rstrip("/"),
         str(endpoints["authentication"]["loginEndpoint"]).rstrip("/"),
     )
-
-
-def _credential(environment: Mapping[str, str], cloud: Cloud) -> TokenCredential:
-    tenant, client, secret = (
-        environment.get(f"ARM_{name}", "") for name in ("TENANT_ID", "CLIENT_ID", "CLIENT_SECRET")
-    )
-    if tenant and client and secret:
-        return ClientSecretCredential(tenant, client, secret, authority=cloud.login, disable_instance_discovery=True)
-    return DefaultAzureCredential(authority=cloud.login)

@@ -7,11 +7,13 @@ authority is azure-identity's own: AZURE_AUTHORITY_HOST, or Microsoft's public c
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from azure.identity import ClientSecretCredential
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
+from provisioning import codes
 from provisioning.errors import SecretRefused
 
 SCOPE = "https://graph.microsoft.com/.default"
@@ -24,14 +26,31 @@ NOT_SPREAD_YET = {"7000215", "7000229", "700016"}
 SECRET_ACCEPTED = {"53003", "53000", "530031"}
 """Conditional access refuses the token, after the secret was found right."""
 
+LOGS = "look at the application's sign-in logs in Entra ID."
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why the token endpoint does not accept a client secret, and what to do about it."""
+
+    reason: str
+    remedy: str
+
+
+def refusal(tenant_id: str, client_id: str, client_secret: str) -> Refusal | None:
+    """What the token endpoint says against the secret at this moment; None if it accepts it."""
+    try:
+        _credential(tenant_id, client_id, client_secret).get_token(SCOPE)
+    except (ClientAuthenticationError, ServiceRequestError) as error:
+        return _refusal(error)
+    return None
+
 
 def wait_until_accepted(tenant_id: str, client_id: str, client_secret: str, patience: float = PATIENCE_SECONDS) -> None:
     """Return as soon as the token endpoint accepts the secret.
 
     Raises SecretRefused after `patience` seconds, or at once where waiting does not help.
     """
-    # Discovery would ask Microsoft's public cloud about an authority that it does not know.
-    credential = ClientSecretCredential(tenant_id, client_id, client_secret, disable_instance_discovery=True)
     retrying = Retrying(
         retry=retry_if_exception(_may_pass),
         wait=wait_exponential(multiplier=0.5, max=8),
@@ -39,16 +58,27 @@ def wait_until_accepted(tenant_id: str, client_id: str, client_secret: str, pati
         reraise=True,
     )
     try:
-        retrying(credential.get_token, SCOPE)
+        retrying(_credential(tenant_id, client_id, client_secret).get_token, SCOPE)
     except (ClientAuthenticationError, ServiceRequestError) as error:
-        code = _code(error)
-        if code in SECRET_ACCEPTED:
+        refused = _refusal(error)
+        if refused is None:
             return
-        why = f"AADSTS{code}" if code else "no answer"
         raise SecretRefused(
-            f"Entra ID's token endpoint does not accept the new client secret of {client_id} ({why}). NocoBase keeps "
-            "what it has. Run the command again; if it goes on, look at the application's sign-in logs in Entra ID."
+            f"Entra ID's token endpoint does not accept the new client secret of {client_id} ({refused.reason}). "
+            f"NocoBase keeps what it has. Run the command again; if it goes on: {refused.remedy}"
         ) from None
+
+
+def _credential(tenant_id: str, client_id: str, client_secret: str) -> ClientSecretCredential:
+    # Discovery would ask Microsoft's public cloud about an authority that it does not know.
+    return ClientSecretCredential(tenant_id, client_id, client_secret, disable_instance_discovery=True)
+
+
+def _refusal(error: ClientAuthenticationError | ServiceRequestError) -> Refusal | None:
+    if _code(error) in SECRET_ACCEPTED:
+        return None
+    reason, remedy = codes.reason(str(error)) or ("no answer", None)
+    return Refusal(reason, remedy or LOGS)
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from provisioning.entra.rules import STACK_TAG
 from provisioning.errors import NoRoomForSecret
 
 MOST_SECRETS = 2
@@ -18,10 +20,11 @@ MOST_SECRETS = 2
 
 @dataclass(frozen=True)
 class StoredSecret:
-    """A client secret as Entra ID lists it; it never shows the value."""
+    """A client secret as Entra ID lists it; it never shows the value. end: None where it was not asked for."""
 
     key_id: str
     display_name: str
+    end: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -65,4 +68,4 @@ def descriptions(names: Iterable[str], current: str) -> Sequence[str]:
 
 def stack_tag(organization: str, project: str, stack: str) -> str:
     """The tag that the application of a stack carries in Entra ID, by which a twin of it is recognised."""
-    return f"pulumi:{organization}/{project}/{stack}"
+    return f"{STACK_TAG}{organization}/{project}/{stack}"

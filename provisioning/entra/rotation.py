@@ -68,12 +68,15 @@ class LastSecrets:
     """What the last state holds.
 
     slots: the secrets that were issued and not removed. active: the slot whose secret NocoBase was proved to use last.
-    since: when that slot was switched to.
+    since: when that slot was switched to. gone: the slots whose secret Entra ID was seen not to hold any more.
+    forgotten: secrets that are gone; their slots are free, but the state still has their records.
     """
 
     slots: Mapping[Slot, IssuedSecret] = field(default_factory=dict)
     active: Slot | None = None
     since: datetime | None = None
+    gone: frozenset[Slot] = frozenset()
+    forgotten: Mapping[Slot, IssuedSecret] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class SecretPlan:
 
     slots: the secrets that are to exist. active: the one that NocoBase is to use. since: when it was switched to.
     reasons: what happens to secrets in this run and why, a sentence each. next_rotation: when the next secret is due.
-    old_retires: when the secret that is no longer used is removed; None if there is none.
+    old_retires: when the secret that is no longer used is removed; None if there is none. gone: secrets that Entra ID
+    does not hold any more; what is left of them in the state is to be forgotten.
     """
 
     slots: Mapping[Slot, IssuedSecret]
@@ -91,6 +95,7 @@ class SecretPlan:
     reasons: tuple[str, ...]
     next_rotation: datetime
     old_retires: datetime | None
+    gone: Mapping[Slot, IssuedSecret] = field(default_factory=dict)
 
 
 def refuses_policy(lifetime_days: int, rotate_every_days: int, retire_after_days: int) -> str | None:
@@ -117,27 +122,45 @@ def plan_secrets(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan
     """What is to be there after this run: see the module's docstring for what it never does.
 
     A secret that is dropped from the plan is deleted by the engine at the very end, if everything else has succeeded.
+    One that is gone in Entra ID cannot be deleted: it is set apart, and nothing is issued into its slot in this run.
     """
+    plan = _plan(last, now, policy)
+    gone = {slot: secret for slot, secret in last.slots.items() if slot in last.gone and slot is not plan.active}
+    if not gone:
+        return plan
+    forgotten = tuple(f"the secret in slot {slot} is gone in Entra ID: its record is forgotten" for slot in gone)
+    slots = {slot: secret for slot, secret in plan.slots.items() if slot not in gone}
+    old_retires = plan.old_retires if plan.active.other in slots else None
+    return replace(plan, slots=slots, reasons=(*plan.reasons, *forgotten), old_retires=old_retires, gone=gone)
+
+
+def _plan(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
     policy = _asked_by(now, policy)
     current = _current(last, now)
     if current is None:
-        new = _issue(Slot.A, max([_midnight(now), *_requests(policy)]), policy)
+        new = _issue(Slot.A, max([_midnight(now), *_requests(policy)]), last, policy)
         reasons = (f"no secret is there: a new one in slot {Slot.A}, valid until {_day(new.end)}",)
         return _planned({Slot.A: new}, Slot.A, now, reasons, policy)
     held, other = last.slots[current], current.other
     spare = last.slots.get(other)
-    if spare is not None and now >= spare.end:
-        spare = None  # its slot may be issued into: nobody can use it
+    gone = other in last.gone
+    if spare is not None and (gone or now >= spare.end):
+        spare = None  # nobody can use it
     if spare is not None and spare.issued > held.issued:
         return _switched(current, held, spare, now, policy)
     why = _why_replace(current, held, now, policy)
     if why is None:
         return _settled(last, current, now, policy)
-    if spare is not None:
+    if gone and now >= held.end:
+        # Nobody can use the one in the slot, and the other slot is not free yet.
+        new = _issue(current, _start(held, now, policy), last, policy)
+        reason = f"{why}: a new one takes its place, valid until {_day(new.end)}"
+        return _planned({current: new}, current, now, (reason,), policy)
+    if spare is not None or gone:
         # NocoBase may have been given it again, by a restored backup: it goes only after the push has proved the other.
         reason = f"{why}: a new one comes with the next run, slot {other} is freed first"
         return _planned({current: held}, current, _since(last, current, now), (reason,), policy)
-    new = _issue(other, _start(held, now, policy), policy)
+    new = _issue(other, _start(held, now, policy), last, policy)
     reason = f"{why}: a new one in slot {other}, valid until {_day(new.end)}"
     if _goes_at_once(held, now, policy):
         removed = f"the old secret in slot {current} is removed once NocoBase uses the new one"
@@ -157,7 +180,8 @@ def _switched(current: Slot, held: IssuedSecret, newer: IssuedSecret, now: datet
 
 def _settled(last: LastSecrets, current: Slot, now: datetime, policy: Policy) -> SecretPlan:
     """Nothing is due: keep the secret in use, and the old one until its time has come."""
-    since, spare = _since(last, current, now), last.slots.get(current.other)
+    since = _since(last, current, now)
+    spare = None if current.other in last.gone else last.slots.get(current.other)
     retires = since + timedelta(days=policy.retire_after_days)
     if spare is not None and not _goes_at_once(spare, now, policy) and now < retires:
         return _planned(dict(last.slots), current, since, (), policy)
@@ -166,15 +190,16 @@ def _settled(last: LastSecrets, current: Slot, now: datetime, policy: Policy) ->
 
 
 def _current(last: LastSecrets, now: datetime) -> Slot | None:
-    """The slot whose secret NocoBase uses; another one if that is gone or has expired."""
+    """The slot whose secret NocoBase uses; the other one if that is gone or has expired."""
     if not last.slots:
         return None
     # NocoBase was never proved to use any: the first one issued is taken for the one in use.
     slot = last.active or min(last.slots, key=lambda slot: last.slots[slot].issued)
     here, there = last.slots.get(slot), last.slots.get(slot.other)
-    if here is None or (now >= here.end and there is not None and now < there.end):
+    if here is None:
         return slot.other
-    return slot
+    usable = there is not None and now < there.end and slot.other not in last.gone
+    return slot.other if usable and (slot in last.gone or now >= here.end) else slot
 
 
 def _since(last: LastSecrets, current: Slot, now: datetime) -> datetime:
@@ -229,7 +254,11 @@ def _start(held: IssuedSecret, now: datetime, policy: Policy) -> datetime:
     return start if start > held.issued else max(min(_due(held, policy), now), held.issued + timedelta(seconds=1))
 
 
-def _issue(slot: Slot, start: datetime, policy: Policy) -> IssuedSecret:
+def _issue(slot: Slot, start: datetime, last: LastSecrets, policy: Policy) -> IssuedSecret:
+    former = last.forgotten.get(slot)
+    if former is not None:
+        # With the very inputs of the former one, the engine would see nothing to issue.
+        start = max(start, former.issued + timedelta(seconds=1))
     name = f"{policy.description} {slot} {_day(start)}"
     return IssuedSecret(name, start, start + timedelta(days=policy.lifetime_days))
 
@@ -256,6 +285,9 @@ def secret_name(name: str, slot: Slot) -> str:
 
 ISSUED = "issued"
 """The key under which a client secret's resource keeps when it was issued."""
+
+FORGOTTEN = "forgottenSecrets"
+"""The output with the key ids of secrets that were gone in Entra ID; the state still holds them until the next run."""
 
 
 def rfc3339(moment: datetime) -> str:

@@ -15,6 +15,11 @@ LONGEST_SECRET_LIFETIME_DAYS = 730
 
 LONGEST_REDIRECT_URI = 256
 
+LONGEST_TAG = 256
+
+STACK_TAG = "pulumi:"
+"""How the tag begins that the application of a stack carries, by which it is told from those made by hand."""
+
 PLAIN_HTTP_HOSTS = ("localhost", "127.0.0.1")
 """Where Entra takes plain http; IPv6's loopback address is not among them."""
 
@@ -73,6 +78,15 @@ def refuses_redirect_uri(uri: str, audience: Audience) -> str | None:
         f"A query string (?…) is not allowed with personal accounts ({audience}).": parts.query and audience.personal,
     }
     return next((reason for reason, broken in refused.items() if broken), None)
+
+
+def refuses_tag(tag: str) -> str | None:
+    """Why an application cannot be given `tag`."""
+    if not tag or len(tag) > LONGEST_TAG or any(letter.isspace() for letter in tag):
+        return f"A tag has 1 to {LONGEST_TAG} characters, none of them white space."
+    if tag.startswith(STACK_TAG):
+        return f"Tags that begin with {STACK_TAG} are those that stacks mark their applications with."
+    return None
 
 
 def refuses_secret_lifetime(days: int) -> str | None:

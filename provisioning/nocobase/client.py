@@ -3,12 +3,20 @@
 NocoBase's answers, measured on 2.2.15: success `{"data": …}`; an application's errors
 `{"errors": [{message, code?}]}`; the gateway's errors `{"error": {status, maintaining, message, code}}`; an unknown
 resource 404 as plain text. A 200 alone says little: callers look at the data.
+
+What waiting may cure is repeated, as long as the client's patience lasts (see `patience`).
+
+TLS trusts the authorities in SSL_CERT_FILE, else those of certifi; a proxy in HTTPS_PROXY is used unless NO_PROXY names
+the host. Plain http, which is allowed on this machine only, never takes a proxy: the secret would leave the machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from json import JSONDecodeError
+import os
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,24 +24,58 @@ import httpx
 
 from provisioning import errors
 from provisioning.nocobase.login import NocoBaseLogin
+from provisioning.nocobase.patience import (
+    Fate,
+    Patience,
+    TryAgain,
+    fate_of_answer,
+    fate_of_failure,
+    proxy_status,
+    retry_after,
+    root_cause,
+)
+from provisioning.nocobase.targets import Target, not_by_rest, numbered_version, target_of
 
 TIMEOUT_SECONDS = 20.0
 """For each phase of one request (connect, write, read)."""
 
+SIGN_IN = "auth:signIn"
+"""The one POST that changes nothing."""
+
+NOT_FOUND = "APP_NOT_FOUND"
+"""What NocoBase's gateway says of an application that it does not have, or does not have yet, or no longer."""
+
+PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+
 
 class NocoBaseClient:
-    """A connection to the NocoBase at `url`, or to its sub-application `app`; use it in a `with` statement."""
+    """A connection to the NocoBase at `url`, or to its sub-application `app`; use it in a `with` statement.
 
-    def __init__(self, url: str, app: str | None, login: NocoBaseLogin) -> None:
+    patience: how long to wait for a NocoBase that is not there or not ready; by default not at all.
+    Raises Unreachable if the environment's certificates or proxy cannot be used.
+    """
+
+    def __init__(self, url: str, app: str | None, login: NocoBaseLogin, patience: Patience | None = None) -> None:
         self.url = url
         self._app = app
         self._login = login
-        self._http = httpx.Client(
-            headers={"X-App": app} if app else {},
-            timeout=TIMEOUT_SECONDS,
-            # Loading the certificate authorities takes longer than a request; plain http needs none.
-            verify=url.startswith("https:"),
-        )
+        self._patience = patience or Patience(0)
+        secure = url.startswith("https:")
+        try:
+            self._http = httpx.Client(
+                headers={"X-App": app} if app else {},
+                timeout=TIMEOUT_SECONDS,
+                # Loading the certificate authorities takes longer than a request; plain http needs none.
+                verify=secure,
+                trust_env=secure,
+            )
+        except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+            raise unusable_environment(url, error) from None
+
+    @property
+    def token(self) -> str:
+        """What requests are signed with; empty before the first one."""
+        return str(self._http.headers.get("Authorization", "")).removeprefix("Bearer ")
 
     def __enter__(self) -> Self:
         return self
@@ -43,12 +85,19 @@ class NocoBaseClient:
     ) -> None:
         self._http.close()
 
+    def get_public(self, action: str) -> Any:
+        """The data that `action` answers to anybody; the login is not used. Raises NocoBaseError."""
+        return self._send("GET", action, {}, None)
+
     def get(self, action: str, **parameters: str) -> Any:
         """The data that `action` (like `mailSettings:list`) answers. Raises NocoBaseError."""
         return self._authorized("GET", action, parameters, None)
 
     def post(self, action: str, body: Mapping[str, object], **parameters: str) -> Any:
-        """Have NocoBase carry out `action` with `body` and return the data of the answer. Raises NocoBaseError."""
+        """Have NocoBase carry out `action` with `body` and return the data of the answer.
+
+        Raises NocoBaseError, AnswerLost among them: that one is settled by reading, not by writing again.
+        """
         return self._authorized("POST", action, parameters, body)
 
     def _authorized(
@@ -60,88 +109,205 @@ class NocoBaseClient:
 
     def _token(self) -> str:
         if self._login.api_key:
+            if not re.fullmatch(r"[!-~]+", self._login.api_key):
+                why = "it holds a blank, a line break or another character that no API key has"
+                remedy = "Set NOCOBASE_API_KEY to the whole key and nothing else."
+                raise errors.Unauthorized(f"The API key for NocoBase at {self.url} cannot be sent", why, remedy)
             return self._login.api_key
         body = {"account": self._login.account, "password": self._login.password}
-        data = self._send("POST", "auth:signIn", {}, body)
-        if not isinstance(data, dict) or not isinstance(data.get("token"), str):
+        data = self._send("POST", SIGN_IN, {}, body)
+        token = data.get("token") if isinstance(data, dict) else None
+        if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
             raise errors.UnexpectedAnswer(
                 f"NocoBase at {self.url} did not sign in {self._login.account}",
-                "the answer to auth:signIn holds no token",
+                f"the answer to {SIGN_IN} holds no token",
                 "Use an API key (NOCOBASE_API_KEY) instead.",
             )
-        return str(data["token"])
+        return token
 
     def _send(self, method: str, action: str, parameters: Mapping[str, str], body: Mapping[str, object] | None) -> Any:
+        def attempt() -> Any:
+            return self._attempt(method, action, parameters, body)
+
+        try:
+            return attempt()
+        except TryAgain as failure:
+            return self._patience.repeat(attempt, failure, self._is_up)
+
+    def _attempt(
+        self, method: str, action: str, parameters: Mapping[str, str], body: Mapping[str, object] | None
+    ) -> Any:
+        write = method != "GET" and action != SIGN_IN
         try:
             response = self._http.request(method, f"{self.url}/api/{action}", params=dict(parameters), json=body)
-        except httpx.TransportError as error:
-            raise unreachable(self.url, action, error) from None
-        if response.is_success:
-            try:
-                answer = response.json()
-            except JSONDecodeError:
-                answer = None
-            if isinstance(answer, dict):
-                return answer.get("data")
-        raise refused(self.url, self._app, action, response)
+        except httpx.InvalidURL:
+            what = f"NocoBase at {self.url} cannot be asked for {action}"
+            raise errors.Unreachable(what, "that is no address", "Correct nocobaseUrl.") from None
+        except httpx.RequestError as failure:
+            fate = fate_of_failure(failure, write)
+            if fate is Fate.LOST:
+                raise answer_lost(self.url, action, type(failure).__name__) from None
+            error = unreachable(self.url, action, failure)
+            raise TryAgain(error) if fate is Fate.REPEATED else error from None
+        answer = _object(response)
+        if response.is_success and answer is not None:
+            return answer.get("data")
+        code = error_code(answer, [*_texts(body), self._login.api_key, self._login.password])
+        fate = fate_of_answer(response.status_code, code, write)
+        if fate is Fate.LOST:
+            raise answer_lost(self.url, action, _said(response.status_code, code))
+        leads_elsewhere = 300 <= response.status_code < 400
+        if fate is Fate.FAILED and (response.status_code == 404 or (answer is None and not leads_elsewhere)):
+            raise self._nothing_there(action, response.status_code, code)
+        refusal = refused(self.url, self._app, action, response.status_code, code)
+        if fate is Fate.FAILED:
+            raise refusal
+        pause = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+        raise TryAgain(refusal, pause, doubtful=fate is Fate.DOUBTFUL)
+
+    def _is_up(self) -> bool:
+        """Whether the main application has started and is not stopping."""
+        try:
+            health = self._http.get(f"{self.url}/api/__health_check", headers={"X-App": "main"})
+        except httpx.RequestError:
+            return False
+        code = error_code(_object(health), [])
+        return code != NOT_FOUND and fate_of_answer(health.status_code, code, write=False) is not Fate.REPEATED
+
+    def _nothing_there(self, action: str, status: int, code: str | None) -> errors.NocoBaseError:
+        """Why `action` is not known here: it asks for NocoBase's version, which needs no login."""
+        why = f"{action} answered {_said(status, code)}"
+        version = self._version()
+        if version is None:
+            return foreign(self.url, why, status)
+        if target_of(version) is Target.CONFIG_YML:
+            return not_by_rest(self.url, self._app, version, why)
+        if status != 404:
+            return refused(self.url, self._app, action, status, code)
+        remedy = "Enable the email manager plugin in NocoBase's plugin manager, then run the command again."
+        return errors.EmailManagerMissing(f"NocoBase {version} at {self.url} has no email manager", why, remedy, status)
+
+    def _version(self) -> str | None:
+        try:
+            answer = _object(self._http.get(f"{self.url}/api/app:getInfo")) or {}
+        except httpx.RequestError:
+            return None
+        data = answer.get("data")
+        return numbered_version(data.get("version")) if isinstance(data, dict) else None
 
 
-def unreachable(url: str, action: str, error: httpx.TransportError) -> errors.NocoBaseError:
-    """The error for a request that got no answer."""
+def unusable_environment(url: str, error: Exception) -> errors.Unreachable:
+    """The error for certificates or a proxy that cannot be used. The proxy's address may hold a password."""
+    what = f"NocoBase at {url} cannot be asked"
+    if isinstance(error, OSError):
+        file = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+        why = f"{file} holds no certificates" if isinstance(error, ssl.SSLError) else f"{file} cannot be read"
+        return errors.Unreachable(what, why, "Let SSL_CERT_FILE name a file of certificates (PEM), or unset it.")
+    why = "the proxy in the environment is not understood"
+    return errors.Unreachable(what, why, "Let HTTPS_PROXY and ALL_PROXY be http://host:port or https://host:port.")
+
+
+def unreachable(url: str, action: str, error: httpx.RequestError) -> errors.NocoBaseError:
+    """The error for a request that got no answer. Of the words of others only the operating system's are repeated."""
     what = f"NocoBase at {url} cannot be reached for {action}"
+    cause = root_cause(error)
     if isinstance(error, httpx.TimeoutException):
         return errors.Unreachable(what, f"no answer within {TIMEOUT_SECONDS:.0f} s", "Is it overloaded or firewalled?")
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+    if isinstance(error, httpx.ProxyError):
+        status = proxy_status(error)
+        why = f"the proxy answered {status}" if status else "the proxy refused"
+        return errors.Unreachable(what, why, "Correct HTTPS_PROXY, or name NocoBase's host in NO_PROXY.")
+    if isinstance(cause, ssl.SSLCertVerificationError):
         remedy = "Name the authority that signed its certificate in SSL_CERT_FILE."
-        return errors.Unreachable(what, "its certificate is not trusted here", remedy)
+        return errors.Unreachable(what, f"its certificate is not trusted here: {cause.verify_message}", remedy)
+    if isinstance(cause, ssl.SSLError):
+        remedy = "Does nocobaseUrl begin with https although the server there speaks http, or an outdated TLS?"
+        return errors.Unreachable(what, f"no secure connection: {cause.reason or type(cause).__name__}", remedy)
+    broken_off = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
+    default = "the connection broke off" if broken_off else "the request or its answer is no HTTP"
+    why = (cause.strerror if isinstance(cause, OSError) else None) or default
     remedy = "Is it running, and is nocobaseUrl its address? Then run the command again."
-    return errors.Unreachable(what, str(error) or type(error).__name__, remedy)
+    if url.startswith("https:") and any(os.environ.get(name) for name in PROXY_VARIABLES):
+        remedy += " A proxy is set in the environment: does it run, or does the host belong into NO_PROXY?"
+    return errors.Unreachable(what, why, remedy)
 
 
-def refused(url: str, app: str | None, action: str, response: httpx.Response) -> errors.NocoBaseError:
+def answer_lost(url: str, action: str, why: str) -> errors.AnswerLost:
+    """The error for a write that was sent and not answered."""
+    what = f"NocoBase at {url} did not answer {action}, so that it is unknown whether it was carried out"
+    return errors.AnswerLost(what, why, "Run the command again: it looks at what is there and goes on from that.")
+
+
+def foreign(url: str, why: str, status: int) -> errors.UnexpectedAnswer:
+    """The error for a server that does not seem to be a NocoBase."""
+    remedy = "Is nocobaseUrl the address of a NocoBase, a path before /admin included? Its server log tells more."
+    return errors.UnexpectedAnswer(f"NocoBase at {url} gave an answer that is not understood", why, remedy, status)
+
+
+def refused(url: str, app: str | None, action: str, status: int, code: str | None) -> errors.NocoBaseError:
     """The error for an answer that is no success. Only NocoBase's error code is repeated, never its free text.
 
     A server's message may echo what it was sent, the client secret included.
     """
-    status, code = response.status_code, error_code(response)
-    why = f"{action} answered {status}" + (f" {code}" if code else "")
+    why = f"{action} answered {_said(status, code)}"
     if code == "APP_NOT_INSTALLED_ERROR":
         remedy = "Install it (open it in a browser, or `nocobase install`), then run the command again."
-        return errors.NotInstalled(f"NocoBase at {url} is not installed yet", why, remedy)
-    if code == "APP_PREPARING" and app:
-        # NocoBase says so at first also of a sub-application that it then does not find.
-        remedy = "Run the command again; if nocobaseApp is misspelt, the answer is then another."
-        return errors.NotReady(f"NocoBase at {url} is preparing its sub-application {app}", why, remedy)
-    if status in (502, 503, 504):
+        return errors.NotInstalled(f"NocoBase at {url} is not installed yet", why, remedy, status)
+    if code == NOT_FOUND and app:
+        remedy = "Correct nocobaseApp, or create the sub-application."
+        return errors.UnknownApplication(f"NocoBase at {url} has no sub-application {app}", why, remedy, status)
+    if status == 429:
+        remedy = "Run the command again later."
+        return errors.NotReady(f"NocoBase at {url} takes no more requests for now", why, remedy, status)
+    if status in (502, 503, 504) or code == NOT_FOUND:
         remedy = "Wait until it has started, then run the command again."
-        return errors.NotReady(f"NocoBase at {url} is starting or under maintenance", why, remedy)
+        return errors.NotReady(f"NocoBase at {url} is starting or under maintenance", why, remedy, status)
     if status == 401:
         remedy = "Make a new API key in NocoBase (Settings → API keys) and set NOCOBASE_API_KEY."
-        if action == "auth:signIn":
+        if action == SIGN_IN:
             remedy = "Correct NOCOBASE_ACCOUNT and NOCOBASE_PASSWORD."
-        return errors.Unauthorized(f"NocoBase at {url} refused the login", why, remedy)
+        return errors.Unauthorized(f"NocoBase at {url} refused the login", why, remedy, status)
     if status == 403:
         remedy = "Give the API key's role the right to read and change mailSettings (the role root has it)."
-        return errors.Forbidden(f"NocoBase at {url} denied {action}: the API key's role has not the right", why, remedy)
-    if status == 404 and code and app:
-        remedy = "Correct nocobaseApp, or create the sub-application."
-        return errors.UnknownApplication(f"NocoBase at {url} has no sub-application {app}", why, remedy)
-    if status == 404:
-        remedy = "Enable the email manager plugin in NocoBase's plugin manager, then run the command again."
-        return errors.EmailManagerMissing(f"NocoBase at {url} has no email manager", why, remedy)
-    remedy = "Is nocobaseUrl the address of a NocoBase? Its server log tells more."
-    return errors.UnexpectedAnswer(f"NocoBase at {url} gave an answer that is not understood", why, remedy, status)
+        what = f"NocoBase at {url} denied {action}: the API key's role has not the right"
+        return errors.Forbidden(what, why, remedy, status)
+    if 300 <= status < 400:
+        remedy = "Set nocobaseUrl to the address that it leads to, without /admin."
+        return errors.UnexpectedAnswer(f"The server at {url} leads to another address", why, remedy, status)
+    return foreign(url, why, status)
 
 
-def error_code(response: httpx.Response) -> str | None:
-    """NocoBase's own error code in an answer, from the application (`errors`) or from the gateway (`error`)."""
-    try:
-        answer = response.json()
-    except JSONDecodeError:
-        return None
-    if not isinstance(answer, dict):
+def error_code(answer: Mapping[str, Any] | None, sent: list[str]) -> str | None:
+    """NocoBase's own error code in an answer, from the application (`errors`) or from the gateway (`error`).
+
+    None also for what is part of anything that was `sent`, a password say: a code is repeated in errors.
+    """
+    if answer is None:
         return None
     listed = answer.get("errors")
     first = listed[0] if isinstance(listed, list) and listed else answer.get("error")
     code = first.get("code") if isinstance(first, dict) else None
-    return code if isinstance(code, str) and code.replace("_", "").isalnum() else None
+    if not isinstance(code, str) or not re.fullmatch(r"[A-Z][A-Z0-9_]{2,60}", code):
+        return None
+    return None if any(code in text or text in code for text in sent if len(text) > 3) else code
+
+
+def _object(response: httpx.Response) -> dict[str, Any] | None:
+    """The JSON object that was answered, None where it is something else."""
+    try:
+        answer = response.json()
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All strings in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    for part in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+        yield from _texts(part)
+
+
+def _said(status: int, code: str | None) -> str:
+    return f"{status} {code}" if code else str(status)

@@ -1,7 +1,8 @@
 """How this program signs in to NocoBase.
 
 The environment (`NOCOBASE_API_KEY`, or `NOCOBASE_ACCOUNT` and `NOCOBASE_PASSWORD`) wins over the stack's secret
-configuration value `nocobaseApiKey`, which stays encrypted. There is no other source.
+configuration value `nocobaseApiKey`, which stays encrypted. There is no other source. An installation with a name has a
+login of its own: NOCOBASE_API_KEY_<NAME> and so on, and `nocobaseApiKeys.<name>`.
 
 The process of the push reads the login, too, and every `pulumi up` waits for that process: so this module, unlike the
 other settings, does without the import of pydantic, which takes as long as the push itself.
@@ -9,14 +10,18 @@ other settings, does without the import of pydantic, which takes as long as the 
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from provisioning.errors import Problem
 
 API_KEY = "nocobaseApiKey"
 """The configuration key of the API key; its value must be secret."""
+
+API_KEYS = "nocobaseApiKeys"
+"""The configuration key of the API keys of further installations, by name; its values must be secret."""
 
 
 @dataclass(frozen=True)
@@ -28,20 +33,52 @@ class NocoBaseLogin:
     password: str = field(default="", repr=False)
 
 
-def load_login(configured_api_key: str | None, environment: Mapping[str, str] = os.environ) -> NocoBaseLogin | None:
-    """The login, or None where neither the environment nor the stack has a complete one."""
+def load_login(
+    configured_api_key: str | None, environment: Mapping[str, str] = os.environ, name: str = ""
+) -> NocoBaseLogin | None:
+    """The login, or None where neither the environment nor the stack has a complete one.
+
+    name: of the installation, if it is not the main one.
+    """
+    suffix = _suffix(name)
     login = NocoBaseLogin(
-        api_key=environment.get("NOCOBASE_API_KEY") or "",
-        account=environment.get("NOCOBASE_ACCOUNT") or "",
-        password=environment.get("NOCOBASE_PASSWORD") or "",
+        api_key=environment.get(f"NOCOBASE_API_KEY{suffix}") or "",
+        account=environment.get(f"NOCOBASE_ACCOUNT{suffix}") or "",
+        password=environment.get(f"NOCOBASE_PASSWORD{suffix}") or "",
     )
     if login.api_key or (login.account and login.password):
         return login
     return NocoBaseLogin(api_key=configured_api_key) if configured_api_key else None
 
 
-def missing_login() -> Problem:
+def first_login(
+    names: Iterable[str], stored: Mapping[str, str], environment: Mapping[str, str] = os.environ
+) -> NocoBaseLogin | None:
+    """The first login that there is under one of `names`; None if there is none. stored: see `stored_keys`."""
+    logins = (load_login(stored.get(name), environment, name) for name in names)
+    return next((login for login in logins if login is not None), None)
+
+
+def stored_keys(api_key: str | None, api_keys: str | None) -> dict[str, str]:
+    """The API keys in the stack's configuration by the installation's name, the main one's under "".
+
+    api_keys: a JSON object, as the engine hands it over. Raises ValueError if it is none.
+    """
+    named = json.loads(api_keys or "{}")
+    if not isinstance(named, dict):
+        raise ValueError("no object")
+    return {**{str(name): str(key) for name, key in named.items()}, **({"": api_key} if api_key else {})}
+
+
+def _suffix(name: str) -> str:
+    return f"_{name.upper().replace('-', '_')}" if name else ""
+
+
+def missing_login(name: str = "") -> Problem:
     """What to say when neither the environment nor the stack has a login to NocoBase."""
-    why = "No login to NocoBase: neither NOCOBASE_API_KEY nor NOCOBASE_ACCOUNT with NOCOBASE_PASSWORD is set."
-    remedy = f"export NOCOBASE_API_KEY=… (NocoBase: Settings → API keys), or pulumi config set --secret {API_KEY}"
-    return Problem("NOCOBASE_API_KEY", None, why, remedy)
+    key = f"NOCOBASE_API_KEY{_suffix(name)}"
+    account, password = f"NOCOBASE_ACCOUNT{_suffix(name)}", f"NOCOBASE_PASSWORD{_suffix(name)}"
+    of = f" {name}" if name else ""
+    why = f"No login to NocoBase{of}: neither {key} nor {account} with {password} is set."
+    stored = f"--path --secret {API_KEYS}.{name}" if name else f"--secret {API_KEY}"
+    return Problem(key, None, why, f"export {key}=… (NocoBase: Settings → API keys), or pulumi config set {stored}")

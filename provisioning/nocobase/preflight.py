@@ -1,24 +1,62 @@
-"""Asks, before the first change, whether credentials can be pushed into this NocoBase at all."""
+"""Asks, before the first change, whether credentials can be pushed into these NocoBase installations at all."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from provisioning.errors import NocoBaseError
 from provisioning.nocobase import mail_settings
+from provisioning.nocobase.owner import whose_application
+from provisioning.nocobase.patience import Patience
 
 if TYPE_CHECKING:
+    from provisioning.nocobase.installation import Installation
     from provisioning.nocobase.login import NocoBaseLogin
-    from provisioning.settings import Settings
 
 
-def check_nocobase(settings: Settings, login: NocoBaseLogin, own_client_id: str | None) -> None:
-    """Raise NocoBaseError if NocoBase is not there, not ready, refuses the login, or holds foreign credentials.
+def check_installations(
+    installations: Sequence[Installation],
+    logins: Mapping[str, NocoBaseLogin],
+    own_client_id: str | None,
+    served: bool,
+    patience_seconds: float,
+) -> list[str]:
+    """Ask each of `installations`, which were never served; a sentence for each that cannot be served.
 
-    One request. own_client_id: of this stack's application, if it exists already.
+    own_client_id: of this stack's application, if it exists already. served: whether there are others that are served;
+    if so, or if there are several, none is waited for: the push waits for each on its own.
+    Raises NocoBaseError where nobody would be served.
+    """
+    if len(installations) == 1 and not served:
+        (only,) = installations
+        check_nocobase(only, logins[only.name], own_client_id, Patience(patience_seconds))
+        return []
+    problems: list[NocoBaseError] = []
+    for installation in installations:
+        try:
+            check_nocobase(installation, logins[installation.name], own_client_id)
+        except NocoBaseError as error:
+            problems.append(error)
+    if problems and len(problems) == len(installations) and not served:
+        raise problems[0]
+    return [str(problem) for problem in problems]
+
+
+def check_nocobase(
+    installation: Installation, login: NocoBaseLogin, own_client_id: str | None, patience: Patience | None = None
+) -> None:
+    """Raise NocoBaseError if NocoBase is not there, refuses the login, or holds foreign credentials.
+
+    UnknownLayout is among them. One that is not ready is waited for. One request; one more where the secret is hidden.
     """
     # Needed at the first deployment only; every `pulumi up` would pay for the import of httpx.
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415
 
-    with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
-        row = mail_settings.read(nocobase)
-        mail_settings.refuse_foreign(nocobase.url, row, [own_client_id, settings.nocobase_take_over])
+    with (
+        NocoBaseClient(installation.url, installation.app, login, patience) as nocobase,
+        mail_settings.kept_secret(lambda: (login.api_key, login.password, nocobase.token)),
+    ):
+        found = mail_settings.read(nocobase, installation.mapping, certain=True)
+        own = [own_client_id, installation.take_over]
+        mail_settings.refuse_foreign(nocobase.url, found, own, whose_application)

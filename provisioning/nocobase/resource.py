@@ -3,14 +3,18 @@
 A dynamic resource: the engine runs this module in a process of its own, also when the program itself does not run
 (`destroy`). The login to NocoBase comes from that process's environment, which never enters the state, or from the
 stack's secret configuration, which stays encrypted there.
+
+One NocoBase's push fails like any resource. Of several, a failed one is recorded as such and must not keep the engine
+from the others; `require_all` then fails the run, before anything old is removed.
 """
 
 from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -25,20 +29,30 @@ from pulumi.dynamic import (
 )
 
 from provisioning.entra.rotation import SecretPlan, rfc3339
-from provisioning.errors import NocoBaseError, ProvisioningError, SettingsError
+from provisioning.errors import NocoBaseError, ProvisioningError, SettingsError, hide
 from provisioning.nocobase import mail_settings
-from provisioning.nocobase.login import API_KEY, NocoBaseLogin, load_login, missing_login
-from provisioning.nocobase.mail_settings import Credentials, SignIn
+from provisioning.nocobase.discovery import NocoBaseMapping
+from provisioning.nocobase.login import API_KEY, API_KEYS, first_login, missing_login, stored_keys
+from provisioning.nocobase.mail_settings import Credentials, Reading, SignIn
+from provisioning.nocobase.owner import whose_application
+from provisioning.nocobase.patience import SETTING as PATIENCE
+from provisioning.nocobase.patience import Patience, seconds_or_default
 
 if TYPE_CHECKING:
     from provisioning.entra.application import MailApplication
     from provisioning.nocobase.client import NocoBaseClient
-    from provisioning.settings import Settings
+    from provisioning.nocobase.installation import Installation
 
 TYPE_NAME = "MailSettings"
 
-DECLARED = ("nocobase_url", "nocobase_app", "client_id", "client_secret", "redirect_uris", "slot", "since")
+PLACE = ("nocobase_url", "nocobase_app", "mapping")
+"""The declared properties that say where the credentials go."""
+
+DECLARED = (*PLACE, "client_id", "client_secret", "redirect_uris", "slot", "since")
 """The properties that the program declares; a change of one of them is pushed."""
+
+NOT_COMPARED = ("tenant_id", "take_over", "logins", "several")
+"""Declared, too, but of no effect on what NocoBase holds."""
 
 Properties = dict[str, Any]
 
@@ -49,151 +63,240 @@ class MailSettingsProvider(ResourceProvider):
     serialize_as_secret_always = False
     """The serialized provider is only the name of this class."""
 
-    _login: NocoBaseLogin | None = None
+    _keys: Mapping[str, str]
+    """The API keys of the stack's configuration, by the installation's name."""
+
+    _patience_seconds: int
+    _patience: dict[str, Patience]
+    """What is left of it for each NocoBase, by URL."""
+
+    _read: dict[str, Reading]
+    """What Diff read of a resource, for the Update that follows in the same run: so the push reads once."""
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Take the login from the environment, or from the stack's secret configuration."""
+        """Take the login from the environment, or from the stack's secret configuration; and how long to wait."""
         _report_errors_as_sentences()
-        self._login = load_login(req.config.get(API_KEY))
+        self._keys = stored_keys(req.config.get(API_KEY), req.config.get(API_KEYS))
+        self._patience_seconds = seconds_or_default(req.config.get(PATIENCE))
+        self._patience = {}
+        self._read = {}
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         """What differs from the declaration: the declaration itself, or what NocoBase holds by now.
 
         NocoBase is asked in either case, so that a preview tells that it cannot be reached before anything is changed.
+        The engine compares one resource after the other: of several, none is waited for here.
         """
-        changed = [key for key in DECLARED if _olds.get(key) != _news.get(key)]
-        with self._nocobase(_news) as nocobase:
-            row = mail_settings.read(nocobase)
-            proved = not changed and row is not None and _still_holds(row, _olds)
-            if proved:
-                found = mail_settings.sign_in(nocobase)
-                proved = mail_settings.disproof(found, _news["client_id"], _news["redirect_uris"]) is None
+        several = bool(_news.get("several"))
+        changed = any(_olds.get(key) != _news.get(key) for key in DECLARED) or bool(_olds.get("problem"))
+        try:
+            with self._nocobase(_news, patient=not several) as nocobase:
+                found = mail_settings.read(nocobase, _mapping(_news))
+                self._read[_id] = found
+                proved = not changed and found.surely_holds(_credentials(_olds), _olds.get("updated_at") or "")
+                if proved:
+                    link = mail_settings.sign_in(nocobase, _mapping(_news))
+                    proved = mail_settings.disproof(link, _news["client_id"], _news["redirect_uris"]) is None
+        except NocoBaseError as error:
+            if not several:
+                raise
+            print(error)
+            proved = False
         return DiffResult(changes=not proved)
 
     def create(self, props: Properties) -> CreateResult:
         """Push into a NocoBase that this stack has not pushed into before; another stack's credentials are refused."""
-        with self._nocobase(props) as nocobase:
-            row = mail_settings.read(nocobase)
-            mail_settings.refuse_foreign(nocobase.url, row, [props["client_id"], props.get("take_over")])
-            _wait_until_accepted(props)
-            try:
-                outs = _push(nocobase, props, row)
-            except NocoBaseError:
-                # A failed create is in no state, so that no `destroy` would ever empty what it wrote.
-                if row is None or not row.client_id:
-                    with suppress(NocoBaseError):
-                        mail_settings.clear(nocobase, _credentials(props))
+        id_ = f"{props['nocobase_url']}#{props.get('nocobase_app') or 'main'}"
+        try:
+            with self._nocobase(props) as nocobase:
+                found = mail_settings.read(nocobase, _mapping(props))
+                own = [props["client_id"], props.get("take_over")]
+                mail_settings.refuse_foreign(nocobase.url, found, own, whose_application)
+                _wait_until_accepted(props)
+                try:
+                    return CreateResult(id_, _push(nocobase, props, found))
+                except NocoBaseError:
+                    # A failed create is in no state, so that no `destroy` would ever empty what it wrote.
+                    if not found.client_id:
+                        with suppress(NocoBaseError):
+                            mail_settings.clear(nocobase, _mapping(props), _credentials(props))
+                    raise
+        except ProvisioningError as error:
+            if not props.get("several"):
                 raise
-        return CreateResult(f"{props['nocobase_url']}#{props.get('nocobase_app') or 'main'}", outs)
+            return CreateResult(id_, {**props, "slot": None, "since": None, "problem": str(error)})
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
         """Push what was declared anew, or repair what somebody changed in NocoBase.
 
-        A changed address is no replacement, which would empty the fields at the old one: mostly that is the same
+        A changed address is no replacement, which would empty the values at the old one: mostly that is the same
         NocoBase.
         """
-        if (_olds["client_id"], _olds["client_secret"]) != (_news["client_id"], _news["client_secret"]):
-            _wait_until_accepted(_news)
-        with self._nocobase(_news) as nocobase:
-            row = mail_settings.read(nocobase)
-            if any(_olds.get(key) != _news.get(key) for key in ("nocobase_url", "nocobase_app")):
-                own = [_olds["client_id"], _news["client_id"], _news.get("take_over")]
-                mail_settings.refuse_foreign(nocobase.url, row, own)
-            return UpdateResult(_push(nocobase, _news, row))
+        try:
+            return UpdateResult(self._update(_id, _olds, _news))
+        except ProvisioningError as error:
+            if not _news.get("several"):
+                raise
+            # What NocoBase was last proved to hold stays on record: no secret that it may use is removed.
+            return UpdateResult({**_olds, "problem": str(error)})
+
+    def _update(self, id_: str, olds: Properties, news: Properties) -> Properties:
+        # Also a secret that was pushed before: somebody may have removed it since, while NocoBase was given another.
+        _wait_until_accepted(news)
+        with self._nocobase(news) as nocobase:
+            found = self._read.pop(id_, None) or mail_settings.read(nocobase, _mapping(news))
+            if not olds.get("slot") or any(olds.get(key) != news.get(key) for key in PLACE):
+                own = [olds["client_id"], news["client_id"], news.get("take_over")]
+                mail_settings.refuse_foreign(nocobase.url, found, own, whose_application)
+            same = _credentials(olds) == _credentials(news)
+            return _push(nocobase, news, found, (olds.get("updated_at") or "") if same else "")
 
     def read(self, id_: str, props: Properties) -> ReadResult:
         """What NocoBase holds now; an empty id if the row is gone, which the engine takes for a deleted resource."""
-        with self._nocobase(props) as nocobase:
-            row = mail_settings.read(nocobase)
-            if row is None:
-                return ReadResult("", {})
-            found = mail_settings.sign_in(nocobase)
-        secret = props["client_secret"] if row.client_secret is None else row.client_secret
-        held = {**props, "client_id": row.client_id, "client_secret": secret}
-        inputs = {key: held.get(key) for key in (*DECLARED, "tenant_id", "take_over")}
-        return ReadResult(id_, {**held, "row_id": row.id, **_proof(found)}, inputs)
+        try:
+            with self._nocobase(props) as nocobase:
+                found = mail_settings.read(nocobase, _mapping(props))
+                if found.layout.row is None:
+                    return ReadResult("", {})
+                link = mail_settings.sign_in(nocobase, _mapping(props))
+        except NocoBaseError as error:
+            if not props.get("several"):
+                raise
+            print(f"{error} What the last run left there is taken for what is there.")
+            return ReadResult(id_, props, _inputs(props))
+        held = {**props, "client_id": found.client_id, **_proof(link), "row_id": found.row_id}
+        if found.client_secret is not None:
+            held["client_secret"] = found.client_secret
+        elif found.updated_at != (props.get("updated_at") or ""):
+            # The secret is hidden, so that this is all that can be told; the next `up` writes it again.
+            held["updated_at"] = f"changed by somebody else at {found.updated_at}"
+        held = _shown(held)
+        return ReadResult(id_, held, _inputs(held))
 
     def delete(self, _id: str, _props: Properties) -> None:
-        """Empty the two fields, if they still hold what this stack wrote."""
+        """Empty the two values, if they still are what this stack wrote."""
         with self._nocobase(_props) as nocobase:
-            if not mail_settings.clear(nocobase, _credentials(_props)):
+            if not mail_settings.clear(nocobase, _mapping(_props), _credentials(_props)):
                 print(f"NocoBase at {nocobase.url} holds other credentials by now; they were left as they are.")
 
-    def _nocobase(self, props: Mapping[str, Any]) -> NocoBaseClient:
-        if self._login is None:
-            raise SettingsError([missing_login()])
+    @contextmanager
+    def _nocobase(self, props: Mapping[str, Any], patient: bool = True) -> Iterator[NocoBaseClient]:
+        names = props.get("logins") or [""]
+        login = first_login(names, self._keys)
+        if login is None:
+            raise SettingsError([missing_login(names[0])])
         # The program only declares this resource; every `pulumi up` would pay for the import of httpx in it, too.
         from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415
 
-        return NocoBaseClient(props["nocobase_url"], props.get("nocobase_app"), self._login)
+        url, app = props["nocobase_url"], props.get("nocobase_app")
+        patience = self._patience.setdefault(url, Patience(self._patience_seconds))
+        with NocoBaseClient(url, app, login, patience if patient else None) as nocobase:
+            secrets = (login.api_key, login.password, nocobase.token, str(props["client_secret"] or ""))
+            _SECRETS.update(filter(None, secrets))
+            with mail_settings.kept_secret(lambda: (*_SECRETS, nocobase.token)):
+                yield nocobase
 
 
 class NocoBaseProvider(pulumi.ProviderResource):
     """The process in which MailSettings runs.
 
-    It inherits the environment; of the stack's configuration it is given the API key only, and that stays secret.
+    It inherits the environment; of the stack's configuration it is given the API keys, which stay secret, and how long
+    to wait for NocoBase.
     """
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
-        api_key = pulumi.Config().get_secret(API_KEY)
-        properties = {f"{pulumi.get_project()}:{API_KEY}": api_key} if api_key else {}
+        config, project = pulumi.Config(), pulumi.get_project()
+        given = {key: config.get_secret(key) for key in (API_KEY, API_KEYS) if config.get(key)}
+        properties = {
+            f"{project}:{key}": value for key, value in {**given, PATIENCE: config.get(PATIENCE)}.items() if value
+        }
         super().__init__("pulumi-python", name, properties, opts)
 
 
 class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
     """NocoBase's email settings hold the client id and the client secret, and were proved to be in use.
 
-    proved_redirect_uri: where NocoBase sends users back to, by its own sign-in link.
+    proved_redirect_uri: where NocoBase sends users back to, by its own sign-in link. problem: why the push failed, if
+    it is one of several; see `require_all`.
     """
 
     proved_client_id: pulumi.Output[str]
     proved_redirect_uri: pulumi.Output[str]
+    problem: pulumi.Output[str | None]
 
     def __init__(
         self,
-        resource_name: str,
-        settings: Settings,
+        installation: Installation,
         application: MailApplication,
         secrets: SecretPlan,
         provider: NocoBaseProvider,
+        several: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        hints = asdict(installation.mapping)
         properties = {
-            "nocobase_url": settings.nocobase_url,
-            "nocobase_app": settings.nocobase_app,
+            "nocobase_url": installation.url,
+            "nocobase_app": installation.app,
+            "mapping": hints if installation.mapping != NocoBaseMapping() else None,
             "tenant_id": application.tenant_id,
             "client_id": application.client_id,
             "client_secret": application.client_secret,
             "slot": secrets.active.value,
             "since": rfc3339(secrets.since),
-            "redirect_uris": list(settings.redirect_uris),
-            "take_over": settings.nocobase_take_over,
+            "redirect_uris": list(installation.redirect_uris),
+            "take_over": installation.take_over,
+            "logins": list(installation.logins),
+            "several": several,
             "row_id": None,
             "updated_at": None,
             "proved_client_id": None,
             "proved_redirect_uri": None,
+            "problem": None,
         }
         opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(provider=provider))
-        super().__init__(MailSettingsProvider(), resource_name, properties, opts)
+        super().__init__(MailSettingsProvider(), installation.resource_name, properties, opts)
+
+
+def require_all(pushes: Sequence[MailSettings]) -> None:
+    """Fail the run if one of several pushes failed; the engine then removes nothing of what it would have."""
+
+    def require(problems: Sequence[str | None]) -> None:
+        failed = [problem for problem in problems if problem]
+        if failed:
+            served = f"{len(pushes) - len(failed)} of {len(pushes)} NocoBase installations are served; run it again."
+            raise pulumi.RunError("\n".join([*failed, served]))
+
+    if len(pushes) > 1 and not pulumi.runtime.is_dry_run():
+        pulumi.Output.all(*(push.problem for push in pushes)).apply(require)
+
+
+_SECRETS: set[str] = set()
+"""What this process must not print, whatever a server echoes."""
+
+
+def _mapping(properties: Mapping[str, Any]) -> NocoBaseMapping:
+    return NocoBaseMapping(**(properties.get("mapping") or {}))
 
 
 def _credentials(properties: Mapping[str, Any]) -> Credentials:
     return Credentials(properties["client_id"], properties["client_secret"])
 
 
-def _push(nocobase: NocoBaseClient, properties: Properties, row: mail_settings.Row | None) -> Properties:
+def _push(nocobase: NocoBaseClient, properties: Properties, found: Reading, written_at: str = "") -> Properties:
     """Push and return the outputs: what was declared, and what was proved."""
-    row, found = mail_settings.push(nocobase, _credentials(properties), properties["redirect_uris"], row)
-    return {**properties, "row_id": row.id, "updated_at": row.updated_at, **_proof(found)}
+    credentials, uris = _credentials(properties), properties["redirect_uris"]
+    found, link = mail_settings.push(nocobase, _mapping(properties), credentials, uris, found, written_at)
+    return _shown({**properties, "row_id": found.row_id, "updated_at": found.updated_at, **_proof(link)})
 
 
-def _still_holds(row: mail_settings.Row, pushed: Properties) -> bool:
-    """Whether the row holds what was pushed; where the secret is hidden, whether nobody has changed the row since.
+def _inputs(held: Properties) -> Properties:
+    return {key: held.get(key) for key in (*DECLARED, *NOT_COMPARED)}
 
-    So a NocoBase that was restored from a backup, with an older secret in it, is given the present one again.
-    """
-    unchanged = row.client_secret is not None or row.updated_at == pushed.get("updated_at")
-    return unchanged and row.holds(_credentials(pushed))
+
+def _shown(held: Properties) -> Properties:
+    """Outputs without secrets where they would be in the clear: somebody may have put them into other fields."""
+    clear = ("client_id", "row_id", "updated_at", "proved_client_id", "proved_redirect_uri")
+    return held | {key: hide(held[key], _SECRETS) for key in clear if isinstance(held.get(key), str)}
 
 
 def _wait_until_accepted(properties: Properties) -> None:
@@ -204,8 +307,11 @@ def _wait_until_accepted(properties: Properties) -> None:
     wait_until_accepted(properties["tenant_id"], properties["client_id"], properties["client_secret"])
 
 
-def _proof(found: SignIn) -> Properties:
-    return {"proved_client_id": found.client_id, "proved_redirect_uri": found.redirect_uri}
+def _proof(link: SignIn | None) -> Properties:
+    return {
+        "proved_client_id": link.client_id if link else None,
+        "proved_redirect_uri": link.redirect_uri if link else None,
+    }
 
 
 class _Sentences:
@@ -213,9 +319,9 @@ class _Sentences:
 
     @staticmethod
     def format_exc() -> str:
-        """The error's own words where it is meant for a person, else the traceback."""
+        """The error's own words where it is meant for a person, else the traceback; never a secret."""
         error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]
-        return str(error) if isinstance(error, ProvisioningError) else traceback.format_exc()
+        return hide(str(error) if isinstance(error, ProvisioningError) else traceback.format_exc(), _SECRETS)
 
 
 def _report_errors_as_sentences() -> None:

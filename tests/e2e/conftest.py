@@ -24,6 +24,21 @@ from sandbox.setup import load_record, nocobase_url
 
 NOWHERE = "http://127.0.0.1:9"
 
+_REMEMBERED = pytest.StashKey[list[str]]()
+
+
+def remembered(config: pytest.Config) -> list[str]:
+    """Figures of this run, to be said at its end."""
+    return config.stash.setdefault(_REMEMBERED, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The figures."""
+    if lines := remembered(config):
+        terminalreporter.section("the push")
+        for line in sorted(lines):
+            terminalreporter.line(line)
+
 
 @dataclass
 class Stack:
@@ -99,26 +114,30 @@ class Stack:
         (file,) = self.place.pulumi_state.glob(".pulumi/stacks/*/dev.json")
         return file
 
-    def nocobase(self, action: str, body: Mapping[str, object], **parameters: str) -> Any:
-        """Change something in NocoBase behind the stack's back, as an administrator."""
-        headers = {"Authorization": f"Bearer {server.api_key(self.place)}"}
+    def nocobase(self, action: str, body: Mapping[str, object], app: str = "", **parameters: str) -> Any:
+        """Change something in NocoBase, or in its sub-application, behind the stack's back, as an administrator."""
+        headers = {"Authorization": f"Bearer {server.api_key(self.place)}", **({"X-App": app} if app else {})}
         url = f"{nocobase_url(self.place)}/api/{action}"
         answer = httpx.post(url, headers=headers, params=parameters, json=dict(body), trust_env=False)
         return answer.raise_for_status().json().get("data")
 
 
-def graph(stack: Stack, method: str, path: str, body: object = None) -> None:
-    """Change something in Entra ID behind the stack's back."""
+DEPLOYER = (identity.DEPLOYER_CLIENT_ID, identity.DEPLOYER_SECRET)
+
+
+def graph(stack: Stack, method: str, path: str, body: object = None, login: tuple[str, str] = DEPLOYER) -> Any:
+    """Change or read something in Entra ID behind the stack's back. login: client id and secret."""
     with _entra(stack.place) as client:
-        login = {
+        form = {
             "grant_type": "client_credentials",
-            "client_id": identity.DEPLOYER_CLIENT_ID,
-            "client_secret": identity.DEPLOYER_SECRET,
+            "client_id": login[0],
+            "client_secret": login[1],
             "scope": f"{client.base_url}.default",
         }
-        token = client.post(f"/{identity.TENANT_ID}/oauth2/v2.0/token", data=login).raise_for_status().json()
+        token = client.post(f"/{identity.TENANT_ID}/oauth2/v2.0/token", data=form).raise_for_status().json()
         headers = {"Authorization": f"Bearer {token['access_token']}"}
-        client.request(method, f"/v1.0{path}", json=body, headers=headers).raise_for_status()
+        answer = client.request(method, f"/v1.0{path}", json=body, headers=headers).raise_for_status()
+        return answer.json() if answer.content else None
 
 
 def sandbox_entra(place: Place, method: str, page: str, body: object = None) -> Any:

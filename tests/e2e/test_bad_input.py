@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from sandbox import processes
 from sandbox.faults import Fault
@@ -51,12 +55,12 @@ def test_each_trouble_with_nocobase_has_its_own_sentence_and_the_next_up_goes_on
     refused(stack, "the API key's role has not the right", extra={"NOCOBASE_API_KEY": member})
 
     stack.set("nocobaseApp", "nowhere")
-    refused(stack, "preparing its sub-application nowhere", "Run the command again")
     refused(stack, f"NocoBase at {url} has no sub-application nowhere", "Correct nocobaseApp")
     stack.pulumi("config", "rm", "nocobaseApp")
 
     stack.set("nocobaseUrl", f"http://localhost:{processes.free_port()}")
-    refused(stack, "cannot be reached", "Is it running")
+    stack.set("nocobasePatienceSeconds", "1")
+    refused(stack, "cannot be reached", "waiting for it, 1 s at most", "Is it running")
     stack.set("nocobaseUrl", url)
 
     stack.up()
@@ -66,16 +70,40 @@ def test_each_trouble_with_nocobase_has_its_own_sentence_and_the_next_up_goes_on
 def test_booting_not_installed_and_no_email_manager_are_told_apart(stack: Stack) -> None:
     with BadDay(nocobase_url(stack.place)) as proxy:
         stack.set("nocobaseUrl", proxy.url.replace("127.0.0.1", "localhost"))
+        stack.set("nocobasePatienceSeconds", "0")
         for fault, words in (
-            (trouble("commanding"), "is starting or under maintenance"),
+            (trouble("commanding", times=None), "is starting or under maintenance"),
             (trouble("not-installed"), "is not installed yet"),
-            (Fault(match="mailSettings", status=404), "has no email manager"),
+            (Fault(match="mailSettings|pm:listEnabled", status=404, times=2), "has no email manager"),
         ):
             proxy.add(fault)
             refused(stack, words, "run the command again")
+            proxy.clear()
         stack.up("--skip-preview")
         assert stack.credentials[0] == stack.outputs["clientId"]
         stack.pulumi("destroy", "--yes")
+
+
+class NocoBase3(BadDay):
+    """A server that says it is a NocoBase 3, and knows nothing else."""
+
+    def _application(self) -> Starlette:
+        async def info(_: Request) -> Response:
+            return JSONResponse({"data": {"version": "3.0.1"}})
+
+        return Starlette(routes=[Route("/api/app:getInfo", info)])
+
+
+def test_a_nocobase_3_is_told_apart(stack: Stack) -> None:
+    with NocoBase3("http://localhost") as server_3:
+        stack.set("nocobaseUrl", server_3.url)
+        refused(
+            stack,
+            f"NocoBase at {server_3.url} is version 3.0.1, which takes mail credentials from its server's config.yml",
+            f"the redirect URI {server_3.url}/mail/oauth/callback",
+            "clientSecret: <value of its client secret>",
+        )
+        assert [one["path"] for one in server_3.requests] == ["/api/mailSettings:list", "/api/app:getInfo"]
 
 
 def test_trouble_after_the_first_push_is_seen_by_the_preview(stack: Stack) -> None:

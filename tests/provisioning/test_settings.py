@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from provisioning.entra.rules import Audience
 from provisioning.errors import Problem, SettingsError
+from provisioning.nocobase.discovery import NocoBaseMapping
 from provisioning.nocobase.login import API_KEY
 from provisioning.settings import Consent, Settings, load, redirect_uri
 
@@ -47,7 +48,10 @@ def test_schema_in_pulumi_yaml_declares_the_same_settings_and_defaults() -> None
     schema = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
     declared = {key: entry["default"] for key, entry in schema.items()}
     assert declared.pop("nocobaseUrl") == ""
-    fields = {field.alias: field.default for field in Settings.model_fields.values() if field.alias != "nocobaseUrl"}
+    assert declared.pop("nocobaseMapping") == {}
+    others = [field for field in Settings.model_fields.values() if field.alias in declared]
+    assert len(others) == len(Settings.model_fields) - 2
+    fields = {field.alias: field.default for field in others}
     assert declared == {
         key: list(default) if isinstance(default, tuple) else default or "" for key, default in fields.items()
     }
@@ -117,6 +121,8 @@ def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -
         ("nocobaseUrl", "http://10.0.0.1", "https"),
         ("nocobaseUrl", "https://n.example.com/?a=b", "query"),
         ("nocobaseApp", "a/b", "letters"),
+        ("nocobaseMapping", "clientId", "valid dictionary"),
+        ("nocobaseInstallations", "{}", "list"),
         ("applicationName", "   ", "empty"),
         ("applicationName", "n" * 91, "at most 90"),
         ("scopes", "[]", "At least one"),
@@ -139,6 +145,91 @@ def test_a_wrong_value_is_named_with_its_rule_and_its_remedy(key: str, value: st
     (text,) = found.values()
     assert words in text
     assert f"pulumi config set {key}" in text or f"pulumi config set --path '{key}[0]'" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named", "words"),
+    [
+        ("nocobaseMapping", {"clientIdFeld": "x"}, "nocobaseMapping.clientIdFeld", "no such setting"),
+        ("nocobaseMapping", {"clientIdField": "a b"}, "nocobaseMapping.clientIdField", "pattern"),
+        ("nocobaseMapping", {"rowFilter": {"id": []}}, "nocobaseMapping.rowFilter.id.str", "string"),
+        ("nocobaseInstallations", [{"name": "a"}], "nocobaseInstallations[0].url", "not set"),
+        ("nocobaseInstallations", [{"name": "A b", "url": URL}], "nocobaseInstallations[0].name", "small letters"),
+        (
+            "nocobaseInstallations",
+            [{"name": "a", "url": "http://x.example.com"}],
+            "nocobaseInstallations[0].url",
+            "https",
+        ),
+        ("nocobaseInstallations", [{"name": "a", "url": URL}], "nocobaseInstallations", f"more than once: {URL}"),
+        (
+            "nocobaseInstallations",
+            [{"name": "a", "url": URL, "app": "a"}, {"name": "a", "url": URL, "app": "b"}],
+            "nocobaseInstallations",
+            "more than once: a",
+        ),
+    ],
+)
+def test_what_is_wrong_inside_an_object_is_named_by_its_path(key: str, value: object, named: str, words: str) -> None:
+    found = problems({"nocobaseUrl": URL, key: json.dumps(value)})
+    assert words in found[named]
+    assert "pulumi config" in found[named]
+
+
+OTHER = "https://other.example.com"
+
+
+def test_every_installation_has_its_own_redirect_uri_mapping_and_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOCOBASE_API_KEY_OTHER_PLACE", "other")
+    further = [
+        {"name": "other-place", "url": OTHER, "takeOver": "x", "mapping": {"collection": "mail"}},
+        {"name": "sales", "url": URL, "app": "sales"},
+    ]
+    mapping = {"clientIdField": "options.clientId", "rowFilter": {"id": 3}}
+    config = {"nocobaseInstallations": json.dumps(further), "nocobaseMapping": json.dumps(mapping)}
+    settings, login, logins = load({"nocobaseUrl": URL, **config})
+    main, other, sales = settings.installations
+    assert settings.redirect_uris == (*main.redirect_uris, *other.redirect_uris, *sales.redirect_uris)
+    assert other.redirect_uris == (f"{OTHER}/admin/settings/mail/oauth2",)
+    assert [one.resource_name for one in settings.installations] == [
+        "nocobase",
+        "nocobase-other-place",
+        "nocobase-sales",
+    ]
+    assert main.mapping == sales.mapping == NocoBaseMapping(client_id_field="options.clientId", row_filter={"id": 3})
+    assert (other.mapping, other.take_over) == (NocoBaseMapping(collection="mail"), "x")
+    # The same server has the same key; another one must never be sent it.
+    assert {name: one.api_key for name, one in logins.items()} == {
+        "": "key-from-environment",
+        "other-place": "other",
+        "sales": "key-from-environment",
+    }
+    assert login is logins[""]
+
+
+def test_a_declared_redirect_uri_of_nobodys_serves_every_installation() -> None:
+    further = json.dumps([{"name": "a", "url": URL, "app": "a"}])
+    uris = [f"{URL}/admin/settings/mail/oauth2", f"{URL}/apps/a/admin/settings/mail/oauth2", f"{OTHER}/callback"]
+    config = {"nocobaseUrl": URL, "nocobaseInstallations": further, "redirectUris": json.dumps(uris)}
+    main, a = load(config).settings.installations
+    assert (main.redirect_uris, a.redirect_uris) == ((uris[0], uris[2]), (uris[1], uris[2]))
+
+
+def test_each_missing_login_is_named() -> None:
+    further = json.dumps([{"name": "other-place", "url": OTHER}])
+    found = problems({"nocobaseUrl": URL, "nocobaseInstallations": further})
+    assert list(found) == ["NOCOBASE_API_KEY_OTHER_PLACE"]
+    assert "--path --secret nocobaseApiKeys.other-place" in found["NOCOBASE_API_KEY_OTHER_PLACE"]
+
+
+def test_the_keys_of_further_installations_must_be_encrypted() -> None:
+    further = json.dumps([{"name": "other", "url": OTHER}])
+    config = {"nocobaseUrl": URL, "nocobaseInstallations": further, "nocobaseApiKeys": '{"other":"stored"}'}
+    assert load(config, {"nocobaseApiKeys"}).logins["other"].api_key == "stored"
+    text = problems(config)["nocobaseApiKeys"]
+    assert "plain text" in text
+    assert "stored" not in text.replace("It is stored", "")
+    assert "no keys by name" in problems({**config, "nocobaseApiKeys": '"x"'}, ("nocobaseApiKeys",))["nocobaseApiKeys"]
 
 
 def test_rules_depend_on_the_audience() -> None:
@@ -206,3 +297,35 @@ def test_any_configuration_loads_or_names_its_problems(config: dict[str, str]) -
         found = error.problems
     assert found
     assert all(problem.why and problem.remedy for problem in found)
+
+
+def test_a_default_that_does_not_go_with_what_is_set_is_told_by_its_key() -> None:
+    assert (
+        "rotateEveryDays 90 + retireAfterDays 7 = 97"
+        in problems({"nocobaseUrl": URL, "secretLifetimeDays": "60"})["retireAfterDays"]
+    )
+    long = problems({"nocobaseUrl": f"https://n.example.com/{'x' * 256}"})
+    assert "256 are allowed" in long["redirectUris"]
+
+
+def test_what_cannot_be_kept_tagged_or_asked_for_is_told() -> None:
+    found = problems(
+        {
+            "nocobaseUrl": URL,
+            "keep": '["note", "web.homepageUrl"]',
+            "tags": '["two words", "pulumi:o/p/s"]',
+            "furtherPermissions": '["Calendars.Read"]',
+            "sameName": "maybe",
+        }
+    )
+    assert set(found) == {"keep[0]", "tags[0]", "tags[1]", "furtherPermissions[0]", "sameName"}
+    assert "Nearest: notes" in found["keep[0]"]
+    assert "stacks mark their applications" in found["tags[1]"]
+    assert "=Scope (or =Role)" in found["furtherPermissions[0]"]
+
+
+def test_permissions_are_the_scopes_and_then_the_further_ones() -> None:
+    further = "00000002-0000-0ff1-ce00-000000000000/dc890d15-9560-4a4c-9b7f-a736ec74ec40=Role"
+    loaded = load({"nocobaseUrl": URL, "scopes": '["email"]', "furtherPermissions": f'["{further}"]'}).settings
+    assert str(loaded.permissions[0]) == "email"
+    assert [permission.kind for permission in loaded.permissions] == ["Scope", "Role"]

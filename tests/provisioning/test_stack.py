@@ -12,7 +12,7 @@ import pytest
 from provisioning import stack
 from provisioning.entra.rotation import IssuedSecret, LastSecrets, Slot
 from provisioning.errors import ClockRefused, StateUnreadable
-from provisioning.stack import LastState, parse_last_state
+from provisioning.stack import LastState, Proof, in_use, parse_last_state
 
 URN = "urn:pulumi:dev::nocobase-outlook::nocobase-outlook:entra:MailApplication$"
 APPLICATION = {
@@ -48,6 +48,12 @@ PROVIDER = {
 }
 DAY = datetime(2026, 11, 21, tzinfo=UTC)
 ISSUED = {Slot.A: IssuedSecret("mail", DAY, DAY + timedelta(days=180), key_id="the-key-id")}
+STACK = {
+    "urn:pulumi:dev::nocobase-outlook::pulumi:pulumi:Stack::nocobase-outlook-dev": {
+        "type": "pulumi:pulumi:Stack",
+        "outputs": {"forgottenSecrets": ["the-key-id"]},
+    }
+}
 IDS = ("the-client-id", "the-object-id")
 IN_USE = LastSecrets(ISSUED, Slot.A, DAY + timedelta(minutes=1))
 
@@ -58,8 +64,9 @@ IN_USE = LastSecrets(ISSUED, Slot.A, DAY + timedelta(minutes=1))
         ({}, LastState()),
         (PROVIDER, LastState()),
         (APPLICATION, LastState(*IDS)),
+        ({**STACK, **APPLICATION, **SECRET}, LastState(*IDS, LastSecrets(forgotten=ISSUED))),
         ({**APPLICATION, **SECRET}, LastState(*IDS, LastSecrets(ISSUED))),
-        ({**PROVIDER, **APPLICATION, **SECRET, **PUSH}, LastState(*IDS, IN_USE, pushed=True)),
+        ({**PROVIDER, **APPLICATION, **SECRET, **PUSH}, LastState(*IDS, IN_USE, frozenset({"nocobase"}))),
     ],
 )
 def test_last_state_after_each_step(resources: dict[str, Any], expected: LastState) -> None:
@@ -70,6 +77,40 @@ def test_a_slot_that_was_issued_into_after_the_push_is_not_known_to_be_in_use() 
     ((urn, push),) = PUSH.items()
     former = {urn: {**push, "outputs": {**push["outputs"], "client_secret": "the former secret"}}}
     assert parse_last_state({**APPLICATION, **SECRET, **former}).secrets.active is None
+
+
+NEWER = {Slot.B: IssuedSecret("mail", DAY + timedelta(days=90), DAY + timedelta(days=270), key_id="b")}
+BOTH = {**ISSUED, **NEWER}
+ON_A, ON_B, NEVER = Proof(Slot.A, DAY), Proof(Slot.B, DAY + timedelta(days=90)), Proof()
+LATER_ON_B = Proof(Slot.B, DAY + timedelta(days=93))
+
+
+@pytest.mark.parametrize(
+    ("proofs", "active", "since"),
+    [
+        ([], None, None),
+        ([NEVER], None, None),
+        ([ON_B], Slot.B, ON_B.since),
+        ([ON_B, LATER_ON_B], Slot.B, LATER_ON_B.since),
+        ([ON_B, ON_A], Slot.A, None),
+        ([ON_A, ON_B, NEVER], Slot.A, None),
+        ([ON_B, NEVER], Slot.B, None),
+        ([NEVER, NEVER], None, None),
+    ],
+)
+def test_a_slot_is_in_use_only_when_all_installations_are_proved_to_use_it(
+    proofs: list[Proof], active: Slot | None, since: datetime | None
+) -> None:
+    assert in_use(BOTH, proofs) == LastSecrets(BOTH, active, since)
+    assert in_use(BOTH, proofs[::-1]) == LastSecrets(BOTH, active, since)
+
+
+def test_every_push_counts() -> None:
+    ((urn, push),) = PUSH.items()
+    failed = {f"{urn}-sales": {**push, "outputs": {"slot": None, "since": None, "problem": "down"}}}
+    last = parse_last_state({**APPLICATION, **SECRET, **PUSH, **failed})
+    assert last.pushed == {"nocobase", "nocobase-sales"}
+    assert last.secrets == LastSecrets(ISSUED, Slot.A, None)
 
 
 def engine(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> None:

@@ -11,11 +11,13 @@ After each effect the model asserts what must hold at every instant; see `World.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from provisioning.entra.rotation import IssuedSecret, LastSecrets, Policy, SecretPlan, Slot, rfc3339
+from provisioning.stack import Proof, in_use
 
 Plan = Callable[[LastSecrets, datetime, Policy], SecretPlan]
 
@@ -48,12 +50,14 @@ class Credential:
 class Held:
     """A client secret in the engine's state.
 
-    removed: it was removed to make place for its replacement, which is not there yet.
+    removed: it was removed to make place for its replacement, which is not there yet. retained: the engine drops it
+    without asking Entra ID.
     """
 
     secret: IssuedSecret
     key: int
     removed: bool = False
+    retained: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,21 +70,36 @@ class Pushed:
     changed: int
 
 
-class World:
-    """Engine, Entra ID and NocoBase, and the people around them."""
+@dataclass
+class NocoBase:
+    """One NocoBase that the application serves, and its push in the engine's state.
 
-    def __init__(self, plan: Plan) -> None:
+    in_use: the key of the secret that it holds. changed: its own time of change. switched: when it was given the secret
+    of its push. backups: the secrets that it held before. excused: see `World.watch`. down: it takes no push. failed:
+    its last push failed, which the state says; `pushed` is then still what was proved before.
+    """
+
+    pushed: Pushed | None = None
+    in_use: int | None = None
+    changed: int = 0
+    switched: datetime = START
+    backups: list[int] = field(default_factory=list)
+    excused: bool = False
+    down: bool = False
+    failed: bool = False
+
+
+class World:
+    """Engine, Entra ID and NocoBase, once or several times, and the people around them."""
+
+    def __init__(self, plan: Plan, installations: int = 1) -> None:
         self.plan = plan
         self.now = START
         self.policy = Policy("mail")
         self.entra: dict[int, Credential] = {}
         self.slots: dict[Slot, Held] = {}
-        self.pushed: Pushed | None = None
-        self.in_use: int | None = None
-        self.changed = 0
-        self.switched = START
-        self.backups: list[int] = []
-        self.excused = False
+        self.nocobases = [NocoBase() for _ in range(installations)]
+        self.forgotten: set[int] = set()
         self.runs = 0
         self._effects_left = 0
         self._next_key = 0
@@ -92,19 +111,20 @@ class World:
         return key is not None and key in self.entra and self.now < self.entra[key].end
 
     def watch(self) -> None:
-        """Assert that NocoBase holds a secret that Entra ID accepts, and that there are at most two.
+        """Assert that every NocoBase holds a secret that Entra ID accepts, and that there are at most two.
 
         The first is excused from the moment at which somebody else ended it (see `_excuse`) until it holds again.
         """
         assert len(self.entra) <= LIMIT
-        if self.accepts(self.in_use):
-            self.excused = False
-        assert self.in_use is None or self.excused or self.accepts(self.in_use), "NocoBase holds a refused secret"
+        for one in self.nocobases:
+            if self.accepts(one.in_use):
+                one.excused = False
+            assert one.in_use is None or one.excused or self.accepts(one.in_use), "NocoBase holds a refused secret"
 
     def _excuse(self) -> None:
         """No program could have helped it: after what people did, or by the time that passed, the secret is refused."""
-        if not self.accepts(self.in_use):
-            self.excused = True
+        for one in self.nocobases:
+            one.excused = one.excused or not self.accepts(one.in_use)
         self.watch()
 
     # What people and time do -----------------------------------------------------------------------------------------
@@ -124,15 +144,21 @@ class World:
         if len(self.entra) < LIMIT:
             self._issue(Credential("somebody's", self.now + timedelta(days=90), ours=False))
 
-    def restore_nocobase(self, index: int) -> None:
-        """NocoBase goes back to a backup, perhaps with a secret that was retired or has expired."""
-        self.in_use = self.backups[index % len(self.backups)]
-        self.changed += 1
-        self._excuse()
+    def restore_nocobase(self, index: int, which: int = 0) -> None:
+        """A NocoBase goes back to a backup, perhaps with a secret that was retired or has expired."""
+        one = self.nocobases[which % len(self.nocobases)]
+        if one.backups:
+            one.in_use = one.backups[index % len(one.backups)]
+            one.changed += 1
+            self._excuse()
 
     def clear_the_way(self) -> None:
-        """What the program asks people for: remove their own secrets, and refresh what was removed behind its back."""
-        if any(held.key not in self.entra and not held.removed for held in self.slots.values()):
+        """What the program asks people for: start NocoBase, remove their secrets, refresh if the used one is gone."""
+        for one in self.nocobases:
+            one.down = False
+        last = self.last_secrets()
+        used = last.slots.get(self.plan(last, self.now, self.policy).active)
+        if used is not None and int(used.key_id or 0) not in self.entra:
             self.refresh()
         misnamed = self._misnamed()
         for key in [key for key, credential in self.entra.items() if not credential.ours or key in misnamed]:
@@ -145,13 +171,18 @@ class World:
         self.slots = {slot: held for slot, held in self.slots.items() if held.key in self.entra}
 
     def last_secrets(self) -> LastSecrets:
-        """What the program reads from the state: a slot is active if its secret is the very one that was pushed."""
-        secrets = {slot: held.secret for slot, held in self.slots.items()}
-        if self.pushed is None:
-            return LastSecrets(secrets)
-        held = self.slots.get(self.pushed.slot)
-        proved = held is not None and held.key == self.pushed.key
-        return LastSecrets(secrets, self.pushed.slot if proved else None, self.pushed.since)
+        """What the program reads from the state: each push proves its slot if it pushed the very secret in it."""
+        secrets = {slot: held.secret for slot, held in self.slots.items() if held.key not in self.forgotten}
+        forgotten = {slot: held.secret for slot, held in self.slots.items() if held.key in self.forgotten}
+        proofs = [self._proof(one.pushed) for one in self.nocobases if one.pushed is not None or one.failed]
+        return replace(in_use(secrets, proofs), forgotten=forgotten)
+
+    def _proof(self, pushed: Pushed | None) -> Proof:
+        if pushed is None:
+            return Proof()
+        held = self.slots.get(pushed.slot)
+        proved = held is not None and held.key == pushed.key
+        return Proof(pushed.slot if proved else None, pushed.since)
 
     def up(self, effects: int = 0, refresh: bool = False) -> SecretPlan:
         """`pulumi up`, or `pulumi up --refresh`; it breaks off after so many effects, 0 for never. Raises RunEnded."""
@@ -162,13 +193,24 @@ class World:
             # The program still reads the state as it was before.
             self.refresh()
         plan = self.plan(last, self.now, self.policy)
+        if plan.reasons:
+            keys = {str(key) for key in self.entra}
+            gone = frozenset(slot for slot, secret in last.slots.items() if secret.key_id not in keys)
+            last = replace(last, gone=gone)
+            plan = self.plan(last, self.now, self.policy)
         assert plan.active in plan.slots
         if any(last.slots.get(slot) != secret for slot, secret in plan.slots.items()):
             self._make_room(last, plan)
         for slot in sorted(plan.slots):
             self._place(slot, plan.slots[slot], planned_with_all=not refresh)
-        self._push(plan)
-        for slot in [slot for slot in self.slots if slot not in plan.slots]:
+        for slot in plan.gone:
+            self._mark(slot)
+        for one in self.nocobases:
+            self._push(plan, one)
+        if any(one.failed for one in self.nocobases):
+            raise Refused("not every NocoBase is served")
+        self.forgotten = {int(secret.key_id or 0) for secret in plan.gone.values()}
+        for slot in [slot for slot in self.slots if slot not in plan.slots and slot not in plan.gone]:
             self._retire(slot)
         return plan
 
@@ -183,7 +225,7 @@ class World:
         known = {held.key for held in self.slots.values()}
         unknown = [key for key in self.entra if key not in known]
         foreign = [key for key in unknown if not self.entra[key].ours or key in self._misnamed()]
-        if len({*last.slots, *plan.slots}) + len(foreign) > LIMIT:
+        if len(last.slots.keys() - last.gone | plan.slots.keys()) + len(foreign) > LIMIT:
             raise Refused("a secret that is not this stack's is in the way")
         for key in unknown:
             if key not in foreign:
@@ -200,7 +242,9 @@ class World:
         if held is not None and not held.removed:
             if _same(held.secret, secret):
                 return
-            self._remove(held.key)
+            assert not self.accepts(held.key), "a valid secret is replaced in its slot"
+            if not held.retained:
+                self._remove(held.key)
             self.slots[slot] = replace(held, removed=True)
             self._made()
         if secret.end <= self.now:
@@ -213,37 +257,49 @@ class World:
         self.slots[slot] = Held(_as_recorded(secret, key), key)
         self._made()
 
+    def _mark(self, slot: Slot) -> None:
+        """Have the engine drop what is in the slot, in a later run, without asking Entra ID."""
+        if slot in self.slots:
+            self.slots[slot] = replace(self.slots[slot], retained=True)
+            self._made()
+
     def _issue(self, credential: Credential) -> int:
         self._next_key += 1
         self.entra[self._next_key] = credential
         return self._next_key
 
     def _remove(self, key: int) -> None:
-        assert key != self.in_use or not self.accepts(key), "the secret in use is removed"
+        used = key in [one.in_use for one in self.nocobases]
+        assert not used or not self.accepts(key), "the secret in use is removed"
         if key not in self.entra:
             raise Refused("No password credential found with keyId.")
         del self.entra[key]
         self._made()
 
-    def _push(self, plan: SecretPlan) -> None:
+    def _push(self, plan: SecretPlan, one: NocoBase) -> None:
         key = self.slots[plan.active].key
-        declared = Pushed(plan.active, plan.since.replace(microsecond=0), key, self.changed)
-        if self.pushed == declared:
+        declared = Pushed(plan.active, plan.since.replace(microsecond=0), key, one.changed)
+        if one.pushed == declared and not one.failed and not one.down:
             return
-        if (self.pushed is None or self.pushed.key != key) and not self.accepts(key):
+        if not self.accepts(key):
             raise Refused("the token endpoint does not accept it")
-        if self.in_use != key:
-            self.switched = self.now
-            self.backups.append(key)
-        self.in_use = key
-        self.changed += 1
-        self._made()
-        self.pushed = replace(declared, changed=self.changed)
+        if one.down:
+            one.failed = True
+            self._made()
+            return
+        if one.in_use != key:
+            if one.pushed is None or one.pushed.key != key:
+                one.switched = self.now
+            one.backups.append(key)
+            one.in_use = key
+            one.changed += 1
+            self._made()
+        one.pushed, one.failed = replace(declared, changed=one.changed), False
         self._made()
 
     def _retire(self, slot: Slot) -> None:
         held = self.slots[slot]
-        if not held.removed:
+        if not held.removed and not held.retained:
             assert self._may_retire(held.secret), "an old secret is removed too early"
             self._remove(held.key)
         del self.slots[slot]
@@ -251,10 +307,14 @@ class World:
 
     def _may_retire(self, old: IssuedSecret) -> bool:
         """After its time, or earlier where it is a danger, of no use, or where the next one needs its slot."""
-        assert self.pushed is not None
         leaked = any(old.issued < at for at in self._come(self.policy.compromised))
-        rested = self.now >= self.switched + timedelta(days=self.policy.retire_after_days)
-        return leaked or rested or self.now >= old.end or self.is_due(self.slots[self.pushed.slot].secret)
+        switched = max(one.switched for one in self.nocobases)
+        rested = self.now >= switched + timedelta(days=self.policy.retire_after_days)
+        return leaked or rested or self.now >= old.end or self.is_due(self._pushed_secret())
+
+    def _pushed_secret(self) -> IssuedSecret:
+        (slot,) = {one.pushed.slot for one in self.nocobases if one.pushed is not None}
+        return self.slots[slot].secret
 
     def is_due(self, secret: IssuedSecret) -> bool:
         """Whether the policy wants another secret in the place of this one."""
@@ -272,20 +332,21 @@ class World:
         self.clear_the_way()
         self.up()
         self.up()
-        before = (dict(self.entra), dict(self.slots), self.pushed, self.in_use)
+        before = copy.deepcopy((self.entra, self.slots, self.nocobases))
         plan = self.up()
         limits = self._come(self.policy.compromised)
         leaked = [held for held in self.slots.values() if any(held.secret.issued < at for at in limits)]
         assert not leaked, "a leaked secret is left behind"
-        assert self.pushed is not None
-        active = self.slots[self.pushed.slot].secret
+        active = self._pushed_secret()
         assert not self.is_due(active), "what is due is not done"
         old_remains = plan.old_retires is not None and plan.old_retires > self.now
         assert (len(self.slots) == LIMIT) == old_remains, "an old secret is left behind"
         assert plan.reasons == (), "the third run goes on"
-        assert (dict(self.entra), dict(self.slots), self.pushed, self.in_use) == before, "the third run goes on"
-        assert self.pushed.key == self.in_use, "NocoBase does not hold the secret that was pushed"
-        assert self.accepts(self.in_use), "NocoBase holds a refused secret"
+        assert (self.entra, self.slots, self.nocobases) == before, "the third run goes on"
+        for one in self.nocobases:
+            assert one.pushed is not None
+            assert one.pushed.key == one.in_use, "NocoBase does not hold the secret that was pushed"
+            assert self.accepts(one.in_use), "NocoBase holds a refused secret"
         last_day = active.end - timedelta(days=self.policy.retire_after_days)
         assert self.now < plan.next_rotation <= last_day, "the next rotation comes too late"
 

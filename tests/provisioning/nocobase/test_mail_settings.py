@@ -2,122 +2,178 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx
 import pytest
 
 from provisioning import errors
 from provisioning.nocobase import mail_settings
-from provisioning.nocobase.client import NocoBaseClient
-from provisioning.nocobase.login import NocoBaseLogin
-from provisioning.nocobase.mail_settings import Credentials, SignIn
+from provisioning.nocobase.discovery import NocoBaseMapping
+from provisioning.nocobase.mail_settings import Credentials, Reading, SignIn
+from tests.provisioning.nocobase.fake_nocobase import CALLBACK, FOUND, URL, VERSION, FakeNocoBase, connect, microsoft
 
-URL = "https://nocobase.example.com"
-CALLBACK = f"{URL}/admin/settings/mail/oauth2"
 SECRET = "the~client~secret"
-API_KEY = "the-api-key"
 NEW = Credentials("new-id", SECRET)
+OLD = {"clientId": "old-id", "clientSecret": "old~secret"}
 GOOGLE = {"id": 1, "type": "google", "clientId": "g", "clientSecret": "gs"}
+HIDDEN = frozenset({"clientSecret"})
 
 
-@dataclass
-class FakeNocoBase:
-    """Rows in memory behind NocoBase's REST API; `hidden` leaves the secret out on read."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    hidden: bool = False
-    redirect_uri: str = CALLBACK
-    requests: list[str] = field(default_factory=list)
-    broken: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        action = request.url.path.removeprefix("/api/")
-        self.requests.append(f"{request.method} {action}")
-        if answer := self.broken(request):
-            return answer
-        if action == "mailSettings:list":
-            secret = {"clientSecret", "client_secret"} if self.hidden else set()
-            data: Any = [{key: value for key, value in row.items() if key not in secret} for row in self.rows]
-        elif action == "mailSettings:update":
-            row = next(row for row in self.rows if str(row["id"]) == request.url.params["filterByTk"])
-            row.update(json.loads(request.content))
-            data = [row]
-        elif action == "mailSettings:create":
-            data = {"id": 99, **json.loads(request.content)}
-            self.rows.append(data)
-        elif action == "mail:oauth2url":
-            row = next(row for row in self.rows if row["type"] == "microsoft")
-            query = {"client_id": row.get("clientId") or row.get("client_id"), "redirect_uri": self.redirect_uri}
-            data = {"url": f"https://login.microsoftonline.com/common/oauth2/v2.0/authorize?{urlencode(query)}"}
-        else:
-            return httpx.Response(404, text="Not Found")
-        return httpx.Response(200, json={"data": data})
-
-
-def connect(server: Callable[[httpx.Request], httpx.Response], monkeypatch: pytest.MonkeyPatch) -> NocoBaseClient:
-    class Client(httpx.Client):
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**{**options, "transport": httpx.MockTransport(server)})
-
-    monkeypatch.setattr(httpx, "Client", Client)
-    return NocoBaseClient(URL, None, NocoBaseLogin(api_key=API_KEY))
-
-
-def push(server: FakeNocoBase, monkeypatch: pytest.MonkeyPatch) -> tuple[mail_settings.Row, SignIn]:
+def push(server: FakeNocoBase, monkeypatch: pytest.MonkeyPatch, written_at: str = "") -> tuple[Reading, SignIn | None]:
     with connect(server, monkeypatch) as nocobase:
-        return mail_settings.push(nocobase, NEW, [CALLBACK], mail_settings.read(nocobase))
+        found = mail_settings.read(nocobase)
+        return mail_settings.push(nocobase, FOUND, NEW, [CALLBACK], found, written_at)
 
 
-def microsoft(**fields: Any) -> dict[str, Any]:
-    return {"id": 354967291232256, "type": "microsoft", "clientId": None, "clientSecret": None, "sort": 7, **fields}
+def reading(row: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch) -> Reading:
+    with connect(FakeNocoBase([GOOGLE, *([row] if row else [])]), monkeypatch) as nocobase:
+        return mail_settings.read(nocobase)
 
 
-WRITE = ["GET mailSettings:list", "POST mailSettings:update", "GET mailSettings:list", "GET mail:oauth2url"]
+LIST, UPDATE, CREATE = "GET mailSettings:list", "POST mailSettings:update", "POST mailSettings:create"
+LINK = "GET mail:oauth2url"
 
 
 @pytest.mark.parametrize(
-    ("rows", "hidden", "requests"),
+    ("rows", "hidden", "requests", "written"),
     [
-        ([GOOGLE, microsoft()], False, WRITE),
-        ([microsoft()], True, WRITE),
-        ([microsoft(clientId="old", clientSecret="old")], False, WRITE),
-        ([microsoft(clientId="new-id", clientSecret="old")], False, WRITE),
-        ([GOOGLE], False, ["GET mailSettings:list", "POST mailSettings:create", *WRITE[2:]]),
-        ([microsoft(clientId="new-id", clientSecret=SECRET)], False, ["GET mailSettings:list", "GET mail:oauth2url"]),
-        ([{"id": 3, "type": "microsoft", "client_id": "", "client_secret": ""}], False, WRITE),
+        ([GOOGLE, microsoft()], (), [LIST, UPDATE, LIST, LINK], {"clientId", "clientSecret"}),
+        ([microsoft()], HIDDEN, [LIST, UPDATE, LIST, LINK], {"clientId", "clientSecret"}),
+        ([microsoft(**OLD)], (), [LIST, UPDATE, LIST, LINK], {"clientId", "clientSecret"}),
+        ([microsoft(clientId="new-id", clientSecret="old")], (), [LIST, UPDATE, LIST, LINK], {"clientSecret"}),
+        ([microsoft(clientId="old-id", clientSecret=SECRET)], (), [LIST, UPDATE, LIST, LINK], {"clientId"}),
+        ([microsoft(clientId="new-id", clientSecret="old")], HIDDEN, [LIST, UPDATE, LIST, LINK], {"clientSecret"}),
+        ([GOOGLE], (), [LIST, CREATE, LIST, LINK], {"type", "clientId", "clientSecret"}),
+        ([microsoft(clientId="new-id", clientSecret=SECRET)], (), [LIST, LINK], set()),
     ],
 )
 def test_push_writes_what_differs_and_proves_it(
-    rows: list[dict[str, Any]], hidden: bool, requests: list[str], monkeypatch: pytest.MonkeyPatch
+    rows: list[dict[str, Any]],
+    hidden: frozenset[str],
+    requests: list[str],
+    written: set[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    server = FakeNocoBase([dict(row) for row in rows], hidden)
-    before = [dict(row) for row in rows]
-    row, found = push(server, monkeypatch)
+    server = FakeNocoBase(copy.deepcopy(rows), frozenset(hidden))
+    found, link = push(server, monkeypatch)
     assert server.requests == requests
-    assert (row.client_id, found) == ("new-id", SignIn("new-id", CALLBACK))
-    assert [row for row in server.rows if row["type"] == "google"] == [r for r in before if r["type"] == "google"]
-    for old, new in zip(before, server.rows, strict=False):
-        changed = {key for key in new if new[key] != old.get(key)}
-        assert changed <= {row.client_id_field, row.client_secret_field}
+    assert (found.client_id, link) == ("new-id", SignIn("new-id", CALLBACK, tenant="common"))
+    assert {name for fields in server.writes for name in fields} == written
+    mine = server.rows[-1]
+    assert (mine["clientId"], mine["clientSecret"]) == ("new-id", SECRET)
+    for before, after in zip(rows, server.rows, strict=False):
+        assert {name for name in before if before[name] != after[name]} <= {"clientId", "clientSecret", "updatedAt"}
 
 
-def test_a_secret_that_cannot_be_read_is_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = FakeNocoBase([microsoft(clientId="new-id", clientSecret="perhaps another")], hidden=True)
-    push(server, monkeypatch)
+def test_a_hidden_secret_is_written_again_unless_nobody_touched_the_row_since(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakeNocoBase([microsoft()], HIDDEN)
+    found, _ = push(server, monkeypatch)
+    server.requests.clear()
+    push(server, monkeypatch, written_at=found.updated_at)
+    assert server.requests == [LIST, LINK]
+    server.change(clientSecret="by hand")
+    push(server, monkeypatch, written_at=found.updated_at)
     assert server.rows[0]["clientSecret"] == SECRET
 
 
-def test_a_write_that_is_not_kept_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forget(request: httpx.Request) -> httpx.Response | None:
-        return httpx.Response(200, json={"data": []}) if request.method == "POST" else None
+def test_a_write_is_bound_to_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakeNocoBase([microsoft(**OLD)])
 
+    def meanwhile(request: httpx.Request) -> None:
+        if request.method == "POST":
+            server.change(sort=8)
+
+    server.before = meanwhile
+    with pytest.raises(errors.ChangedMeanwhile, match=r"nothing was written; changed: sort\)"):
+        push(server, monkeypatch)
+    assert {name: server.rows[0][name] for name in OLD} == OLD
+
+
+def test_a_row_that_is_deleted_before_the_write_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakeNocoBase([dict(GOOGLE), microsoft(**OLD)], always=frozenset({"updatedAt"}))
+
+    def meanwhile(request: httpx.Request) -> None:
+        if request.method == "POST":
+            server.rows = [row for row in server.rows if row["type"] != "microsoft"]
+
+    server.before = meanwhile
+    with pytest.raises(errors.ChangedMeanwhile, match="the row is gone"):
+        push(server, monkeypatch)
+
+
+def test_an_email_manager_that_changes_more_than_is_written_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakeNocoBase([microsoft(**OLD, options={"sync": {"days": 30}, "x": 1})])
+
+    def clobber(request: httpx.Request) -> None:
+        if request.method == "POST":
+            server.change(options={"x": 1}, sort=None)
+
+    server.after = clobber
+    with pytest.raises(errors.ChangedMeanwhile, match=r"changed: options\.sync\.days, sort\)"):
+        push(server, monkeypatch)
+
+
+LOST = [httpx.ReadTimeout("timed out"), httpx.RemoteProtocolError("disconnected"), 502, 503, 504]
+
+
+def lose(answer: Any, request: httpx.Request) -> httpx.Response | None:
+    if request.method != "POST":
+        return None
+    if isinstance(answer, int):
+        return httpx.Response(answer, text="Bad Gateway")
+    raise answer
+
+
+@pytest.mark.parametrize("answer", LOST)
+@pytest.mark.parametrize("hidden", [frozenset(), HIDDEN])
+@pytest.mark.parametrize("rows", [[microsoft()], [microsoft(clientId="new-id", clientSecret="old")], [GOOGLE]])
+def test_a_lost_answer_is_settled_by_reading(
+    rows: list[dict[str, Any]], hidden: frozenset[str], answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase(copy.deepcopy(rows), hidden, after=lambda request: lose(answer, request))
+    push(server, monkeypatch)
+    assert len(server.writes) == 1
+    assert (server.rows[-1]["clientId"], server.rows[-1]["clientSecret"]) == ("new-id", SECRET)
+
+
+@pytest.mark.parametrize("answer", LOST)
+@pytest.mark.parametrize("hidden", [frozenset(), HIDDEN])
+@pytest.mark.parametrize("rows", [[microsoft()], [microsoft(clientId="new-id", clientSecret="old")], [GOOGLE]])
+def test_a_write_that_was_lost_itself_is_an_error_and_not_repeated(
+    rows: list[dict[str, Any]], hidden: frozenset[str], answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase(copy.deepcopy(rows), hidden, before=lambda request: lose(answer, request))
+    with pytest.raises(errors.AnswerLost, match="Run the command again"):
+        push(server, monkeypatch)
+    assert server.rows == rows
+    assert [request for request in server.requests if request.startswith("POST")] == server.requests[1:2]
+
+
+def test_a_write_that_is_not_kept_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakeNocoBase([microsoft(**OLD)])
+
+    def forget(request: httpx.Request) -> httpx.Response | None:
+        return httpx.Response(200, json={"data": [{}]}) if request.method == "POST" else None
+
+    server.before = forget
     with pytest.raises(errors.NotProved, match="did not keep"):
-        push(FakeNocoBase([microsoft()], broken=forget), monkeypatch)
+        push(server, monkeypatch)
+
+
+def test_a_hidden_secret_that_is_not_kept_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakeNocoBase([microsoft()], HIDDEN)
+
+    def forget(request: httpx.Request) -> None:
+        if request.method == "POST":
+            server.change(clientSecret=None)
+
+    server.after = forget
+    with pytest.raises(errors.NotProved, match="did not keep"):
+        push(server, monkeypatch)
 
 
 def test_another_redirect_uri_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +190,43 @@ def test_a_nocobase_without_credentials_builds_no_link(monkeypatch: pytest.Monke
 def test_a_link_that_fails_otherwise_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with connect(failing(500, "x"), monkeypatch) as nocobase, pytest.raises(errors.UnexpectedAnswer):
         mail_settings.sign_in(nocobase)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"url": f"https://x/common/authorize?client_id=c&redirect_uri={CALLBACK}"},
+        {"authUrl": f"https://x/common/authorize?client_id=c&redirect_uri={CALLBACK}", "state": "s"},
+        f"https://x/common/authorize?client_id=c&redirect_uri={CALLBACK}",
+    ],
+)
+def test_the_link_is_found_in_any_answer_of_the_action_named(data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[httpx.URL] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        return httpx.Response(200, json={"data": data})
+
+    with connect(answer, monkeypatch) as nocobase:
+        link = mail_settings.sign_in(nocobase, NocoBaseMapping(verify_action="mail:authUrl?provider=ms&x=1"))
+    assert link == SignIn("c", CALLBACK, tenant="common")
+    assert str(asked[0]) == f"{URL}/api/mail:authUrl?provider=ms&x=1"
+
+
+def test_an_unknown_action_names_the_setting_that_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        connect(failing(404, "Not Found"), monkeypatch) as nocobase,
+        pytest.raises(errors.UnknownLayout, match=r"mail:oauth2url.*nocobaseMapping\.verifyAction"),
+    ):
+        mail_settings.sign_in(nocobase)
+
+
+def test_without_an_action_the_reading_back_is_the_only_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, mapping = FakeNocoBase([microsoft()]), NocoBaseMapping(verify_action="none")
+    with connect(server, monkeypatch) as nocobase:
+        found = mail_settings.read(nocobase, mapping)
+        assert mail_settings.push(nocobase, mapping, NEW, [CALLBACK], found)[1] is None
+    assert server.requests == [LIST, UPDATE, LIST]
 
 
 def test_another_client_id_in_the_sign_in_link_is_no_proof() -> None:
@@ -153,110 +246,52 @@ def test_another_client_id_in_the_sign_in_link_is_no_proof() -> None:
         (microsoft(), True, (None, None)),
     ],
 )
+@pytest.mark.parametrize("lost", [False, True])
 def test_clear_empties_only_what_was_written(
-    row: dict[str, Any], cleared: bool, left: tuple[str | None, str | None], monkeypatch: pytest.MonkeyPatch
+    row: dict[str, Any], cleared: bool, left: tuple[str | None, str | None], lost: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = FakeNocoBase([row, dict(GOOGLE)])
+    server = FakeNocoBase([dict(row), dict(GOOGLE)])
+    if lost:
+        server.after = lambda request: lose(502, request)
     with connect(server, monkeypatch) as nocobase:
-        assert mail_settings.clear(nocobase, NEW) is cleared
+        assert mail_settings.clear(nocobase, FOUND, NEW) is cleared
     assert (server.rows[0]["clientId"], server.rows[0]["clientSecret"]) == left
     assert server.rows[1] == GOOGLE
 
 
-@pytest.mark.parametrize(
-    ("rows", "words"),
-    [
-        ([microsoft(), microsoft(id=2)], "2 Microsoft rows"),
-        ([{"id": 1, "type": "microsoft", "appKey": "x"}], "appKey"),
-    ],
-)
-def test_a_layout_that_cannot_be_told_is_refused(rows: list[dict[str, Any]], words: str) -> None:
-    with pytest.raises(errors.UnknownLayout, match=words):
-        mail_settings.find_row(URL, rows)
+def test_a_collection_of_another_name_is_told_from_a_missing_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugins: list[dict[str, str]] = [{"name": "users"}]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("pm:listEnabled"):
+            return httpx.Response(200, json={"data": plugins})
+        if request.url.path.endswith("app:getInfo"):
+            return VERSION
+        return httpx.Response(404, text="Not Found")
+
+    with connect(answer, monkeypatch) as nocobase:
+        with pytest.raises(errors.EmailManagerMissing):
+            mail_settings.read(nocobase)
+        plugins.append({"name": "email-manager"})
+        with pytest.raises(
+            errors.UnknownLayout, match=r"the plugin email-manager is enabled.*nocobaseMapping\.collection"
+        ):
+            mail_settings.read(nocobase)
 
 
-def test_credentials_of_another_application_are_refused_unless_named() -> None:
-    row = mail_settings.find_row(URL, [microsoft(clientId="foreign")])
-    with pytest.raises(errors.ForeignCredentials, match="nocobaseTakeOver foreign"):
-        mail_settings.refuse_foreign(URL, row, ["own", None])
-    mail_settings.refuse_foreign(URL, row, ["own", "foreign"])
-    mail_settings.refuse_foreign(URL, None, [])
+def test_credentials_of_another_application_are_refused_unless_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = reading(microsoft(clientId="foreign"), monkeypatch)
+    with pytest.raises(errors.ForeignCredentials, match=r"foreign, 'x' of the stack y\).*nocobaseTakeOver foreign"):
+        mail_settings.refuse_foreign(URL, found, ["own", None], lambda client_id: ", 'x' of the stack y")
+    mail_settings.refuse_foreign(URL, found, ["own", "foreign"])
+    mail_settings.refuse_foreign(URL, reading(None, monkeypatch), [])
 
 
 def failing(status: int, body: Any) -> Callable[[httpx.Request], httpx.Response]:
-    def answer(_: httpx.Request) -> httpx.Response:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("app:getInfo"):
+            return VERSION
         text = body if isinstance(body, str) else json.dumps(body)
         return httpx.Response(status, text=text)
 
     return answer
-
-
-GATEWAY = {"error": {"status": 503, "maintaining": True, "message": "x", "code": "APP_COMMANDING"}}
-NOT_INSTALLED = {"error": {"status": 503, "maintaining": True, "message": "x", "code": "APP_NOT_INSTALLED_ERROR"}}
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "kind", "words"),
-    [
-        (503, GATEWAY, errors.NotReady, "Wait until it has started"),
-        (502, "Bad Gateway", errors.NotReady, "Wait"),
-        (503, "Service Unavailable", errors.NotReady, "Wait"),
-        (503, NOT_INSTALLED, errors.NotInstalled, "Install it"),
-        (401, {"errors": [{"message": "x", "code": "INVALID_TOKEN"}]}, errors.Unauthorized, "INVALID_TOKEN.*API key"),
-        (401, {"errors": [{"message": "x"}]}, errors.Unauthorized, "API key"),
-        (403, {"errors": [{"message": "No permissions"}]}, errors.Forbidden, "role"),
-        (404, "Not Found", errors.EmailManagerMissing, "Enable the email manager"),
-        (500, {"errors": [{"message": "x"}]}, errors.UnexpectedAnswer, "500"),
-        (200, "<html>", errors.UnexpectedAnswer, "address of a NocoBase"),
-        (200, {"data": None}, errors.UnexpectedAnswer, "no list"),
-        (200, [], errors.UnexpectedAnswer, "address of a NocoBase"),
-    ],
-)
-def test_each_refusal_is_one_line_that_says_what_to_do(
-    status: int, body: Any, kind: type[errors.NocoBaseError], words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with connect(failing(status, body), monkeypatch) as nocobase, pytest.raises(kind, match=words) as caught:
-        mail_settings.read(nocobase)
-    assert "\n" not in str(caught.value)
-    assert URL in str(caught.value)
-
-
-def test_an_echoed_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    echo = {"errors": [{"message": f"bad value {SECRET} {API_KEY}", "code": f"X {SECRET}"}]}
-    with connect(failing(400, echo), monkeypatch) as nocobase, pytest.raises(errors.NocoBaseError) as caught:
-        mail_settings.push(nocobase, NEW, [CALLBACK], None)
-    assert SECRET not in str(caught.value)
-    assert API_KEY not in str(caught.value)
-    assert SECRET not in repr(NEW)
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (httpx.ConnectError("[Errno 111] Connection refused"), "Connection refused.*Is it running"),
-        (httpx.ReadTimeout("timed out"), "no answer within"),
-        (httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed"), "SSL_CERT_FILE"),
-        (httpx.RemoteProtocolError("Server disconnected"), "Server disconnected"),
-    ],
-)
-def test_no_answer_is_explained(error: httpx.TransportError, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: httpx.Request) -> httpx.Response:
-        raise error
-
-    with connect(fail, monkeypatch) as nocobase, pytest.raises(errors.Unreachable, match=words):
-        mail_settings.read(nocobase)
-
-
-def test_account_and_password_sign_in_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[str, str | None]] = []
-
-    def server(request: httpx.Request) -> httpx.Response:
-        seen.append((request.url.path, request.headers.get("Authorization")))
-        data: Any = {"token": "day-token"} if request.url.path.endswith("auth:signIn") else []
-        return httpx.Response(200, json={"data": data})
-
-    connect(server, monkeypatch)
-    login = NocoBaseLogin(account="admin", password="hidden")
-    with NocoBaseClient(URL, "sales", login) as nocobase:
-        assert mail_settings.read(nocobase) is None
-    assert seen == [("/api/auth:signIn", None), ("/api/mailSettings:list", "Bearer day-token")]

@@ -1,0 +1,116 @@
+"""Every request of a stack's whole life, counted; and that nothing in NocoBase changes but two values of one row."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+
+from sandbox.nocobase.bad_day import BadDay
+from sandbox.place import Place
+from sandbox.project_copy import set_nocobase_url
+from sandbox.setup import nocobase_url
+from tests.e2e.conftest import Stack
+
+pytestmark = pytest.mark.e2e
+
+OURS = {"clientId", "clientSecret", "updatedAt", "updatedById"}
+"""What may change in the Microsoft row; the last two NocoBase changes itself."""
+
+
+def everything(place: Place) -> dict[str, list[Any]]:
+    """All rows of all tables of NocoBase's database, but for the two values and the times of change of their row."""
+    with closing(sqlite3.connect(f"{(place.nocobase / 'nocobase.sqlite').as_uri()}?mode=ro", uri=True)) as database:
+        database.row_factory = sqlite3.Row
+        names = [
+            row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        ]
+        tables = {name: [dict(row) for row in database.execute(f'SELECT * FROM "{name}"')] for name in names}
+    for row in tables["mailSettings"]:
+        if row["type"] == "microsoft":
+            for name in OURS & row.keys():
+                del row[name]
+    return tables
+
+
+@contextmanager
+def watched(stack: Stack) -> Iterator[BadDay]:
+    """A proxy in front of NocoBase that remembers every request."""
+    upstream = nocobase_url(stack.place)
+    with BadDay(upstream) as proxy:
+        set_nocobase_url(stack.place.project, proxy.url.replace("127.0.0.1", "localhost"))
+        yield proxy
+        set_nocobase_url(stack.place.project, upstream)
+
+
+def test_every_request_of_a_whole_life(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    before = everything(stack.place)
+    made: dict[str, list[str]] = {}
+    asked: set[str] = set()
+
+    def run(what: str, *arguments: str, today: str = "2027-01-01") -> None:
+        proxy.clear()
+        stack.pulumi(*arguments, "--yes", "--skip-preview", extra={"PROVISIONING_TODAY": today})
+        seen = [f"{item['method']} {item['path'].removeprefix('/api/')}" for item in proxy.requests]
+        made[what] = [request.partition(":")[2] for request in seen]
+        asked.update(seen)
+        assert all(item["status"] == 200 for item in proxy.requests), what
+
+    def by_hand(**fields: object) -> None:
+        stack.nocobase("mailSettings:update", fields, filterByTk=str(stack.row["id"]))
+
+    with watched(stack) as proxy:
+        run("first deployment", "up")
+        outputs = stack.outputs
+        assert stack.credentials == (outputs["clientId"], outputs["clientSecret"])
+        run("no change", "up")
+        stack.set("applicationName", "another name")
+        run("change of the application only", "up")
+        run("rotation", "up", today="2027-04-03")
+        assert stack.credentials == (outputs["clientId"], stack.outputs["clientSecret"])
+        run("removal of the old secret", "up", today="2027-04-12")
+        by_hand(clientId="by hand", clientSecret="by hand")
+        run("repair", "up", today="2027-04-12")
+        assert stack.credentials == (outputs["clientId"], stack.outputs["clientSecret"])
+        by_hand(clientSecret="by hand")
+        run("refresh", "refresh", today="2027-04-12")
+        run("repair of a hidden secret", "up", today="2027-04-12")
+        assert stack.credentials == (outputs["clientId"], stack.outputs["clientSecret"])
+        run("no change again", "up", today="2027-04-12")
+        run("destruction", "destroy", today="2027-04-12")
+        assert stack.credentials == ("", "")
+    with capsys.disabled():
+        print("".join(f"\n{len(requests)} requests: {what} ({', '.join(requests)})" for what, requests in made.items()))
+
+    # Only two things are ever written, and only in one row of one collection.
+    assert asked == {"GET mailSettings:list", "POST mailSettings:update", "GET mail:oauth2url"}
+    after = everything(stack.place)
+    assert [name for name in before if json.dumps(before[name]) != json.dumps(after[name])] == []
+
+    counts = {what: len(requests) for what, requests in made.items()}
+    # What the first one asks besides is asked before anything is made in Entra ID: row, and hidden secret's field.
+    assert counts.pop("first deployment") == 2 + 4
+    quiet = ("no change", "change of the application only", "removal of the old secret", "no change again")
+    assert {what: counts.pop(what) for what in quiet} == dict.fromkeys(quiet, 2)
+    assert max(counts.values()) <= 4
+    assert all(Counter(requests)["update"] <= 1 for requests in made.values())
+
+
+def test_the_error_tells_whose_application_is_there(stack: Stack) -> None:
+    stack.up("--skip-preview")
+    theirs = stack.outputs["clientId"]
+    stack.pulumi("stack", "init", "second")
+    try:
+        stack.set("nocobaseUrl", nocobase_url(stack.place))
+        said = stack.up("--skip-preview", ok=False)
+        assert f"client id {theirs}, 'NocoBase mail' of the stack organization/nocobase-outlook/dev" in said
+        assert f"nocobaseTakeOver {theirs}" in said
+    finally:
+        stack.pulumi("stack", "rm", "--yes", "--force", "second")
+        stack.pulumi("stack", "select", "dev")
+    stack.up("--skip-preview", "--expect-no-changes")

@@ -1,0 +1,126 @@
+"""What is read in Entra ID through Microsoft's SDK."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from provisioning.checks.account import read_claims
+from provisioning.entra.policy import ADDITION, LIFETIME, Restriction, SecretPolicy
+from provisioning.entra.registration import Grant, graph_scopes
+from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
+from provisioning.errors import DirectoryUnreadable
+from sandbox.entra import identity
+from tests.sandbox.entra.service import Service
+from tests.sandbox.entra.test_permissions import POLICIES, assign
+
+# msgraph's own generated code uses its deprecated names.
+pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
+
+NOBODY = "99999999-9999-9999-9999-999999999999"
+
+
+def make(graph: httpx.Client, path: str, body: object) -> dict[str, Any]:
+    """Create something, as somebody else's program would."""
+    made: dict[str, Any] = graph.post(f"/v1.0{path}", json=body).raise_for_status().json()
+    return made
+
+
+def register(graph: httpx.Client) -> dict[str, Any]:
+    """An application with one permission and one secret."""
+    made = register_without_secret(graph)
+    secret = {"passwordCredential": {"displayName": "a", "endDateTime": "2027-06-01T00:00:00Z"}}
+    make(graph, f"/applications/{made['id']}/addPassword", secret)
+    return made
+
+
+def register_without_secret(graph: httpx.Client) -> dict[str, Any]:
+    """An application with one permission."""
+    access = [{"id": SCOPE_IDS["SMTP.Send"], "type": "Scope"}]
+    return make(
+        graph,
+        "/applications",
+        {
+            "displayName": "mail",
+            "signInAudience": "AzureADMyOrg",
+            "web": {"redirectUris": ["https://nocobase.example.com/callback"]},
+            "requiredResourceAccess": [{"resourceAppId": MICROSOFT_GRAPH, "resourceAccess": access}],
+        },
+    )
+
+
+def test_an_application_is_read_whole(tenant: Service) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    with tenant.graph() as graph:
+        made = register(graph)
+    found = directory.registration(made["id"])
+    assert found is not None
+    assert (found.object_id, found.client_id, found.display_name) == (made["id"], made["appId"], "mail")
+    assert found.audience == "AzureADMyOrg"
+    assert found.redirect_uris == frozenset({"https://nocobase.example.com/callback"})
+    assert found.permissions == graph_scopes(["SMTP.Send"])
+    (secret,) = found.secrets
+    assert secret.end is not None
+    assert (secret.display_name, secret.end.isoformat()) == ("a", "2027-06-01T00:00:00+00:00")
+    assert directory.registration(NOBODY) is None
+
+
+def test_consents_are_read_from_the_service_principal(tenant: Service) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    with tenant.graph() as graph:
+        client_id = register(graph)["appId"]
+        assert directory.principal(client_id) is None
+        principal = make(graph, "/servicePrincipals", {"appId": client_id})["id"]
+        assert directory.principal(client_id) == principal
+        assert directory.grants(principal) == []
+        resource = directory.principal(MICROSOFT_GRAPH)
+        grant = {"clientId": principal, "resourceId": resource, "consentType": "AllPrincipals", "scope": "email openid"}
+        make(graph, "/oauth2PermissionGrants", grant)
+    assert directory.grants(principal) == [Grant(str(resource), frozenset({"email", "openid"}), everybody=True)]
+
+
+def test_what_doctor_asks_of_an_application(tenant: Service) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    with tenant.graph() as graph:
+        made = register(graph)
+        assert directory.accepts_sign_ins(made["appId"]) is None
+        principal = make(graph, "/servicePrincipals", {"appId": made["appId"]})["id"]
+        assert directory.accepts_sign_ins(made["appId"]) is True
+        graph.patch(f"/v1.0/servicePrincipals/{principal}", json={"accountEnabled": False}).raise_for_status()
+    assert directory.accepts_sign_ins(made["appId"]) is False
+    assert directory.owners(made["id"]) == {identity.DEPLOYER_OBJECT_ID}
+    assert read_claims(directory.access_token())["oid"] == identity.DEPLOYER_OBJECT_ID
+
+
+def test_policies_are_read_with_the_permission_for_it(tenant: Service) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    for read in (lambda: directory.secret_policy(None), directory.users_may_register):
+        with pytest.raises(DirectoryUnreadable) as refusal:
+            read()
+        assert refusal.value.reason == "403 Authorization_RequestDenied"
+    assign(tenant, identity.DEPLOYER_OBJECT_ID, POLICIES).raise_for_status()
+    assert directory.users_may_register() is True
+    assert directory.secret_policy(None) == SecretPolicy(())
+    tenant.behave(maximum_secret_lifetime_days=90, secrets_forbidden=True)
+    with tenant.graph() as graph:
+        made = register_without_secret(graph)
+    found = directory.secret_policy(made["id"])
+    assert found.restrictions == (Restriction(ADDITION), Restriction(LIFETIME, timedelta(days=90)))
+    assert found.created == datetime.fromisoformat(made["createdDateTime"])
+
+
+def test_what_may_not_be_read_is_told_with_entras_code(tenant: Service) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    body = {"error": {"code": "Authorization_RequestDenied", "message": "Insufficient privileges"}}
+    tenant.fault("GET /v1.0/applications", status=403, body=body)
+    with pytest.raises(DirectoryUnreadable, match="an owner") as refusal:
+        directory.registration(NOBODY)
+    assert refusal.value.reason == "403 Authorization_RequestDenied"

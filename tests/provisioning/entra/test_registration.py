@@ -1,0 +1,48 @@
+"""How an application in Entra ID differs from the declared one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from provisioning.entra.registration import Permission, Registration, differences, graph_scopes
+
+FOUND = Registration(
+    display_name="NocoBase mail",
+    audience="AzureADMyOrg",
+    redirect_uris=frozenset({"https://nocobase.example.com/callback"}),
+    permissions=graph_scopes(["email", "User.Read"]),
+    object_id="o",
+    client_id="c",
+    secrets=(),
+)
+
+
+def test_an_application_as_declared() -> None:
+    assert differences(FOUND, FOUND) == ()
+
+
+def test_every_difference_is_a_sentence() -> None:
+    declared = replace(
+        FOUND,
+        display_name="Mail",
+        audience="AzureADMultipleOrgs",
+        redirect_uris=frozenset({"https://nocobase.example.com/other"}),
+        permissions=graph_scopes(["email", "SMTP.Send"]),
+    )
+    assert differences(declared, FOUND) == (
+        "the application is called 'NocoBase mail' instead of 'Mail'",
+        "its audience is AzureADMyOrg instead of AzureADMultipleOrgs",
+        "the declared redirect URI https://nocobase.example.com/other is missing",
+        "the redirect URI https://nocobase.example.com/callback is not declared",
+        "the declared permission SMTP.Send is missing",
+        "the permission User.Read is not declared",
+    )
+
+
+def test_a_permission_of_the_application_itself_is_another_one() -> None:
+    (delegated,) = graph_scopes(["Mail.Read"])
+    own = replace(delegated, kind="Role")
+    found = replace(FOUND, permissions=FOUND.permissions | {own})
+    assert differences(FOUND, found) == ("the permission Mail.Read (type Role) is not declared",)
+    unknown = replace(FOUND, permissions=FOUND.permissions | {Permission("other-api", "some-id")})
+    assert differences(unknown, FOUND) == ("the declared permission other-api some-id is missing",)
