@@ -1,6 +1,6 @@
 """`python -m provisioning`."""
 
-from provisioning.cli import app
+from provisioning.cli import main
 
 if __name__ == "__main__":
-    app(prog_name="python -m provisioning")
+    main()

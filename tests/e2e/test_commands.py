@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from sandbox.environment import environment
+from sandbox.setup import nocobase_url
 from tests.e2e.conftest import Stack, graph
+from tests.golden import check, on_terminal
 
 pytestmark = pytest.mark.e2e
 
+GOLDEN = Path(__file__).parent / "golden"
 
-def command(stack: Stack, *arguments: str, ok: bool = True) -> tuple[str, str]:
+
+def command(stack: Stack, *arguments: str, ok: bool = True, extra: Mapping[str, str] | None = None) -> tuple[str, str]:
     """What `python -m provisioning …` prints to stdout and stderr."""
     ended = subprocess.run(
         [sys.executable, "-m", "provisioning", *arguments],
         cwd=stack.place.project,
-        env={**os.environ, **environment(stack.place)},
+        env={**os.environ, **environment(stack.place), **(extra or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -29,6 +36,16 @@ def command(stack: Stack, *arguments: str, ok: bool = True) -> tuple[str, str]:
     assert (ended.returncode == 0) is ok, ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
     return ended.stdout, ended.stderr
+
+
+def masked(stack: Stack, text: str) -> str:
+    """The output without what differs from run to run, in places as wide as it was."""
+    (application,) = stack.applications
+    known = {stack.outputs["clientId"]: "<client id>", nocobase_url(stack.place): "<NocoBase>"}
+    known |= {secret["keyId"]: "<key id>" for secret in application["passwordCredentials"]}
+    for value, mask in known.items():
+        text = text.replace(value, f"{mask:<{len(value)}}" if "│" in text else mask)
+    return re.sub(r"\d{4}-\d\d-\d\d", "<day     >", text)
 
 
 def names(stack: Stack) -> list[str]:
@@ -42,15 +59,18 @@ def test_rotate_now_then_after_a_leak(stack: Stack) -> None:
     stack.up("--skip-preview")
     first = stack.credentials
 
-    said = command(stack, "rotate", "--stack", "dev")[1]
-    assert "NocoBase uses a new client secret" in said
-    assert "The old one is removed by the first `pulumi up` after" in said
+    shown, code = on_terminal(["rotate", "--stack", "dev"], stack.place.project, environment(stack.place))
+    assert code == 0
+    assert "NocoBase uses a new client secret, valid until 20" in shown
+    assert "The old one is removed by the first `pulumi up` after" in shown
     assert names(stack) == ["NocoBase mail a", "NocoBase mail b"]
     second = stack.credentials
     assert second[1] == stack.outputs["clientSecret"] != first[1]
 
     # Both slots are taken: one is freed first, and the leaked one is gone in the end.
-    command(stack, "rotate", "--compromised")
+    printed, said = command(stack, "rotate", "--compromised")
+    assert "\x1b" not in printed + said
+    assert "NocoBase uses a new client secret, valid until 20" in said
     assert names(stack) == ["NocoBase mail a"]
     assert stack.credentials[1] == stack.outputs["clientSecret"] not in {first[1], second[1]}
 
@@ -58,7 +78,7 @@ def test_rotate_now_then_after_a_leak(stack: Stack) -> None:
     assert status["clientId"] == first[0]
     assert status["daysLeft"] in (179, 180)
     assert status["oldSecretRetires"] is None
-    assert "nextRotation" in command(stack, "status")[0]
+    assert "next rotation" in command(stack, "status")[0]
 
 
 def test_prune_removes_orphans_only(stack: Stack) -> None:
@@ -67,7 +87,11 @@ def test_prune_removes_orphans_only(stack: Stack) -> None:
     orphan = {"passwordCredential": {"displayName": "NocoBase mail b 2026-11-21"}}
     graph(stack, "POST", f"/applications/{object_id}/addPassword", orphan)
     listed = json.loads(command(stack, "secrets", "list", "--format", "json")[0])
-    assert sorted(item["is"] for item in listed.values()) == ["known", "orphan"]
+    assert sorted(item["is"] for item in listed) == ["known", "orphan"]
+    check(GOLDEN / "secrets-list.txt", masked(stack, command(stack, "secrets", "list")[0]))
+    shown, code = on_terminal(["secrets", "list"], stack.place.project, environment(stack.place))
+    assert code == 0
+    check(GOLDEN / "secrets-list-terminal.txt", masked(stack, shown))
     assert "with --yes" in command(stack, "secrets", "prune")[1]
     assert len(names(stack)) == 2
     assert "Removed: NocoBase mail b 2026-11-21" in command(stack, "secrets", "prune", "--yes")[1]
@@ -86,7 +110,7 @@ def test_a_twin_of_the_application_is_shown_and_removed_only_if_named(stack: Sta
     graph(stack, "POST", "/applications", {"displayName": "NocoBase mail", "tags": ["somebody-elses"]})
     (twin,) = [item["id"] for item in stack.applications if item["tags"] == tag and item["id"] != own]
     listed = json.loads(command(stack, "secrets", "list", "--format", "json")[0])
-    assert listed[twin]["is"] == "twin of the application"
+    assert {"id": twin, "name": "NocoBase mail", "is": "twin of the application"} in listed
     command(stack, "secrets", "prune", "--yes")
     assert len(stack.applications) == 3
     assert "is no twin" in command(stack, "secrets", "prune", "--yes", "--application", own, ok=False)[1]

@@ -1,0 +1,1 @@
+"""Checks: one question each about what mail needs, with an answer for a person (`result`)."""

@@ -1,0 +1,68 @@
+"""The stack: which one, how it is configured, and what its last deployment left. Asks the engine; judges settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from provisioning.checks.questions import Finding, failed, ok
+from provisioning.checks.registration import judge_outputs
+from provisioning.entra.rules import is_loopback
+from provisioning.errors import EngineFailed, SettingsError
+from provisioning.nocobase.login import API_KEY
+from provisioning.pulumi_cli import Pulumi
+
+LOGIN = "NOCOBASE_API_KEY"
+"""The key of the problem that there is no login; a check of its own tells it."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack and its own configuration. values: keys without the project's name, secrets in the clear if they open."""
+
+    name: str
+    values: Mapping[str, str] = field(repr=False)
+    secret_keys: frozenset[str] = frozenset()
+
+
+def only_here(nocobase_url: str | None) -> bool:
+    """Whether NocoBase runs on this machine and for nobody else."""
+    try:
+        return is_loopback(urlsplit(nocobase_url or "").hostname or "")
+    except ValueError:
+        return False
+
+
+def judge_settings(stack: Stack) -> Finding:
+    """Whether the settings are allowed, all of them at once."""
+    from provisioning import settings  # noqa: PLC0415 - pydantic takes longer than the rest of this module
+
+    try:
+        found = settings.load(stack.values, stack.secret_keys).settings
+    except SettingsError as error:
+        wrong = [problem for problem in error.problems if problem.key != LOGIN]
+        if wrong:
+            said = "; ".join(f"{problem.key}: {problem.why}" for problem in wrong)
+            return failed(said, "; ".join(problem.remedy for problem in wrong))
+        found = settings.Settings(**{key: value for key, value in stack.values.items() if key != API_KEY})  # type: ignore[arg-type]
+    return ok(f"{found.nocobase_url}, {found.audience}", found)
+
+
+def ask_stack(engine: Pulumi) -> Finding:
+    """Which stack is meant, and how is it configured?"""
+    try:
+        name = engine.name()
+        try:
+            values, secret_keys = engine.configuration()
+        except EngineFailed:
+            # The passphrase may be wrong, which a check of its own tells.
+            values, secret_keys = engine.configuration(show_secrets=False)
+    except EngineFailed as error:
+        return failed(str(error), "pulumi stack select <name>, or pulumi stack init <name>; or name one by --stack.")
+    return ok(name, Stack(name, values, frozenset(secret_keys)))
+
+
+def ask_deployment(engine: Pulumi) -> Finding:
+    """Was it deployed to its end?"""
+    return judge_outputs(engine.outputs())

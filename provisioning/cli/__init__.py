@@ -1,0 +1,45 @@
+"""The commands beside `pulumi`: `python -m provisioning …`. Data goes to stdout, words to stderr."""
+
+from __future__ import annotations
+
+import logging
+
+import typer
+
+from provisioning.cli import adopt, completion, doctor, explain, init, rotate, secrets, status, up, verify
+
+NAME = "python -m provisioning"
+
+EXIT_CODES = {
+    0: "all is well, or it is done",
+    1: "something needs a person: it says what, and what to do",
+    2: "the command was mistyped",
+    130: "interrupted",
+}
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback(epilog=f"Exit codes: {'; '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES.items())}.")
+def commands() -> None:
+    """Outlook mail for NocoBase: what `pulumi up` does not do by itself."""
+
+
+app.command()(init.init)
+app.command()(adopt.adopt)
+app.command()(status.status)
+app.command()(verify.verify)
+app.command()(rotate.rotate)
+app.command()(up.up)
+app.add_typer(secrets.app, name="secrets")
+app.command()(doctor.doctor)
+app.command()(explain.explain)
+app.command()(completion.completion)
+
+
+def main() -> None:
+    """Run the command that was typed, or complete one that is being typed."""
+    completion.prepare()
+    # Its warnings repeat what is told as an error, in its own words.
+    logging.getLogger("azure").addHandler(logging.NullHandler())
+    app(prog_name=NAME, complete_var=completion.VARIABLE)

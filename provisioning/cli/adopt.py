@@ -1,0 +1,223 @@
+"""`adopt`: an application that was made by hand comes under the stack, and what works goes on working."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, now, show_rows, words
+from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.errors import AdoptionRefused, EngineFailed, NocoBaseError, SettingsError
+from provisioning.pulumi_cli import APPLICATION_TYPE, COMPONENT_TYPE, PRINCIPAL_TYPE, Pulumi
+
+if TYPE_CHECKING:
+    from provisioning.entra.adoption import Adoption, Found, Line
+    from provisioning.settings import Settings
+
+EXPECTED = {"create", "update", "same", "read"}
+"""What the first `pulumi up` after an adoption may do to a resource."""
+
+
+def adopt(
+    client_id: Annotated[
+        str | None, typer.Argument(help="The application's client id; without it, candidates are listed.")
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option("--search", help="List candidates of this name instead of applicationName's.")
+    ] = None,
+    stack: Stack = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, and without a terminal, only show.")] = False,
+    accept_losses: Annotated[
+        bool, typer.Option("--accept-losses", help="Do it although something cannot be kept.")
+    ] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Take an application that was made by hand under this stack, so that what works goes on working.
+
+    Shows what is there against what the stack will declare; then writes settings and takes application and service
+    principal into the state. Nothing in Entra ID or NocoBase is changed by it: that is for the next `pulumi up`.
+    """
+    with errors_as_sentences():
+        engine = Pulumi(stack)
+        use_tenant(engine.config_of(TENANT))
+        name = engine.identity()
+        settings = _settings(engine)
+        if client_id is None or search is not None:
+            _list(settings, search, output)
+            return
+        has = _adopted_before(engine, client_id)
+        found, plan = _plan(settings, client_id, name)
+        wanted = _wanted(found, has)
+        if not wanted:
+            words.print("This stack has this application already; there is nothing to adopt.")
+            return
+        show_rows([_row(line, output) for line in plan.lines], output)
+        for warning in [*plan.warnings, *plan.losses]:
+            words.print(f"! {warning}", markup=False, style="yellow")
+        if not _agreed(plan, client_id, yes, accept_losses):
+            return
+        if plan.config:
+            engine.configure(plan.config)
+        _, project, stack_name = name.split("/")
+        parent = f"urn:pulumi:{stack_name}::{project}::{COMPONENT_TYPE}::{wanted[0]['logicalName']}"
+        engine.adopt(wanted, {"component": parent} if COMPONENT_TYPE in has else {})
+        words.print("The stack has the application. Nothing in Entra ID or NocoBase was changed.")
+        _tell_next(engine)
+
+
+def _settings(engine: Pulumi) -> Settings:
+    from provisioning.settings import judge  # noqa: PLC0415 - pydantic-settings is not for `--help`
+
+    settings, problems = judge(engine.configuration()[0])
+    if settings is None:
+        raise SettingsError(problems)
+    return settings
+
+
+def _list(settings: Settings, search: str | None, output: Format) -> None:
+    """Print the applications that may be meant."""
+    from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
+    from provisioning.entra.adoption import judge_candidates  # noqa: PLC0415 - as above
+
+    name = search or settings.application_name
+    found = judge_candidates(directory.applications(), name, settings.redirect_uris, _held_by_nocobase(settings))
+    if found or output is Format.JSON:
+        facts = [(item.client_id, item.name, item.why, item.stack or "none") for item in found]
+        show_rows([dict(zip(("clientId", "name", "why", "stack"), fact, strict=True)) for fact in facts], output)
+    if found:
+        words.print("To adopt one: the same command with its client id. One of another stack is refused.")
+    else:
+        words.print(
+            f"No application is called '{name}', sends users to this NocoBase, or is known to it.", markup=False
+        )
+
+
+def _held_by_nocobase(settings: Settings) -> str | None:
+    """The client id that NocoBase holds; None if there is none, or if NocoBase does not tell."""
+    from provisioning.nocobase import mail_settings  # noqa: PLC0415 - not for `--help`
+    from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - as above
+    from provisioning.nocobase.login import load_login  # noqa: PLC0415 - as above
+
+    login = load_login(None)
+    if login is None:
+        words.print("! NocoBase was not asked: NOCOBASE_API_KEY is not set.", style="yellow")
+        return None
+    try:
+        with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
+            row = mail_settings.read(nocobase)
+    except NocoBaseError as error:
+        words.print(f"! NocoBase was not asked: {error}", markup=False, style="yellow")
+        return None
+    return row.client_id or None if row else None
+
+
+def _adopted_before(engine: Pulumi, client_id: str) -> set[str]:
+    """Which types of the resources to import the state has, from an adoption that broke off.
+
+    Raises AdoptionRefused if its application is another one.
+    """
+    state = engine.export().resources
+    others = [item["outputs"]["clientId"] for item in state if item["type"] == APPLICATION_TYPE]
+    if others not in ([], [client_id]):
+        raise AdoptionRefused(
+            f"This stack has an application of its own already (client id {others[0]}). Adopt into a new stack "
+            "(`pulumi stack init`), or have this stack remove its own first (`pulumi destroy`)."
+        )
+    return {item["type"] for item in state} & {COMPONENT_TYPE, APPLICATION_TYPE, PRINCIPAL_TYPE}
+
+
+def _plan(settings: Settings, client_id: str, name: str) -> tuple[Found, Adoption]:
+    from provisioning.checks.account import account_of, read_claims  # noqa: PLC0415 - not for `--help`
+    from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
+    from provisioning.entra.adoption import Line, plan_adoption, refuse_second_consent  # noqa: PLC0415 - as above
+    from provisioning.entra.room import stack_tag  # noqa: PLC0415 - as above
+    from provisioning.entra.scopes import MICROSOFT_GRAPH  # noqa: PLC0415 - as above
+
+    found = directory.look_up(client_id)
+    if found is None:
+        raise AdoptionRefused(
+            f"This tenant has no application of client id {client_id}. It is neither the object id nor a secret's id; "
+            "`python -m provisioning adopt` lists candidates."
+        )
+    if settings.tenant_consent and found.principal is not None:
+        graph = directory.principal(MICROSOFT_GRAPH)
+        refuse_second_consent(directory.grants(str(found.principal["id"])), graph)
+    caller = account_of(read_claims(directory.access_token())).object_id
+    plan = plan_adoption(found, settings, caller, stack_tag(*name.split("/")), now())
+    held = _held_by_nocobase(settings)
+    if held == client_id:
+        plan.lines.append(
+            Line("NocoBase", "this client id", "the same, with a new secret", "its present secret stays valid")
+        )
+    elif held and held != settings.nocobase_take_over:
+        plan.warnings.append(
+            f"NocoBase holds the credentials of another application ({held}), which `pulumi up` will refuse to "
+            f"replace. If it may be replaced: pulumi config set nocobaseTakeOver {held}"
+        )
+    return found, plan
+
+
+def _agreed(plan: Adoption, client_id: str, yes: bool, accept_losses: bool) -> bool:
+    """Whether to go on; says how, if nobody can be asked. Raises AdoptionRefused for losses that nobody accepts."""
+    if plan.losses and not accept_losses:
+        raise AdoptionRefused(
+            "Something cannot be kept; nothing was changed. To adopt it all the same, add --accept-losses."
+        )
+    if yes:
+        return True
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        words.print(f"Nothing was changed. To adopt it: python -m provisioning adopt {client_id} --yes")
+        return False
+    return typer.confirm("Adopt it?", err=True)
+
+
+def _wanted(found: Found, has: set[str]) -> list[dict[str, Any]]:
+    """What is to be imported but for what the state has: the component, the application, its service principal."""
+    from provisioning.stack import APPLICATION  # noqa: PLC0415 - it needs the whole SDK
+
+    wanted: list[dict[str, Any]] = [
+        {"type": COMPONENT_TYPE, "name": "component", "component": True},
+        {"type": APPLICATION_TYPE, "name": "application", "id": f"/applications/{found.application['id']}"},
+    ]
+    if found.principal is not None:
+        principal = f"/servicePrincipals/{found.principal['id']}"
+        wanted.append({"type": PRINCIPAL_TYPE, "name": "principal", "id": principal})
+    # The program asks for the provider by the SDK's version; with another one there would be two providers.
+    child = {"parent": "component", "version": version("pulumi-azuread")}
+    return [
+        {**resource, **({} if "component" in resource else child), "logicalName": APPLICATION}
+        for resource in wanted
+        if resource["type"] not in has
+    ]
+
+
+def _row(line: Line, output: Format) -> dict[str, object]:
+    """A line for people says once what stays the same."""
+    same = output is not Format.JSON and line.after == line.there
+    return {**asdict(line), "after": "the same" if same else line.after}
+
+
+def _tell_next(engine: Pulumi) -> None:
+    """Say what the next `pulumi up` does. Raises AdoptionRefused if that is more than an adoption should need."""
+    try:
+        steps = engine.preview()["steps"]
+    except EngineFailed as error:
+        words.print(f"! {error}", markup=False, style="yellow")
+        words.print("When that is mended: `pulumi preview`, then `pulumi up`.")
+        return
+    for step in steps:
+        if step["op"] != "same":
+            changed = ", ".join(sorted({path.partition("[")[0] for path in step.get("detailedDiff") or {}}))
+            kind = step["urn"].split("::")[2].rpartition(":")[2]
+            words.print(f"  {step['op']} {kind}{f': {changed}' if changed else ''}", markup=False)
+    surprises = [step["urn"] for step in steps if step["op"] not in EXPECTED]
+    if surprises:
+        raise AdoptionRefused(
+            f"`pulumi up` would replace or delete something: {', '.join(surprises)}. Do not run it. "
+            "`pulumi state delete --all` undoes the adoption and leaves Entra ID as it is."
+        )
+    words.print("That is what `pulumi up` will do: run it when it suits.")

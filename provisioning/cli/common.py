@@ -1,0 +1,139 @@
+"""What the commands share: how data, words and errors are printed, and the stack that they work on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from provisioning.checks.result import Check, Outcome
+from provisioning.errors import ProvisioningError
+from provisioning.pulumi_cli import Pulumi
+
+words = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Everything that is no data."""
+
+Stack = Annotated[str | None, typer.Option("--stack", "-s", help="The stack; without it, the selected one.")]
+
+
+class Format(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+Output = Annotated[Format, typer.Option("--format", help="How to print it.")]
+
+
+def deployed(engine: Pulumi) -> dict[str, Any]:
+    """The outputs of a stack that was deployed."""
+    outputs = engine.outputs()
+    if "clientSecretIssued" not in outputs:
+        raise ProvisioningError("This stack has not been deployed to its end yet. Run `pulumi up` first.")
+    return outputs
+
+
+def now() -> datetime:
+    """The time by which secrets are planned."""
+    from provisioning import stack as engine_stack  # noqa: PLC0415 - it needs the whole SDK
+
+    return engine_stack.now().astimezone(UTC)
+
+
+def show(facts: Mapping[str, object], output: Format) -> None:
+    """Print one thing's facts to stdout: name and value a line, or one JSON object with its types."""
+    if output is Format.JSON:
+        print(json.dumps(facts, indent=2))
+        return
+    rows = [{"name": name, "value": value} for name, value in facts.items()]
+    _print_rows(rows, output, header=output is Format.MARKDOWN)
+
+
+def show_rows(rows: Sequence[Mapping[str, object]], output: Format) -> None:
+    """Print a table of things to stdout, whose keys are the columns: as a table, or as a JSON list with its types."""
+    if output is Format.JSON:
+        print(json.dumps(list(rows), indent=2))
+    else:
+        _print_rows(rows, output, header=True)
+
+
+COLOURS = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILED: "bold red", Outcome.SKIPPED: "dim"}
+
+
+def show_checks(checks: Iterable[Check], output: Format, widest: int | None = None) -> int:
+    """Print a line for each check to stdout, what to do about it below; return the exit code: 1 if one has failed.
+
+    widest: the length of the longest name, where checks are to be printed as they come.
+    """
+    shown = []
+    if output is Format.TABLE:
+        checks = list(checks) if widest is None else checks
+        widest = widest if widest is not None else max((len(check.name) for check in checks), default=0)
+        for check in checks:
+            shown.append(check)
+            line = Text.assemble(
+                (f"{check.outcome:<8}", COLOURS[check.outcome]), f" {check.name:<{widest}}  {check.said}"
+            )
+            data().print(line, soft_wrap=True)
+            if check.remedy:
+                data().print(Text(f"{'':<8} → {check.remedy}", style="bold"), soft_wrap=True)
+    else:
+        shown = list(checks)
+        show_rows([asdict(check) for check in shown], output)
+    return int(any(check.outcome is Outcome.FAILED for check in shown))
+
+
+def data() -> Console:
+    """The console for data. Piped, it is as wide as what is printed: nobody unfolds the lines of a log."""
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPED_WIDTH
+    return console
+
+
+PIPED_WIDTH = 1000
+
+
+def _print_rows(rows: Sequence[Mapping[str, object]], output: Format, header: bool) -> None:
+    columns = list(rows[0]) if rows else []
+    cells = [[_cell(row[column]) for column in columns] for row in rows]
+    if output is Format.MARKDOWN:
+        lines = [columns, ["---"] * len(columns), *([cell.replace("|", "\\|") for cell in line] for line in cells)]
+        print("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        return
+    table = Table(show_header=header)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for line in cells:
+        table.add_row(*(Text(cell) for cell in line))
+    data().print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None or value == "" else str(value)
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """Print a ProvisioningError in its own words and end with exit code 1."""
+    try:
+        yield
+    except ProvisioningError as error:
+        words.print(str(error), markup=False, style="red")
+        raise typer.Exit(1) from None

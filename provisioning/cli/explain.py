@@ -1,0 +1,77 @@
+"""`explain`: an error code of Microsoft's in plain words, with the remedy."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from provisioning import codes
+from provisioning.cli.common import Format, Output, show_rows, words
+
+
+def explain(
+    text: Annotated[
+        list[str], typer.Argument(help="A code, or a text that holds some, as it was copied; - reads it from stdin.")
+    ],
+    output: Output = Format.TABLE,
+) -> None:
+    """Say in plain words what an error of Entra ID, IMAP or SMTP means, and what to do.
+
+    Exit codes: 0 everything was known, 1 something was not, 2 wrong usage.
+    """
+    given = sys.stdin.read() if text == ["-"] else " ".join(text)
+    found = codes.find(given)
+    if output is Format.TABLE:
+        for one in found:
+            _print(one)
+    elif found or output is Format.JSON:
+        show_rows([_row(one) for one in found], output)
+    if not found:
+        words.print("No code that is known here stands in it.", markup=False, style="red")
+        _name_nearest(given)
+    for one in found:
+        if one.entry is None:
+            words.print(f"{one.code} is not known here.{_page(one.code)}", markup=False, style="red")
+            _name_nearest(one.code)
+    if not found or any(one.entry is None for one in found):
+        raise typer.Exit(1)
+
+
+def _row(found: codes.Found) -> dict[str, object]:
+    entry = found.entry
+    return {
+        "code": found.code,
+        "known": entry is not None,
+        "title": entry and entry.title,
+        "meaning": entry and entry.meaning,
+        "remedy": entry and entry.remedy,
+        "deployer": entry and entry.deployer,
+        "source": entry and entry.source,
+    }
+
+
+def _print(found: codes.Found) -> None:
+    if found.entry is None:
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(Text.assemble((found.code, "bold"), f"  {found.entry.title}"))
+    console.print(Text(f"  {found.entry.meaning}"))
+    console.print(Text(f"  → {found.entry.remedy}", style="bold"))
+    if found.entry.deployer:
+        console.print(Text(f"  → At the sign-in of whoever deploys: {found.entry.deployer}", style="bold"))
+    console.print(Text(f"  Source: {found.entry.source}", style="dim"))
+
+
+def _page(code: str) -> str:
+    number = code.removeprefix("AADSTS")
+    return f" Microsoft's own page: {codes.LOOK_UP}{number}" if number != code else ""
+
+
+def _name_nearest(text: str) -> None:
+    close = codes.nearest(text)
+    if close:
+        words.print(f"Nearest: {', '.join(close)}.", markup=False)

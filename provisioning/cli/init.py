@@ -1,0 +1,268 @@
+"""`init`: asks for what a stack needs, and writes `Pulumi.<stack>.yaml`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from provisioning.cli.common import Stack, errors_as_sentences, words
+from provisioning.errors import ProvisioningError, SettingsError
+from provisioning.pulumi_cli import Pulumi
+
+if TYPE_CHECKING:
+    from provisioning.checks.questions import Finding
+    from provisioning.questions import Question
+
+WRONG_USAGE = 2
+
+Answers = dict[str, str | list[str]]
+"""What was asked for, by flag or by question: key → answer, a list for a setting that is one."""
+
+
+def init(
+    stack: Stack = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="The tenant: its ID, or a domain of it.")] = None,
+    nocobase_url: Annotated[
+        str | None, typer.Option("--nocobase-url", help="NocoBase's address as its users see it.")
+    ] = None,
+    nocobase_app: Annotated[str | None, typer.Option("--nocobase-app", help="A sub-application of NocoBase.")] = None,
+    audience: Annotated[str | None, typer.Option("--audience", help="Whose accounts may sign in.")] = None,
+    scope: Annotated[list[str] | None, typer.Option("--scope", help="A scope; repeatable.")] = None,
+    secret_lifetime_days: Annotated[
+        str | None, typer.Option("--secret-lifetime-days", help="Days that a client secret is valid.")
+    ] = None,
+    rotate_every_days: Annotated[
+        str | None, typer.Option("--rotate-every-days", help="Days after which a new one is issued.")
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", help="Where the state is kept: cloud, local, azblob://…, s3://…, file://….")
+    ] = None,
+    secrets_provider: Annotated[
+        str | None, typer.Option("--secrets-provider", help="What encrypts secrets in it, e.g. azurekeyvault://….")
+    ] = None,
+    no_checks: Annotated[
+        bool, typer.Option("--no-checks", help="Do not ask whether tenant and NocoBase are there.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: what is not given stays as it is.")] = False,
+) -> None:
+    """Ask for what a stack needs, check it, and write it to Pulumi.<stack>.yaml.
+
+    On a stack that exists it changes only what was asked for. No secret is asked for or written.
+    """
+    given = {
+        "tenantId": tenant,
+        "nocobaseUrl": nocobase_url,
+        "nocobaseApp": nocobase_app,
+        "audience": audience,
+        "scopes": scope,
+        "secretLifetimeDays": secret_lifetime_days,
+        "rotateEveryDays": rotate_every_days,
+    }
+    answers: Answers = {key: value for key, value in given.items() if value is not None and value != []}
+    ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
+    with errors_as_sentences():
+        _Init(ask, not no_checks, answers).run(stack, state, secrets_provider)
+
+
+class _Init:
+    """One run. ask: whether somebody can be asked. check: whether tenant and NocoBase are looked for."""
+
+    def __init__(self, ask: bool, check: bool, answers: Answers) -> None:
+        self.ask = ask
+        self.check = check
+        self.answers = answers
+
+    def run(self, stack: str | None, state: str | None, provider: str | None) -> None:
+        """Ask, check, write, and say the next command."""
+        from provisioning import questions  # noqa: PLC0415 - pydantic-settings is not for `--help`
+
+        if stack is None and self.ask:
+            stack = self._asked("Stack: the environment's name", "", questions.refuses_stack)
+        backend = self._backend(state)
+        engine = Pulumi(stack, {"PULUMI_BACKEND_URL": backend} if backend else {})
+        exists = stack is not None and stack.rpartition("/")[2] in engine.stacks()
+        lacking = [] if self.ask else questions.missing(stack, exists, self.answers)
+        kept_in = backend or (Pulumi().backend() if not exists else "")
+        if not exists and not self.ask and provider is None and questions.usual_secrets_provider(kept_in) is None:
+            lacking.append("--secrets-provider")
+        if lacking or stack is None:
+            words.print(f"Nobody can be asked here, and there is no {', '.join(lacking)}. Nothing was written.")
+            raise typer.Exit(WRONG_USAGE)
+        _raise_if(questions.refuses_stack(stack))
+        if exists and provider is not None:
+            command = f"pulumi stack change-secrets-provider '{provider}' --stack {stack}"
+            raise ProvisioningError(f"The stack {stack} has a secrets provider already. To change it: {command}")
+        if not exists:
+            provider = self._provider(kept_in, provider)
+        present = self._present(engine) if exists else {}
+        for question in questions.QUESTIONS:
+            self._question(question, present, exists)
+        config = {**present, **{key: _text(value) for key, value in self.answers.items()}}
+        self._judge(config, exists)
+        if self.check:
+            self._look(config)
+        if "tenantId" in self.answers:
+            _raise_if(questions.refuses_tenant_id(config["tenantId"]))
+        if not exists:
+            engine.create(provider or "")
+        written = {"azuread:tenantId" if key == "tenantId" else key: value for key, value in self.answers.items()}
+        if written:
+            engine.configure(written)
+        self._tell_next(stack, config, backend)
+
+    def _backend(self, state: str | None) -> str | None:
+        """The address of the chosen backend; None for the one that Pulumi uses anyway."""
+        from provisioning import questions  # noqa: PLC0415 - as above
+
+        present = os.environ.get("PULUMI_BACKEND_URL", "")
+        if state is None and self.ask:
+            text = "State: cloud, local, azblob://<container>?storage_account=<account>, s3://<bucket>, file://<folder>"
+            state = self._asked(text, present, lambda answer: None if not answer else _refuses_state(answer))
+        if not state:
+            return None
+        _raise_if(_refuses_state(state))
+        chosen = questions.state_url(state)
+        return None if chosen == present else chosen
+
+    def _provider(self, url: str, provider: str | None) -> str:
+        """What encrypts the secrets of a new stack."""
+        from provisioning import questions  # noqa: PLC0415 - as above
+
+        if provider is None and self.ask:
+            usual = questions.usual_secrets_provider(url) or ""
+            return self._asked(
+                "Secrets provider: default (Pulumi Cloud), passphrase, azurekeyvault://<vault>.vault.azure.net/keys/<key>",
+                usual,
+                lambda answer: questions.refuses_secrets_provider(answer, os.environ),
+            )
+        chosen = provider or questions.usual_secrets_provider(url) or ""
+        _raise_if(questions.refuses_secrets_provider(chosen, os.environ))
+        return chosen
+
+    def _present(self, engine: Pulumi) -> dict[str, str]:
+        """What an existing stack has, its tenant included."""
+        config = engine.configuration()[0]
+        tenant = engine.config_of("azuread:tenantId")
+        return {**config, **({"tenantId": tenant} if tenant else {})}
+
+    def _question(self, question: Question, present: dict[str, str], exists: bool) -> None:
+        """Ask, unless a flag has answered or nobody can be asked. An answer that changes nothing is none."""
+        from provisioning import questions  # noqa: PLC0415 - as above
+
+        key = question.key
+        if key in self.answers or not self.ask:
+            return
+        usual = questions.default(key)
+        if key == "rotateEveryDays" and isinstance(lifetime := self.answers.get("secretLifetimeDays"), str):
+            usual = str(questions.usual_rotation(lifetime))
+        if key == questions.TENANT.key:
+            usual = os.environ.get("ARM_TENANT_ID", "")
+        shown = questions.as_line(present[key]) if present.get(key) else usual
+
+        def refuses(answer: str) -> str | None:
+            if key == questions.TENANT.key:
+                return questions.refuses_tenant(answer)
+            known = {**present, **{name: _text(value) for name, value in self.answers.items()}}
+            proposed = {name: value for name, value in known.items() if name != "tenantId"} | {
+                key: _text(self._as_answer(key, answer))
+            }
+            return questions.refuses_setting(proposed, key)
+
+        answer = self._asked(question.text, shown, refuses)
+        if answer != (shown if exists and present.get(key) else questions.default(key)):
+            self.answers[key] = self._as_answer(key, answer)
+
+    @staticmethod
+    def _as_answer(key: str, answer: str) -> str | list[str]:
+        from provisioning import questions  # noqa: PLC0415 - as above
+
+        return questions.as_items(answer) if key == "scopes" else answer
+
+    def _asked(self, text: str, default: str, refuses: Callable[[str], str | None]) -> str:
+        """An answer that is taken. Raises typer.Abort if the person leaves."""
+        while True:
+            answer: str = typer.prompt(text, default=default, show_default=bool(default), err=True)
+            reason = refuses(answer.strip())
+            if reason is None:
+                return answer.strip()
+            words.print(f"  {reason}", markup=False, style="yellow")
+
+    def _judge(self, config: dict[str, str], exists: bool) -> None:
+        """Raise SettingsError, or ProvisioningError for the tenant, if something is wrong."""
+        from provisioning import questions  # noqa: PLC0415 - as above
+        from provisioning.settings import judge  # noqa: PLC0415 - as above
+
+        if "tenantId" in self.answers:
+            _raise_if(questions.refuses_tenant(config["tenantId"]))
+        _, problems = judge({key: value for key, value in config.items() if key != "tenantId"})
+        if problems:
+            raise SettingsError(problems)
+
+    def _look(self, config: dict[str, str]) -> None:
+        """Look whether tenant and NocoBase are there. Raises ProvisioningError if not, and nobody overrides it."""
+        from provisioning.checks.nocobase import ask_plugins, ask_server  # noqa: PLC0415 - as above
+        from provisioning.checks.tenant import ask_tenant  # noqa: PLC0415 - as above
+        from provisioning.settings import judge  # noqa: PLC0415 - as above
+
+        settings, _ = judge({key: value for key, value in config.items() if key != "tenantId"})
+        assert settings is not None
+        if isinstance(tenant := self.answers.get("tenantId"), str):
+            finding = self._found("Tenant", lambda: ask_tenant(tenant))
+            if finding is not None:
+                self.answers["tenantId"] = config["tenantId"] = str(finding.value)
+        asked = {"nocobaseUrl", "nocobaseApp"} & set(self.answers)
+        if asked and self._found("NocoBase", lambda: ask_server(settings)):
+            self._found("Email manager", lambda: ask_plugins(settings))
+
+    def _found(self, name: str, ask: Callable[[], Finding]) -> Finding | None:
+        """Ask, and tell; None if the answer is bad and a person goes on all the same."""
+        try:
+            finding = ask()
+        except ProvisioningError as error:
+            said, remedy = str(error), None
+        else:
+            if finding.usable:
+                words.print(f"✓ {name}: {finding.said}", markup=False)
+                return finding
+            said, remedy = finding.said, finding.remedy
+        words.print(f"✗ {name}: {said}{f' → {remedy}' if remedy else ''}", markup=False, style="yellow")
+        if self.ask and typer.confirm("Go on all the same?", err=True):
+            return None
+        raise ProvisioningError("Nothing was written. If it is to be set up later: the same command with --no-checks.")
+
+    def _tell_next(self, stack: str, config: dict[str, str], backend: str | None) -> None:
+        """Say what was written, and the commands that come next."""
+        changed = ", ".join(self.answers) or "nothing"
+        words.print(f"Pulumi.{stack.rpartition('/')[2]}.yaml: {changed} written.", markup=False)
+        lines = []
+        if backend:
+            lines.append(f"export PULUMI_BACKEND_URL='{backend}'")
+        if not os.environ.get("ARM_CLIENT_ID"):
+            lines.append(f"az login --tenant {config.get('tenantId', '<tenant>')}")
+        if not os.environ.get("NOCOBASE_API_KEY"):
+            lines.append("export NOCOBASE_API_KEY=…")
+        lines += [f"python -m provisioning doctor --stack {stack}", f"pulumi up --stack {stack}"]
+        words.print("Next:\n" + "\n".join(f"    {line}" for line in lines), markup=False)
+
+
+def _text(value: str | list[str]) -> str:
+    """An answer as the engine hands a setting over."""
+    import json  # noqa: PLC0415 - needed for lists only
+
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _refuses_state(answer: str) -> str | None:
+    from provisioning import questions  # noqa: PLC0415 - as above
+
+    known = questions.state_url(answer)
+    return None if known else "The state is kept in: cloud, local, azblob://…, s3://… or file://…."
+
+
+def _raise_if(reason: str | None) -> None:
+    if reason:
+        raise ProvisioningError(f"{reason} Nothing was written.")

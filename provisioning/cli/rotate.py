@@ -1,0 +1,57 @@
+"""`rotate`: a new client secret now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from provisioning.cli.common import Stack, deployed, errors_as_sentences, now, words
+from provisioning.errors import ProvisioningError
+from provisioning.pulumi_cli import Pulumi
+
+MOST_RUNS = 3
+"""A rotation takes one run, or two where a slot has to be freed first; one more shows that nothing is left to do."""
+
+
+def rotate(
+    stack: Stack = None,
+    compromised: Annotated[
+        bool,
+        typer.Option(
+            "--compromised", help="The present secret has leaked: remove it as soon as the new one is in use."
+        ),
+    ] = False,
+) -> None:
+    """Issue a new client secret now, by `pulumi up`. Safe to repeat: a rotation that broke off is gone on with."""
+    with errors_as_sentences():
+        engine = Pulumi(stack)
+        key = "compromisedBefore" if compromised else "rotateRequestedAt"
+        asked = _pending(engine.config(key), deployed(engine))
+        if asked is None:
+            asked = now().replace(microsecond=0)
+            engine.set_config(key, asked.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        for _ in range(MOST_RUNS):
+            engine.up()
+            outputs = deployed(engine)
+            if _fulfilled(asked, outputs, compromised):
+                break
+        else:
+            raise ProvisioningError("The rotation is not complete yet. Repeat this command.")
+        words.print(f"NocoBase uses a new client secret, valid until {outputs['clientSecretExpiry']}.")
+        if outputs.get("oldSecretRetires"):
+            words.print(f"The old one is removed by the first `pulumi up` after {outputs['oldSecretRetires']}.")
+
+
+def _pending(asked: str | None, outputs: dict[str, Any]) -> datetime | None:
+    """The time of an earlier request that was not carried out to its end; None if there is none."""
+    if not asked:
+        return None
+    moment = datetime.fromisoformat(asked)
+    return None if datetime.fromisoformat(outputs["clientSecretIssued"]) >= moment else moment
+
+
+def _fulfilled(asked: datetime, outputs: dict[str, Any], compromised: bool) -> bool:
+    issued = datetime.fromisoformat(outputs["clientSecretIssued"])
+    return issued >= asked and not (compromised and outputs.get("oldSecretRetires"))

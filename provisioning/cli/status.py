@@ -1,0 +1,225 @@
+"""`status`: what a stack, or each, has in Entra ID and NocoBase, how long its secrets last, and what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from provisioning.cli.common import Format, Stack, data, errors_as_sentences, now, show, show_rows
+from provisioning.entra.tenant import use_tenant
+from provisioning.errors import ProvisioningError
+from provisioning.pulumi_cli import Pulumi
+
+if TYPE_CHECKING:
+    from provisioning.nocobase.login import NocoBaseLogin
+    from provisioning.overview import Overview, Push, Side
+
+WARN_DAYS = 14
+"""By default a rotation is due 90 days before the end, so that two weeks before it nothing has worked for long."""
+
+AT_ONCE = 4
+"""Stacks that are read side by side."""
+
+
+class StatusFormat(StrEnum):
+    """How the status is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+    PROMETHEUS = "prometheus"
+    SVG = "svg"
+
+
+@dataclass(frozen=True)
+class Read:
+    """One stack: its overview, or why it could not be read."""
+
+    stack: str
+    view: Overview | None
+    alarms: tuple[str, ...]
+
+
+def status(
+    stack: Stack = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every stack of this project in the backend.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Read the stack's state only, not Entra ID and NocoBase.")
+    ] = False,
+    warn_days: Annotated[
+        int, typer.Option("--warn-days", min=0, help="Days before the end of a secret in use from which on to warn.")
+    ] = WARN_DAYS,
+    output: Annotated[StatusFormat, typer.Option("--format", help="How to print it.")] = StatusFormat.TABLE,
+) -> None:
+    """Show what a stack has in Entra ID and NocoBase, how long its secrets last, and whether all is in sync.
+
+    Three sides are compared: the stack's state, the application as Entra ID shows it now, and the email settings and
+    the sign-in link of NocoBase. What cannot be read is called so. The exit code is 1 if a side is not in sync or
+    cannot be read, if a secret in use ends within --warn-days, or if a rotation has been due for more than a week.
+    """
+    with errors_as_sentences():
+        if everything and stack:
+            raise ProvisioningError("Either --stack or --all: which is meant?")
+        moment = now()
+        names = Pulumi().stacks() if everything else [Pulumi(stack).name()]
+        if not names:
+            raise ProvisioningError("The backend has no stack of this project. `pulumi stack init <name>` makes one.")
+        one = partial(_read, offline=offline, own_key_first=everything, moment=moment, warn_days=warn_days)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            read = list(pool.map(one, names))
+        _show(read, moment, output, everything)
+        if any(found.alarms for found in read):
+            raise typer.Exit(1)
+
+
+def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_days: int) -> Read:
+    """One stack; whatever goes wrong with it is its own answer and stops no other."""
+    from provisioning import live, overview  # noqa: PLC0415 - not for --help
+
+    try:
+        engine = Pulumi(name)
+        state = overview.read_state(name, engine.export(show_secrets=True))
+        if offline:
+            sides = [overview.OFFLINE for _ in state.pushes]
+            view = overview.overview(state, overview.OFFLINE, sides, moment, warn_days)
+            return Read(name, view, view.alarms)
+        if not own_key_first:
+            # Of many stacks, side by side, the environment names the one tenant.
+            use_tenant(state.tenant_id)
+        with ThreadPoolExecutor(1) as entra:
+            registration = entra.submit(live.read_registration, state)
+            logins = _logins(engine, state.pushes, own_key_first)
+            held = [live.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
+        view = overview.overview(state, registration.result(), held, moment, warn_days)
+    except ProvisioningError as error:
+        return Read(name, None, (str(error),))
+    except Exception as error:  # a state that nobody has foreseen must not hide the other stacks
+        return Read(name, None, (f"its state is not understood ({type(error).__name__})",))
+    return Read(name, view, view.alarms)
+
+
+def _logins(engine: Pulumi, pushes: Sequence[Push], own_key_first: bool) -> list[NocoBaseLogin | None]:
+    """The login to the NocoBase of each push.
+
+    own_key_first: a key in the environment is one NocoBase's; among many stacks it is for those without their own.
+    """
+    from provisioning.nocobase.login import API_KEY, API_KEYS, first_login, stored_keys  # noqa: PLC0415 - not for --help
+
+    given = [first_login(push.logins, {}) for push in pushes]
+    if all(given) and not own_key_first:
+        return given
+    config = engine.configuration()[0]
+    stored = stored_keys(config.get(API_KEY), config.get(API_KEYS))
+    own = [first_login(push.logins, stored, {}) for push in pushes]
+    return [(key or other) if own_key_first else (other or key) for key, other in zip(own, given, strict=True)]
+
+
+def _show(read: Sequence[Read], moment: datetime, output: StatusFormat, everything: bool) -> None:
+    from provisioning import overview, prometheus, timeline  # noqa: PLC0415 - not for --help
+
+    views = {found.stack: found.view for found in read}
+    bars = [bar for view in views.values() if view for bar in timeline.bars(view.deployed)]
+    match output:
+        case StatusFormat.JSON:
+            listed = [
+                overview.as_json(found.view, moment)
+                if found.view
+                else {"stack": found.stack, "sync": None, "alarms": list(found.alarms)}
+                for found in read
+            ]
+            print(json.dumps(listed if everything else listed[0], indent=2))
+        case StatusFormat.PROMETHEUS:
+            print(prometheus.exposition(prometheus.gauges(views, moment)), end="")
+        case StatusFormat.SVG:
+            print(timeline.svg(bars, moment))
+        case StatusFormat.MARKDOWN:
+            show_rows([_facts(found, moment) for found in read], Format.MARKDOWN)
+            print()
+            show_rows(_secrets(read, moment), Format.MARKDOWN)
+            for found in read:
+                print("".join(f"\n- **{found.stack}**: {alarm}" for alarm in found.alarms), end="")
+            print("\n" * any(found.alarms for found in read), end="")
+        case StatusFormat.TABLE:
+            if everything:
+                show_rows([_brief(found, moment) for found in read], Format.TABLE)
+            else:
+                show(_facts(read[0], moment), Format.TABLE)
+            if bars:
+                show_rows(_secrets(read, moment), Format.TABLE)
+                console = data()
+                console.print(timeline.drawing(bars, moment, min(console.width, TIMELINE_WIDTH)))
+            for found in read:
+                for alarm in found.alarms:
+                    data().print(f"{found.stack}: {alarm}", style="red", markup=False, soft_wrap=True)
+
+
+TIMELINE_WIDTH = 100
+"""Columns of the timeline at most."""
+
+
+def _facts(found: Read, moment: datetime) -> dict[str, object]:
+    """What a person wants to know of one stack."""
+    from provisioning.overview import dated, day  # noqa: PLC0415 - not for --help
+
+    if found.view is None:
+        return {"stack": found.stack, "state": "not read", **dict.fromkeys(FACTS)}
+    view, state = found.view, found.view.deployed
+    used = [secret for secret in state.secrets if state.used_by(secret)]
+    values = (
+        state.application.declared.display_name if state.application else None,
+        state.application.client_id if state.application else None,
+        dated(min((secret.ends for secret in used), default=None), moment),
+        dated(state.next_rotation, moment),
+        dated(state.old_retires, moment),
+        _side(view.entra),
+        "; ".join(
+            f"{side.target}: {_side(side)} (slot {push.slot} since {day(push.since)})" if push.since else str(side)
+            for push, side in zip(state.pushes, view.nocobase, strict=True)
+        ),
+    )
+    return {"stack": found.stack, "state": view.sync.value, **dict(zip(FACTS, values, strict=True))}
+
+
+FACTS = ("application", "client ID", "secret ends", "next rotation", "old secret retires", "Entra ID", "NocoBase")
+
+
+def _side(side: Side) -> str:
+    return "; ".join([str(side), *side.notes])
+
+
+def _brief(found: Read, moment: datetime) -> dict[str, object]:
+    """What finds its place in one line of a terminal; the reasons are told below."""
+    facts = _facts(found, moment)
+    sides = {"Entra ID": [found.view.entra], "NocoBase": found.view.nocobase} if found.view else {}
+    return {
+        **{name: facts[name] for name in ("stack", "state", "secret ends", "next rotation")},
+        **{name: [side.sync.value for side in sides.get(name, ())] for name in ("Entra ID", "NocoBase")},
+    }
+
+
+def _secrets(read: Sequence[Read], moment: datetime) -> list[dict[str, object]]:
+    """A row for each client secret of each stack that could be read."""
+    from provisioning.overview import day  # noqa: PLC0415 - not for --help
+
+    return [
+        {
+            "stack": found.stack,
+            "slot": secret.slot.value,
+            "name": secret.name,
+            "in use": bool(found.view.deployed.used_by(secret)),
+            "issued": day(secret.issued),
+            "ends": day(secret.ends),
+            "days left": (secret.ends - moment).days,
+        }
+        for found in read
+        if found.view
+        for secret in found.view.deployed.secrets
+    ]

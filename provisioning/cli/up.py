@@ -1,0 +1,180 @@
+"""`up`: `pulumi up` or `preview` on many stacks of this folder, several at a time."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from provisioning.cli.common import Format, Output, errors_as_sentences, show_rows, words
+from provisioning.errors import ProvisioningError
+from provisioning.fleet import Outcome, Result, choose, configured, run
+
+if TYPE_CHECKING:
+    from provisioning.engine import Engines
+
+PARALLEL = 4
+"""Stacks at a time. Each takes some 200 MB of memory and a second of one core, and for the rest waits for others."""
+
+STYLES = {Outcome.CHANGED: "green", Outcome.WOULD_CHANGE: "yellow", Outcome.FAILED: "red", Outcome.STOPPED: "red"}
+
+
+def up(
+    stacks: Annotated[
+        list[str] | None, typer.Argument(metavar="STACK", help="Names, or patterns such as 'prod-*'.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every stack of this folder.")] = False,
+    excepted: Annotated[
+        list[str] | None, typer.Option("--except", metavar="STACK", help="None of these names or patterns.")
+    ] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Only look at what would change.")] = False,
+    parallel: Annotated[int, typer.Option("--parallel", min=1, help="Stacks at a time.")] = PARALLEL,
+    policy_packs: Annotated[
+        list[str] | None, typer.Option("--policy-pack", metavar="FOLDER", help="Rules that every stack has to satisfy.")
+    ] = None,
+    policy_configs: Annotated[
+        list[str] | None, typer.Option("--policy-pack-config", metavar="FILE", help="That pack's configuration (JSON).")
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Run `pulumi up` on many stacks, several at a time, each with a result of its own.
+
+    Meant are stacks that have a Pulumi.<stack>.yaml in this folder and that the backend knows. One stack's failure
+    stops no other; the exit code is 1 if any failed.
+    """
+    with errors_as_sentences():
+        patterns = [*(stacks or []), *(["*"] if everything else [])]
+        if not patterns:
+            raise ProvisioningError("Which stacks? Name them, or say --all.")
+        # The whole of Pulumi's SDK.
+        from provisioning.engine import Deployer  # noqa: PLC0415
+
+        deployer = Deployer(Path.cwd(), preview, tuple(policy_packs or ()), tuple(policy_configs or ()))
+        choice = choose(configured(deployer.folder), deployer.stacks(), patterns, excepted or [])
+        if not choice.stacks and not choice.left_out:
+            raise ProvisioningError("There is no such stack, neither in this folder nor in the backend.")
+        with _ended_by_signals(deployer.engines), _progress(len(choice.stacks), parallel) as watch:
+            results = run(choice.stacks, deployer.deploy, parallel, watch)
+        show_rows([row(result, output) for result in sorted([*results, *choice.left_out], key=_by_name)], output)
+        _sum_up(results, choice.left_out)
+        if not choice.stacks or any(result.outcome.bad for result in (*results, *choice.left_out)):
+            raise typer.Exit(1)
+
+
+def row(result: Result, output: Format) -> dict[str, object]:
+    """One line of the table that is the command's data."""
+    return {
+        "stack": result.stack,
+        "outcome": result.outcome.value,
+        "changes": dict(result.changes) if output is Format.JSON else result.counts,
+        "seconds": round(result.seconds, 1),
+        "error": result.error,
+    }
+
+
+def _by_name(result: Result) -> str:
+    return result.stack
+
+
+def _sum_up(results: Sequence[Result], left_out: Sequence[Result]) -> None:
+    counts = {outcome: sum(result.outcome is outcome for result in (*results, *left_out)) for outcome in Outcome}
+    words.print(", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count) + ".")
+
+
+@contextmanager
+def _ended_by_signals(engines: Engines) -> Iterator[None]:
+    """Have Ctrl-C, and a pipeline's cancellation, end every engine in its own orderly way."""
+
+    def end(*_: object) -> None:
+        engines.stop()
+        words.print("Ending: each stack finishes its present step, and no other begins.", style="yellow")
+
+    kept = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+class _Lines:
+    """Progress as plain lines, for a log."""
+
+    def began(self, stack: str) -> None:
+        """Nothing is shown before there is something to tell."""
+        words.print(f"{stack}: begun", markup=False)
+
+    def step(self, stack: str, step: str) -> None:
+        """Steps would be too many."""
+
+    def ended(self, result: Result) -> None:
+        """How it ended, with all that was said about a failure."""
+        words.print(_ended(result))
+
+
+class _Table:
+    """Progress as a table of the stacks that run at this moment; those that have ended scroll away above it."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._ended = 0
+        self._failed = 0
+        self._running: dict[str, tuple[float, str]] = {}
+        self._lock = threading.Lock()
+
+    def began(self, stack: str) -> None:
+        """Show it."""
+        with self._lock:
+            self._running[stack] = (time.monotonic(), "starting")
+
+    def step(self, stack: str, step: str) -> None:
+        """Show what is being done to it."""
+        with self._lock:
+            self._running[stack] = (self._running[stack][0], step)
+
+    def ended(self, result: Result) -> None:
+        """Print how it ended."""
+        with self._lock:
+            self._running.pop(result.stack, None)
+            self._ended += 1
+            self._failed += result.outcome.bad
+        words.print(_ended(result))
+
+    def __rich__(self) -> Table:
+        """What is shown now."""
+        with self._lock:
+            failed = f", {self._failed} failed" if self._failed else ""
+            table = Table(title=f"{self._ended} of {self._total} done{failed}", title_justify="left", box=None)
+            for column in ("stack", "step", "seconds"):
+                table.add_column(column, justify="right" if column == "seconds" else "left")
+            for stack, (began, step) in self._running.items():
+                table.add_row(Text(stack), Text(step), f"{time.monotonic() - began:.0f}")
+        return table
+
+
+@contextmanager
+def _progress(total: int, parallel: int) -> Iterator[_Lines | _Table]:
+    words.print(f"{total} {'stack' if total == 1 else 'stacks'}, {min(parallel, max(total, 1))} at a time")
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    table = _Table(total)
+    with Live(table, console=words, refresh_per_second=4, transient=True):
+        yield table
+
+
+def _ended(result: Result) -> Text:
+    told = f"{result.stack}: {result.outcome.value}"
+    counts = f", {result.counts}" if result.counts else ""
+    detail = "".join(f"\n    {line}" for line in result.detail.splitlines())
+    return Text(f"{told}{counts} ({result.seconds:.1f} s){detail}", style=STYLES.get(result.outcome, ""))

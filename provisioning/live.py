@@ -1,0 +1,58 @@
+"""Reads what Entra ID and NocoBase hold now, for the commands that show it. Changes nothing.
+
+A side that cannot be read is an answer, too: `Unread`, with the reason.
+"""
+
+from __future__ import annotations
+
+from provisioning.entra.registration import Registration
+from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError
+from provisioning.nocobase.login import NocoBaseLogin, missing_login
+from provisioning.nocobase.mail_settings import SignIn
+from provisioning.overview import Deployed, Held, HeldRow, Push, Unread
+
+
+def read_registration(state: Deployed) -> Registration | Unread | None:
+    """The stack's application in Entra ID, None if it is not there."""
+    if state.application is None:
+        return None
+    # A second of imports.
+    from provisioning.entra import directory  # noqa: PLC0415
+
+    try:
+        return directory.registration(state.application.object_id)
+    except DirectoryUnreadable as error:
+        return Unread(error.reason)
+    except ProvisioningError as error:
+        return Unread(str(error))
+
+
+def read_nocobase(push: Push, login: NocoBaseLogin | None) -> Held | Unread:
+    """What the NocoBase of `push` holds."""
+    if login is None:
+        return Unread(missing_login().why)
+    try:
+        return Held(read_row(push, login), read_link(push, login))
+    except NocoBaseError as error:
+        return Unread(str(error))
+
+
+def read_row(push: Push, login: NocoBaseLogin) -> HeldRow:
+    """The email settings of a NocoBase. Raises NocoBaseError."""
+    from provisioning.nocobase import mail_settings  # noqa: PLC0415 - httpx is not needed offline
+    from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - as above
+
+    with NocoBaseClient(push.url, push.app, login) as nocobase:
+        found = mail_settings.read(nocobase, push.mapping)
+    if found.layout.row is None:
+        return HeldRow(None, None, "")
+    return HeldRow(found.client_id, found.client_secret, found.updated_at)
+
+
+def read_link(push: Push, login: NocoBaseLogin) -> SignIn | None:
+    """What the sign-in link of a NocoBase says; None where the stack does without. Raises NocoBaseError."""
+    from provisioning.nocobase import mail_settings  # noqa: PLC0415 - httpx is not needed offline
+    from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - as above
+
+    with NocoBaseClient(push.url, push.app, login) as nocobase:
+        return mail_settings.sign_in(nocobase, push.mapping)

@@ -1,0 +1,61 @@
+"""Golden output: what people read, kept in files beside the tests, and commands as they run on a terminal and piped.
+
+A run with GOLDEN=write in the environment writes the files anew; the difference is then read by a person, in git.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+COLUMNS = "100"
+
+
+def check(file: Path, text: str) -> None:
+    """Compare `text`, what varies in it masked by the caller, with the golden file."""
+    if os.environ.get("GOLDEN") == "write":
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    assert text == file.read_text()
+
+
+def piped(
+    arguments: Sequence[str], cwd: Path = PROJECT, extra: Mapping[str, str] | None = None, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """`python -m provisioning` with `arguments`, stdout and stderr in pipes."""
+    command = [sys.executable, "-m", "provisioning", *arguments]
+    environment = {**os.environ, **(extra or {})}
+    return subprocess.run(command, cwd=cwd, env=environment, input=stdin, capture_output=True, text=True, check=False)
+
+
+def on_terminal(
+    arguments: Sequence[str], cwd: Path = PROJECT, extra: Mapping[str, str] | None = None, typed: str = ""
+) -> tuple[str, int]:
+    """All that `python -m provisioning` with `arguments` shows on a terminal of 100 columns, and its exit code.
+
+    typed: what a person types ahead.
+    """
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": COLUMNS, **(extra or {})}
+    environment.pop("NO_COLOR", None)
+    command = [sys.executable, "-m", "provisioning", *arguments]
+    with subprocess.Popen(command, cwd=cwd, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as program:
+        os.close(theirs)
+        os.write(ours, typed.encode())
+        shown = b""
+        while select.select([ours], [], [], 120)[0]:
+            try:
+                chunk = os.read(ours, 65536)
+            except OSError:  # so Linux says that the other side was closed
+                break
+            if not chunk:
+                break
+            shown += chunk
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n"), program.returncode

@@ -1,0 +1,63 @@
+"""`explain`: what it prints, where, and its exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from provisioning.cli import app
+from tests.golden import check, on_terminal, piped
+
+GOLDEN = Path(__file__).parent / "golden"
+PASTED = "AADSTS50011: The redirect URI 'http://n.example.com' … and 535 5.7.139 SmtpClientAuthentication is disabled."
+
+
+def explain(*arguments: str, stdin: str = "") -> Result:
+    return CliRunner().invoke(app, ["explain", *arguments], input=stdin)
+
+
+def test_piped() -> None:
+    said = piped(["explain", PASTED])
+    assert said.returncode == 0
+    assert said.stderr == ""
+    check(GOLDEN / "explain.txt", said.stdout)
+
+
+def test_on_a_terminal() -> None:
+    shown, code = on_terminal(["explain", PASTED])
+    assert code == 0
+    check(GOLDEN / "explain-terminal.txt", shown)
+
+
+def test_markdown() -> None:
+    check(GOLDEN / "explain.md", explain("--format", "markdown", PASTED).stdout)
+
+
+def test_an_unknown_code_among_known_ones_is_told_and_is_exit_code_one() -> None:
+    said = explain("AADSTS700017: …", "AADSTS7000222: …")
+    assert said.exit_code == 1
+    assert "AADSTS7000222  Client secret has expired" in said.stdout
+    assert "AADSTS700017 is not known here. Microsoft's own page: https://login." in said.stderr
+    assert "Nearest: " in said.stderr
+
+
+@pytest.mark.parametrize("output", ["table", "markdown"])
+def test_a_text_without_a_code_prints_no_data(output: str) -> None:
+    said = explain("--format", output, "it does not work")
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert "No code that is known here" in said.stderr
+
+
+def test_json_from_stdin() -> None:
+    said = explain("--format", "json", "-", stdin="x AADSTS12345 y 7000215 z AADSTS65001")
+    assert [(row["code"], row["known"]) for row in json.loads(said.stdout)] == [
+        ("AADSTS12345", False),
+        ("AADSTS65001", True),
+    ]
+
+
+def test_no_text_is_wrong_usage() -> None:
+    assert explain().exit_code == 2

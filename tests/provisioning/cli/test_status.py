@@ -1,0 +1,184 @@
+"""`status`: its formats on a terminal and piped, its exit codes, and that no stack hides another."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner, Result
+
+from provisioning import live
+from provisioning.cli import app
+from provisioning.nocobase.login import NocoBaseLogin
+from provisioning.overview import Deployed, Held, Push, Unread
+from tests.golden import check, on_terminal, piped
+from tests.provisioning.checkpoints import ONE_SECRET, TWO_SECRETS, export
+from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
+from tests.provisioning.test_overview import held, registration
+
+GOLDEN = Path(__file__).parent / "golden"
+
+CONFIG = {
+    "nocobase-outlook:nocobaseUrl": {"value": "https://nocobase.example.com"},
+    "nocobase-outlook:nocobaseApiKey": {"value": "own-key", "secret": True},
+}
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> FakePulumi:
+    """Three stacks: one in the middle of a rotation, one with a single secret, and one that cannot be read."""
+    exports = {"prod": export(*TWO_SECRETS), "test": export(*ONE_SECRET)}
+    return fake_pulumi(tmp_path, exports, CONFIG, broken="lost")
+
+
+@pytest.fixture
+def here(engine: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
+    """The same for commands that run in this process."""
+    for name, value in engine.environment.items():
+        monkeypatch.setenv(name, value)
+    for name in ("NOCOBASE_API_KEY", "NOCOBASE_ACCOUNT", "NOCOBASE_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    return engine
+
+
+def status(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["status", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("file", "arguments", "code"),
+    [
+        ("status.txt", [], 0),
+        ("status.md", ["--format", "markdown", "--warn-days", "365"], 1),
+        ("status.json", ["--format", "json"], 0),
+        ("status.prom", ["--format", "prometheus"], 0),
+        ("status-all.txt", ["--all"], 1),
+        ("status-all.md", ["--all", "--format", "markdown"], 1),
+    ],
+)
+def test_piped(engine: FakePulumi, file: str, arguments: list[str], code: int) -> None:
+    said = piped(["status", "--offline", *arguments], extra=engine.environment)
+    assert (said.returncode, said.stderr) == (code, "")
+    assert "\x1b" not in said.stdout
+    check(GOLDEN / file, said.stdout)
+
+
+@pytest.mark.parametrize(("file", "arguments"), [("status-terminal.txt", []), ("status-all-terminal.txt", ["--all"])])
+def test_on_a_terminal(engine: FakePulumi, file: str, arguments: list[str]) -> None:
+    shown, code = on_terminal(["status", "--offline", *arguments], extra=engine.environment)
+    assert code == len(arguments)
+    check(GOLDEN / file, shown)
+
+
+def test_svg_is_xml_with_every_secret_that_could_be_read(here: FakePulumi) -> None:
+    said = status("--all", "--offline", "--format", "svg")
+    assert said.exit_code == 1
+    texts = [found.text for found in ElementTree.fromstring(said.stdout).iter("{http://www.w3.org/2000/svg}text")]
+    assert {"prod a", "prod b", "test a"} <= set(texts)
+
+
+def test_metrics_of_all_stacks_can_be_parsed(here: FakePulumi) -> None:
+    said = status("--all", "--offline", "--format", "prometheus")
+    families = {family.name: family for family in text_string_to_metric_families(said.stdout)}
+    needed = {sample.labels["stack"]: sample.value for sample in families["nocobase_outlook_attention"].samples}
+    assert needed == {"prod": 0, "test": 0, "lost": 1}
+
+
+def test_a_state_is_exported_once_and_nothing_else_is_asked_offline(here: FakePulumi) -> None:
+    status("--offline")
+    assert [call[:2] for call in here.asked] == [["stack", "--show-name"], ["stack", "export"]]
+
+
+def test_json_of_all_is_a_list_with_what_is_wrong(here: FakePulumi) -> None:
+    said = status("--all", "--offline", "--format", "json")
+    lost = json.loads(said.stdout)[2]
+    assert (said.exit_code, lost["stack"], lost["sync"]) == (1, "lost", None)
+    assert "no stack named 'lost' found" in lost["alarms"][0]
+
+
+def test_a_state_that_nobody_has_foreseen_hides_no_other_stack(here: FakePulumi) -> None:
+    (here.folder / "test.export").write_text('{"deployment": {"resources": [{"no": "urn"}]}}')
+    said = json.loads(status("--all", "--offline", "--format", "json").stdout)
+    assert [found["alarms"] for found in said[:2]] == [[], ["its state is not understood (KeyError)"]]
+
+
+def test_a_stack_and_all_of_them_cannot_be_meant(here: FakePulumi) -> None:
+    said = status("--all", "--stack", "prod")
+    assert said.exit_code == 1
+    assert "Either --stack or --all" in said.stderr
+    assert here.asked == []
+
+
+def test_a_backend_without_stacks_is_told(here: FakePulumi) -> None:
+    (here.folder / "stacks").write_text("[]")
+    said = status("--all", "--format", "json")
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert "The backend has no stack of this project" in said.stderr
+
+
+@pytest.fixture
+def logins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Both sides answer as if in sync with `test`; the keys that NocoBase was asked with."""
+    used: list[str] = []
+
+    def nocobase(push: Push, login: NocoBaseLogin | None) -> Held | Unread:
+        used.append(login.api_key if login else "none")
+        return held()
+
+    def entra(_: Deployed) -> object:
+        return registration()
+
+    monkeypatch.setattr(live, "read_nocobase", nocobase)
+    monkeypatch.setattr(live, "read_registration", entra)
+    return used
+
+
+def test_in_sync_is_exit_code_0(here: FakePulumi, logins: list[str]) -> None:
+    said = status("--stack", "test", "--format", "json")
+    assert (said.exit_code, json.loads(said.stdout)["sync"]) == (0, True)
+    assert logins == ["own-key"]
+
+
+def test_out_of_sync_is_exit_code_1(here: FakePulumi, logins: list[str]) -> None:
+    said = status("--stack", "prod", "--format", "json")
+    assert (said.exit_code, json.loads(said.stdout)["entra"]["inSync"]) == (1, False)
+
+
+def test_the_environments_key_is_for_one_stack(
+    here: FakePulumi, logins: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOCOBASE_API_KEY", "from-environment")
+    status("--stack", "test")
+    assert logins == ["from-environment"]
+    assert [call[0] for call in here.asked] == ["stack"]
+
+
+def test_among_all_stacks_each_ones_own_key_comes_first(
+    here: FakePulumi, logins: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOCOBASE_API_KEY", "from-environment")
+    (here.folder / "prod.config").write_text("{}")
+    status("--all")
+    assert sorted(logins) == ["from-environment", "own-key"]
+
+
+def test_an_interrupt_ends_it_with_its_own_exit_code_and_no_traceback(engine: FakePulumi) -> None:
+    waiting = engine.folder / "waiting"
+    (engine.folder / "pulumi").write_text(f"#!/bin/sh\ntouch {waiting}\nexec sleep 60\n")
+    command = [sys.executable, "-m", "provisioning", "status", "--stack", "prod"]
+    environment = {**os.environ, **engine.environment}
+    # Like a terminal's Ctrl-C, the signal goes to all programs of the group.
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True) as run:
+        while not waiting.exists():
+            time.sleep(0.02)
+        os.killpg(run.pid, signal.SIGINT)
+        _, said = run.communicate(timeout=30)
+    assert (run.returncode, "Traceback" in said) == (130, False)

@@ -1,0 +1,164 @@
+"""What `up` prints about many stacks, and how the engines that it starts are ended."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from pulumi.automation import EngineEvent
+from rich.console import Console
+from typer.testing import CliRunner
+
+from provisioning.cli import app
+from provisioning.cli import up as up_command
+from provisioning.cli.common import Format, show_rows
+from provisioning.engine import Deployer, Engines, _Heard
+from provisioning.errors import EngineFailed
+from provisioning.fleet import Outcome, Result
+from tests.provisioning.test_fleet import Seen
+
+RESULTS = [
+    Result("prod-eu", Outcome.CHANGED, {"create": 7}, 12.34),
+    Result("prod-us", Outcome.FAILED, {}, 2.0, "NocoBase | refused the login", "NocoBase | refused the login\nmore"),
+    Result("staging", Outcome.LEFT_OUT, error="there is no such stack"),
+]
+
+MARKDOWN = """\
+| stack | outcome | changes | seconds | error |
+| --- | --- | --- | --- | --- |
+| prod-eu | changed | 7 created | 12.3 | none |
+| prod-us | failed | none | 2.0 | NocoBase \\| refused the login |
+| staging | left out | none | 0.0 | there is no such stack |
+"""
+
+FAKE = """\
+#!/bin/sh
+case "$*" in
+  version) echo v3.255.0 ;;
+  *"stack ls"*) echo '[{"name": "a", "current": true}, {"name": "b", "current": false}]' ;;
+  *"--stack a"*)
+    trap 'kill $!; echo "error: update cancelled" >&2; exit 255' INT
+    sleep 30 >&- 2>&- &
+    echo running > began
+    wait ;;
+  *) echo "error: the stack is currently locked by 1 lock(s)" >&2; echo "  more" >&2; exit 255 ;;
+esac
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two stacks, and a double of `pulumi`: stack a runs until it is told to end, b is locked."""
+    fake = tmp_path / "bin" / "pulumi"
+    fake.parent.mkdir()
+    fake.write_text(FAKE)
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: nocobase-outlook\nruntime: python\n")
+    for stack in "ab":
+        (tmp_path / f"Pulumi.{stack}.yaml").touch()
+    return tmp_path
+
+
+def test_the_table_as_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+    show_rows([up_command.row(result, Format.MARKDOWN) for result in RESULTS], Format.MARKDOWN)
+    assert capsys.readouterr().out == MARKDOWN
+
+
+def test_the_table_as_json_keeps_types() -> None:
+    assert json.loads(json.dumps(up_command.row(RESULTS[0], Format.JSON))) == {
+        "stack": "prod-eu",
+        "outcome": "changed",
+        "changes": {"create": 7},
+        "seconds": 12.3,
+        "error": "",
+    }
+
+
+def test_a_terminal_sees_what_runs_now_and_what_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Console(file=io.StringIO(), width=80, highlight=False)
+    monkeypatch.setattr(up_command, "words", terminal)
+    table = up_command._Table(3)
+    table.began("prod-eu")
+    table.began("prod-us")
+    table.step("prod-us", "create Application")
+    table.ended(RESULTS[1])
+    shown = Console(file=io.StringIO(), width=80)
+    shown.print(table)
+    said = shown.file.getvalue()  # type: ignore[attr-defined]
+    assert said.splitlines()[0].strip() == "1 of 3 done, 1 failed"
+    assert "prod-eu  starting" in " ".join(said.split("\n")).replace("   ", "  ")
+    assert "prod-us" not in said
+    assert terminal.file.getvalue() == (  # type: ignore[attr-defined]
+        "prod-us: failed (2.0 s)\n    NocoBase | refused the login\n    more\n"
+    )
+
+
+@pytest.mark.usefixtures("project")
+def test_without_a_stack_it_asks_which() -> None:
+    said = CliRunner().invoke(app, ["up"])
+    assert said.exit_code == 1
+    assert "say --all" in said.stderr
+
+
+@pytest.mark.usefixtures("project")
+def test_a_failed_command_is_a_result_with_the_engines_own_words() -> None:
+    said = CliRunner().invoke(app, ["up", "b", "no-such", "--format", "json"])
+    assert said.exit_code == 1
+    locked, nowhere = json.loads(said.stdout)
+    assert (locked["outcome"], locked["error"]) == ("failed", "the stack is currently locked by 1 lock(s) more")
+    assert (nowhere["stack"], nowhere["outcome"]) == ("no-such", "failed")
+    assert "2 failed" in said.stderr
+
+
+@pytest.mark.usefixtures("project")
+def test_nothing_deployed_is_a_failure() -> None:
+    assert CliRunner().invoke(app, ["up", "z*"]).exit_code == 1
+
+
+def test_when_told_to_end_the_running_one_ends_and_no_other_begins(project: Path) -> None:
+    deployer = Deployer(project, engines=Engines())
+    assert deployer.stacks() == ["a", "b"]
+    results: list[Result] = []
+    running = threading.Thread(target=lambda: results.append(deployer.deploy("a", Seen())))
+    running.start()
+    while not (project / "began").exists():
+        time.sleep(0.01)
+    deployer.engines.stop()
+    running.join(10)
+    assert (results[0].outcome, results[0].error) == (Outcome.STOPPED, "update cancelled")
+    after = deployer.deploy("b", Seen())
+    assert (after.outcome, after.error) == (Outcome.STOPPED, "not begun")
+
+
+def test_what_the_engines_events_tell() -> None:
+    seen = Seen()
+    heard = _Heard("prod", seen)
+    azuread = {"urn": "urn:x", "type": "azuread:index/application:Application", "provider": ""}
+    for event in (
+        {"resourcePreEvent": {"metadata": {"op": "same", **azuread}}},
+        {"resourcePreEvent": {"metadata": {"op": "create-replacement", **azuread}}},
+        {"diagnosticEvent": {"severity": "info", "message": "Client secrets: …"}},
+        {"diagnosticEvent": {"severity": "error", "message": "<{%reset%}>error: refused the login<{%reset%}>\n"}},
+        {"diagnosticEvent": {"severity": "error", "message": "error: refused the login"}},
+        {"diagnosticEvent": {"severity": "error", "message": "update failed"}},
+        {"policyEvent": {"enforcementLevel": "advisory", "policyName": "owners", "message": "one"}},
+        {"policyEvent": {"enforcementLevel": "mandatory", "policyName": "owners", "message": "two\nlines"}},
+        {"summaryEvent": {"resourceChanges": {"same": 5, "update": 1}}},
+    ):
+        heard(EngineEvent.from_json(event))
+    assert seen.steps == [("prod", "create replacement Application")]
+    assert heard.errors == ["refused the login", "Policy owners: two\nlines"]
+    assert heard.changes == {"update": 1}
+
+
+def test_no_pulumi_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EngineFailed, match="not found"):
+        Engines()
