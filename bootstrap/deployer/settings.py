@@ -1,0 +1,143 @@
+"""What the deployer is to be: the stack's configuration as one typed, validated, frozen object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any
+from uuid import UUID
+
+import pulumi
+from pulumi.runtime import config
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from deployer import federation
+from deployer.federation import Trust
+
+OWN_APPLICATIONS = "Application.ReadWrite.OwnedBy"
+"""To make applications and change those that it owns: all that a deployment needs."""
+CONSENT = "DelegatedPermissionGrant.ReadWrite.All"
+"""To consent for everybody in the tenant, to any application: far more than one mail application, so not unasked."""
+
+
+class SettingsError(Exception):
+    """One or more settings are missing or not allowed; the message names all of them."""
+
+
+def _https(address: str) -> str:
+    if address and not address.startswith("https://"):
+        raise ValueError("it must begin with https://")
+    return address.rstrip("/")
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Path = Annotated[str, StringConstraints(pattern=r"^[^\s/:]+(/[^\s/:]+)+$")]
+"""Two names or more with a slash between, such as contoso/mail."""
+Issuer = Annotated[str, AfterValidator(_https)]
+ObjectId = Annotated[str, AfterValidator(lambda text: str(UUID(text)))]
+
+
+class OtherTrust(BaseModel):
+    """A token that may sign in, word for word."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,119}$")]
+    issuer: Issuer = Field(min_length=1, max_length=600)
+    subject: str = Field(min_length=1, max_length=600)
+
+
+class Settings(BaseModel):
+    """The settings of the deployer. The field names in camelCase are the configuration keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+    application_name: str = Field("NocoBase mail deployer", min_length=1, max_length=120)
+    environments: tuple[Name, ...] = ("test", "prod")
+    previews: bool = True
+    github_repository: Path | None = None
+    github_issuer: Issuer = "https://token.actions.githubusercontent.com"
+    gitlab_project: Path | None = None
+    gitlab_branches: tuple[str, ...] = ("main",)
+    gitlab_issuer: Issuer = "https://gitlab.com"
+    azure_dev_ops_project: Path | None = None
+    azure_dev_ops_issuer: Issuer | None = None
+    azure_dev_ops_connections: str = "nocobase-outlook-{environment}"
+    other_trusts: tuple[OtherTrust, ...] = ()
+    tenant_consent: bool = False
+    mail_applications: tuple[ObjectId, ...] = ()
+    owners: tuple[ObjectId, ...] = ()
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """The application permissions of Microsoft Graph that the deployer gets."""
+        return (OWN_APPLICATIONS, CONSENT) if self.tenant_consent else (OWN_APPLICATIONS,)
+
+    @cached_property
+    def trusts(self) -> tuple[Trust, ...]:
+        """Every token that may sign in."""
+        found: list[Trust] = []
+        if self.github_repository:
+            beside = ("-upkeep", "-preview") if self.previews else ("-upkeep",)
+            names = [f"{name}{suffix}" for suffix in ("", *beside) for name in self.environments]
+            found += [federation.github(self.github_repository, self.github_issuer, name) for name in names]
+        if self.gitlab_project:
+            branches = self.gitlab_branches
+            found += [federation.gitlab(self.gitlab_project, self.gitlab_issuer, branch) for branch in branches]
+        if self.azure_dev_ops_project and self.azure_dev_ops_issuer:
+            connections = [self.azure_dev_ops_connections.replace("{environment}", name) for name in self.environments]
+            found += [
+                federation.azure_devops(self.azure_dev_ops_project, self.azure_dev_ops_issuer, name)
+                for name in dict.fromkeys(connections)
+            ]
+        found += [Trust(other.name, other.issuer, other.subject) for other in self.other_trusts]
+        return tuple(found)
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Settings:
+        if self.azure_dev_ops_project and not self.azure_dev_ops_issuer:
+            raise ValueError("azureDevOpsIssuer is needed with azureDevOpsProject; the service connection shows it.")
+        if reason := federation.refuses_trusts(self.trusts):
+            raise ValueError(reason)
+        return self
+
+
+def configuration() -> tuple[dict[str, str], str]:
+    """The stack's own configuration, keys without the project's name, and that name."""
+    project = pulumi.get_project()
+    values = {**config.get_config_env(), **config.CONFIG.get()}
+    prefix = f"{project}:"
+    return {key.removeprefix(prefix): str(value) for key, value in values.items() if key.startswith(prefix)}, project
+
+
+def load(values: Mapping[str, str], project: str = "") -> Settings:
+    """The settings from the stack's configuration: every value a string, lists as JSON, unset ones empty.
+
+    Raises SettingsError with everything that is wrong.
+    """
+    given = {key: _parsed(value) for key, value in values.items() if value != ""}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        listed = "\n".join(f"  {_sentence(details)}" for details in error.errors(include_url=False))
+        raise SettingsError(
+            f"Settings of {project or 'the deployer'} are wrong; nothing was changed.\n{listed}\n"
+            "Mend each by `pulumi config set`; bootstrap/README.md lists the settings."
+        ) from None
+
+
+def _parsed(value: str) -> Any:
+    """A list as JSON; what is no list, as it is."""
+    if not value.startswith("["):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _sentence(details: Any) -> str:
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in details["loc"]).removeprefix(".")
+    return f"{where}: {details['msg']}" if where else str(details["msg"]).removeprefix("Value error, ")

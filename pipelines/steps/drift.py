@@ -1,0 +1,33 @@
+"""What was changed by hand in Entra ID or NocoBase since the last deployment; nothing is changed by this.
+
+Exit code 1 where anything was: a person decides whether `pulumi refresh` and `pulumi up` are to undo it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pipelines.steps import report
+from pipelines.steps.running import run, stack_argument
+
+CHANGED = "no changes were expected"
+
+
+def main() -> int:
+    """Compare, and say how it ended by the exit code."""
+    stack = stack_argument(__doc__)
+    ended = run(
+        "pulumi", "refresh", "--preview-only", "--expect-no-changes", "--diff",
+        "--stack", stack, "--color", "never", "--non-interactive",
+    )  # fmt: skip
+    if ended.code == 0:
+        text = f"### Drift of `{stack}`: none\n"
+    else:
+        what = "found" if CHANGED in ended.said else "could not be looked for"
+        text = f"### Drift of `{stack}` {what}\n\n{report.fenced(ended.said)}"
+    report.publish(stack, "drift", text)
+    return 0 if ended.code == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""What a step leaves for people: a Markdown file in reports/, and the same in the summary of the run."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+FOLDER = Path("reports")
+LONGEST = 60_000
+"""Characters; GitHub takes 65,536 in a comment."""
+
+
+def path(stack: str, step: str) -> Path:
+    """The file of one step."""
+    return FOLDER / f"{stack}-{step}.md"
+
+
+def publish(stack: str, step: str, markdown: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Write the file, and hand it to the system that runs this; GitLab takes the folder as an artifact."""
+    FOLDER.mkdir(exist_ok=True)
+    file = path(stack, step)
+    file.write_text(markdown, encoding="utf-8")
+    if summary := environment.get("GITHUB_STEP_SUMMARY"):
+        with Path(summary).open("a", encoding="utf-8") as all_steps:
+            all_steps.write(f"{markdown}\n")
+    if environment.get("TF_BUILD"):
+        print(f"##vso[task.uploadsummary]{file.resolve()}", flush=True)
+
+
+def fenced(text: str) -> str:
+    """`text` word for word as a block of code, cut in the middle where it is too long for a comment."""
+    if len(text) > LONGEST:
+        half = LONGEST // 2
+        text = f"{text[:half]}\n… {len(text) - LONGEST} characters are left out; the log has them …\n{text[-half:]}"
+    longest = max((len(found) for found in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text.strip()}\n{fence}\n"

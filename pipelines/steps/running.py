@@ -1,0 +1,90 @@
+"""Runs one command of a step: its output is shown as it comes, and kept."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+STOPS = (signal.SIGINT, signal.SIGTERM)
+"""What a system sends to the step of a run that is cancelled."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended. said: everything that it printed. stopped: whether this step was told to stop meanwhile."""
+
+    code: int
+    said: str
+    stopped: bool = False
+
+
+def cli_folder() -> Path:
+    """Where the Pulumi CLI of the locked version is, if a pipeline installed it."""
+    return Path.home() / ".pulumi" / "versions" / version("pulumi")
+
+
+def environment(inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The step's own variables, with the installed CLI and this Python last on PATH."""
+    last = (str(cli_folder() / "bin"), str(Path(sys.executable).parent))
+    return {**inherited, "PATH": os.pathsep.join([inherited.get("PATH", os.defpath), *last])}
+
+
+def run(*command: str) -> Ended:
+    """Run `command` to its end. Where this step is told to stop, the command is told once.
+
+    `pulumi` then ends the change that it is making, writes its state and releases its lock.
+    """
+    print(f"$ {' '.join(command)}", flush=True)
+    process = subprocess.Popen(
+        command,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        # A session of its own: a signal to the step's whole group must not count twice, which would end it at once.
+        start_new_session=True,
+    )
+    said: list[str] = []
+    with _passing_on(process) as stopped:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line)
+            print(line, end="", flush=True)
+        code = process.wait()
+    return Ended(code, "".join(said), stopped())
+
+
+@contextmanager
+def _passing_on(process: subprocess.Popen[str]) -> Iterator[Callable[[], bool]]:
+    told = False
+
+    def stop(_number: int, _frame: object) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            process.send_signal(signal.SIGINT)
+
+    before = {number: signal.signal(number, stop) for number in STOPS}
+    try:
+        yield lambda: told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def stack_argument(description: str | None) -> str:
+    """The stack that the step was called with."""
+    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    parser.add_argument("stack")
+    stack: str = parser.parse_args().stack
+    return stack

@@ -1,0 +1,133 @@
+"""Plays jobs of the ready GitHub workflow on this machine: the very commands of its steps, as a runner runs them.
+
+What a runner would add is added: the variables of the workflow and the job with their expressions filled in, and the
+address and the bearer with which a job asks for its token. Nothing else of this process's environment gets in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+
+from sandbox.environment import environment
+from sandbox.place import PROJECT, Place
+from sandbox.setup import load_record
+from tests.e2e.deployer import FENCE, REPOSITORY, Deployer
+
+WORKFLOW: dict[str, Any] = yaml.safe_load(
+    (PROJECT / "pipelines" / "github" / "workflows" / "nocobase-outlook.yml").read_text()
+)
+EXPRESSION = re.compile(r"\$\{\{ (.*?) \}\}")
+ALWAYS = "!cancelled()"
+FROM_THE_SANDBOX = (
+    "ARM_METADATA_HOSTNAME",
+    "AZURE_AUTHORITY_HOST",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "PULUMI_HOME",
+    "PULUMI_SKIP_UPDATE_CHECK",
+    "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION",
+    "PATH",
+)
+"""What makes the sandbox the tenant and the engine; a real runner has none of it but PATH."""
+
+
+@dataclass
+class Job:
+    """One job of the workflow, of the event that `github` describes, on one stack of its matrix."""
+
+    place: Place
+    deployer: Deployer
+    name: str
+    stack: str
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        """The job as the file has it."""
+        job: dict[str, Any] = WORKFLOW["jobs"][self.name]
+        return job
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """The steps that run something; those that use an action are the runner's own affair."""
+        return [step for step in self.declared["steps"] if "run" in step]
+
+    def fill_in(self, text: str) -> str:
+        """`text` with its expressions evaluated."""
+        around = environment(self.place)
+        values = {
+            "matrix.stack": self.stack,
+            "vars.ARM_TENANT_ID": self.deployer.variables["ARM_TENANT_ID"],
+            "vars.ARM_CLIENT_ID": self.deployer.variables["ARM_CLIENT_ID"],
+            "vars.PULUMI_BACKEND_URL": around["PULUMI_BACKEND_URL"],
+            "secrets.NOCOBASE_API_KEY": around["NOCOBASE_API_KEY"],
+            "secrets.PULUMI_CONFIG_PASSPHRASE": around["PULUMI_CONFIG_PASSPHRASE"],
+            "github.token": "the-token-of-the-run",
+            "github.ref": "refs/pull/7/merge",
+        }
+        return EXPRESSION.sub(lambda found: values[found[1]], text)
+
+    @property
+    def summary(self) -> Path:
+        """The summary of the run."""
+        return self.place.home / f"summary-{self.name}-{self.stack}.md"
+
+    def environment(self, step: Mapping[str, Any]) -> dict[str, str]:
+        """The variables of one step."""
+        around = environment(self.place)
+        declared = {**WORKFLOW["env"], **self.declared["env"], **step.get("env", {})}
+        assert self.declared["permissions"]["id-token"] == "write"
+        subject = f"repo:{REPOSITORY}:environment:{self.fill_in(self.declared['environment'])}"
+        issuer = f"https://localhost:{load_record(self.place).entra_port}/_sandbox/oidc/github"
+        given = {
+            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{issuer}/token?subject={quote(subject)}",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "the-bearer-of-the-job",
+            "GITHUB_STEP_SUMMARY": str(self.summary),
+            "GITHUB_REF": "refs/pull/7/merge",
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_API_URL": "http://127.0.0.1:9",
+            "HOME": os.environ["HOME"],
+        }
+        sandbox = {name: around[name] for name in FROM_THE_SANDBOX if name in around}
+        filled = {name: self.fill_in(str(value)) for name, value in declared.items()}
+        return {**sandbox, **FENCE, **given, **filled, **self.extra}
+
+    def start(self, step: Mapping[str, Any], script: Path) -> subprocess.Popen[str]:
+        """Start one step as the runner does: a file for bash."""
+        script.write_text(self.fill_in(step["run"]))
+        return subprocess.Popen(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)],
+            cwd=self.place.project,
+            env=self.environment(step),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def step(self, name: str) -> dict[str, Any]:
+        """A step by its name."""
+        return next(step for step in self.steps if step["name"] == name)
+
+    def run(self, folder: Path) -> tuple[list[str], str]:
+        """All steps; the names of those that failed, and everything that was printed."""
+        failed: list[str] = []
+        said = ""
+        for number, step in enumerate(self.steps):
+            if failed and ALWAYS not in step.get("if", ""):
+                continue
+            with self.start(step, folder / f"{number}.sh") as process:
+                printed, _ = process.communicate()
+            said += printed
+            if process.returncode != 0:
+                failed.append(step["name"])
+        return failed, said

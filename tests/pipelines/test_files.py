@@ -1,0 +1,170 @@
+"""The pipeline files: valid for their systems, clean for the linters, made of nothing but tested steps."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deployer import settings as deployer_settings
+from sandbox.place import PROJECT
+
+PIPELINES = PROJECT / "pipelines"
+GITHUB = PIPELINES / "github" / "workflows" / "nocobase-outlook.yml"
+GITLAB = PIPELINES / "gitlab" / ".gitlab-ci.yml"
+AZURE_DEVOPS = PIPELINES / "azure-devops" / "azure-pipelines.yml"
+TEMPLATE = PIPELINES / "azure-devops" / "steps.yml"
+FILES = (GITHUB, GITLAB, AZURE_DEVOPS, TEMPLATE)
+SCRIPTS = sorted(PIPELINES.glob("*/*.sh"))
+STEPS = {path.stem for path in (PIPELINES / "steps").glob("*.py")} - {"__init__", "running", "report", "locks"}
+SCHEMAS = {
+    GITHUB: ("vendor.github-workflows",),
+    GITLAB: ("vendor.gitlab-ci", "--data-transform", "gitlab-ci"),
+    AZURE_DEVOPS: ("vendor.azure-pipelines", "--data-transform", "azure-pipelines", "--regex-variant", "nonunicode"),
+}
+SCHEMAS[TEMPLATE] = SCHEMAS[AZURE_DEVOPS]
+YAML_STYLE = (
+    "{extends: default, rules: {line-length: {max: 120}, document-start: disable, truthy: {check-keys: false}, "
+    "comments: {min-spaces-from-content: 1}, braces: {max-spaces-inside: 1}}}"
+)
+
+
+def tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """A linter of the development requirements."""
+    command = [Path(sys.executable).parent / name, *arguments]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+
+def schema_check(file: Path, kind: Path) -> subprocess.CompletedProcess[str]:
+    """Hold a file to the schema of a system."""
+    return tool("check-jsonschema", "--builtin-schema", *SCHEMAS[kind], file)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_its_system_takes_the_file(file: Path) -> None:
+    ended = schema_check(file, file)
+    assert ended.returncode == 0, ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong"),
+    [
+        (GITHUB, "runs-on: ubuntu-24.04", "runs_on: ubuntu-24.04"),
+        (GITLAB, "interruptible: true", "interruptible: perhaps"),
+        (AZURE_DEVOPS, "lockBehavior: sequential", "lockBehavior: sometimes"),
+        (TEMPLATE, "scriptType: bash", "scriptType: fish"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Path) else "",
+)
+def test_the_check_notices_a_mistake(file: Path, right: str, wrong: str, tmp_path: Path) -> None:
+    text = file.read_text()
+    assert right in text
+    spoilt = tmp_path / file.name
+    spoilt.write_text(text.replace(right, wrong))
+    assert schema_check(spoilt, file).returncode == 1
+
+
+def test_linters_have_nothing_to_say() -> None:
+    for ended in (
+        tool("zizmor", "--offline", "--persona=pedantic", "--no-progress", GITHUB),
+        tool("yamllint", "--strict", "--config-data", YAML_STYLE, *FILES),
+        tool("shellcheck", *SCRIPTS),
+    ):
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def github_jobs() -> dict[str, Any]:
+    """The jobs of the GitHub workflow."""
+    jobs: dict[str, Any] = yaml.safe_load(GITHUB.read_text())["jobs"]
+    return jobs
+
+
+def scalars(value: Any) -> list[str]:
+    """Every text in a document."""
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in scalars(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in scalars(item)]
+    return [str(value)]
+
+
+def commands() -> list[str]:
+    """Everything that any of the files runs."""
+    github = [step["run"] for job in github_jobs().values() for step in job["steps"] if "run" in step]
+    jobs = [job for job in yaml.safe_load(GITLAB.read_text()).values() if isinstance(job, dict)]
+    gitlab = [line for job in jobs for line in [*job.get("before_script", []), *job.get("script", [])]]
+    template = [str(step["bash"]) for step in yaml.safe_load(TEMPLATE.read_text())["steps"] if "bash" in step]
+    return [*github, *gitlab, *template]
+
+
+def test_they_run_nothing_but_the_steps() -> None:
+    step = r'(exec )?\.venv/bin/python -m pipelines\.steps\.(?P<name>\w+) "\$STACK"( \|\| failed=1)?'
+    named = set()
+    for command in commands():
+        if command in ("pipelines/steps/install.sh", "failed=0", 'exit "$failed"'):
+            continue
+        found = re.fullmatch(step, command)
+        assert found is not None, command
+        named.add(found["name"])
+    devops = [text for text in scalars(yaml.safe_load(AZURE_DEVOPS.read_text())) if text in STEPS]
+    assert set(devops) == {"preview", "deploy", "status", "drift"} <= STEPS
+    assert named == STEPS - {"cli"}
+    assert all(script.stat().st_mode & 0o111 for script in SCRIPTS)
+
+
+def test_no_azure_secret_is_named_anywhere() -> None:
+    for file in [*FILES, *SCRIPTS]:
+        assert re.findall(r"CLIENT_SECRET|CLIENT_CERTIFICATE|ARM_CLIENT_ID_FILE", file.read_text()) == []
+
+
+def test_actions_and_images_are_pinned() -> None:
+    uses = [step["uses"] for job in github_jobs().values() for step in job["steps"] if "uses" in step]
+    assert uses
+    assert [one for one in uses if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", one)] == []
+    text = "".join(file.read_text() for file in FILES)
+    images = re.findall(r"(?:image|vmImage|runs-on): (\S+)", text)
+    assert images
+    assert [image for image in images if not re.search(r"\d+\.\d+", image) or "latest" in image] == []
+
+
+def test_one_run_a_stack_at_a_time_and_none_is_cut_off() -> None:
+    for name, job in github_jobs().items():
+        changes = name != "preview"
+        assert job["concurrency"]["cancel-in-progress"] is not changes
+        if changes:
+            stack = "${{ matrix.stack }}" if "strategy" in job else name
+            assert job["concurrency"]["group"] == f"nocobase-outlook-{stack}"
+    gitlab = yaml.safe_load(GITLAB.read_text())
+    for name in (".deploy", "upkeep"):
+        assert gitlab[name]["resource_group"] == "nocobase-outlook-$STACK"
+    assert gitlab[".stack"]["interruptible"] is False
+    assert yaml.safe_load(AZURE_DEVOPS.read_text())["lockBehavior"] == "sequential"
+
+
+def test_prod_comes_after_test_and_each_has_its_own_approval() -> None:
+    jobs = github_jobs()
+    assert (jobs["test"]["environment"], jobs["prod"]["environment"], jobs["prod"]["needs"]) == ("test", "prod", "test")
+    gitlab = yaml.safe_load(GITLAB.read_text())
+    assert gitlab["prod"]["needs"] == ["test"]
+    assert gitlab[".deploy"]["environment"]["name"] == "$STACK"
+    stages = {stage["stage"]: stage for stage in yaml.safe_load(AZURE_DEVOPS.read_text())["stages"]}
+    assert stages["prod"]["dependsOn"] == ["test"]
+    environments = [stages[name]["jobs"][0]["environment"] for name in ("test", "prod")]
+    assert environments == ["nocobase-outlook-test", "nocobase-outlook-prod"]
+
+
+def test_the_bootstrap_trusts_exactly_the_environments_of_the_workflow() -> None:
+    named = set()
+    for job in github_jobs().values():
+        for stack in job.get("strategy", {}).get("matrix", {}).get("stack", [""]):
+            named.add(job["environment"].replace("${{ matrix.stack }}", stack))
+    trusted = deployer_settings.load({"githubRepository": "contoso/mail"}).trusts
+    assert {trust.subject.rpartition(":")[2] for trust in trusted} == named
+    connection = yaml.safe_load(TEMPLATE.read_text())["steps"][2]["${{ each step in parameters.steps }}"][0]["inputs"]
+    default = deployer_settings.Settings.model_fields["azure_dev_ops_connections"].default
+    assert connection["azureSubscription"] == default.replace("{environment}", "${{ parameters.stack }}")
