@@ -35,7 +35,7 @@ bench: $(SETUP)  ## Measure; prints a table and writes bench.json
 
 lock: $(SETUP)  ## Renew the lock files from requirements*.in
 	@$(PY) -m pip install --quiet uv
-	@for name in requirements requirements-dev requirements-setup; do \
+	@for name in requirements requirements-dev requirements-setup policy/requirements; do \
 	  $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-annotate --no-header $$name.in -o $$name.txt || exit 1; done
 
