@@ -27,7 +27,7 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
     assert set(table) == set(schema)
     for key, entry in schema.items():
         default = entry["default"]
-        if default not in ("", []):
+        if default not in ("", [], {}):
             named = re.findall(r"`([^`]+)`", table[key])
             assert named == ([str(default)] if not isinstance(default, list) else default), key
 
