@@ -40,6 +40,8 @@ def server(app: ASGIApp, *, host: str, port: int, certificate: Path, key: Path) 
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=2,
+        # Not to close a connection, as by uvicorn's 5 s, just when a client on a busy machine asks again.
+        timeout_keep_alive=60,
         loop="asyncio",
         http="h11",
         ws="none",

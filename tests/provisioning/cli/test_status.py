@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -170,6 +171,15 @@ def test_among_all_stacks_each_ones_own_key_comes_first(
     assert sorted(logins) == ["from-environment", "own-key"]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Started programs hear SIGINT, also where the tests run in a shell's background and ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_it_with_its_own_exit_code_and_no_traceback(engine: FakePulumi) -> None:
     waiting = engine.folder / "waiting"
     (engine.folder / "pulumi").write_text(f"#!/bin/sh\ntouch {waiting}\nexec sleep 60\n")
