@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from provisioning.entra.registration import Declared, Permission, Registration, differences
+from provisioning.entra.permissions import Permission
+from provisioning.entra.registration import Declared, Registration, differences
 from provisioning.entra.rotation import FORGOTTEN, ISSUED, Slot, rfc3339, secret_name
 from provisioning.nocobase.discovery import NocoBaseMapping
 from provisioning.nocobase.mail_settings import SignIn, disproof

@@ -35,7 +35,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from provisioning.entra import permissions, rules
-from provisioning.entra.registration import Permission
+from provisioning.entra.permissions import Permission
 from provisioning.entra.rotation import Policy, refuses_policy
 from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import DEFAULT_SCOPES, SCOPE_IDS

@@ -13,8 +13,8 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from provisioning.entra import undeclared
-from provisioning.entra.permissions import of_scopes, scope_name, written
-from provisioning.entra.registration import Grant, Permission
+from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
+from provisioning.entra.registration import Grant
 from provisioning.entra.room import MOST_SECRETS, StoredSecret, find_room
 from provisioning.entra.rules import STACK_TAG, Audience, refuses_redirect_uri
 from provisioning.entra.undeclared import meaningful

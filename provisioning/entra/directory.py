@@ -36,8 +36,9 @@ from msgraph_core import GraphClientFactory
 
 from provisioning import codes
 from provisioning.entra.adoption import Candidate, Found
+from provisioning.entra.permissions import Permission
 from provisioning.entra.policy import Restriction, SecretPolicy
-from provisioning.entra.registration import Grant, Permission, Registration
+from provisioning.entra.registration import Grant, Registration
 from provisioning.entra.room import StoredSecret
 from provisioning.entra.sign_in import credential
 from provisioning.errors import DirectoryUnreadable

@@ -1,12 +1,32 @@
-"""How a person writes permissions: mail scopes by name, whatever else is wanted by ids."""
+"""Permissions, and how a person writes them: mail scopes by name, whatever else is wanted by ids."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from provisioning.entra.registration import SCOPE_NAMES, Permission
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
+
+DELEGATED = "Scope"
+"""What Entra ID calls a permission that a signed-in user delegates; `Role` is one of the application's own."""
+
+SCOPE_NAMES = {id_: name for name, id_ in SCOPE_IDS.items()}
+
+
+class Permission(NamedTuple):
+    """One permission that an application asks for: of which resource, its id there, and its type."""
+
+    resource: str
+    id: str
+    kind: str = DELEGATED
+
+    def __str__(self) -> str:
+        """Its name, if it is a mail permission of Microsoft Graph."""
+        known = SCOPE_NAMES.get(self.id) if self.resource == MICROSOFT_GRAPH else None
+        name = known or f"{'Microsoft Graph' if self.resource == MICROSOFT_GRAPH else self.resource} {self.id}"
+        return name if self.kind == DELEGATED else f"{name} (type {self.kind})"
+
 
 GUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 WRITTEN = re.compile(rf"(?P<resource>{GUID})/(?P<id>{GUID})=(?P<kind>Scope|Role)")
@@ -25,7 +45,7 @@ def written(permission: Permission) -> str:
 
 def scope_name(permission: Permission) -> str | None:
     """The name of a mail scope, None for other permissions."""
-    mail = permission.resource == MICROSOFT_GRAPH and permission.kind == "Scope"
+    mail = permission.resource == MICROSOFT_GRAPH and permission.kind == DELEGATED
     return SCOPE_NAMES.get(permission.id) if mail else None
 
 

@@ -2,32 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from provisioning.entra.permissions import Permission
 from provisioning.entra.room import StoredSecret
-from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
-
-DELEGATED = "Scope"
-"""What Entra ID calls a permission that a signed-in user delegates; `Role` is one of the application's own."""
-
-SCOPE_NAMES = {id_: name for name, id_ in SCOPE_IDS.items()}
-
-
-@dataclass(frozen=True, order=True)
-class Permission:
-    """One permission that an application asks for: of which resource, its id there, and its type."""
-
-    resource: str
-    id: str
-    kind: str = DELEGATED
-
-    def __str__(self) -> str:
-        """Its name, if it is a mail permission of Microsoft Graph."""
-        known = SCOPE_NAMES.get(self.id) if self.resource == MICROSOFT_GRAPH else None
-        name = known or f"{'Microsoft Graph' if self.resource == MICROSOFT_GRAPH else self.resource} {self.id}"
-        return name if self.kind == DELEGATED else f"{name} (type {self.kind})"
 
 
 @dataclass(frozen=True)
@@ -60,11 +39,6 @@ class Grant:
     resource_id: str
     scopes: frozenset[str]
     everybody: bool
-
-
-def graph_scopes(names: Iterable[str]) -> frozenset[Permission]:
-    """The delegated permissions of Microsoft Graph with these names."""
-    return frozenset(Permission(MICROSOFT_GRAPH, SCOPE_IDS[name]) for name in names)
 
 
 def differences(declared: Declared, found: Registration) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ import pytest
 
 from provisioning.checks import chain
 from provisioning.checks.result import Outcome
+from provisioning.entra.permissions import of_scopes
 from provisioning.entra.probe import Refusal
-from provisioning.entra.registration import Grant, graph_scopes
+from provisioning.entra.registration import Grant
 from provisioning.entra.rules import Audience
 from provisioning.errors import DirectoryUnreadable
 from provisioning.nocobase.mail_settings import SignIn, parse_link
@@ -44,7 +45,7 @@ def test_the_application() -> None:
     assert chain.judge_application(declared, None).said == "it is not in Entra ID any more"
     assert "its audience is X" in chain.judge_application(declared, registration(audience="X")).said
     # What has a line of its own is not told twice.
-    other = registration(permissions=graph_scopes(["email"]), redirect_uris=frozenset({"https://x"}))
+    other = registration(permissions=frozenset(of_scopes(["email"])), redirect_uris=frozenset({"https://x"}))
     assert chain.judge_application(declared, other).outcome is OK
     assert chain.judge_permissions(declared, other).said == (
         "the declared permission SMTP.Send is missing; the permission email is not declared"

@@ -22,7 +22,8 @@ from provisioning.entra.adoption import (
     refuse_second_consent,
 )
 from provisioning.entra.namesake import judge
-from provisioning.entra.registration import Grant, Permission
+from provisioning.entra.permissions import Permission
+from provisioning.entra.registration import Grant
 from provisioning.entra.rules import Audience, refuses_redirect_uri
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 from provisioning.errors import AdoptionRefused

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from provisioning.checks.account import read_claims
+from provisioning.entra.permissions import of_scopes
 from provisioning.entra.policy import ADDITION, LIFETIME, Restriction, SecretPolicy
-from provisioning.entra.registration import Grant, graph_scopes
+from provisioning.entra.registration import Grant
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 from provisioning.errors import DirectoryUnreadable
 from sandbox.entra import identity
@@ -62,7 +63,7 @@ def test_an_application_is_read_whole(tenant: Service) -> None:
     assert (found.object_id, found.client_id, found.display_name) == (made["id"], made["appId"], "mail")
     assert found.audience == "AzureADMyOrg"
     assert found.redirect_uris == frozenset({"https://nocobase.example.com/callback"})
-    assert found.permissions == graph_scopes(["SMTP.Send"])
+    assert found.permissions == frozenset(of_scopes(["SMTP.Send"]))
     (secret,) = found.secrets
     assert secret.end is not None
     assert (secret.display_name, secret.end.isoformat()) == ("a", "2027-06-01T00:00:00+00:00")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from provisioning.entra.registration import Permission, Registration, differences, graph_scopes
+from provisioning.entra.permissions import Permission, of_scopes
+from provisioning.entra.registration import Registration, differences
 
 FOUND = Registration(
     display_name="NocoBase mail",
     audience="AzureADMyOrg",
     redirect_uris=frozenset({"https://nocobase.example.com/callback"}),
-    permissions=graph_scopes(["email", "User.Read"]),
+    permissions=frozenset(of_scopes(["email", "User.Read"])),
     object_id="o",
     client_id="c",
     secrets=(),
@@ -27,7 +28,7 @@ def test_every_difference_is_a_sentence() -> None:
         display_name="Mail",
         audience="AzureADMultipleOrgs",
         redirect_uris=frozenset({"https://nocobase.example.com/other"}),
-        permissions=graph_scopes(["email", "SMTP.Send"]),
+        permissions=frozenset(of_scopes(["email", "SMTP.Send"])),
     )
     assert differences(declared, FOUND) == (
         "the application is called 'NocoBase mail' instead of 'Mail'",
@@ -40,8 +41,8 @@ def test_every_difference_is_a_sentence() -> None:
 
 
 def test_a_permission_of_the_application_itself_is_another_one() -> None:
-    (delegated,) = graph_scopes(["Mail.Read"])
-    own = replace(delegated, kind="Role")
+    (delegated,) = of_scopes(["Mail.Read"])
+    own = delegated._replace(kind="Role")
     found = replace(FOUND, permissions=FOUND.permissions | {own})
     assert differences(FOUND, found) == ("the permission Mail.Read (type Role) is not declared",)
     unknown = replace(FOUND, permissions=FOUND.permissions | {Permission("other-api", "some-id")})
