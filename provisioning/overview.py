@@ -396,7 +396,7 @@ def _push(name: str, outputs: Mapping[str, Any]) -> Push:
         since=_moment(outputs.get("since")),
         problem=outputs.get("problem"),
         updated_at=outputs.get("updated_at"),
-        mapping=NocoBaseMapping(**(outputs.get("mapping") or {})),
+        mapping=NocoBaseMapping.of_record(outputs.get("mapping")),
         logins=tuple(outputs.get("logins") or ("",)),
     )
 

@@ -13,8 +13,9 @@ Two properties of NocoBase (measured on 2.2.15) make the rules:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from provisioning import errors
@@ -53,6 +54,18 @@ class NocoBaseMapping:
     def of_microsoft(self) -> Mapping[str, object]:
         """What Microsoft's row has; a new one is given it."""
         return self.row_filter or {"type": "microsoft"}
+
+    def recorded(self) -> dict[str, Any]:
+        """As properties of a resource.
+
+        row_filter is text there: the engine's numbers are floating point, and a row's id may have more digits.
+        """
+        return {**asdict(self), "row_filter": json.dumps(self.row_filter)}
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any] | None) -> NocoBaseMapping:
+        """What `recorded` made, or nothing in particular."""
+        return cls(**{**record, "row_filter": json.loads(record["row_filter"])}) if record else cls()
 
 
 @dataclass(frozen=True)
@@ -110,6 +123,8 @@ class _Search:
 
     def layout(self) -> Layout | Ask:
         row = self._row()
+        if row is None and (unknown := self._unidentified()):
+            return Ask(unknown)
         if self.mapping.client_id_field:
             return self._with_secret(row, self._named(row), "named by nocobaseMapping")
         if row is not None and (shown := _pairs(row)):
@@ -137,7 +152,25 @@ class _Search:
             raise self._unknown(f"{len(found)} rows are Microsoft's: {_described(found)}")
         if not found and not self.mapping.row_filter and any(not _names(row, (*OTHERS, *PROTOCOLS)) for row in rows):
             raise self._unknown(f"no row names Microsoft: {_described(rows)}")
+        if not found and (microsoft := [row for row in rows if _names(row, MICROSOFT)]):
+            raise self._unknown(
+                f"rowFilter finds none of the rows, although Microsoft's is there: {_described(microsoft)}"
+            )
         return found[0] if found else None
+
+    def _unidentified(self) -> tuple[str, ...]:
+        """The fields that would tell a new row from others, as far as it is not known whether they exist.
+
+        NocoBase drops what it has no field for: the row could never be found again. Raises UnknownLayout.
+        """
+        rows, exists = self.seen.rows, self.seen.exists
+        fields = tuple(self.mapping.of_microsoft)
+        missing = [
+            name for name in fields if (not any(name in row for row in rows) if rows else exists.get(name) is False)
+        ]
+        if missing:
+            raise self._unknown(f"there is no field {', '.join(missing)} to make Microsoft's row with")
+        return () if rows else tuple(name for name in fields if name not in exists)
 
     def _named(self, row: Mapping[str, Any] | None) -> _Pair:
         client_id = parse_path(self.mapping.client_id_field or "")
@@ -148,7 +181,6 @@ class _Search:
         """The one that is meant: Microsoft's, else nobody's in particular; of several, one with a secret beside it."""
         left = list(pairs)
         left = [pair for pair in left if _mentions(pair.client_id, MICROSOFT)] or left
-        left = [pair for pair in left if not _mentions(pair.client_id, OTHERS)] or left
         left = [pair for pair in left if pair.client_secret is not None] or left
         if len(left) > 1:
             raise self._unknown(
@@ -171,6 +203,7 @@ class _Search:
         secret = parse_path(named) if named else pair.client_secret
         for path in (client_id, secret or client_id):
             if len(path) > 1:
+                self._refuse_replacing(row, path)
                 self._refuse_losses(row, path[0], secret)
         secret = secret or (*client_id[:-1], _partner(client_id[-1]))
         if row is not None and client_id[0] not in row:
@@ -184,6 +217,13 @@ class _Search:
             if self.seen.exists.get(name) is False:
                 raise self._unknown(f"beside {'.'.join(client_id)} there is no field {name}, neither shown nor hidden")
         return Layout(row, client_id, secret, hidden, f"{why}; the secret is hidden" if hidden else why)
+
+    def _refuse_replacing(self, row: Mapping[str, Any] | None, path: Path) -> None:
+        """Raise UnknownLayout if what is to hold the value at `path` is something else than a JSON object."""
+        for length in range(1, len(path)):
+            holder = opened(value_at(row, path[:length]))
+            if holder not in (None, "") and not isinstance(holder, Mapping):
+                raise self._unknown(f"{'.'.join(path[:length])} is no JSON object, and a write would replace it")
 
     def _refuse_losses(self, row: Mapping[str, Any] | None, top: str, secret: Path | None) -> None:
         """Raise UnknownLayout if writing the JSON field `top` might lose what is in it."""
@@ -207,8 +247,11 @@ class _Search:
 
 
 def _pairs(row: Mapping[str, Any]) -> list[_Pair]:
-    """Everything in a row that is called like a client id; only where nothing is, like an application's id."""
-    there = list(places(row))
+    """Everything in a row that is called like a client id; only where nothing is, like an application's id.
+
+    What another provider's name is in is never meant.
+    """
+    there = [path for path in places(row) if not _mentions(path, OTHERS)]
     for endings in (("clientid",), ("appid", "applicationid")):
         if found := [path for path in there if plain(path[-1]).endswith(endings)]:
             return [_Pair(path, _secret_beside(path, there, alone=len(found) == 1)) for path in found]

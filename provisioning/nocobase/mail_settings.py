@@ -42,9 +42,13 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Reading:
-    """What NocoBase's email settings show of Microsoft at one moment; `layout.row` is None where there is no row."""
+    """What NocoBase's email settings show of Microsoft at one moment; `layout.row` is None where there is no row.
+
+    also_changed: fields that were not written and yet changed while something was.
+    """
 
     layout: Layout
+    also_changed: Sequence[str] = ()
 
     @property
     def client_id(self) -> str:
@@ -111,11 +115,14 @@ def refuse_foreign(
     there = found.client_id
     if there and there not in own:
         # A client secret that was pasted into the wrong field has other characters, too.
-        shown = there if re.fullmatch(r"[\w-]+", there) else "…"
+        known = re.fullmatch(r"[\w-]+", there) is not None
+        remedy = f"pulumi config set nocobaseTakeOver {there}" if known else "empty them on its email settings page."
         raise errors.ForeignCredentials(
             f"NocoBase at {url} already holds the credentials of another application",
-            f"client id {shown}{whose(there)}",
-            f"Is this the right NocoBase? To replace them: pulumi config set nocobaseTakeOver {shown}",
+            f"client id {there}{whose(there)}"
+            if known
+            else "what it has as client id is not shown: it may be a secret",
+            f"Is this the right NocoBase? To replace them: {remedy}",
         )
 
 
@@ -148,11 +155,14 @@ def push(
 
 
 def clear(nocobase: NocoBaseClient, mapping: NocoBaseMapping, written: Credentials) -> bool:
-    """Empty the two values if they still are what was written; False if they are something else, which is left."""
+    """Empty the two values if they are of the application that was written; False if they are another's, which stay.
+
+    A secret that differs is this application's all the same: of a push that was not proved, or typed in by hand.
+    """
     found = read(nocobase, mapping)
     if not found.client_id:
         return True
-    if not found.holds(written):
+    if found.client_id != written.client_id:
         return False
     found = _write(nocobase, mapping, found, Credentials("", ""))
     if found.client_id:
@@ -261,7 +271,11 @@ def _exists(nocobase: NocoBaseClient, mapping: NocoBaseMapping, name: str) -> bo
 
 
 def _write(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, credentials: Credentials) -> Reading:
-    """Write what of `credentials` is missing, and read back. Raises ChangedMeanwhile if somebody else wrote, too."""
+    """Write what of `credentials` is missing, and read back.
+
+    Raises ChangedMeanwhile if somebody else wrote at the same moment, too: before it, or into a JSON field that was
+    replaced as a whole.
+    """
     layout, row = before.layout, before.layout.row
     values = {}
     if before.client_id != credentials.client_id or row is None:
@@ -275,8 +289,15 @@ def _write(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, 
             nocobase.post(f"{mapping.collection}:create", {**mapping.of_microsoft, **fields})
         else:
             bound = {**_key(row, mapping), **_as_read(before)}
-            if not nocobase.post(f"{mapping.collection}:update", fields, filter=_filter(bound)):
+            written = nocobase.post(f"{mapping.collection}:update", fields, filter=_filter(bound))
+            if written == []:
                 raise _changed_meanwhile(nocobase, mapping, before)
+            if not written:
+                raise errors.AnswerLost(
+                    f"NocoBase at {nocobase.url} did not say whether it wrote the credentials",
+                    f"{mapping.collection}:update was answered without rows, and nothing shows the new values",
+                    "Run the command again: it looks at what is there by then.",
+                )
     except errors.AnswerLost as error:
         lost = error
     after = _read_back(nocobase, mapping, before, filled=credentials.client_secret != "")
@@ -284,8 +305,9 @@ def _write(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, 
         raise lost
     if row is not None and after.layout.row is not None:
         others = other_changes(row, after.layout.row, values)
-        if others:
+        if any(name.partition(".")[0] in fields for name in others):
             raise _others_changed(nocobase, mapping, others)
+        return replace(after, also_changed=others)
     return after
 
 
@@ -316,7 +338,9 @@ def _as_read(found: Reading) -> dict[str, object]:
     """The condition that the row is still as it was read; NocoBase cannot be asked to compare JSON."""
     row, client_id = found.layout.row or {}, found.layout.client_id
     condition = {name: row[name] for name in TIMES_OF_CHANGE if row.get(name)}
-    return condition if len(client_id) > 1 else {**condition, client_id[0]: row[client_id[0]]}
+    # NocoBase would put a variable's value in the place of a value like {{$env.CLIENT_ID}}.
+    cannot_compare = len(client_id) > 1 or "{{" in found.client_id
+    return condition if cannot_compare else {**condition, client_id[0]: row[client_id[0]]}
 
 
 def _filter(condition: Mapping[str, object]) -> str:
@@ -339,6 +363,6 @@ def _others_changed(
     return errors.ChangedMeanwhile(
         f"In NocoBase at {nocobase.url} more of {mapping.collection} changed than was written",
         f"changed: {', '.join(others)}",
-        "Look at them on its email settings page: either somebody else saved them at the same moment, or this version "
-        "of the email manager changes them itself. Then run the command again.",
+        "Look at them on its email settings page: somebody else saved them at the same moment, and the write may have "
+        "put back what was there before. Then run the command again.",
     )

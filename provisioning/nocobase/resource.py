@@ -14,7 +14,6 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -34,7 +33,7 @@ from provisioning.nocobase import mail_settings
 from provisioning.nocobase.discovery import NocoBaseMapping
 from provisioning.nocobase.login import API_KEY, API_KEYS, first_login, missing_login, stored_keys
 from provisioning.nocobase.mail_settings import Credentials, Reading, SignIn
-from provisioning.nocobase.owner import whose_application
+from provisioning.nocobase.owner import is_another_stacks, whose_application
 from provisioning.nocobase.patience import SETTING as PATIENCE
 from provisioning.nocobase.patience import Patience, seconds_or_default
 
@@ -51,10 +50,15 @@ PLACE = ("nocobase_url", "nocobase_app", "mapping")
 DECLARED = (*PLACE, "client_id", "client_secret", "redirect_uris", "slot", "since")
 """The properties that the program declares; a change of one of them is pushed."""
 
-NOT_COMPARED = ("tenant_id", "take_over", "logins", "several")
+HOW = ("logins", "several")
+"""The declared properties that say how NocoBase is reached; recorded anew when they change, for refresh and destroy."""
+
+NOT_COMPARED = ("tenant_id", "take_over")
 """Declared, too, but of no effect on what NocoBase holds."""
 
 Properties = dict[str, Any]
+Place = tuple[str, str | None]
+"""A NocoBase's URL, and the sub-application."""
 
 
 class MailSettingsProvider(ResourceProvider):
@@ -70,8 +74,11 @@ class MailSettingsProvider(ResourceProvider):
     _patience: dict[str, Patience]
     """What is left of it for each NocoBase, by URL."""
 
-    _read: dict[str, Reading]
-    """What Diff read of a resource, for the Update that follows in the same run: so the push reads once."""
+    _read: dict[Place, Reading]
+    """What Diff read of a NocoBase, for the Update that follows in the same run: so the push reads once."""
+
+    _served: set[Place]
+    """What is declared in this run: under its former name, an installation that was renamed must not be emptied."""
 
     def configure(self, req: ConfigureRequest) -> None:
         """Take the login from the environment, or from the stack's secret configuration; and how long to wait."""
@@ -80,6 +87,7 @@ class MailSettingsProvider(ResourceProvider):
         self._patience_seconds = seconds_or_default(req.config.get(PATIENCE))
         self._patience = {}
         self._read = {}
+        self._served = set()
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         """What differs from the declaration: the declaration itself, or what NocoBase holds by now.
@@ -87,12 +95,13 @@ class MailSettingsProvider(ResourceProvider):
         NocoBase is asked in either case, so that a preview tells that it cannot be reached before anything is changed.
         The engine compares one resource after the other: of several, none is waited for here.
         """
+        self._served.add(_place(_news))
         several = bool(_news.get("several"))
-        changed = any(_olds.get(key) != _news.get(key) for key in DECLARED) or bool(_olds.get("problem"))
+        changed = any(_olds.get(key) != _news.get(key) for key in (*DECLARED, *HOW)) or bool(_olds.get("problem"))
         try:
             with self._nocobase(_news, patient=not several) as nocobase:
                 found = mail_settings.read(nocobase, _mapping(_news))
-                self._read[_id] = found
+                self._read[_place(_news)] = found
                 proved = not changed and found.surely_holds(_credentials(_olds), _olds.get("updated_at") or "")
                 if proved:
                     link = mail_settings.sign_in(nocobase, _mapping(_news))
@@ -106,6 +115,7 @@ class MailSettingsProvider(ResourceProvider):
 
     def create(self, props: Properties) -> CreateResult:
         """Push into a NocoBase that this stack has not pushed into before; another stack's credentials are refused."""
+        self._served.add(_place(props))
         id_ = f"{props['nocobase_url']}#{props.get('nocobase_app') or 'main'}"
         try:
             with self._nocobase(props) as nocobase:
@@ -133,23 +143,34 @@ class MailSettingsProvider(ResourceProvider):
         NocoBase.
         """
         try:
-            return UpdateResult(self._update(_id, _olds, _news))
+            return UpdateResult(self._update(_olds, _news))
         except ProvisioningError as error:
             if not _news.get("several"):
                 raise
             # What NocoBase was last proved to hold stays on record: no secret that it may use is removed.
             return UpdateResult({**_olds, "problem": str(error)})
 
-    def _update(self, id_: str, olds: Properties, news: Properties) -> Properties:
+    def _update(self, olds: Properties, news: Properties) -> Properties:
         # Also a secret that was pushed before: somebody may have removed it since, while NocoBase was given another.
         _wait_until_accepted(news)
         with self._nocobase(news) as nocobase:
-            found = self._read.pop(id_, None) or mail_settings.read(nocobase, _mapping(news))
+            found = self._read.pop(_place(news), None) or mail_settings.read(nocobase, _mapping(news))
             if not olds.get("slot") or any(olds.get(key) != news.get(key) for key in PLACE):
                 own = [olds["client_id"], news["client_id"], news.get("take_over")]
                 mail_settings.refuse_foreign(nocobase.url, found, own, whose_application)
+            elif self._was_taken_over(found, news):
+                mail_settings.refuse_foreign(nocobase.url, found, [], whose_application)
             same = _credentials(olds) == _credentials(news)
             return _push(nocobase, news, found, (olds.get("updated_at") or "") if same else "")
+
+    def _was_taken_over(self, found: Reading, news: Properties) -> bool:
+        """Whether another stack serves this NocoBase by now: two that put it right in turns would both break it.
+
+        What a person typed in is drift, and is put right.
+        """
+        return found.client_id not in ("", news["client_id"], news.get("take_over")) and is_another_stacks(
+            found.client_id, news["client_id"]
+        )
 
     def read(self, id_: str, props: Properties) -> ReadResult:
         """What NocoBase holds now; an empty id if the row is gone, which the engine takes for a deleted resource."""
@@ -174,7 +195,10 @@ class MailSettingsProvider(ResourceProvider):
         return ReadResult(id_, held, _inputs(held))
 
     def delete(self, _id: str, _props: Properties) -> None:
-        """Empty the two values, if they still are what this stack wrote."""
+        """Empty the two values, if they are this stack's and no other push of it serves the same place by now."""
+        if _place(_props) in self._served:
+            print(f"NocoBase at {_props['nocobase_url']} is served under another name now; nothing was emptied.")
+            return
         with self._nocobase(_props) as nocobase:
             if not mail_settings.clear(nocobase, _mapping(_props), _credentials(_props)):
                 print(f"NocoBase at {nocobase.url} holds other credentials by now; they were left as they are.")
@@ -233,11 +257,10 @@ class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
         several: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        hints = asdict(installation.mapping)
         properties = {
             "nocobase_url": installation.url,
             "nocobase_app": installation.app,
-            "mapping": hints if installation.mapping != NocoBaseMapping() else None,
+            "mapping": installation.mapping.recorded() if installation.mapping != NocoBaseMapping() else None,
             "tenant_id": application.tenant_id,
             "client_id": application.client_id,
             "client_secret": application.client_secret,
@@ -275,7 +298,11 @@ _SECRETS: set[str] = set()
 
 
 def _mapping(properties: Mapping[str, Any]) -> NocoBaseMapping:
-    return NocoBaseMapping(**(properties.get("mapping") or {}))
+    return NocoBaseMapping.of_record(properties.get("mapping"))
+
+
+def _place(properties: Mapping[str, Any]) -> Place:
+    return properties["nocobase_url"], properties.get("nocobase_app")
 
 
 def _credentials(properties: Mapping[str, Any]) -> Credentials:
@@ -286,11 +313,15 @@ def _push(nocobase: NocoBaseClient, properties: Properties, found: Reading, writ
     """Push and return the outputs: what was declared, and what was proved."""
     credentials, uris = _credentials(properties), properties["redirect_uris"]
     found, link = mail_settings.push(nocobase, _mapping(properties), credentials, uris, found, written_at)
+    if found.also_changed:
+        # Only the two values were sent: somebody else's doing, or the email manager's own.
+        others = hide(", ".join(found.also_changed), _SECRETS)
+        print(f"In the email settings of NocoBase at {nocobase.url} more changed at the same moment: {others}.")
     return _shown({**properties, "row_id": found.row_id, "updated_at": found.updated_at, **_proof(link)})
 
 
 def _inputs(held: Properties) -> Properties:
-    return {key: held.get(key) for key in (*DECLARED, *NOT_COMPARED)}
+    return {key: held.get(key) for key in (*DECLARED, *HOW, *NOT_COMPARED)}
 
 
 def _shown(held: Properties) -> Properties:

@@ -98,7 +98,7 @@ def server_of(layout: dict[str, Any]) -> FakeNocoBase:
     rows = [{**copy.deepcopy(row), **{name: None for name in hidden if name not in row}} for row in layout["rows"]]
     client_id = layout["found"].split(", ")[0]
     # A row that is made has to be shown, but for the secret; where there is no row yet, all of it is unknown.
-    shown_later = {"type", client_id}
+    shown_later = {*NocoBaseMapping(**layout.get("mapping", {})).of_microsoft, client_id}
     return FakeNocoBase(rows, hidden - shown_later, client_id, always=frozenset({*hidden, client_id}))
 
 

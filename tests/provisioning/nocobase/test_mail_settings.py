@@ -105,16 +105,57 @@ def test_a_row_that_is_deleted_before_the_write_is_noticed(monkeypatch: pytest.M
         push(server, monkeypatch)
 
 
-def test_an_email_manager_that_changes_more_than_is_written_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = FakeNocoBase([microsoft(**OLD, options={"sync": {"days": 30}, "x": 1})])
+def test_what_else_changes_with_a_write_of_columns_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakeNocoBase([microsoft(**OLD, options={"sync": {"days": 30}, "x": 1}, revision=1)])
+
+    def change(request: httpx.Request) -> None:
+        if request.method == "POST":
+            server.change(options={"x": 1}, revision=2)
+
+    server.after = change
+    found, _ = push(server, monkeypatch)
+    assert found.also_changed == ["options.sync.days", "revision"]
+
+
+def test_what_else_changes_in_a_json_field_that_was_written_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"sync": {"days": 30}, "clientId": "", "clientSecret": ""}
+    server = FakeNocoBase([{"id": 2, "type": "microsoft", "options": options}], client_id="options.clientId")
 
     def clobber(request: httpx.Request) -> None:
         if request.method == "POST":
-            server.change(options={"x": 1}, sort=None)
+            server.change(options={**server.row()["options"], "sync": None})
 
     server.after = clobber
-    with pytest.raises(errors.ChangedMeanwhile, match=r"changed: options\.sync\.days, sort\)"):
+    with pytest.raises(errors.ChangedMeanwhile, match=r"changed: options\.sync, options\.sync\.days\)"):
         push(server, monkeypatch)
+
+
+def test_a_write_that_is_answered_by_nothing_is_settled_by_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakeNocoBase([microsoft(**OLD)])
+    server.after = lambda request: httpx.Response(200, json={}) if request.method == "POST" else None
+    found, _ = push(server, monkeypatch)
+    assert found.holds(NEW)
+
+
+def test_a_write_that_is_answered_by_nothing_and_did_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakeNocoBase([microsoft(**OLD)])
+    server.before = lambda request: httpx.Response(200, json={}) if request.method == "POST" else None
+    with pytest.raises(errors.AnswerLost, match="answered without rows"):
+        push(server, monkeypatch)
+
+
+def test_a_variable_in_the_place_of_the_client_id_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakeNocoBase([microsoft(clientId="{{$env.CLIENT_ID}}")])
+    filters: list[str] = []
+
+    def note(request: httpx.Request) -> None:
+        filters.append(request.url.params.get("filter", ""))
+
+    server.before = note
+    push(server, monkeypatch)
+    assert server.row()["clientId"] == "new-id"
+    # NocoBase would compare with the variable's value.
+    assert not any("$env" in condition for condition in filters)
 
 
 LOST = [httpx.ReadTimeout("timed out"), httpx.RemoteProtocolError("disconnected"), 502, 503, 504]
@@ -241,13 +282,13 @@ def test_another_client_id_in_the_sign_in_link_is_no_proof() -> None:
     ("row", "cleared", "left"),
     [
         (microsoft(clientId="new-id", clientSecret=SECRET), True, ("", "")),
-        (microsoft(clientId="new-id", clientSecret="changed by hand"), False, ("new-id", "changed by hand")),
+        (microsoft(clientId="new-id", clientSecret="changed by hand"), True, ("", "")),
         (microsoft(clientId="other", clientSecret=SECRET), False, ("other", SECRET)),
         (microsoft(), True, (None, None)),
     ],
 )
 @pytest.mark.parametrize("lost", [False, True])
-def test_clear_empties_only_what_was_written(
+def test_clear_empties_what_is_of_the_application_that_was_written(
     row: dict[str, Any], cleared: bool, left: tuple[str | None, str | None], lost: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = FakeNocoBase([dict(row), dict(GOOGLE)])

@@ -10,11 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
+from google.protobuf import struct_pb2
 from pulumi.dynamic import ConfigureRequest
 from pulumi.dynamic.config import Config
+from pulumi.runtime import rpc
 
 from provisioning import errors
 from provisioning.nocobase import preflight, resource
+from provisioning.nocobase.discovery import NocoBaseMapping
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.resource import MailSettingsProvider
@@ -51,6 +54,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entra ID is not asked."""
     monkeypatch.setenv("NOCOBASE_API_KEY", API_KEY)
     monkeypatch.setattr(resource, "_wait_until_accepted", lambda _: None)
+    monkeypatch.setattr(resource, "is_another_stacks", lambda *_: False)
     for module in (resource, preflight):
         monkeypatch.setattr(module, "whose_application", lambda _: "")
 
@@ -59,9 +63,14 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def provider() -> MailSettingsProvider:
     """As the engine starts it, without patience."""
     provider = MailSettingsProvider()
+    begin_run(provider)
+    return provider
+
+
+def begin_run(provider: MailSettingsProvider) -> None:
+    """A run of the engine's has a process of its own, which knows nothing of the runs before."""
     patience = {"nocobase-outlook:nocobasePatienceSeconds": "0"}
     provider.configure(ConfigureRequest(Config(patience, "nocobase-outlook")))
-    return provider
 
 
 def created(provider: MailSettingsProvider, server: FakeNocoBase, **properties: Any) -> dict[str, Any]:
@@ -226,6 +235,7 @@ def test_a_first_push_of_several_that_fails_is_recorded_as_proving_nothing(
     assert provider.diff(ID, outs, new).changes is True
     assert "another application" in (provider.update(ID, outs, new).outs or {})["problem"]
     assert server.row()["clientId"] == "theirs"
+    begin_run(provider)
     provider.delete(ID, outs)
     assert server.row()["clientId"] == "theirs"
     server.change(clientId="")
@@ -254,6 +264,88 @@ def test_credentials_are_not_put_into_another_place_that_is_somebody_elses(
     provider.diff(ID, outs, moved)
     with pytest.raises(errors.ForeignCredentials):
         provider.update(ID, outs, moved)
+
+
+def test_an_installation_that_is_renamed_keeps_what_was_just_pushed(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    begin_run(provider)
+    # The engine makes the push of the new name before it deletes that of the old one.
+    provider.create(PROPERTIES)
+    provider.delete(ID, outs)
+    assert (server.row()["clientId"], server.row()["clientSecret"]) == ("new-id", SECRET)
+    assert "nothing was emptied" in capsys.readouterr().out
+    begin_run(provider)
+    provider.delete(ID, outs)
+    assert (server.row()["clientId"], server.row()["clientSecret"]) == ("", "")
+
+
+def test_a_row_filter_reaches_the_provider_with_every_digit(monkeypatch: pytest.MonkeyPatch) -> None:
+    id_ = 2**53 + 1
+    mapping = NocoBaseMapping(row_filter={"id": id_})
+    record = struct_pb2.Struct()
+    record.update(mapping.recorded())
+    received = rpc.deserialize_properties(record)
+    assert resource._mapping({"mapping": received}) == mapping
+    server = FakeNocoBase([microsoft(id=id_ - 1, clientId="theirs"), microsoft(id=id_)])
+    connect(server, monkeypatch)
+    provider = MailSettingsProvider()
+    begin_run(provider)
+    provider.create({**PROPERTIES, "mapping": received})
+    assert [row["clientId"] for row in server.rows] == ["theirs", "new-id"]
+
+
+def test_what_was_read_of_one_nocobase_is_not_used_for_another(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = FakeNocoBase([microsoft()]), FakeNocoBase([microsoft()])
+    connect(lambda request: (here if request.url.host in URL else there)(request), monkeypatch)
+    outs = created(provider, here)
+    moved = {**NEXT, "nocobase_url": "https://other.example.com"}
+    # Both have one id: the first has moved since it was made, the second was made at the first's old address.
+    provider.diff(ID, outs, moved)
+    provider.diff(ID, outs, PROPERTIES)
+    provider.update(ID, outs, moved)
+    assert (there.row()["clientId"], there.row()["clientSecret"]) == ("new-id", "next~secret")
+
+
+def test_another_way_to_the_same_nocobase_is_recorded_and_writes_nothing(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    new = {**PROPERTIES, "logins": ["sales", ""], "several": True}
+    assert provider.diff(ID, outs, new).changes is True
+    updated = dict(provider.update(ID, outs, new).outs or {})
+    assert (updated["logins"], updated["several"], server.writes) == (["sales", ""], True, [])
+    assert provider.diff(ID, updated, new).changes is False
+
+
+def test_a_nocobase_that_another_stack_took_over_is_left_to_it(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def is_another_stacks(client_id: str, own: str) -> bool:
+        asked.append((client_id, own))
+        return True
+
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    monkeypatch.setattr(resource, "is_another_stacks", is_another_stacks)
+    provider.update(ID, outs, PROPERTIES)
+    assert asked == []
+    server.change(clientId="theirs")
+    with pytest.raises(errors.ForeignCredentials, match="theirs"):
+        provider.update(ID, outs, PROPERTIES)
+    assert (asked, server.row()["clientId"]) == ([("theirs", "new-id")], "theirs")
+    provider.update(ID, outs, {**PROPERTIES, "take_over": "theirs"})
+    assert server.row()["clientId"] == "new-id"
 
 
 ECHO = f"{SECRET} {API_KEY}"
@@ -324,6 +416,7 @@ def test_an_echoed_secret_or_key_is_in_no_error_output_or_plain_property(
     said: list[str] = []
     for action, several, call in itertools.product(ACTIONS, (False, True), calls):
         for row in (microsoft(), microsoft(clientId="new-id", clientSecret=SECRET)):
+            begin_run(provider)
             connect(FakeNocoBase([row], HIDDEN, before=echoing(action, ECHOES[name])), monkeypatch)
             text = outcome(calls[call], {**PROPERTIES, "several": several})
             # Before the first push there is no secret that it could know.
