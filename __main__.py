@@ -1,5 +1,7 @@
 """One application for NocoBase's email manager: settings → Entra ID → NocoBase → outputs (see README.md)."""
 
+from functools import partial
+
 import pulumi
 
 from provisioning import stack
@@ -15,6 +17,7 @@ from provisioning.entra.application import MailApplication  # noqa: E402
 from provisioning.entra.namesake import refuse_namesakes  # noqa: E402
 from provisioning.entra.planning import plan_run  # noqa: E402
 from provisioning.entra.rotation import FORGOTTEN, rfc3339  # noqa: E402
+from provisioning.nocobase.in_use import doubts  # noqa: E402
 from provisioning.nocobase.preflight import check_installations  # noqa: E402
 
 stack.sign_in_to_its_tenant()
@@ -26,8 +29,9 @@ with stack.errors_as_sentences():
     if last.object_id is None:
         refuse_namesakes(settings)
     preview = pulumi.runtime.is_dry_run()
+    may_be_in_use = partial(doubts, settings.installations, logins, last.client_id, last.pushed, last.values)
     secrets, orphans = plan_run(
-        last.object_id, last.secrets, stack.now(), settings, preview, stack.removed_for_replacement
+        last.object_id, last.secrets, stack.now(), settings, preview, stack.removed_for_replacement, may_be_in_use
     )
 for reason in (*orphans, *secrets.reasons):
     pulumi.info(f"Client secrets: {reason}.")

@@ -31,13 +31,15 @@ class LastState:
     """What the last run left behind, also if it failed half-way.
 
     client_id, object_id: the application's, None if there is none yet. secrets: the client secrets that were issued.
-    pushed: the resource names of the pushes: which NocoBase installations were given credentials by this stack.
+    pushed: which NocoBase installations were given credentials by this stack: the resource names of the pushes, and the
+    row's time of change after each. values: of the client secrets.
     """
 
     client_id: str | None = None
     object_id: str | None = None
     secrets: LastSecrets = field(default_factory=LastSecrets)
-    pushed: frozenset[str] = frozenset()
+    pushed: Mapping[str, str] = field(default_factory=dict)
+    values: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 def configuration() -> tuple[dict[str, str], set[str]]:
@@ -103,7 +105,8 @@ def parse_last_state(resources: Mapping[str, Mapping[str, Any]]) -> LastState:
         client_id=application.get("clientId"),
         object_id=application.get("objectId"),
         secrets=replace(in_use(slots, proofs), forgotten=forgotten),
-        pushed=frozenset(pushes),
+        pushed={name: outputs.get("updated_at") or "" for name, outputs in pushes.items()},
+        values=frozenset(value for value in values.values() if value),
     )
 
 

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 from uuid import UUID
 
 import httpx
@@ -355,8 +356,9 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
 
 async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
     cloud = find_cloud(os.environ)
-    # The SDK's own middleware: it retries throttled and unavailable answers.
-    transport = httpx.AsyncHTTPTransport(verify=ssl.create_default_context())
+    # The SDK's own middleware: it retries throttled and unavailable answers. It takes the place of one transport only,
+    # so that httpx's own choice of a proxy, which is a second one, would go past it.
+    transport = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(), proxy=find_proxy(cloud.graph))
     async with transport, httpx.AsyncClient(transport=transport, timeout=30) as plain:
         client = GraphClientFactory.create_with_default_middleware(client=plain, host=cloud.graph)
         provider = AzureIdentityAuthenticationProvider(
@@ -367,6 +369,14 @@ async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, A
         adapter = GraphRequestAdapter(provider, client=client)
         adapter.base_url = f"{cloud.graph}/v1.0"
         return await work(GraphServiceClient(request_adapter=adapter))
+
+
+def find_proxy(url: str) -> str | None:
+    """The proxy that the environment names for `url` (HTTPS_PROXY, NO_PROXY), None for the direct way."""
+    host = httpx.URL(url).netloc.decode()
+    proxies = getproxies()
+    found = None if proxy_bypass(host) else proxies.get("https") or proxies.get("all")
+    return f"http://{found}" if found and "://" not in found else found
 
 
 def find_cloud(environment: Mapping[str, str]) -> Cloud:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ def plan_run(
     settings: Settings,
     preview: bool,
     removed_for_replacement: Callable[[], Collection[str]],
+    doubts: Callable[[], Sequence[str]],
 ) -> tuple[SecretPlan, list[str]]:
     """The plan, and a sentence for each orphan; orphans are removed before a secret is issued, in a preview only told.
 
@@ -28,6 +29,7 @@ def plan_run(
     before it recorded that. The azuread provider refuses to remove it again, so the plan is told.
     removed_for_replacement: key ids of secrets that the engine itself has recorded as removed by a run that broke off
     before their successors came: their slots are free at once, and declaring them again would issue them again.
+    doubts: why a secret that the state does not know may be in use all the same; such a one is not removed.
     object_id: of the application, None if there is none yet. Entra ID is asked only if the plan has something to do.
     Raises NoRoomForSecret and DirectoryUnreadable.
     """
@@ -58,7 +60,11 @@ def plan_run(
     room = find_room(stored, known, names)
     # Also a secret that goes at the end of the run is there when the new one comes.
     kept = len(last.slots.keys() - gone | plan.slots.keys())
-    refuse_without_room(room, kept, settings.audience.personal)
+    why = doubts() if room.orphans else ()
+    refuse_without_room(room, kept, settings.audience.personal, why)
+    if why:
+        unsure = f"is not in this stack's state and may be in use: {'; '.join(why)}"
+        return plan, [f"'{orphan.display_name}' ({orphan.key_id}) {unsure}" for orphan in room.orphans]
     if not preview:
         for orphan in room.orphans:
             directory.remove_secret(object_id, orphan.key_id)

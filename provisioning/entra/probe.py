@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError, ServiceResponseError
 from azure.identity import ClientSecretCredential
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
@@ -25,6 +25,8 @@ NOT_SPREAD_YET = {"7000215", "7000229", "700016"}
 
 SECRET_ACCEPTED = {"53003", "53000", "530031"}
 """Conditional access refuses the token, after the secret was found right."""
+
+NETWORK = "is the endpoint reached from here? `python -m provisioning doctor --network-only` tells."
 
 LOGS = "look at the application's sign-in logs in Entra ID."
 
@@ -77,14 +79,19 @@ def _credential(tenant_id: str, client_id: str, client_secret: str) -> ClientSec
 def _refusal(error: ClientAuthenticationError | ServiceRequestError) -> Refusal | None:
     if _code(error) in SECRET_ACCEPTED:
         return None
+    if _was_not_reached(error):
+        return Refusal("no answer", NETWORK)
     reason, remedy = codes.reason(str(error)) or ("no answer", None)
     return Refusal(reason, remedy or LOGS)
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, ServiceRequestError) or (
-        isinstance(error, ClientAuthenticationError) and _code(error) in NOT_SPREAD_YET
-    )
+    return _was_not_reached(error) or (isinstance(error, ClientAuthenticationError) and _code(error) in NOT_SPREAD_YET)
+
+
+def _was_not_reached(error: BaseException) -> bool:
+    # azure-identity hands on what is no answer of the endpoint's as the cause of an error of its own.
+    return any(isinstance(one, ServiceRequestError | ServiceResponseError) for one in (error, error.__cause__))
 
 
 def _code(error: Exception) -> str | None:

@@ -46,19 +46,29 @@ def find_room(stored: Iterable[StoredSecret], known: Collection[str | None], des
     return Room(orphans, tuple(secret for secret in unknown if secret not in orphans))
 
 
-def refuse_without_room(room: Room, kept: int, two_at_most: bool) -> None:
-    """Raise NoRoomForSecret if foreign secrets would keep Entra ID from issuing another one.
+def refuse_without_room(room: Room, kept: int, two_at_most: bool, doubts: Sequence[str] = ()) -> None:
+    """Raise NoRoomForSecret if secrets that are not removed would keep Entra ID from issuing another one.
 
     kept: how many secrets the plan has in the end, the new one included. two_at_most: whether Entra ID's limit of two
-    holds for the application's audience.
+    holds for the application's audience. doubts: why orphans may be in use all the same, so that they stay.
     """
+    if two_at_most and doubts and kept + len(room.orphans) + len(room.foreign) > MOST_SECRETS and room.orphans:
+        raise NoRoomForSecret(
+            f"A new client secret is due, but Entra ID allows this application {MOST_SECRETS}, and this stack's state "
+            f"does not know {_named(room.orphans)}, which may be in use: {'; '.join(doubts)}. Was the state restored "
+            "from a backup? Then restore the newest one. If nobody uses that secret: `python -m provisioning secrets "
+            "prune --yes`, then run the command again; nothing was changed."
+        )
     if two_at_most and kept + len(room.foreign) > MOST_SECRETS:
-        names = ", ".join(f"'{secret.display_name}' ({secret.key_id})" for secret in room.foreign)
         raise NoRoomForSecret(
             f"A new client secret is due, but Entra ID allows this application {MOST_SECRETS}, and one that this stack "
-            f"did not make is in the way: {names}. Remove it in Entra ID (App registrations → Certificates & secrets) "
-            "if nobody uses it; nothing was changed."
+            f"did not make is in the way: {_named(room.foreign)}. Remove it in Entra ID (App registrations → "
+            "Certificates & secrets) if nobody uses it; nothing was changed."
         )
+
+
+def _named(secrets: Iterable[StoredSecret]) -> str:
+    return ", ".join(f"'{secret.display_name}' ({secret.key_id})" for secret in secrets)
 
 
 def descriptions(names: Iterable[str], current: str) -> Sequence[str]:

@@ -17,8 +17,8 @@ from sandbox.nocobase.postgres import PostgreSQL
 from sandbox.place import Place
 from sandbox.setup import nocobase_url
 from tests.e2e.conftest import Stack
-from tests.e2e.forward_proxy import ForwardProxy
 from tests.e2e.in_process import Push, before_request, credentials, in_process, rows, untouchable
+from tests.forward_proxy import ForwardProxy
 from tests.sandbox.nocobase.conftest import new_place
 
 pytestmark = pytest.mark.e2e

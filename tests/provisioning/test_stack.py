@@ -55,6 +55,7 @@ STACK = {
     }
 }
 IDS = ("the-client-id", "the-object-id")
+VALUES = frozenset({"secret"})
 IN_USE = LastSecrets(ISSUED, Slot.A, DAY + timedelta(minutes=1))
 
 
@@ -64,9 +65,9 @@ IN_USE = LastSecrets(ISSUED, Slot.A, DAY + timedelta(minutes=1))
         ({}, LastState()),
         (PROVIDER, LastState()),
         (APPLICATION, LastState(*IDS)),
-        ({**STACK, **APPLICATION, **SECRET}, LastState(*IDS, LastSecrets(forgotten=ISSUED))),
-        ({**APPLICATION, **SECRET}, LastState(*IDS, LastSecrets(ISSUED))),
-        ({**PROVIDER, **APPLICATION, **SECRET, **PUSH}, LastState(*IDS, IN_USE, frozenset({"nocobase"}))),
+        ({**STACK, **APPLICATION, **SECRET}, LastState(*IDS, LastSecrets(forgotten=ISSUED), values=VALUES)),
+        ({**APPLICATION, **SECRET}, LastState(*IDS, LastSecrets(ISSUED), values=VALUES)),
+        ({**PROVIDER, **APPLICATION, **SECRET, **PUSH}, LastState(*IDS, IN_USE, {"nocobase": ""}, VALUES)),
     ],
 )
 def test_last_state_after_each_step(resources: dict[str, Any], expected: LastState) -> None:
@@ -109,7 +110,7 @@ def test_every_push_counts() -> None:
     ((urn, push),) = PUSH.items()
     failed = {f"{urn}-sales": {**push, "outputs": {"slot": None, "since": None, "problem": "down"}}}
     last = parse_last_state({**APPLICATION, **SECRET, **PUSH, **failed})
-    assert last.pushed == {"nocobase", "nocobase-sales"}
+    assert set(last.pushed) == {"nocobase", "nocobase-sales"}
     assert last.secrets == LastSecrets(ISSUED, Slot.A, None)
 
 

@@ -15,6 +15,7 @@ from provisioning.entra.registration import Grant
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 from provisioning.errors import DirectoryUnreadable
 from sandbox.entra import identity
+from tests.forward_proxy import ForwardProxy
 from tests.sandbox.entra.service import Service
 from tests.sandbox.entra.test_permissions import POLICIES, assign
 
@@ -125,3 +126,20 @@ def test_what_may_not_be_read_is_told_with_entras_code(tenant: Service) -> None:
     with pytest.raises(DirectoryUnreadable, match="an owner") as refusal:
         directory.registration(NOBODY)
     assert refusal.value.reason == "403 Authorization_RequestDenied"
+
+
+def test_the_environments_proxy_is_taken(tenant: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    with tenant.graph() as graph:
+        made = register(graph)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with ForwardProxy() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url.removeprefix("http://"))
+        assert directory.registration(made["id"]) is not None
+        asked = list(proxy.tunnels)
+        monkeypatch.setenv("NO_PROXY", "localhost")
+        assert directory.registration(made["id"]) is not None
+    assert tenant.address.removeprefix("https://") in asked
+    assert proxy.tunnels == asked

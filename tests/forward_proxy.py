@@ -35,6 +35,8 @@ class ForwardProxy:
                     _pass_on(self.connection, server)
 
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        # A tunnel lasts as long as its client keeps the connection, which nobody is to wait for.
+        self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> Self:
