@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from deployer import settings as deployer_settings
+
 PROJECT = Path(__file__).parents[2]
 FLEET = PROJECT / "fleet"
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -59,7 +61,17 @@ def test_the_workflow_finds_the_stacks_by_their_files(workflow: Mapping[str, Any
 def test_one_failed_stack_of_the_workflow_stops_no_other(workflow: Mapping[str, Any]) -> None:
     deploy = workflow["jobs"]["deploy"]
     assert deploy["strategy"]["fail-fast"] is False
-    assert deploy["concurrency"] == {"group": "nocobase-outlook-${{ matrix.stack }}", "cancel-in-progress": False}
+    assert deploy["concurrency"]["cancel-in-progress"] is False
+
+
+def test_the_daily_run_of_the_workflow_waits_for_no_approver(workflow: Mapping[str, Any]) -> None:
+    deploy = workflow["jobs"]["deploy"]
+    environment = "${{ matrix.stack }}${{ github.event_name == 'schedule' && '-upkeep' || '' }}"
+    assert deploy["environment"] == environment
+    assert deploy["concurrency"]["group"] == f"nocobase-outlook-{environment}"
+    stacks = {"githubRepository": "contoso/mail", "environments": '["eu", "us"]', "previews": "false"}
+    trusted = {trust.subject.rpartition(":")[2] for trust in deployer_settings.load(stacks).trusts}
+    assert trusted == {"eu", "us", "eu-upkeep", "us-upkeep"}
 
 
 def test_the_deployment_settings_are_of_the_engines_type() -> None:
