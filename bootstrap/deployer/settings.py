@@ -29,6 +29,10 @@ class SettingsError(Exception):
 def _https(address: str) -> str:
     if address and not address.startswith("https://"):
         raise ValueError("it must begin with https://")
+    return address
+
+
+def _without_slash(address: str) -> str:
     return address.rstrip("/")
 
 
@@ -36,6 +40,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 Path = Annotated[str, StringConstraints(pattern=r"^[^\s/:]+(/[^\s/:]+)+$")]
 """Two names or more with a slash between, such as contoso/mail."""
 Issuer = Annotated[str, AfterValidator(_https)]
+"""Word for word, since Entra ID compares it so; those of AKS end in a slash."""
+Address = Annotated[Issuer, AfterValidator(_without_slash)]
+"""A site that issues tokens under its own address, however it was typed."""
 ObjectId = Annotated[str, AfterValidator(lambda text: str(UUID(text)))]
 
 
@@ -58,10 +65,10 @@ class Settings(BaseModel):
     environments: tuple[Name, ...] = ("test", "prod")
     previews: bool = True
     github_repository: Path | None = None
-    github_issuer: Issuer = "https://token.actions.githubusercontent.com"
+    github_issuer: Address = "https://token.actions.githubusercontent.com"
     gitlab_project: Path | None = None
     gitlab_branches: tuple[str, ...] = ("main",)
-    gitlab_issuer: Issuer = "https://gitlab.com"
+    gitlab_issuer: Address = "https://gitlab.com"
     azure_dev_ops_project: Path | None = None
     azure_dev_ops_issuer: Issuer | None = None
     azure_dev_ops_connections: str = "nocobase-outlook-{environment}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,25 @@ def test_all_systems_together() -> None:
     assert found.owners == (OWNER,)
 
 
+def test_issuers_that_are_given_word_for_word_stay_so() -> None:
+    aks = "https://westeurope.oic.prod-aks.azure.com/11111111-1111-1111-1111-111111111111/2/"
+    found = settings.load(
+        {
+            **GITHUB,
+            "githubIssuer": "https://ghe.example.com/_services/token/",
+            "azureDevOpsProject": "contoso/mail",
+            "azureDevOpsIssuer": "https://vstoken.dev.azure.com/1/",
+            "azureDevOpsConnections": "shared",
+            "otherTrusts": json.dumps([{"name": "aks", "issuer": aks, "subject": "system:serviceaccount:a:b"}]),
+        }
+    )
+    assert [trust.issuer for trust in found.trusts[-3:]] == [
+        "https://ghe.example.com/_services/token",
+        "https://vstoken.dev.azure.com/1/",
+        aks,
+    ]
+
+
 def test_one_connection_for_all_environments_is_trusted_once() -> None:
     found = settings.load(
         {
@@ -73,6 +93,10 @@ def test_one_connection_for_all_environments_is_trusted_once() -> None:
         ({**GITHUB, "azureDevOpsProject": "contoso/mail"}, "azureDevOpsIssuer is needed"),
         ({**GITHUB, "environments": '["a", "a"]'}, "same name"),
         ({**GITHUB, "gitHubRepository": "x/y"}, "gitHubRepository: "),
+        (
+            {"otherTrusts": '[{"name": "cluster", "issuer": "http://oidc.example.com", "subject": "x"}]'},
+            r"otherTrusts\[0\]\.issuer: .* https://",
+        ),
         ({**GITHUB, "otherTrusts": '[{"name": "n"}]'}, r"otherTrusts\[0\]\.name: "),
     ],
 )
