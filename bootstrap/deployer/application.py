@@ -5,7 +5,6 @@ from __future__ import annotations
 import pulumi
 import pulumi_azuread as azuread
 
-from deployer.federation import AUDIENCE
 from deployer.settings import Settings
 
 MICROSOFT_GRAPH = "00000003-0000-0000-c000-000000000000"
@@ -64,7 +63,7 @@ class Deployer(pulumi.ComponentResource):
                 display_name=trust.name,
                 issuer=trust.issuer,
                 subject=trust.subject,
-                audiences=[AUDIENCE],
+                audiences=[trust.audience],
                 opts=child,
             )
         for object_id in settings.mail_applications:

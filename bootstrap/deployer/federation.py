@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 AUDIENCE = "api://AzureADTokenExchange"
-"""Whom the tokens must be meant for: Entra ID."""
+"""Whom the tokens must be meant for: Entra ID, where their system lets that be chosen."""
 
 MOST_TRUSTS = 20
 """Federated credentials that Entra ID allows an application."""
@@ -21,11 +21,15 @@ LONGEST_NAME = 120
 
 @dataclass(frozen=True)
 class Trust:
-    """One federated credential: tokens of `issuer` about `subject` sign in. name: unique in the application."""
+    """One federated credential: tokens of `issuer` about `subject`, meant for `audience`, sign in.
+
+    name: unique in the application.
+    """
 
     name: str
     issuer: str
     subject: str
+    audience: str = AUDIENCE
 
 
 def github(repository: str, issuer: str, environment: str) -> Trust:

@@ -54,6 +54,7 @@ class OtherTrust(BaseModel):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,119}$")]
     issuer: Issuer = Field(min_length=1, max_length=600)
     subject: str = Field(min_length=1, max_length=600)
+    audience: str = Field(federation.AUDIENCE, min_length=1, max_length=600)
 
 
 class Settings(BaseModel):
@@ -99,7 +100,7 @@ class Settings(BaseModel):
                 federation.azure_devops(self.azure_dev_ops_project, self.azure_dev_ops_issuer, name)
                 for name in dict.fromkeys(connections)
             ]
-        found += [Trust(other.name, other.issuer, other.subject) for other in self.other_trusts]
+        found += [Trust(other.name, other.issuer, other.subject, other.audience) for other in self.other_trusts]
         return tuple(found)
 
     @model_validator(mode="after")

@@ -69,6 +69,13 @@ def test_issuers_that_are_given_word_for_word_stay_so() -> None:
     ]
 
 
+def test_a_token_that_is_meant_for_somebody_else_is_trusted_so() -> None:
+    pulumi = {"name": "pulumi", "issuer": "https://api.pulumi.com/oidc", "subject": "x", "audience": "contoso"}
+    found = settings.load({**GITHUB, "otherTrusts": json.dumps([pulumi])})
+    audiences = [trust.audience for trust in found.trusts]
+    assert audiences == ["api://AzureADTokenExchange"] * 6 + ["contoso"]
+
+
 def test_one_connection_for_all_environments_is_trusted_once() -> None:
     found = settings.load(
         {

@@ -15,6 +15,7 @@ import httpx
 
 from sandbox.certificates import certificates
 from sandbox.entra import identity
+from sandbox.entra.federation import AUDIENCE
 from sandbox.environment import environment
 from sandbox.place import Place
 from sandbox.setup import load_record
@@ -38,20 +39,20 @@ class Deployer:
         found: dict[str, str] = self.outputs["variables"]
         return found
 
-    def token(self, environment_name: str) -> str:
-        """What GitHub would give a job of that environment."""
-        order = {"system": "github", "subject": f"repo:{REPOSITORY}:environment:{environment_name}"}
-        with entra(self.place) as client:
-            return str(client.post("/_sandbox/oidc-token", json=order).raise_for_status().json()["value"])
-
     def access_token(self, environment_name: str) -> httpx.Response:
-        """What Entra ID's token endpoint answers that job."""
+        """What Entra ID's token endpoint answers a job of that environment on GitHub."""
+        return self.sign_in("github", f"repo:{REPOSITORY}:environment:{environment_name}")
+
+    def sign_in(self, system: str, subject: str, audience: str = AUDIENCE) -> httpx.Response:
+        """What Entra ID's token endpoint answers whoever has such a token."""
+        order = {"system": system, "subject": subject, "audience": audience}
         with entra(self.place) as client:
+            token = client.post("/_sandbox/oidc-token", json=order).raise_for_status().json()["value"]
             form = {
                 "grant_type": "client_credentials",
                 "client_id": self.variables["ARM_CLIENT_ID"],
                 "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-                "client_assertion": self.token(environment_name),
+                "client_assertion": token,
                 "scope": f"{client.base_url}.default",
             }
             return client.post(f"/{self.variables['ARM_TENANT_ID']}/oauth2/v2.0/token", data=form)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox.place import Place
+from sandbox.setup import load_record
 from tests.e2e.conftest import Stack, graph, sandbox_entra
 from tests.e2e.deployer import bootstrap, made
 
@@ -29,6 +30,16 @@ def test_the_deployer_is_made_whole_and_unmade(place: Place) -> None:
         assert [entry["principalId"] for entry in state["appRoleAssignments"]] == [deployer.outputs["objectId"]]
     state = sandbox_entra(place, "GET", "state")
     assert (state["applications"], state["appRoleAssignments"]) == ([], [])
+
+
+def test_a_token_for_another_audience_signs_in_only_if_that_is_trusted(place: Place) -> None:
+    issuer = f"https://localhost:{load_record(place).entra_port}/_sandbox/oidc/azure-devops"
+    trust = {"name": "pulumi", "issuer": issuer, "subject": "pulumi:deploy:x", "audience": "contoso"}
+    settings = {f"otherTrusts[0].{key}": value for key, value in trust.items()}
+    with made(place, **settings) as deployer:
+        for audience, accepted in (("contoso", True), ("api://AzureADTokenExchange", False)):
+            answer = deployer.sign_in("azure-devops", trust["subject"], audience)
+            assert answer.is_success is accepted, answer.text
 
 
 def test_it_may_do_nothing_with_what_is_somebody_elses(stack: Stack, place: Place) -> None:
