@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any
@@ -36,9 +37,25 @@ def _without_slash(address: str) -> str:
     return address.rstrip("/")
 
 
+def _path(text: str) -> str:
+    if not re.fullmatch(r"[^\s/:]+(/[^\s/:]+)+", text):
+        raise ValueError("it must be two names or more with a slash between, such as contoso/mail, no spaces or colons")
+    return text
+
+
+def _azure_dev_ops_path(text: str) -> str:
+    try:
+        return _path(text)
+    except ValueError as error:
+        # Nobody has seen how a subject writes a space.
+        raise ValueError(
+            f"{error}; where the project's name has any, copy issuer and subject of each service connection "
+            "into otherTrusts instead"
+        ) from None
+
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Path = Annotated[str, StringConstraints(pattern=r"^[^\s/:]+(/[^\s/:]+)+$")]
-"""Two names or more with a slash between, such as contoso/mail."""
+Path = Annotated[str, AfterValidator(_path)]
 Issuer = Annotated[str, AfterValidator(_https)]
 """Word for word, since Entra ID compares it so; those of AKS end in a slash."""
 Address = Annotated[Issuer, AfterValidator(_without_slash)]
@@ -70,7 +87,7 @@ class Settings(BaseModel):
     gitlab_project: Path | None = None
     gitlab_branches: tuple[str, ...] = ("main",)
     gitlab_issuer: Address = "https://gitlab.com"
-    azure_dev_ops_project: Path | None = None
+    azure_dev_ops_project: Annotated[str, AfterValidator(_azure_dev_ops_path)] | None = None
     azure_dev_ops_issuer: Issuer | None = None
     azure_dev_ops_connections: str = "nocobase-outlook-{environment}"
     other_trusts: tuple[OtherTrust, ...] = ()
@@ -148,4 +165,5 @@ def _parsed(value: str) -> Any:
 
 def _sentence(details: Any) -> str:
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in details["loc"]).removeprefix(".")
-    return f"{where}: {details['msg']}" if where else str(details["msg"]).removeprefix("Value error, ")
+    said = str(details["msg"]).removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said

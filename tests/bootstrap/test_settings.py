@@ -91,7 +91,12 @@ def test_one_connection_for_all_environments_is_trusted_once() -> None:
     ("given", "words"),
     [
         ({}, "No pipeline may sign in yet"),
-        ({"githubRepository": "mail"}, "githubRepository: "),
+        ({"githubRepository": "mail"}, "githubRepository: .* such as contoso/mail, no spaces or colons$"),
+        ({"githubRepository": "contoso/mail\n"}, "githubRepository: "),
+        (
+            {"azureDevOpsProject": "contoso/our mail", "azureDevOpsIssuer": "https://vstoken.dev.azure.com/1"},
+            "azureDevOpsProject: .* no spaces or colons; .* into otherTrusts instead",
+        ),
         ({"githubRepository": "https://github.com/contoso/mail"}, "githubRepository: "),
         ({**GITHUB, "githubIssuer": "http://ghe.example.com"}, r"githubIssuer: .* https://"),
         ({**GITHUB, "environments": '["test prod"]'}, r"environments\[0\]: "),
@@ -108,7 +113,7 @@ def test_one_connection_for_all_environments_is_trusted_once() -> None:
     ],
 )
 def test_what_is_wrong_is_named(given: dict[str, str], words: str) -> None:
-    with pytest.raises(SettingsError, match=words) as refusal:
+    with pytest.raises(SettingsError, match=f"(?m){words}") as refusal:
         settings.load(given)
     assert "bootstrap/README.md" in str(refusal.value)
 
