@@ -138,6 +138,14 @@ def test_a_company_deploys_by_its_pipeline(pipeline: Pipeline) -> None:
         assert "azuread:index/application:Application: (create)" in report
     assert pipeline.applications == []
 
+    # An approval of a merge after which there was another.
+    late = pipeline.job("prod", "prod")
+    late.newest = "f" * 40
+    failed, said = late.run(pipeline.folder)
+    assert (failed, pipeline.applications) == ([], [])
+    assert f"`main` is at {late.newest} by now" in said
+    assert "### `prod` was left as it is" in late.summary.read_text()
+
     # The merge: test, then prod.
     for stack in STACKS:
         said = pipeline.run(stack, stack)

@@ -21,6 +21,8 @@ AZURE_DEVOPS = PIPELINES / "azure-devops" / "azure-pipelines.yml"
 TEMPLATE = PIPELINES / "azure-devops" / "steps.yml"
 FILES = (GITHUB, GITLAB, AZURE_DEVOPS, TEMPLATE)
 SCRIPTS = sorted(PIPELINES.glob("*/*.sh"))
+GATES = {"approve-test": "test", "approve-prod": "prod"}
+"""The jobs of the GitHub workflow in which an approval is waited for, and their environments."""
 STEPS = {path.stem for path in (PIPELINES / "steps").glob("*.py")} - {"__init__", "running", "report", "locks"}
 SCHEMAS = {
     GITHUB: ("vendor.github-workflows",),
@@ -106,7 +108,7 @@ def test_they_run_nothing_but_the_steps() -> None:
     step = r'(exec )?\.venv/bin/python -m pipelines\.steps\.(?P<name>\w+) "\$STACK"( \|\| failed=1)?'
     named = set()
     for command in commands():
-        if command in ("pipelines/steps/install.sh", "failed=0", 'exit "$failed"'):
+        if command in ("pipelines/steps/install.sh", "failed=0", 'exit "$failed"', "echo approved"):
             continue
         found = re.fullmatch(step, command)
         assert found is not None, command
@@ -134,6 +136,9 @@ def test_actions_and_images_are_pinned() -> None:
 
 def test_one_run_a_stack_at_a_time_and_none_is_cut_off() -> None:
     for name, job in github_jobs().items():
+        if name in GATES:
+            assert "concurrency" not in job
+            continue
         changes = name != "preview"
         assert job["concurrency"]["cancel-in-progress"] is not changes
         if changes:
@@ -148,7 +153,9 @@ def test_one_run_a_stack_at_a_time_and_none_is_cut_off() -> None:
 
 def test_prod_comes_after_test_and_each_has_its_own_approval() -> None:
     jobs = github_jobs()
-    assert (jobs["test"]["environment"], jobs["prod"]["environment"], jobs["prod"]["needs"]) == ("test", "prod", "test")
+    order = {name: jobs[name]["needs"] for name in ("test", "approve-prod", "prod")}
+    assert order == {"test": "approve-test", "approve-prod": "test", "prod": "approve-prod"}
+    assert {name: jobs[name]["environment"] for name in GATES} == GATES
     gitlab = yaml.safe_load(GITLAB.read_text())
     assert gitlab["prod"]["needs"] == ["test"]
     assert gitlab[".deploy"]["environment"]["name"] == "$STACK"
@@ -156,6 +163,28 @@ def test_prod_comes_after_test_and_each_has_its_own_approval() -> None:
     assert stages["prod"]["dependsOn"] == ["test"]
     environments = [stages[name]["jobs"][0]["environment"] for name in ("test", "prod")]
     assert environments == ["nocobase-outlook-test", "nocobase-outlook-prod"]
+
+
+def test_whoever_waits_for_an_approval_holds_nothing_and_gets_nothing() -> None:
+    jobs = github_jobs()
+    for name in GATES:
+        assert jobs[name]["permissions"] == {}
+        assert "env" not in jobs[name]
+        assert not [text for text in scalars(jobs[name]) if "secrets." in text]
+    in_a_stacks_group = {
+        name for name, job in jobs.items() if job.get("concurrency", {}).get("cancel-in-progress") is False
+    }
+    assert in_a_stacks_group == {"test", "prod", "upkeep"}
+    assert all(jobs[name]["environment"].endswith("-upkeep") for name in in_a_stacks_group)
+
+
+def test_nothing_is_done_to_a_stack_for_a_commit_that_is_not_the_newest() -> None:
+    for name in ("test", "prod", "upkeep"):
+        steps = [step for step in github_jobs()[name]["steps"] if "run" in step]
+        assert [step["name"] for step in steps[:2]] == ["Install", "Newest"]
+        assert steps[1]["id"] == "newest"
+        assert all("steps.newest.outputs.newest == 'true'" in step["if"] for step in steps[2:])
+    assert github_jobs()["approve-prod"]["if"] == "needs.test.outputs.newest == 'true'"
 
 
 def test_the_bootstrap_trusts_exactly_the_environments_of_the_workflow() -> None:

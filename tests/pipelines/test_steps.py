@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pulumi.automation import PulumiCommand
 
-from pipelines.steps import cli, comment, deploy, locks, report, running, status
+from pipelines.steps import cli, comment, deploy, locks, newest, report, running, status
 from pipelines.steps.running import Ended
 from sandbox.place import PROJECT
 
@@ -157,6 +157,54 @@ def test_a_comment_is_written_once_a_stack_and_then_renewed() -> None:
     changes, client = answered([[mine]])
     comment.comment("test", "new", RUN, client)
     assert [change[0] for change in changes] == ["POST"]
+
+
+@pytest.mark.parametrize(
+    ("status_code", "head", "code", "output", "words"),
+    [
+        (200, "a" * 40, 0, "newest=true\n", ""),
+        (200, "b" * 40, 0, "newest=false\n", f"`main` is at {'b' * 40} by now, and this run is of {'a' * 40}"),
+        (503, "", 1, "", "nothing was deployed. Run it again."),
+    ],
+)
+def test_only_the_newest_commit_is_deployed(
+    status_code: int,
+    head: str,
+    code: int,
+    output: str,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        assert request.url.path == "/api/v3/repos/contoso/mail/commits/heads/main"
+        assert request.headers["Accept"] == "application/vnd.github.sha"
+        assert request.headers["Authorization"] == "Bearer token"
+        return httpx.Response(status_code, text=head)
+
+    client = httpx.Client
+    monkeypatch.setattr(httpx, "Client", lambda **given: client(transport=httpx.MockTransport(handle), **given))
+    outputs = tmp_path / "outputs"
+    outputs.touch()
+    run = {
+        "GITHUB_API_URL": "https://github.example.com/api/v3",
+        "GITHUB_OUTPUT": str(outputs),
+        "GITHUB_REF": "refs/heads/main",
+        "GITHUB_REF_NAME": "main",
+        "GITHUB_REPOSITORY": "contoso/mail",
+        "GITHUB_SHA": "a" * 40,
+        "GITHUB_TOKEN": "token",
+    }
+    for name, value in run.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["newest", "prod"])
+    assert newest.main() == code
+    assert outputs.read_text() == output
+    assert words in capsys.readouterr().out
+    assert report.path("prod", "newest").exists() is (output == "newest=false\n")
 
 
 def test_the_cli_is_installed_only_where_there_is_none(
