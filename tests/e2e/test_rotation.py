@@ -52,6 +52,30 @@ def test_two_rotations_and_retirements(stack: Stack) -> None:
     assert stack.credentials[1] == stack.outputs["clientSecret"] != second[1]
 
 
+def test_a_state_restored_from_a_backup_costs_no_secret_in_use(stack: Stack) -> None:
+    up(stack, "2027-01-01")
+    backup = stack.state_file.read_text()
+    up(stack, "2027-04-03")
+    second = stack.credentials
+    stack.state_file.write_text(backup)
+
+    # Both secrets are there, and the one that the state does not know is in use.
+    said = up(stack, "2027-04-04", ok=False)
+    assert "'NocoBase mail b 2027-04-01'" in said
+    assert "which may be in use" in said
+    assert stack.credentials == second
+    assert secrets(stack) == {"NocoBase mail a 2027-01-01", "NocoBase mail b 2027-04-01"}
+
+    # The secret that the state knows is gone: there is room for a new one, and the one in use stays.
+    (application,) = stack.applications
+    (known,) = [one for one in application["passwordCredentials"] if one["displayName"].startswith("NocoBase mail a")]
+    graph(stack, "POST", f"/applications/{application['id']}/removePassword", {"keyId": known["keyId"]})
+    up(stack, "2027-04-05")
+    assert stack.credentials == (second[0], stack.outputs["clientSecret"])
+    assert stack.credentials[1] != second[1]
+    assert "NocoBase mail b 2027-04-01" in secrets(stack)
+
+
 def test_a_push_that_fails_is_gone_on_with_and_the_secret_in_use_stays(stack: Stack) -> None:
     up(stack, "2027-01-01")
     first = stack.credentials
