@@ -21,12 +21,16 @@ from pulumi.automation import CommandError, CommandResult, EngineEvent, LocalWor
 
 from provisioning.errors import EngineFailed
 from provisioning.fleet import Outcome, Result, Watch, sentence
+from provisioning.nocobase.login import API_KEY, API_KEYS, missing_login, stored_keys
 
 COLOUR_TAG = re.compile(r"<\{%.*?%\}>")
 """How the engine marks colours in its events."""
 
 NO_NEWS = ("update failed", "preview failed", "one or more errors occurred")
 """What the engine adds to every error."""
+
+LOGIN = ("NOCOBASE_API_KEY", "NOCOBASE_ACCOUNT", "NOCOBASE_PASSWORD")
+"""The environment's login to the main NocoBase; those to others are called so with `_<NAME>`."""
 
 
 class Engines(PulumiCommand):
@@ -158,12 +162,14 @@ class Deployer:
     """Deploys stacks of the project in `folder`, or only looks at what would change.
 
     policy_packs: folders of policy packs that every stack has to satisfy; policy_configs: one file for each of them.
+    own_key_first: a login in the environment is one NocoBase's; among many stacks it is for those without their own.
     """
 
     folder: Path
     preview: bool = False
     policy_packs: Sequence[str] = ()
     policy_configs: Sequence[str] = ()
+    own_key_first: bool = False
     engines: Engines = field(default_factory=Engines)
 
     def stacks(self) -> list[str]:
@@ -186,6 +192,7 @@ class Deployer:
             # A policy that is found broken in the middle of an update would leave it half done.
             operations.insert(0, stack.preview)
         try:
+            stack.workspace.env_vars = self._environment(name, stack.workspace)
             for operation in operations:
                 heard.changes.clear()
                 operation(
@@ -205,6 +212,19 @@ class Deployer:
         if heard.changes:
             outcome = Outcome.WOULD_CHANGE if self.preview else Outcome.CHANGED
         return Result(name, outcome, heard.changes, time.monotonic() - began)
+
+    def _environment(self, name: str, workspace: automation.Workspace) -> dict[str, str]:
+        """Variables that hide from the stack `name` each login for which it has a key of its own."""
+        if not self.own_key_first or not any(value for key, value in os.environ.items() if key.startswith(LOGIN)):
+            return {}
+        config = {key.rpartition(":")[2]: entry.value for key, entry in workspace.get_all_config(name).items()}
+        try:
+            own = stored_keys(config.get(API_KEY), config.get(API_KEYS))
+        except ValueError:
+            # The program itself refuses such a configuration, in words.
+            return {}
+        suffixes = [missing_login(installation).key.removeprefix(LOGIN[0]) for installation in own]
+        return {f"{variable}{suffix}": "" for variable in LOGIN for suffix in suffixes}
 
     def _workspace(self) -> LocalWorkspace:
         return _Workspace(work_dir=str(self.folder), pulumi_command=self.engines)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,6 +64,7 @@ def up(
         choice = choose(configured(deployer.folder), deployer.stacks(), patterns, excepted or [])
         if not choice.stacks and not choice.left_out:
             raise ProvisioningError("There is no such stack, neither in this folder nor in the backend.")
+        deployer = replace(deployer, own_key_first=len(choice.stacks) > 1)
         with _ended_by_signals(deployer.engines), _progress(len(choice.stacks), parallel) as watch:
             results = run(choice.stacks, deployer.deploy, parallel, watch)
         show_rows([row(result, output) for result in sorted([*results, *choice.left_out], key=_by_name)], output)

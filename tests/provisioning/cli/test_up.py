@@ -50,6 +50,20 @@ case "$*" in
 esac
 """
 
+LOGS_ITS_LOGIN = """\
+#!/bin/sh
+case "$*" in
+  version) echo v3.255.0 ;;
+  *"stack ls"*) echo '[{"name": "a", "current": true}, {"name": "b", "current": false}]' ;;
+  *config*"--stack a"*) echo '{
+    "nocobase-outlook:nocobaseApiKey": {"value": "own", "secret": true},
+    "nocobase-outlook:nocobaseApiKeys": {"value": "{\\"west-1\\": \\"own\\"}", "secret": true}
+  }' ;;
+  *config*) echo '{"nocobase-outlook:nocobaseUrl": {"value": "https://n.example.com", "secret": false}}' ;;
+  *) env | grep ^NOCOBASE_ | sort > "login of $(echo "$*" | sed 's/.*--stack \\(.\\).*/\\1/')"; exit 255 ;;
+esac
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -135,6 +149,37 @@ def test_when_told_to_end_the_running_one_ends_and_no_other_begins(project: Path
     assert (results[0].outcome, results[0].error) == (Outcome.STOPPED, "update cancelled")
     after = deployer.deploy("b", Seen())
     assert (after.outcome, after.error) == (Outcome.STOPPED, "not begun")
+
+
+LOGIN = {
+    "NOCOBASE_ACCOUNT": "me",
+    "NOCOBASE_API_KEY": "of-one-nocobase",
+    "NOCOBASE_API_KEY_EAST": "of-another",
+    "NOCOBASE_API_KEY_WEST_1": "of-a-third",
+    "NOCOBASE_PASSWORD": "word",
+}
+
+
+@pytest.mark.parametrize(
+    ("stacks", "login_of_a"),
+    [
+        (["a"], LOGIN),
+        (["a", "b"], {"NOCOBASE_API_KEY_EAST": "of-another"}),
+        (["--all"], {"NOCOBASE_API_KEY_EAST": "of-another"}),
+    ],
+)
+def test_among_many_stacks_each_ones_own_key_comes_first(
+    project: Path, monkeypatch: pytest.MonkeyPatch, stacks: list[str], login_of_a: dict[str, str]
+) -> None:
+    (project / "bin" / "pulumi").write_text(LOGS_ITS_LOGIN)
+    for name, value in LOGIN.items():
+        monkeypatch.setenv(name, value)
+    CliRunner().invoke(app, ["up", *stacks])
+    given = {file.name[-1]: file.read_text().splitlines() for file in project.glob("login of ?")}
+    logins = {
+        stack: dict(line.split("=") for line in lines if not line.endswith("=")) for stack, lines in given.items()
+    }
+    assert logins == {"a": login_of_a, **({"b": LOGIN} if stacks != ["a"] else {})}
 
 
 def test_what_the_engines_events_tell() -> None:
