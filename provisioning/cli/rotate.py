@@ -28,7 +28,7 @@ def rotate(
     with errors_as_sentences():
         engine = Pulumi(stack)
         key = "compromisedBefore" if compromised else "rotateRequestedAt"
-        asked = _pending(engine.config(key), deployed(engine))
+        asked = _pending(key, engine.config(key), deployed(engine))
         if asked is None:
             asked = now().replace(microsecond=0)
             engine.set_config(key, asked.strftime("%Y-%m-%dT%H:%M:%SZ"))
@@ -44,12 +44,22 @@ def rotate(
             words.print(f"The old one is removed by the first `pulumi up` after {outputs['oldSecretRetires']}.")
 
 
-def _pending(asked: str | None, outputs: dict[str, Any]) -> datetime | None:
-    """The time of an earlier request that was not carried out to its end; None if there is none."""
+def _pending(key: str, asked: str | None, outputs: dict[str, Any]) -> datetime | None:
+    """The time of an earlier request that was not carried out to its end; None if there is none.
+
+    One in the future is none: no run would carry it out now. Raises ProvisioningError if the setting holds no time.
+    """
     if not asked:
         return None
-    moment = datetime.fromisoformat(asked)
-    return None if datetime.fromisoformat(outputs["clientSecretIssued"]) >= moment else moment
+    try:
+        moment = datetime.fromisoformat(asked)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ProvisioningError(
+            f"{key} is no time with its zone, like 2027-01-31T12:00:00Z. Run: pulumi config rm {key}"
+        )
+    return None if datetime.fromisoformat(outputs["clientSecretIssued"]) >= moment or moment > now() else moment
 
 
 def _fulfilled(asked: datetime, outputs: dict[str, Any], compromised: bool) -> bool:
