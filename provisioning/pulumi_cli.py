@@ -122,14 +122,12 @@ class Pulumi:
 
     def configure(self, values: Mapping[str, str | Sequence[str]]) -> None:
         """Set configuration values, lists as a whole; none may be a secret. Raises EngineFailed."""
-        pairs: list[str] = []
-        for key, value in values.items():
-            if isinstance(value, str):
-                pairs.append(f"{key}={value}")
-            else:
-                self._run("config", "rm", key)
-                pairs += [f"{key}[{index}]={item}" for index, item in enumerate(value)]
-        self._run("config", "set-all", "--path", *(part for pair in pairs for part in ("--plaintext", pair)))
+        # Not by paths, which make numbers and truth values of text that looks like one.
+        entries = {
+            key: {"value": value} if isinstance(value, str) else {"value": json.dumps(value), "objectValue": value}
+            for key, value in values.items()
+        }
+        self._run("config", "set-all", "--json", json.dumps(entries))
 
     def adopt(self, resources: Sequence[Mapping[str, object]], names: Mapping[str, str]) -> None:
         """`pulumi import`: take `resources`, of its import file, into the state; nothing of them is changed.

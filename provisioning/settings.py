@@ -23,6 +23,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -150,8 +151,14 @@ def _installation_name(name: str) -> str:
     return name
 
 
+def _as_text(value: object) -> object:
+    """Of a number or a truth value the text again, of which `pulumi config set --path` made it."""
+    return json.dumps(value) if isinstance(value, int) else value
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
 Address = Annotated[str, AfterValidator(_address)]
-SubApplication = Annotated[str | None, AfterValidator(_sub_application)]
+SubApplication = Annotated[str | None, BeforeValidator(_as_text), AfterValidator(_sub_application)]
 
 
 class MappingSettings(BaseModel):
@@ -176,7 +183,7 @@ class InstallationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
-    name: Annotated[str, AfterValidator(_installation_name)]
+    name: Annotated[Text, AfterValidator(_installation_name)]
     url: Address
     app: SubApplication = None
     take_over: str | None = None
@@ -196,11 +203,11 @@ class Settings(BaseSettings):
     nocobase_installations: tuple[InstallationSettings, ...] = Field((), examples=["<value>"])
     audience: Audience = Field(Audience.ANY_TENANT_AND_PERSONAL, examples=[Audience.ANY_TENANT])
     application_name: str = Field("NocoBase mail", examples=["'NocoBase mail'"])
-    scopes: tuple[Annotated[str, AfterValidator(_known_scope)], ...] = Field(DEFAULT_SCOPES, examples=["email"])
-    redirect_uris: tuple[str, ...] = Field(
+    scopes: tuple[Annotated[Text, AfterValidator(_known_scope)], ...] = Field(DEFAULT_SCOPES, examples=["email"])
+    redirect_uris: tuple[Text, ...] = Field(
         (), validate_default=True, examples=["https://nocobase.example.com/callback"]
     )
-    owners: tuple[Annotated[str, AfterValidator(_object_id)], ...] = Field((), examples=["<object id>"])
+    owners: tuple[Annotated[Text, AfterValidator(_object_id)], ...] = Field((), examples=["<object id>"])
     secret_description: str = Field("NocoBase mail", examples=["'NocoBase mail'"])
     secret_lifetime_days: int = Field(180, examples=[180])
     rotate_every_days: int = Field(90, examples=[90])
@@ -208,11 +215,11 @@ class Settings(BaseSettings):
     rotate_requested_at: AwareDatetime | None = Field(None, examples=["2027-01-31T12:00:00Z"])
     compromised_before: AwareDatetime | None = Field(None, examples=["2027-01-31T12:00:00Z"])
     consent: Consent = Field(Consent.USER, examples=[Consent.TENANT])
-    further_permissions: tuple[Annotated[str, AfterValidator(_permission)], ...] = Field(
+    further_permissions: tuple[Annotated[Text, AfterValidator(_permission)], ...] = Field(
         (), examples=["<client id of the API>/<id of the permission>=Scope"]
     )
-    tags: tuple[Annotated[str, AfterValidator(_tag)], ...] = Field((), examples=["mail"])
-    keep: tuple[Annotated[str, AfterValidator(_keepable)], ...] = Field((), examples=["notes"])
+    tags: tuple[Annotated[Text, AfterValidator(_tag)], ...] = Field((), examples=["mail"])
+    keep: tuple[Annotated[Text, AfterValidator(_keepable)], ...] = Field((), examples=["notes"])
     same_name: SameName = Field(SameName.REFUSE, examples=[SameName.ALLOW])
 
     @property

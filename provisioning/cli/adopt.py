@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,7 +47,8 @@ def adopt(
         engine = Pulumi(stack)
         use_tenant(engine.config_of(TENANT))
         name = engine.identity()
-        settings = _settings(engine)
+        config = engine.configuration()[0]
+        settings = _settings(config)
         if client_id is None or search is not None:
             _list(settings, search, output)
             return
@@ -58,6 +61,7 @@ def adopt(
         show_rows([_row(line, output) for line in plan.lines], output)
         for warning in [*plan.warnings, *plan.losses]:
             words.print(f"! {warning}", markup=False, style="yellow")
+        _refuse_settings({**config, **plan.config})
         if not _agreed(plan, client_id, yes, accept_losses):
             return
         if plan.config:
@@ -69,13 +73,26 @@ def adopt(
         _tell_next(engine)
 
 
-def _settings(engine: Pulumi) -> Settings:
+def _settings(config: Mapping[str, str]) -> Settings:
     from provisioning.settings import judge  # noqa: PLC0415 - pydantic-settings is not for `--help`
 
-    settings, problems = judge(engine.configuration()[0])
+    settings, problems = judge(config)
     if settings is None:
         raise SettingsError(problems)
     return settings
+
+
+def _refuse_settings(config: Mapping[str, str | list[str]]) -> None:
+    """Raise AdoptionRefused if the settings that keep what is there would be refused by the next `pulumi up`."""
+    from provisioning.settings import judge  # noqa: PLC0415 - as above
+
+    _, problems = judge({key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()})
+    if problems:
+        told = (f"  {at.key}{'' if at.value is None else f' = {at.value}'}: {at.why}" for at in problems)
+        raise AdoptionRefused(
+            "What the application has would be refused as settings of this stack; nothing was changed. Change it in "
+            "Entra ID, then repeat this command.\n" + "\n".join(told)
+        )
 
 
 def _list(settings: Settings, search: str | None, output: Format) -> None:

@@ -197,7 +197,7 @@ def test_with_more_of_everything_that_a_setting_says(stack: Stack) -> None:
         stack,
         {"tags": ["WindowsAzureActiveDirectoryIntegratedApp"]},
         signInAudience="AzureADMultipleOrgs",
-        tags=["mail"],
+        tags=["mail", "4711", "true", "+5"],
         identifierUris=["api://outlook-by-hand"],
         appRoles=[ROLE],
         web={"redirectUris": ["https://b.example.com/callback", "https://a.example.com/callback"]},

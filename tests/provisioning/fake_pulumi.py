@@ -20,6 +20,8 @@ file = folder / {{
     "config --json": f"{{stack}}.config",
     "stack ls": "stacks",
     "stack --show-name": "name",
+    "about --json": f"{{stack}}.about",
+    "config set-all": "nothing",
 }}[" ".join(arguments[:2])]
 if not file.exists():
     sys.exit(f"error: no stack named '{{stack}}' found")
@@ -59,7 +61,10 @@ def fake_pulumi(
     for name, printed in exports.items():
         (folder / f"{name}.export").write_text(printed)
         (folder / f"{name}.config").write_text(json.dumps(config or {}))
+        about = {"currentStack": {"fullyQualifiedName": f"organization/nocobase-outlook/{name}"}}
+        (folder / f"{name}.about").write_text(json.dumps(about))
     names = [*exports, *([broken] if broken else [])]
     (folder / "stacks").write_text(json.dumps([{"name": name} for name in names]))
     (folder / "name").write_text(names[0])
+    (folder / "nothing").touch()
     return FakePulumi(folder)

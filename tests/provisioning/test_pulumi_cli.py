@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,16 @@ def test_configuration_is_the_projects_own(engine: FakePulumi) -> None:
     }
     assert secret == {"nocobaseApiKey"}
     assert engine.asked[-1][-2:] == ["--stack", "other"]
+
+
+def test_settings_are_written_at_once_and_text_stays_text(engine: FakePulumi) -> None:
+    Pulumi("other").configure({"tags": ["4711", "true", "+5"], "secretDescription": "2027"})
+    ((*command, values, _, stack),) = [[part for part in call if part != "--non-interactive"] for call in engine.asked]
+    assert (command, stack) == (["config", "set-all", "--json"], "other")
+    assert json.loads(values) == {
+        "tags": {"value": '["4711", "true", "+5"]', "objectValue": ["4711", "true", "+5"]},
+        "secretDescription": {"value": "2027"},
+    }
 
 
 def test_names(engine: FakePulumi) -> None:

@@ -15,7 +15,7 @@ from provisioning.entra.rules import Audience
 from provisioning.errors import Problem, SettingsError
 from provisioning.nocobase.discovery import NocoBaseMapping
 from provisioning.nocobase.login import API_KEY
-from provisioning.settings import Consent, Settings, load, redirect_uri
+from provisioning.settings import Consent, Settings, judge, load, redirect_uri
 
 PROJECT = Path(__file__).parents[2]
 URL = "https://nocobase.example.com"
@@ -322,6 +322,17 @@ def test_what_cannot_be_kept_tagged_or_asked_for_is_told() -> None:
     assert "Nearest: notes" in found["keep[0]"]
     assert "stacks mark their applications" in found["tags[1]"]
     assert "=Scope (or =Role)" in found["furtherPermissions[0]"]
+
+
+def test_text_of_which_pulumi_made_a_number_or_a_truth_value_is_text_again() -> None:
+    further = json.dumps([{"name": 2027, "url": OTHER, "app": 7}])
+    config = {"nocobaseUrl": URL, "tags": "[4711, true, 0, -5, false]", "nocobaseInstallations": further}
+    loaded = judge(config)[0]
+    assert loaded is not None
+    assert loaded.tags == ("4711", "true", "0", "-5", "false")
+    assert [(at.name, at.app) for at in loaded.nocobase_installations] == [("2027", "7")]
+    assert "valid string" in problems({"nocobaseUrl": URL, "tags": '[{"a": 1}]'})["tags[0]"]
+    assert "no delegated mail permission" in problems({"nocobaseUrl": URL, "scopes": "[1]"})["scopes[0]"]
 
 
 def test_permissions_are_the_scopes_and_then_the_further_ones() -> None:

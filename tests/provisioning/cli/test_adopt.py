@@ -1,0 +1,37 @@
+"""`adopt`: what it would write is judged before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from provisioning.cli import adopt, app
+from provisioning.entra.adoption import Adoption, Found
+from tests.provisioning.checkpoints import CLIENT_ID, OBJECT_ID, URL, export
+from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
+
+FOUND = Found({"id": OBJECT_ID, "appId": CLIENT_ID}, (), None, ())
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
+    """A stack that is not deployed."""
+    found = fake_pulumi(tmp_path, {"prod": export()}, {"nocobase-outlook:nocobaseUrl": {"value": URL}})
+    monkeypatch.setenv("PATH", found.environment["PATH"])
+    return found
+
+
+def test_what_the_settings_would_refuse_is_told_before_anything_is_written(
+    engine: FakePulumi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Adoption([], {"tags": ["mail", "two words"], "applicationName": "x" * 121})
+    monkeypatch.setattr(adopt, "_plan", lambda *_: (FOUND, plan))
+    said = CliRunner().invoke(app, ["adopt", CLIENT_ID, "--yes", "--accept-losses"])
+    assert said.exit_code == 1
+    assert "nothing was changed" in said.stderr
+    assert 'tags[1] = "two words": A tag has 1 to 256 characters' in said.stderr
+    assert "applicationName" in said.stderr
+    assert {call[0] for call in engine.asked} == {"config", "about", "stack"}
+    assert not [call for call in engine.asked if "set-all" in call]
