@@ -61,8 +61,12 @@ def last_state() -> LastState:
     The engine answers it in previews and updates alike. It holds secrets in the clear: never log it.
     Raises StateUnreadable; an unreadable state must never pass for an empty one, which would issue a new secret.
     """
-    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    return parse_last_state(_read_resources(stack))
+    return parse_last_state(_read_resources(_whole_name()))
+
+
+def _whole_name() -> str:
+    """The stack's name with organization and project: the bare one is looked for in the default organization."""
+    return f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
 
 
 def _read_resources(stack: str) -> Mapping[str, Mapping[str, Any]]:
@@ -83,7 +87,7 @@ def removed_for_replacement() -> frozenset[str]:
 
     The engine keeps their records and marks them, which its answer to the program does not show. Raises EngineFailed.
     """
-    checkpoint = Pulumi(pulumi.get_stack()).export()
+    checkpoint = Pulumi(_whole_name()).export()
     passwords = [item for item in checkpoint.resources if item["type"] == PASSWORD_TYPE]
     return frozenset(str(item["outputs"]["keyId"]) for item in passwords if item.get("pendingReplacement"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -84,7 +85,7 @@ class _Init:
             stack = self._asked("Stack: the environment's name", "", questions.refuses_stack)
         backend = self._backend(state)
         engine = Pulumi(stack, {"PULUMI_BACKEND_URL": backend} if backend else {})
-        exists = stack is not None and stack.rpartition("/")[2] in engine.stacks()
+        exists = stack is not None and self._exists(stack, engine)
         lacking = [] if self.ask else questions.missing(stack, exists, self.answers)
         kept_in = backend or (Pulumi().backend() if not exists else "")
         if not exists and not self.ask and provider is None and questions.usual_secrets_provider(kept_in) is None:
@@ -113,6 +114,19 @@ class _Init:
         if written:
             engine.configure(written)
         self._tell_next(stack, config, backend)
+
+    @staticmethod
+    def _exists(stack: str, engine: Pulumi) -> bool:
+        """Whether the backend has the stack, which may be named with its organization, and its project."""
+        known = engine.stacks()
+        if stack in known or "/" not in stack:
+            return stack in known
+        # The backend's own names leave out the organization that is the default.
+        alike = [name for name in known if name.rpartition("/")[2] == stack.rpartition("/")[2]]
+        for organization, project, name in (replace(engine, stack=one).identity().split("/") for one in alike):
+            if stack in (f"{organization}/{name}", f"{organization}/{project}/{name}"):
+                return True
+        return False
 
     def _backend(self, state: str | None) -> str | None:
         """The address of the chosen backend; None for the one that Pulumi uses anyway."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,8 @@ from provisioning import stack
 from provisioning.entra.rotation import IssuedSecret, LastSecrets, Slot
 from provisioning.errors import ClockRefused, StateUnreadable
 from provisioning.stack import LastState, Proof, in_use, parse_last_state
+from tests.provisioning.checkpoints import export, password
+from tests.provisioning.fake_pulumi import fake_pulumi
 
 URN = "urn:pulumi:dev::nocobase-outlook::nocobase-outlook:entra:MailApplication$"
 APPLICATION = {
@@ -142,6 +145,19 @@ def test_an_unreadable_state_never_passes_for_an_empty_one(monkeypatch: pytest.M
     engine(monkeypatch, EOF)
     with pytest.raises(StateUnreadable, match=r"failed to load checkpoint: EOF.*Run the command again"):
         stack.last_state()
+
+
+def test_the_state_is_exported_of_the_stack_in_its_own_organization(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in (("get_organization", "acme"), ("get_project", "nocobase-outlook"), ("get_stack", "prod")):
+        monkeypatch.setattr(pulumi, name, lambda value=value: value)
+    fake = fake_pulumi(tmp_path, {"prod": export()})
+    (tmp_path / "acme" / "nocobase-outlook").mkdir(parents=True)
+    pending = {**password("a", "2027-01-01", "2027-06-30"), "pendingReplacement": True}
+    (tmp_path / "acme" / "nocobase-outlook" / "prod.export").write_text(export(pending))
+    monkeypatch.setenv("PATH", fake.environment["PATH"])
+    assert stack.removed_for_replacement() == {"key-a"}
 
 
 @pytest.mark.parametrize(
