@@ -5,6 +5,9 @@ A side that cannot be read is an answer, too: `Unread`, with the reason.
 
 from __future__ import annotations
 
+import os
+from uuid import UUID
+
 from provisioning.entra.registration import Registration
 from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError
 from provisioning.nocobase.login import NocoBaseLogin, missing_login
@@ -12,10 +15,13 @@ from provisioning.nocobase.mail_settings import SignIn
 from provisioning.overview import Deployed, Held, HeldRow, Push, Unread
 
 
-def read_registration(state: Deployed) -> Registration | Unread | None:
-    """The stack's application in Entra ID, None if it is not there."""
+def read_registration(state: Deployed, tenant: str | None) -> Registration | Unread | None:
+    """The stack's application in Entra ID, None if it is not there. tenant: the stack's, None if nobody knows."""
     if state.application is None:
         return None
+    asked = os.environ.get("ARM_TENANT_ID")
+    if _other_tenant(tenant, asked):
+        return Unread(f"it is in tenant {tenant}, and ARM_TENANT_ID is {asked}; see `status --stack {state.stack}`")
     # A second of imports.
     from provisioning.entra import directory  # noqa: PLC0415
 
@@ -25,6 +31,14 @@ def read_registration(state: Deployed) -> Registration | Unread | None:
         return Unread(error.reason)
     except ProvisioningError as error:
         return Unread(str(error))
+
+
+def _other_tenant(tenant: str | None, asked: str | None) -> bool:
+    """Whether these are surely two tenants; a domain may be of any."""
+    try:
+        return UUID(tenant) != UUID(asked)
+    except (TypeError, ValueError):
+        return False
 
 
 def read_nocobase(push: Push, login: NocoBaseLogin | None) -> Held | Unread:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, show_rows, words
-from provisioning.entra.tenant import use_tenant
+from provisioning.entra.tenant import TENANT, use_tenant
 from provisioning.errors import ProvisioningError
 from provisioning.pulumi_cli import APPLICATION_TYPE, PASSWORD_TYPE, STACK_TYPE, Checkpoint, Pulumi
 
@@ -23,7 +23,7 @@ def list_secrets(stack: Stack = None, output: Output = Format.TABLE) -> None:
     with errors_as_sentences():
         engine = Pulumi(stack)
         state = engine.export()
-        _use_tenant_of(state)
+        _use_tenant_of(state, engine)
         sorted_out = _sorted_out(state, engine.config("secretDescription"))
         secrets = [{"id": secret.key_id, "name": secret.display_name, "is": kind} for secret, kind in sorted_out]
         twins = [{"id": key, "name": name, "is": "twin of the application"} for key, name in _twins(state).items()]
@@ -48,7 +48,7 @@ def prune(
     with errors_as_sentences():
         engine = Pulumi(stack)
         state = engine.export()
-        _use_tenant_of(state)
+        _use_tenant_of(state, engine)
         own = _object_id(state)
         sorted_out = _sorted_out(state, engine.config("secretDescription"))
         orphans = [secret for secret, kind in sorted_out if kind == "orphan"]
@@ -70,8 +70,10 @@ def prune(
             words.print("To remove secrets: the same command with --yes; a twin: --application <object id> --yes.")
 
 
-def _use_tenant_of(state: Checkpoint) -> None:
-    use_tenant(next((outputs.get("tenantId") for outputs in state.outputs_of(STACK_TYPE)), None))
+def _use_tenant_of(state: Checkpoint, engine: Pulumi) -> None:
+    """After a first run that broke off there are no outputs yet."""
+    told = next((outputs.get("tenantId") for outputs in state.outputs_of(STACK_TYPE)), None)
+    use_tenant(told or engine.config_of(TENANT))
 
 
 def _twins(state: Checkpoint) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provisioning.cli.common import Format, Stack, data, errors_as_sentences, now, show, show_rows
-from provisioning.entra.tenant import use_tenant
+from provisioning.entra.tenant import TENANT, use_tenant
 from provisioning.errors import ProvisioningError
 from provisioning.pulumi_cli import Pulumi
 
@@ -91,11 +91,13 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
             sides = [overview.OFFLINE for _ in state.pushes]
             view = overview.overview(state, overview.OFFLINE, sides, moment, warn_days)
             return Read(name, view, view.alarms)
+        # After a first run that broke off there are no outputs yet.
+        tenant = state.tenant_id or (engine.config_of(TENANT) if state.application else None)
         if not own_key_first:
             # Of many stacks, side by side, the environment names the one tenant.
-            use_tenant(state.tenant_id)
+            use_tenant(tenant)
         with ThreadPoolExecutor(1) as entra:
-            registration = entra.submit(live.read_registration, state)
+            registration = entra.submit(live.read_registration, state, tenant)
             logins = _logins(engine, state.pushes, own_key_first)
             held = [live.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
         view = overview.overview(state, registration.result(), held, moment, warn_days)

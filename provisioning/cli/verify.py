@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, show_checks
-from provisioning.entra.tenant import use_tenant
+from provisioning.entra.tenant import TENANT, use_tenant
 from provisioning.errors import ProvisioningError
 from provisioning.pulumi_cli import Pulumi
 
@@ -23,7 +23,7 @@ def verify(stack: Stack = None, output: Output = Format.TABLE) -> None:
 
         engine = Pulumi(stack)
         state = overview.read_state(engine.name(), engine.export(show_secrets=True))
-        use_tenant(state.tenant_id)
+        use_tenant(state.tenant_id or engine.config_of(TENANT))
         if state.application is None or not state.pushes:
             raise ProvisioningError("This stack has not been deployed to its end yet. Run `pulumi up` first.")
         declared, _, logins = settings.load(*engine.configuration())

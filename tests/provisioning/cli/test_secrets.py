@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 from provisioning.cli import app
 from provisioning.entra.room import StoredSecret
-from tests.provisioning.checkpoints import OBJECT_ID, TWO_SECRETS, export
+from tests.provisioning.checkpoints import OBJECT_ID, TWO_SECRETS, application, export
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 
 # msgraph's own generated code uses its deprecated names.
@@ -74,3 +75,13 @@ def test_without_an_application(engine: FakePulumi, removed: list[str]) -> None:
     said = CliRunner().invoke(app, ["secrets", "list"])
     assert (said.exit_code, said.stdout) == (1, "")
     assert "This stack has no application yet" in said.stderr
+
+
+@pytest.mark.parametrize("arguments", [["secrets", "list"], ["secrets", "prune"], ["verify"]], ids=" ".join)
+def test_after_a_first_run_that_broke_off_the_tenant_is_the_configured_one(
+    engine: FakePulumi, removed: list[str], arguments: list[str]
+) -> None:
+    (engine.folder / "prod.export").write_text(export(application()))
+    (engine.folder / "prod.config").write_text(json.dumps({"azuread:tenantId": {"value": "somewhere"}}))
+    CliRunner().invoke(app, arguments)
+    assert os.environ["ARM_TENANT_ID"] == "somewhere"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,12 +19,17 @@ from typer.testing import CliRunner, Result
 
 from provisioning import live
 from provisioning.cli import app
+from provisioning.entra.registration import Registration
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.overview import Deployed, Held, Push, Unread
+from provisioning.pulumi_cli import STACK_TYPE
 from tests.golden import check, on_terminal, piped
-from tests.provisioning.checkpoints import ONE_SECRET, TWO_SECRETS, export
+from tests.provisioning.checkpoints import ONE_SECRET, TENANT_ID, TWO_SECRETS, export
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 from tests.provisioning.test_overview import held, registration
+
+# msgraph's own generated code uses its deprecated names.
+pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -134,7 +140,7 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         used.append(login.api_key if login else "none")
         return held()
 
-    def entra(_: Deployed) -> object:
+    def entra(_: Deployed, __: str | None) -> object:
         return registration()
 
     monkeypatch.setattr(live, "read_nocobase", nocobase)
@@ -169,6 +175,59 @@ def test_among_all_stacks_each_ones_own_key_comes_first(
     (here.folder / "prod.config").write_text("{}")
     status("--all")
     assert sorted(logins) == ["from-environment", "own-key"]
+
+
+CONFIGURED = "0a1b2c3d-0000-4000-8000-000000000004"
+
+
+@pytest.fixture
+def tenants(here: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Both sides answer. `prod` has outputs; of `test`, broken off, the configuration names another tenant.
+
+    The tenants in which Entra ID was asked, None for that of whoever is signed in.
+    """
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    asked: list[str | None] = []
+
+    def entra(_: str) -> Registration:
+        asked.append(os.environ.get("ARM_TENANT_ID"))
+        return registration()
+
+    (here.folder / "test.export").write_text(export(*(item for item in ONE_SECRET if item["type"] != STACK_TYPE)))
+    (here.folder / "test.config").write_text(json.dumps({**CONFIG, "azuread:tenantId": {"value": CONFIGURED}}))
+    monkeypatch.setattr(live, "read_nocobase", lambda *_: held())
+    monkeypatch.setattr(directory, "registration", entra)
+    return asked
+
+
+@pytest.mark.parametrize(("stack", "tenant"), [("prod", TENANT_ID), ("test", CONFIGURED)])
+def test_one_stack_is_looked_for_in_its_own_tenant(tenants: list[str | None], stack: str, tenant: str) -> None:
+    status("--stack", stack)
+    assert tenants == [tenant]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        (TENANT_ID, [False, None]),
+        (CONFIGURED.upper(), [None, True]),
+        ("example.com", [False, True]),
+        (None, [False, True]),
+    ],
+)
+def test_of_all_stacks_one_in_another_tenant_is_not_read(
+    tenants: list[str | None], monkeypatch: pytest.MonkeyPatch, asked: str | None, found: list[bool | None]
+) -> None:
+    if asked:
+        monkeypatch.setenv("ARM_TENANT_ID", asked)
+    sides = [stack["entra"] for stack in json.loads(status("--all", "--format", "json").stdout)[:2]]
+    assert [side["inSync"] for side in sides] == found
+    assert tenants == [asked] * sum(answer is not None for answer in found)
+    said = [side["reasons"][0] for side in sides if side["inSync"] is None]
+    assert all(
+        re.fullmatch(f"it is in tenant .*, and ARM_TENANT_ID is {asked}; see `status --stack .*`", why) for why in said
+    )
 
 
 @pytest.fixture
