@@ -44,7 +44,7 @@ def _other_tenant(tenant: str | None, asked: str | None) -> bool:
 def read_nocobase(push: Push, login: NocoBaseLogin | None) -> Held | Unread:
     """What the NocoBase of `push` holds."""
     if login is None:
-        return Unread(missing_login().why)
+        return Unread(missing_login(push.logins[0]).why)
     try:
         return Held(read_row(push, login), read_link(push, login))
     except NocoBaseError as error:

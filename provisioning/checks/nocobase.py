@@ -15,7 +15,8 @@ from provisioning.checks.questions import Finding, failed, ok, warning
 from provisioning.errors import NocoBaseError
 from provisioning.nocobase import mail_settings
 from provisioning.nocobase.discovery import COLLECTION
-from provisioning.nocobase.login import API_KEY, NocoBaseLogin, load_login, missing_login
+from provisioning.nocobase.installation import MAIN
+from provisioning.nocobase.login import API_KEY, API_KEYS, NocoBaseLogin, first_login, missing_login, stored_keys
 from provisioning.nocobase.targets import Target, not_by_rest, numbered_version, target_of
 
 if TYPE_CHECKING:
@@ -105,13 +106,15 @@ def ask_plugins(settings: Settings) -> Finding:
 
 
 def ask_login(configuration: Mapping[str, str], settings: Settings) -> Finding:
-    """Does NocoBase take the login? configuration: the stack's, secret values in the clear."""
+    """Does NocoBase take the login, and do the others have one? configuration: the stack's, secrets in the clear."""
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - imports httpx
 
-    login = load_login(configuration.get(API_KEY))
-    if login is None:
-        problem = missing_login()
-        return failed(problem.why, problem.remedy)
+    stored = stored_keys(configuration.get(API_KEY), configuration.get(API_KEYS))
+    logins = {at.name: first_login(at.logins, stored) for at in settings.installations}
+    missing = [missing_login(name) for name, found in logins.items() if found is None]
+    login = logins[MAIN]
+    if missing or login is None:
+        return failed(" ".join(at.why for at in missing), "; ".join(at.remedy for at in missing))
     with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
         nocobase.get("auth:check")
     return ok("by an API key" if login.api_key else f"as {login.account}", login)

@@ -10,11 +10,10 @@ from provisioning.checks.questions import Finding, failed, ok
 from provisioning.checks.registration import judge_outputs
 from provisioning.entra.rules import is_loopback
 from provisioning.errors import EngineFailed, SettingsError
-from provisioning.nocobase.login import API_KEY
 from provisioning.pulumi_cli import Pulumi
 
 LOGIN = "NOCOBASE_API_KEY"
-"""The key of the problem that there is no login; a check of its own tells it."""
+"""How the key begins of the problem that there is no login; a check of its own tells it."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,14 @@ def judge_settings(stack: Stack) -> Finding:
     """Whether the settings are allowed, all of them at once."""
     from provisioning import settings  # noqa: PLC0415 - pydantic takes longer than the rest of this module
 
+    found, wrong = settings.judge(stack.values)
     try:
-        found = settings.load(stack.values, stack.secret_keys).settings
+        settings.load(stack.values, stack.secret_keys)
     except SettingsError as error:
-        wrong = [problem for problem in error.problems if problem.key != LOGIN]
-        if wrong:
-            said = "; ".join(f"{problem.key}: {problem.why}" for problem in wrong)
-            return failed(said, "; ".join(problem.remedy for problem in wrong))
-        found = settings.Settings(**{key: value for key, value in stack.values.items() if key != API_KEY})  # type: ignore[arg-type]
+        wrong += [it for it in error.problems if it not in wrong and not it.key.startswith(LOGIN)]
+    if found is None or wrong:
+        said = "; ".join(f"{problem.key}: {problem.why}" for problem in wrong)
+        return failed(said, "; ".join(problem.remedy for problem in wrong))
     return ok(f"{found.nocobase_url}, {found.audience}", found)
 
 

@@ -24,7 +24,7 @@ from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.overview import Deployed, Held, Push, Unread
 from provisioning.pulumi_cli import STACK_TYPE
 from tests.golden import check, on_terminal, piped
-from tests.provisioning.checkpoints import ONE_SECRET, TENANT_ID, TWO_SECRETS, export
+from tests.provisioning.checkpoints import ONE_SECRET, TENANT_ID, TWO_SECRETS, export, push
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 from tests.provisioning.test_overview import held, registration
 
@@ -228,6 +228,18 @@ def test_of_all_stacks_one_in_another_tenant_is_not_read(
     assert all(
         re.fullmatch(f"it is in tenant .*, and ARM_TENANT_ID is {asked}; see `status --stack .*`", why) for why in said
     )
+
+
+@pytest.mark.parametrize(("logins", "missing"), [([""], "NOCOBASE_API_KEY"), (["sales", ""], "NOCOBASE_API_KEY_SALES")])
+def test_a_missing_login_is_told_by_the_name_of_its_installation(
+    here: FakePulumi, monkeypatch: pytest.MonkeyPatch, logins: list[str], missing: str
+) -> None:
+    monkeypatch.setattr(live, "read_registration", lambda *_: registration())
+    (here.folder / "test.export").write_text(export(*ONE_SECRET[:-1], push("a", "2027-01-01", logins=logins)))
+    (here.folder / "test.config").write_text("{}")
+    (side,) = json.loads(status("--stack", "test", "--format", "json").stdout)["nocobase"]
+    assert side["inSync"] is None
+    assert f"neither {missing} nor" in side["reasons"][0]
 
 
 @pytest.fixture
