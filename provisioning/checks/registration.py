@@ -14,6 +14,7 @@ from provisioning.checks.account import Account
 from provisioning.checks.questions import Finding, failed, ok, skipped, warning
 from provisioning.entra.policy import SecretPolicy, refuses_secret
 from provisioning.entra.registration import Declared, Registration, differences
+from provisioning.entra.rotation import refuses_policy
 from provisioning.errors import DirectoryUnreadable
 
 if TYPE_CHECKING:
@@ -42,18 +43,24 @@ def judge_outputs(outputs: Mapping[str, Any]) -> Finding:
     return ok(f"deployed, client id {outputs['clientId']}", Deployed(outputs["objectId"], outputs["clientId"], *times))
 
 
-def judge_policy(policy: SecretPolicy, lifetime_days: int) -> Finding:
-    """Whether the tenant allows secrets that live `lifetime_days`."""
+def judge_policy(policy: SecretPolicy, lifetime_days: int, retire_after_days: int) -> Finding:
+    """Whether the tenant allows secrets that live `lifetime_days`. retire_after_days: as declared, for the remedy."""
     refusal = refuses_secret(policy, lifetime_days)
     if refusal is None:
         return ok(f"allows client secrets of {lifetime_days} days")
     said = f"the tenant's policy {refusal}; declared are {lifetime_days} days"
     exempt = "have an administrator exempt the application by an app management policy of its own."
-    if "days" in refusal:
-        days = int(refusal.split()[-2])
-        shorter = f"pulumi config set secretLifetimeDays {days}, and pulumi config set rotateEveryDays {days // 2}"
-        return failed(said, f"{shorter}; or {exempt}")
-    return failed(said, exempt.capitalize())
+    if "days" not in refusal:
+        return failed(said, exempt.capitalize())
+    days = int(refusal.split()[-2])
+    every = days // 2
+    retire = min(retire_after_days, every - 1)
+    if refuses_policy(days, every, retire):
+        return failed(f"{said}; so short a lifetime leaves no time to rotate", exempt.capitalize())
+    shorter = {"secretLifetimeDays": days, "rotateEveryDays": every}
+    shorter |= {"retireAfterDays": retire} if retire != retire_after_days else {}
+    commands = ", and ".join(f"pulumi config set {key} {value}" for key, value in shorter.items())
+    return failed(said, f"{commands}; or {exempt}")
 
 
 def judge_unreadable_policy(error: DirectoryUnreadable) -> Finding:
@@ -118,7 +125,7 @@ def ask_policy(object_id: str | None, settings: Settings) -> Finding:
         policy = directory.secret_policy(object_id)
     except DirectoryUnreadable as error:
         return judge_unreadable_policy(error)
-    return judge_policy(policy, settings.secret_lifetime_days)
+    return judge_policy(policy, settings.secret_lifetime_days, settings.retire_after_days)
 
 
 def ask_registration(deployed: Deployed, settings: Settings) -> Finding:
