@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import sys
 
 import typer
 
@@ -40,6 +42,10 @@ app.command()(completion.completion)
 def main() -> None:
     """Run the command that was typed, or complete one that is being typed."""
     completion.prepare()
+    for stream in (sys.stdout, sys.stderr):
+        # A letter that a terminal or a log cannot show must not cost all the others.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     # Its warnings repeat what is told as an error, in its own words.
     logging.getLogger("azure").addHandler(logging.NullHandler())
     app(prog_name=NAME, complete_var=completion.VARIABLE)

@@ -26,6 +26,15 @@ def test_piped() -> None:
     check(GOLDEN / "explain.txt", said.stdout)
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_piped_into_what_cannot_have_every_letter(encoding: str) -> None:
+    said = piped(["explain", PASTED, "AADSTS700017"], extra={"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"})
+    assert said.returncode == 1
+    assert "? Compare the address in the error" in said.stdout
+    assert "AADSTS700017 is not known here" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
 def test_on_a_terminal() -> None:
     shown, code = on_terminal(["explain", PASTED])
     assert code == 0
