@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -241,7 +242,7 @@ def test_commanding_is_what_the_real_server_answers_while_it_starts(own: Place) 
     port = processes.free_port()
     starting = threading.Thread(target=server.start, args=(own, port))
     starting.start()
-    error = _first_error(f"http://127.0.0.1:{port}")
+    error = _error_with_code(f"http://127.0.0.1:{port}", "APP_COMMANDING")
     starting.join()
 
     expected = TROUBLES["commanding"]["body"]["error"]
@@ -261,14 +262,14 @@ def test_not_installed_is_what_the_real_server_answers(own: Place) -> None:
     assert body(answer) == TROUBLES["not-installed"]
 
 
-def _first_error(url: str) -> dict[str, object]:
-    deadline = time.monotonic() + 60
+def _error_with_code(url: str, code: str) -> dict[str, object]:
+    """The error with this code among those that a starting server answers; for a moment, it does not know the app."""
+    deadline, seen = time.monotonic() + 60, set()
     while time.monotonic() < deadline:
-        try:
-            answer = httpx.get(f"{url}/api/app:getInfo")
-        except httpx.ConnectError:
-            time.sleep(0.02)
-            continue
-        error: dict[str, object] = answer.json()["error"]
-        return error
-    raise AssertionError("nobody answered")
+        with suppress(httpx.ConnectError):
+            error: dict[str, object] = httpx.get(f"{url}/api/app:getInfo").json().get("error", {})
+            if error.get("code") == code:
+                return error
+            seen.add(error.get("code"))
+        time.sleep(0.02)
+    raise AssertionError(f"it only answered {seen}")
