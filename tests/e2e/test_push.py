@@ -114,3 +114,31 @@ def test_the_error_tells_whose_application_is_there(stack: Stack) -> None:
         stack.pulumi("stack", "rm", "--yes", "--force", "second")
         stack.pulumi("stack", "select", "dev")
     stack.up("--skip-preview", "--expect-no-changes")
+
+
+def test_a_nocobase_that_another_stack_took_over_is_left_to_it(stack: Stack) -> None:
+    stack.up("--skip-preview")
+    first = stack.credentials
+    stack.pulumi("stack", "init", "second")
+    try:
+        stack.set("nocobaseUrl", nocobase_url(stack.place))
+        stack.set("nocobaseTakeOver", first[0])
+        stack.up("--skip-preview")
+        second = stack.credentials
+        assert second[0] == stack.outputs["clientId"] != first[0]
+
+        stack.pulumi("stack", "select", "dev")
+        said = stack.up("--skip-preview", ok=False)
+        assert f"client id {second[0]}, 'NocoBase mail' of the stack organization/nocobase-outlook/second" in said
+        assert stack.credentials == second
+
+        # What a person typed in is drift.
+        stack.nocobase("mailSettings:update", {"clientId": "typed-in"}, filterByTk=str(stack.row["id"]))
+        stack.up("--skip-preview")
+        assert stack.credentials == first
+        stack.pulumi("stack", "select", "second")
+        stack.pulumi("destroy", "--yes", "--skip-preview")
+        assert stack.credentials == first
+    finally:
+        stack.pulumi("stack", "rm", "--yes", "--force", "second")
+        stack.pulumi("stack", "select", "dev")
