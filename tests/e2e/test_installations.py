@@ -125,6 +125,19 @@ def test_a_leaked_secret_is_not_removed_while_one_still_uses_it(stack: Stack, el
     assert secrets(stack) == {"NocoBase mail b 2027-01-10"}
 
 
+def test_an_installation_that_is_renamed_keeps_its_credentials(stack: Stack, elsewhere: BadDay) -> None:
+    up(stack, "2027-01-01")
+    before = credentials(stack)
+    stack.set("nocobaseInstallations[0].name", "shop", path=True)
+    renamed = {"PROVISIONING_TODAY": "2027-01-02", "NOCOBASE_API_KEY_SHOP": server.api_key(stack.place)}
+    said = stack.up("--skip-preview", extra=renamed)
+    assert "is served under another name now" in said
+    assert credentials(stack) == before == [before[0]] * 2
+    stack.up("--skip-preview", "--expect-no-changes", extra=renamed)
+    stack.pulumi("destroy", "--yes", "--skip-preview", extra=renamed)
+    assert credentials(stack) == [("", "")] * 2
+
+
 def test_credentials_of_somebody_else_in_one_of_them_stay(stack: Stack, elsewhere: BadDay) -> None:
     row = server.mail_settings_row(stack.place, app="sales")
     assert row is not None
