@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pulumi.dynamic import (
+    CheckResult,
     ConfigureRequest,
     CreateResult,
     DiffResult,
@@ -89,13 +90,17 @@ class MailSettingsProvider(ResourceProvider):
         self._read = {}
         self._served = set()
 
+    def check(self, _olds: Properties, news: Properties) -> CheckResult:
+        """Note what this run declares: the engine calls this for the program alone, not to refresh or to destroy."""
+        self._served.add(_place(news))
+        return CheckResult(news, [])
+
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         """What differs from the declaration: the declaration itself, or what NocoBase holds by now.
 
         NocoBase is asked in either case, so that a preview tells that it cannot be reached before anything is changed.
         The engine compares one resource after the other: of several, none is waited for here.
         """
-        self._served.add(_place(_news))
         several = bool(_news.get("several"))
         changed = any(_olds.get(key) != _news.get(key) for key in (*DECLARED, *HOW)) or bool(_olds.get("problem"))
         try:
@@ -115,7 +120,6 @@ class MailSettingsProvider(ResourceProvider):
 
     def create(self, props: Properties) -> CreateResult:
         """Push into a NocoBase that this stack has not pushed into before; another stack's credentials are refused."""
-        self._served.add(_place(props))
         id_ = f"{props['nocobase_url']}#{props.get('nocobase_app') or 'main'}"
         try:
             with self._nocobase(props) as nocobase:

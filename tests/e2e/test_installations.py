@@ -134,7 +134,7 @@ def test_an_installation_that_is_renamed_keeps_its_credentials(stack: Stack, els
     assert "is served under another name now" in said
     assert credentials(stack) == before == [before[0]] * 2
     stack.up("--skip-preview", "--expect-no-changes", extra=renamed)
-    stack.pulumi("destroy", "--yes", "--skip-preview", extra=renamed)
+    stack.pulumi("destroy", "--yes", "--skip-preview", "--refresh", extra=renamed)
     assert credentials(stack) == [("", "")] * 2
 
 

@@ -274,12 +274,16 @@ def test_an_installation_that_is_renamed_keeps_what_was_just_pushed(
     outs = created(provider, server)
     begin_run(provider)
     # The engine makes the push of the new name before it deletes that of the old one.
+    provider.check({}, PROPERTIES)
     provider.create(PROPERTIES)
     provider.delete(ID, outs)
     assert (server.row()["clientId"], server.row()["clientSecret"]) == ("new-id", SECRET)
     assert "nothing was emptied" in capsys.readouterr().out
     begin_run(provider)
-    provider.delete(ID, outs)
+    # `destroy --refresh` reads and compares before it deletes.
+    refreshed = dict(provider.read(ID, outs).outs or {})
+    provider.diff(ID, outs, refreshed)
+    provider.delete(ID, refreshed)
     assert (server.row()["clientId"], server.row()["clientSecret"]) == ("", "")
 
 
