@@ -13,16 +13,20 @@ from rich.table import Table
 from sandbox import deployment
 from sandbox.certificates import certificates
 from sandbox.entra.models import DATA
+from sandbox.errors import SandboxError
 from sandbox.nocobase import server
 from sandbox.place import Place
 from sandbox.setup import load_record, nocobase_url
 
 
 def entra(place: Place) -> dict[str, Any]:
-    """Everything the stand-in for Entra ID holds. Raises httpx.HTTPError if it does not run."""
+    """Everything the stand-in for Entra ID holds. Raises SandboxError if it does not run."""
     trusted = ssl.create_default_context(cafile=certificates(place).bundle)
     with httpx.Client(verify=trusted, trust_env=False) as client:
-        answer = client.get(f"https://localhost:{load_record(place).entra_port}/_sandbox/state")
+        try:
+            answer = client.get(f"https://localhost:{load_record(place).entra_port}/_sandbox/state")
+        except httpx.ConnectError:
+            raise SandboxError("The sandbox's Entra ID does not run.", "Run `make up`.") from None
         state: dict[str, Any] = answer.raise_for_status().json()
         return state
 
@@ -33,10 +37,19 @@ def holdings(place: Place) -> dict[str, Any]:
 
 
 def summary(place: Place, now: datetime | None = None) -> Table:
-    """What was set up, as read from the stack's outputs and from Entra ID."""
+    """What was set up, as read from the stack's outputs and from Entra ID.
+
+    Raises SandboxError if there is no application of the stack's.
+    """
     outputs = deployment.outputs(place)
     state = entra(place)
-    application = next(item for item in state["applications"] if item["appId"] == outputs["clientId"])
+    # After a destruction the engine keeps the outputs.
+    application = next((item for item in state["applications"] if item["appId"] == outputs.get("clientId")), None)
+    if application is None:
+        raise SandboxError(
+            "The stack has no application in the sandbox's Entra ID.",
+            "Run `make up`; `python -m sandbox show --json` shows what is there.",
+        )
     secrets = application["passwordCredentials"]
     ends = datetime.fromisoformat(outputs["clientSecretExpiry"])
     days = (ends - (now or datetime.now(UTC))).days
