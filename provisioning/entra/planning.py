@@ -64,11 +64,10 @@ def plan_run(
     refuse_without_room(room, kept, settings.audience.personal, why)
     if why:
         unsure = f"is not in this stack's state and may be in use: {'; '.join(why)}"
-        return plan, [f"'{orphan.display_name}' ({orphan.key_id}) {unsure}" for orphan in room.orphans]
+        return plan, [f"{orphan} {unsure}" for orphan in room.orphans]
     if not preview:
         for orphan in room.orphans:
             directory.remove_secret(object_id, orphan.key_id)
     return plan, [
-        f"'{orphan.display_name}' ({orphan.key_id}) was left by a run that broke off; nobody knows its value: removed"
-        for orphan in room.orphans
+        f"{orphan} was left by a run that broke off; nobody knows its value: removed" for orphan in room.orphans
     ]

@@ -26,6 +26,10 @@ class StoredSecret:
     display_name: str
     end: datetime | None = None
 
+    def __str__(self) -> str:
+        """By what a person finds it in Entra ID."""
+        return f"'{self.display_name}' ({self.key_id})"
+
 
 @dataclass(frozen=True)
 class Room:
@@ -68,7 +72,7 @@ def refuse_without_room(room: Room, kept: int, two_at_most: bool, doubts: Sequen
 
 
 def _named(secrets: Iterable[StoredSecret]) -> str:
-    return ", ".join(f"'{secret.display_name}' ({secret.key_id})" for secret in secrets)
+    return ", ".join(map(str, secrets))
 
 
 def descriptions(names: Iterable[str], current: str) -> Sequence[str]:
