@@ -18,7 +18,7 @@ from rich.console import Console
 
 from sandbox.errors import SandboxError
 from sandbox.place import Place, default_place
-from sandbox.setup import install_steps, start_steps, stop, testing_steps
+from sandbox.setup import install_steps, start_steps, stop
 from sandbox.steps import Done, Report, Step, run_steps
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -32,9 +32,9 @@ def sandbox() -> None:
 
 @app.command()
 def install() -> None:
-    """Install everything that is missing, what only tests need included, and start nothing."""
+    """Install everything that is missing, and start nothing."""
     with _errors_as_sentences():
-        _run(default_place(), [*install_steps(default_place()), *testing_steps(default_place())])
+        _run(default_place(), install_steps(default_place()))
 
 
 @app.command()

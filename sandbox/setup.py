@@ -111,23 +111,6 @@ def install_steps(place: Place) -> list[Step]:
     ]
 
 
-def testing_steps(place: Place) -> list[Step]:
-    """What only tests need: the policy pack's packages, and storage servers."""
-
-    def policy(report: Report) -> str:
-        return install_policy_packages(place, report)
-
-    def storage(report: Report) -> str:
-        from sandbox.backends import servers
-
-        return servers.install(place, report)
-
-    return [
-        Step("policy", "Policy pack's packages", policy),
-        Step("backends", "Storage servers", storage, after=("packages",)),
-    ]
-
-
 def start_steps(place: Place) -> list[Step]:
     """Starts the stand-in for Entra ID, and NocoBase; both are left running."""
 

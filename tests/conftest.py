@@ -1,4 +1,4 @@
-"""What all tests share: one sandbox for the run, set up by the same code as `make up`."""
+"""What all tests share: a sandbox for each worker, set up by the same code as `make up`; and the figures of the run."""
 
 from __future__ import annotations
 
@@ -15,17 +15,31 @@ from sandbox.place import Place, cache_folder, default_place
 from sandbox.project_copy import copy_project
 from sandbox.setup import install_steps, start_steps, stop
 from sandbox.steps import run_steps
+from tests.figures import count_commands, pytest_configure, say
+
+__all__ = ["pytest_configure", "say"]
 
 
 @pytest.fixture(scope="session")
 def place() -> Iterator[Place]:
-    """A running sandbox of its own beside that of `make up`: a copy of the project, a NocoBase and a tenant."""
+    """A running sandbox of its own beside that of `make up`: a copy of the project, a NocoBase and a tenant.
+
+    Each worker of pytest-xdist has one, with ports of its own.
+    """
     # A short path: NocoBase listens on a socket in it, and socket paths are limited to about 100 characters.
     with tempfile.TemporaryDirectory(prefix="nocobase-outlook-", ignore_cleanup_errors=True) as folder:
         place = Place(Path(folder, "project"), default_place().installed, Path(folder, "home"), cache_folder())
         copy_project(place.project, f"http://localhost:{processes.free_port()}")
         try:
             run_steps([*install_steps(place), *start_steps(place)], Console(file=io.StringIO()))
+            count_commands(place.tools / "pulumi")
             yield place
         finally:
             stop(place)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a module's tests on one worker, which then makes its fixtures once; begin with the longest layer."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)

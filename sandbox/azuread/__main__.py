@@ -1,4 +1,8 @@
-"""`python -m sandbox.azuread`: the plugin process. Prints its port on stdout, as the engine expects, and serves."""
+"""`python -m sandbox.azuread`: the plugin process. Prints its port on stdout, as the engine expects, and serves.
+
+With `--attached` in place of the engine's address it serves one engine after the other (PULUMI_DEBUG_PROVIDERS), until
+whoever started it ends.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +18,23 @@ import grpc
 from sandbox.azuread.protocol import skip_package_code
 
 WORKERS = 16
+ATTACHED = "--attached"
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
-def serve(engine: str | None) -> None:
-    """Serve until a signal or the engine's Cancel. engine: address of the engine's log service."""
+def serve(engine: str | None, attached: bool = False) -> None:
+    """Serve until a signal or the engine's Cancel. engine: address of the engine's log service.
+
+    attached: the plugin outlives each of its engines, so that their Cancel does not end it.
+    """
     skip_package_code()
     from pulumi.runtime.proto import provider_pb2_grpc  # noqa: PLC0415 - after the short cut
 
     from sandbox.azuread.provider import Provider  # noqa: PLC0415
 
     stopping = threading.Event()
-    provider = Provider(on_cancel=stopping.set, notify=_log_to(engine))
+    on_cancel = (lambda: None) if attached else stopping.set
+    provider = Provider(on_cancel=on_cancel, notify=_log_to(engine))
     server = grpc.server(ThreadPoolExecutor(max_workers=WORKERS), options=UNLIMITED)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -34,8 +43,8 @@ def serve(engine: str | None) -> None:
         signal.signal(number, lambda *_: stopping.set())
     print(port, flush=True)
     # A signal that reaches a gRPC thread does not wake this one, and a killed engine does not say good-bye.
-    engine_process = os.getppid()
-    while not stopping.wait(0.5) and os.getppid() == engine_process:
+    parent = os.getppid()
+    while not stopping.wait(0.5) and os.getppid() == parent:
         pass
     server.stop(grace=1).wait()
 
@@ -60,4 +69,5 @@ def _log_to(engine: str | None) -> Callable[[str], None]:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[-1] if len(sys.argv) > 1 else None)
+    told = sys.argv[-1] if len(sys.argv) > 1 else None
+    serve(None if told == ATTACHED else told, attached=told == ATTACHED)

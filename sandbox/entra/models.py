@@ -126,6 +126,12 @@ class Directory:
         self._furnish()
         self._save()
 
+    def go_back_to(self, document: Json) -> None:
+        """The tenant as its state file held it once; policies and clock are as on the first day."""
+        self.start_anew()
+        self.state = State(**document)
+        self._save()
+
     # State -----------------------------------------------------------------------------------------------------------
 
     def _save(self) -> None:

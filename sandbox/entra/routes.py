@@ -502,7 +502,9 @@ class Sandbox:
     def routes(self) -> list[Route]:
         """No token needed: everything here stays on loopback."""
         return [
-            Route("/_sandbox/state", self.state),
+            Route("/_sandbox/state", self.state, methods=["GET"]),
+            Route("/_sandbox/state", self.go_back, methods=["PUT"]),
+            Route("/_sandbox/state", self.start_anew, methods=["DELETE"]),
             Route("/_sandbox/requests", self.seen, methods=["GET"]),
             Route("/_sandbox/requests", self.forget, methods=["DELETE"]),
             Route("/_sandbox/faults", self.list_faults, methods=["GET"]),
@@ -516,6 +518,22 @@ class Sandbox:
     async def state(self, request: Request) -> Response:
         """What the tenant holds."""
         return JSONResponse(self.directory.snapshot())
+
+    async def go_back(self, request: Request) -> Response:
+        """The tenant as a copy of its state file has it, on a day of good weather."""
+        self._good_weather()
+        self.directory.go_back_to(await _body(request))
+        return Response(status_code=NO_CONTENT)
+
+    async def start_anew(self, request: Request) -> Response:
+        """A new tenant on a day of good weather."""
+        self._good_weather()
+        self.directory.start_anew()
+        return Response(status_code=NO_CONTENT)
+
+    def _good_weather(self) -> None:
+        self.faults.clear()
+        self.requests.clear()
 
     async def seen(self, request: Request) -> Response:
         """The last requests: method, path, status. No bodies."""

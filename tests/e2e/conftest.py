@@ -1,172 +1,83 @@
-"""A stack on the real engine and the real NocoBase, made for one test and destroyed after it."""
+"""A stack for each test, with nothing in it or deployed already: a moment that the sandbox is brought back to."""
 
 from __future__ import annotations
 
-import json
-import os
-import ssl
 import subprocess
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+import sys
+from collections.abc import Callable, Iterator
 
-import httpx
 import pytest
 
-from sandbox import holdings
-from sandbox.certificates import certificates
-from sandbox.entra import identity
-from sandbox.environment import environment
 from sandbox.nocobase import server
-from sandbox.place import Place
-from sandbox.setup import load_record, nocobase_url
+from sandbox.place import PROJECT, Place
+from sandbox.setup import nocobase_url
+from tests.e2e import moments, outside
+from tests.e2e.moments import Moment
+from tests.e2e.outside import sandbox_entra
+from tests.e2e.stack import ATTACHED, NAME, NOWHERE, Stack, graph, surroundings
 
-NOWHERE = "http://127.0.0.1:9"
+__all__ = ["NOWHERE", "Stack", "graph", "sandbox_entra"]
 
-_REMEMBERED = pytest.StashKey[list[str]]()
-
-
-def remembered(config: pytest.Config) -> list[str]:
-    """Figures of this run, to be said at its end."""
-    return config.stash.setdefault(_REMEMBERED, [])
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The figures."""
-    if lines := remembered(config):
-        terminalreporter.section("the push")
-        for line in sorted(lines):
-            terminalreporter.line(line)
+NEW_YEAR = {"PROVISIONING_TODAY": "2027-01-01"}
+"""The day of the first deployment of `deployed_at_new_year`."""
 
 
-@dataclass
-class Stack:
-    """Plain `pulumi` commands on the stack `dev` of the sandbox in `place`, and what both sides hold.
-
-    said: everything that any command printed.
-    """
-
-    place: Place
-    said: list[str] = field(default_factory=list)
-
-    def pulumi(self, *arguments: str, ok: bool = True, extra: Mapping[str, str] | None = None) -> str:
-        """Run `pulumi` with `arguments` in a shell with the sandbox's environment; return all that it printed."""
-        # A proxy that nobody listens on stands between the programs and everything past loopback.
-        fenced = {"HTTPS_PROXY": NOWHERE, "HTTP_PROXY": NOWHERE, "NO_PROXY": "localhost,127.0.0.1"}
-        ended = subprocess.run(
-            ["pulumi", *arguments, "--non-interactive"],
-            cwd=self.place.project,
-            env={**os.environ, **environment(self.place), **fenced, **(extra or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        self.said.append(ended.stdout)
-        assert (ended.returncode == 0) is ok, ended.stdout
-        return ended.stdout
-
-    def up(self, *arguments: str, ok: bool = True, extra: Mapping[str, str] | None = None) -> str:
-        """`pulumi up` without questions."""
-        return self.pulumi("up", "--yes", *arguments, ok=ok, extra=extra)
-
-    def set(self, key: str, value: str, path: bool = False) -> None:
-        """Change one setting of the stack."""
-        self.pulumi("config", "set", *(["--path"] if path else []), key, value)
-
-    @property
-    def outputs(self) -> dict[str, Any]:
-        """The stack's outputs, the secret one included."""
-        ended = subprocess.run(
-            ["pulumi", "stack", "output", "--json", "--show-secrets"],
-            cwd=self.place.project,
-            env={**os.environ, **environment(self.place)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        answer: dict[str, Any] = json.loads(ended.stdout)
-        return answer
-
-    @property
-    def applications(self) -> list[dict[str, Any]]:
-        """The applications in Entra ID."""
-        found: list[dict[str, Any]] = holdings.entra(self.place)["applications"]
-        return [item for item in found if item["displayName"] != "Sandbox deployer"]
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """NocoBase's Microsoft row as its database holds it."""
-        row = server.mail_settings_row(self.place)
-        assert row is not None
-        return row
-
-    @property
-    def credentials(self) -> tuple[str, str]:
-        """Client id and client secret in NocoBase; empty where there are none."""
-        return self.row["clientId"] or "", self.row["clientSecret"] or ""
-
-    @property
-    def state_file(self) -> Path:
-        """The engine's checkpoint of the stack."""
-        (file,) = self.place.pulumi_state.glob(".pulumi/stacks/*/dev.json")
-        return file
-
-    def nocobase(self, action: str, body: Mapping[str, object], app: str = "", **parameters: str) -> Any:
-        """Change something in NocoBase, or in its sub-application, behind the stack's back, as an administrator."""
-        headers = {"Authorization": f"Bearer {server.api_key(self.place)}", **({"X-App": app} if app else {})}
-        url = f"{nocobase_url(self.place)}/api/{action}"
-        answer = httpx.post(url, headers=headers, params=parameters, json=dict(body), trust_env=False)
-        return answer.raise_for_status().json().get("data")
+@pytest.fixture(scope="session")
+def attached(place: Place) -> Iterator[None]:
+    """An azuread stand-in that goes on running: its start would be a fifth of each command."""
+    command = [sys.executable, "-m", "sandbox.azuread", "--attached"]
+    with subprocess.Popen(command, cwd=PROJECT, env=surroundings(place), stdout=subprocess.PIPE, text=True) as plugin:
+        assert plugin.stdout is not None
+        ATTACHED[place.home] = plugin.stdout.readline().strip()
+        yield
+        del ATTACHED[place.home]
+        plugin.terminate()
 
 
-DEPLOYER = (identity.DEPLOYER_CLIENT_ID, identity.DEPLOYER_SECRET)
+@pytest.fixture(scope="session")
+def empty(place: Place, attached: None) -> Iterator[Moment]:
+    """The stack `dev` exists, selected and empty."""
+    Stack(place).pulumi("stack", "select", "--create", NAME)
+    yield moments.take(place)
+    outside.forget()
 
 
-def graph(stack: Stack, method: str, path: str, body: object = None, login: tuple[str, str] = DEPLOYER) -> Any:
-    """Change or read something in Entra ID behind the stack's back. login: client id and secret."""
-    with _entra(stack.place) as client:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": login[0],
-            "client_secret": login[1],
-            "scope": f"{client.base_url}.default",
-        }
-        token = client.post(f"/{identity.TENANT_ID}/oauth2/v2.0/token", data=form).raise_for_status().json()
-        headers = {"Authorization": f"Bearer {token['access_token']}"}
-        answer = client.request(method, f"/v1.0{path}", json=body, headers=headers).raise_for_status()
-        return answer.json() if answer.content else None
+@pytest.fixture(scope="session")
+def deployed_once(place: Place, empty: Moment) -> Callable[..., Moment]:
+    """The moment after the first `up` in an environment with the given variables, deployed once for all tests."""
+    made: dict[tuple[tuple[str, str], ...], Moment] = {}
+
+    def deploy(**extra: str) -> Moment:
+        key = tuple(sorted(extra.items()))
+        if key not in made:
+            moments.go_back(place, empty)
+            Stack(place).up(extra=extra)
+            made[key] = moments.take(place)
+        return made[key]
+
+    return deploy
 
 
-def sandbox_entra(place: Place, method: str, page: str, body: object = None) -> Any:
-    """Ask one of the stand-in's own pages: faults, requests, state."""
-    with _entra(place) as client:
-        answer = client.request(method, f"/_sandbox/{page}", json=body).raise_for_status()
-        return answer.json() if answer.content else None
-
-
-def _entra(place: Place) -> httpx.Client:
-    trusted = ssl.create_default_context(cafile=certificates(place).bundle)
-    return httpx.Client(
-        verify=trusted, trust_env=False, base_url=f"https://localhost:{load_record(place).entra_port}", timeout=30
-    )
+def _at(place: Place, moment: Moment) -> Stack:
+    url = nocobase_url(place)
+    server.start(place, int(url.rpartition(":")[2]))
+    moments.go_back(place, moment)
+    return Stack(place)
 
 
 @pytest.fixture
-def stack(place: Place) -> Iterator[Stack]:
-    """A fresh stack `dev`; destroyed after the test, and both sides must be empty then."""
-    configuration = place.project / "Pulumi.dev.yaml"
-    original = configuration.read_text()
-    stack = Stack(place)
-    stack.pulumi("stack", "select", "--create", "dev")
-    try:
-        yield stack
-    finally:
-        configuration.write_text(original)
-        stack.pulumi("destroy", "--yes", "--refresh", "--skip-preview")
-        stack.pulumi("stack", "rm", "--yes", "--preserve-config", "dev")
-        if stack.credentials != ("", ""):
-            stack.nocobase("mailSettings:update", {"clientId": "", "clientSecret": ""}, filterByTk=str(stack.row["id"]))
-    assert stack.applications == []
+def stack(place: Place, empty: Moment) -> Stack:
+    """The stack `dev`, empty. What a test leaves anywhere is gone at the begin of the next one."""
+    return _at(place, empty)
+
+
+@pytest.fixture
+def deployed(place: Place, deployed_once: Callable[..., Moment]) -> Stack:
+    """The stack `dev` after its first `up`, today."""
+    return _at(place, deployed_once())
+
+
+@pytest.fixture
+def deployed_at_new_year(place: Place, deployed_once: Callable[..., Moment]) -> Stack:
+    """The stack `dev` after its first `up`, on 2027-01-01."""
+    return _at(place, deployed_once(**NEW_YEAR))

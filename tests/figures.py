@@ -1,0 +1,92 @@
+"""The figures that a run ends with: time by layer, the number of `pulumi` commands, and what tests want to be said."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+LOG_FOLDER = "TESTS_COMMANDS"
+"""The environment variable that names the folder in which each worker notes the `pulumi` commands that it starts."""
+
+MOST = 10
+"""How many of the tests with the most commands are listed."""
+
+SAID = "said"
+
+Say = Callable[[str], None]
+
+
+def count_commands(pulumi: Path) -> None:
+    """Have the executable `pulumi` note each of its starts; it does what it did.
+
+    The engine looks for its language host beside its own executable, so the latter stays in the folder, renamed.
+    """
+    engine = pulumi.with_name("pulumi-engine")
+    pulumi.rename(engine)
+    note = f'echo "$PYTEST_CURRENT_TEST|$1 $2" >> "${LOG_FOLDER}/$PYTEST_XDIST_WORKER.log"'
+    pulumi.write_text(f'#!/bin/sh\n[ -z "${LOG_FOLDER}" ] || {note}\nexec {shlex.quote(str(engine))} "$@"\n')
+    pulumi.chmod(0o755)
+
+
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Say:
+    """Has a figure printed at the end of the run: `say("27 of 27 kills survived")`."""
+    properties = request.node.user_properties
+    return lambda text: properties.append((SAID, text))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare the counters, in the process that controls the run."""
+    if not hasattr(config, "workerinput"):
+        os.environ[LOG_FOLDER] = tempfile.mkdtemp(prefix="pulumi-commands-")
+        config.pluginmanager.register(Collector())
+
+
+class Collector:
+    """Adds up what the tests report, of all workers."""
+
+    def __init__(self) -> None:
+        self._said: list[str] = []
+        self._seconds: dict[str, float] = {}
+        self._tests: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add the report of one phase of one test."""
+        layer = _layer(report)
+        self._seconds[layer] = self._seconds.get(layer, 0) + report.duration
+        self._tests[layer] += report.when == "call"
+        if report.when == "teardown":
+            self._said += [str(text) for name, text in report.user_properties if name == SAID]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the figures."""
+        if self._said:
+            terminalreporter.section("measured")
+            for text in sorted(self._said):
+                terminalreporter.line(text)
+        terminalreporter.section("layers")
+        for layer, seconds in sorted(self._seconds.items()):
+            terminalreporter.line(f"{layer:9} {self._tests[layer]:5} tests {seconds:7.1f} s")
+        if commands := _commands():
+            terminalreporter.line(f"{commands.total()} `pulumi` commands; the tests with the most:")
+            for test, count in commands.most_common(MOST):
+                terminalreporter.line(f"{count:5} {test}")
+
+
+def _layer(report: pytest.TestReport) -> str:
+    if "e2e" in report.keywords:
+        return "e2e"
+    return "contract" if report.nodeid.startswith("tests/contract") else "unit"
+
+
+def _commands() -> Counter[str]:
+    """How many `pulumi` commands each test ran."""
+    logs = Path(os.environ[LOG_FOLDER]).glob("*.log")
+    lines = [line for log in logs for line in log.read_text().splitlines()]
+    return Counter(line.partition("|")[0].rpartition(" (")[0] or "(before the first test)" for line in lines)
