@@ -13,14 +13,6 @@ from typing import Any
 
 from provisioning.errors import EngineFailed
 
-PASSWORD_TYPE = "azuread:index/applicationPassword:ApplicationPassword"
-APPLICATION_TYPE = "azuread:index/application:Application"
-PRINCIPAL_TYPE = "azuread:index/servicePrincipal:ServicePrincipal"
-COMPONENT_TYPE = "nocobase-outlook:entra:MailApplication"
-STACK_TYPE = "pulumi:pulumi:Stack"
-PUSH_TYPE = "pulumi-python:dynamic/nocobase:MailSettings"
-
-
 NEEDED_KEY = "nocobaseUrl"
 
 SECRET = "4dabf18193072939515e22adb298388d"

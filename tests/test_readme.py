@@ -38,7 +38,7 @@ def test_every_make_target_that_it_names_exists() -> None:
 
 
 def test_every_output_that_it_names_is_exported() -> None:
-    exported = set(re.findall(r'export\("(\w+)"', (PROJECT / "__main__.py").read_text()))
+    exported = set(re.findall(r'export\("(\w+)"', (PROJECT / "provisioning" / "program" / "outputs.py").read_text()))
     section = README.split("## Outputs\n", 1)[1].split("\n## ", 1)[0]
     assert exported <= set(re.findall(r"`(\w+)`", section))
 

@@ -14,11 +14,13 @@ import typer
 from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, now, show_rows, words
 from provisioning.entra.tenant import TENANT, use_tenant
 from provisioning.errors import AdoptionRefused, EngineFailed, NocoBaseError, SettingsError
-from provisioning.pulumi_cli import APPLICATION_TYPE, COMPONENT_TYPE, PRINCIPAL_TYPE, Pulumi
+from provisioning.pulumi_cli import Pulumi
+from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, COMPONENT_TYPE, PRINCIPAL_TYPE
 
 if TYPE_CHECKING:
-    from provisioning.entra.adoption import Adoption, Found, Line
-    from provisioning.settings import Settings
+    from provisioning.adopt.plan import Adoption, Line
+    from provisioning.entra.registration import Found
+    from provisioning.program.settings import Settings
 
 EXPECTED = {"create", "update", "same", "read"}
 """What the first `pulumi up` after an adoption may do to a resource."""
@@ -74,7 +76,7 @@ def adopt(
 
 
 def _settings(config: Mapping[str, str]) -> Settings:
-    from provisioning.settings import judge  # noqa: PLC0415 - pydantic-settings is not for `--help`
+    from provisioning.program.settings import judge  # noqa: PLC0415 - pydantic-settings is not for `--help`
 
     settings, problems = judge(config)
     if settings is None:
@@ -84,7 +86,7 @@ def _settings(config: Mapping[str, str]) -> Settings:
 
 def _refuse_settings(config: Mapping[str, str | list[str]]) -> None:
     """Raise AdoptionRefused if the settings that keep what is there would be refused by the next `pulumi up`."""
-    from provisioning.settings import judge  # noqa: PLC0415 - as above
+    from provisioning.program.settings import judge  # noqa: PLC0415 - as above
 
     _, problems = judge({key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()})
     if problems:
@@ -97,8 +99,8 @@ def _refuse_settings(config: Mapping[str, str | list[str]]) -> None:
 
 def _list(settings: Settings, search: str | None, output: Format) -> None:
     """Print the applications that may be meant."""
+    from provisioning.adopt.plan import judge_candidates  # noqa: PLC0415 - not for `--help`
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
-    from provisioning.entra.adoption import judge_candidates  # noqa: PLC0415 - as above
 
     name = search or settings.application_name
     found = judge_candidates(directory.applications(), name, settings.redirect_uris, _held_by_nocobase(settings))
@@ -115,7 +117,7 @@ def _list(settings: Settings, search: str | None, output: Format) -> None:
 
 def _held_by_nocobase(settings: Settings) -> str | None:
     """The client id that NocoBase holds; None if there is none, or if NocoBase does not tell."""
-    from provisioning.nocobase import mail_settings  # noqa: PLC0415 - not for `--help`
+    from provisioning.nocobase import push  # noqa: PLC0415 - not for `--help`
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - as above
     from provisioning.nocobase.login import load_login  # noqa: PLC0415 - as above
 
@@ -125,7 +127,7 @@ def _held_by_nocobase(settings: Settings) -> str | None:
         return None
     try:
         with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
-            row = mail_settings.read(nocobase)
+            row = push.read(nocobase)
     except NocoBaseError as error:
         words.print(f"! NocoBase was not asked: {error}", markup=False, style="yellow")
         return None
@@ -148,10 +150,10 @@ def _adopted_before(engine: Pulumi, client_id: str) -> set[str]:
 
 
 def _plan(settings: Settings, client_id: str, name: str) -> tuple[Found, Adoption]:
-    from provisioning.checks.account import account_of, read_claims  # noqa: PLC0415 - not for `--help`
+    from provisioning.adopt.plan import Line, plan_adoption, refuse_second_consent  # noqa: PLC0415 - not for `--help`
+    from provisioning.doctor.account import account_of, read_claims  # noqa: PLC0415 - as above
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
-    from provisioning.entra.adoption import Line, plan_adoption, refuse_second_consent  # noqa: PLC0415 - as above
-    from provisioning.entra.room import stack_tag  # noqa: PLC0415 - as above
+    from provisioning.entra.ownership import stack_tag  # noqa: PLC0415 - as above
     from provisioning.entra.scopes import MICROSOFT_GRAPH  # noqa: PLC0415 - as above
 
     found = directory.look_up(client_id)
@@ -194,8 +196,6 @@ def _agreed(plan: Adoption, client_id: str, yes: bool, accept_losses: bool) -> b
 
 def _wanted(found: Found, has: set[str]) -> list[dict[str, Any]]:
     """What is to be imported but for what the state has: the component, the application, its service principal."""
-    from provisioning.stack import APPLICATION  # noqa: PLC0415 - it needs the whole SDK
-
     wanted: list[dict[str, Any]] = [
         {"type": COMPONENT_TYPE, "name": "component", "component": True},
         {"type": APPLICATION_TYPE, "name": "application", "id": f"/applications/{found.application['id']}"},
@@ -206,7 +206,7 @@ def _wanted(found: Found, has: set[str]) -> list[dict[str, Any]]:
     # The program asks for the provider by the SDK's version; with another one there would be two providers.
     child = {"parent": "component", "version": version("pulumi-azuread")}
     return [
-        {**resource, **({} if "component" in resource else child), "logicalName": APPLICATION}
+        {**resource, **({} if "component" in resource else child), "logicalName": APPLICATION_NAME}
         for resource in wanted
         if resource["type"] not in has
     ]

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from provisioning.checks.result import Check, Outcome
+from provisioning.doctor.runner import Check, Outcome
 from provisioning.errors import ProvisioningError
 from provisioning.pulumi_cli import Pulumi
 
@@ -47,7 +47,7 @@ def deployed(engine: Pulumi) -> dict[str, Any]:
 
 def now() -> datetime:
     """The time by which secrets are planned."""
-    from provisioning import stack as engine_stack  # noqa: PLC0415 - it needs the whole SDK
+    from provisioning.program import stack as engine_stack  # noqa: PLC0415 - it needs the whole SDK
 
     return engine_stack.now().astimezone(UTC)
 

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from provisioning.checks.result import Check, Outcome
 from provisioning.cli.common import Format, Output, Stack, now, show_checks, words
+from provisioning.doctor.runner import Check, Outcome
 from provisioning.entra.tenant import TENANT, use_tenant
 from provisioning.errors import EngineFailed
 from provisioning.pulumi_cli import Pulumi
@@ -31,9 +31,9 @@ def doctor(
 
     Exit codes: 0 all is well or there are warnings only, 1 something failed, 2 wrong usage.
     """
-    from provisioning.checks import doctor as checks  # noqa: PLC0415 - its imports take time
-    from provisioning.checks import network  # noqa: PLC0415 - as above
-    from provisioning.checks.questions import ask_all  # noqa: PLC0415 - as above
+    from provisioning.doctor import network  # noqa: PLC0415 - not for --help
+    from provisioning.doctor import questions as checks  # noqa: PLC0415 - its imports take time
+    from provisioning.doctor.runner import ask_all  # noqa: PLC0415 - as above
 
     try:
         addresses = network.endpoints(endpoint or [])

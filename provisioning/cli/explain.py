@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from provisioning import codes
 from provisioning.cli.common import Format, Output, show_rows, words
+from provisioning.entra import error_codes
 
 
 def explain(
@@ -24,7 +24,7 @@ def explain(
     Exit codes: 0 everything was known, 1 something was not, 2 wrong usage.
     """
     given = sys.stdin.read() if text == ["-"] else " ".join(text)
-    found = codes.find(given)
+    found = error_codes.find(given)
     if output is Format.TABLE:
         for one in found:
             _print(one)
@@ -41,7 +41,7 @@ def explain(
         raise typer.Exit(1)
 
 
-def _row(found: codes.Found) -> dict[str, object]:
+def _row(found: error_codes.Found) -> dict[str, object]:
     entry = found.entry
     return {
         "code": found.code,
@@ -54,7 +54,7 @@ def _row(found: codes.Found) -> dict[str, object]:
     }
 
 
-def _print(found: codes.Found) -> None:
+def _print(found: error_codes.Found) -> None:
     if found.entry is None:
         return
     console = Console(highlight=False, soft_wrap=True)
@@ -68,10 +68,10 @@ def _print(found: codes.Found) -> None:
 
 def _page(code: str) -> str:
     number = code.removeprefix("AADSTS")
-    return f" Microsoft's own page: {codes.LOOK_UP}{number}" if number != code else ""
+    return f" Microsoft's own page: {error_codes.LOOK_UP}{number}" if number != code else ""
 
 
 def _name_nearest(text: str) -> None:
-    close = codes.nearest(text)
+    close = error_codes.nearest(text)
     if close:
         words.print(f"Nearest: {', '.join(close)}.", markup=False)

@@ -15,8 +15,8 @@ from provisioning.errors import ProvisioningError, SettingsError
 from provisioning.pulumi_cli import Pulumi
 
 if TYPE_CHECKING:
-    from provisioning.checks.questions import Finding
-    from provisioning.questions import Question
+    from provisioning.doctor.runner import Finding
+    from provisioning.init.questions import Question
 
 WRONG_USAGE = 2
 
@@ -79,7 +79,7 @@ class _Init:
 
     def run(self, stack: str | None, state: str | None, provider: str | None) -> None:
         """Ask, check, write, and say the next command."""
-        from provisioning import questions  # noqa: PLC0415 - pydantic-settings is not for `--help`
+        from provisioning.init import questions  # noqa: PLC0415 - pydantic-settings is not for `--help`
 
         if stack is None and self.ask:
             stack = self._asked("Stack: the environment's name", "", questions.refuses_stack)
@@ -130,7 +130,7 @@ class _Init:
 
     def _backend(self, state: str | None) -> str | None:
         """The address of the chosen backend; None for the one that Pulumi uses anyway."""
-        from provisioning import questions  # noqa: PLC0415 - as above
+        from provisioning.init import questions  # noqa: PLC0415 - as above
 
         present = os.environ.get("PULUMI_BACKEND_URL", "")
         if state is None and self.ask:
@@ -144,7 +144,7 @@ class _Init:
 
     def _provider(self, url: str, provider: str | None) -> str:
         """What encrypts the secrets of a new stack."""
-        from provisioning import questions  # noqa: PLC0415 - as above
+        from provisioning.init import questions  # noqa: PLC0415 - as above
 
         if provider is None and self.ask:
             usual = questions.usual_secrets_provider(url) or ""
@@ -165,7 +165,7 @@ class _Init:
 
     def _question(self, question: Question, present: dict[str, str], exists: bool) -> None:
         """Ask, unless a flag has answered or nobody can be asked. An answer that changes nothing is none."""
-        from provisioning import questions  # noqa: PLC0415 - as above
+        from provisioning.init import questions  # noqa: PLC0415 - as above
 
         key = question.key
         if key in self.answers or not self.ask:
@@ -192,7 +192,7 @@ class _Init:
 
     @staticmethod
     def _as_answer(key: str, answer: str) -> str | list[str]:
-        from provisioning import questions  # noqa: PLC0415 - as above
+        from provisioning.init import questions  # noqa: PLC0415 - as above
 
         return questions.as_items(answer) if key == "scopes" else answer
 
@@ -207,8 +207,8 @@ class _Init:
 
     def _judge(self, config: dict[str, str], exists: bool) -> None:
         """Raise SettingsError, or ProvisioningError for the tenant, if something is wrong."""
-        from provisioning import questions  # noqa: PLC0415 - as above
-        from provisioning.settings import judge  # noqa: PLC0415 - as above
+        from provisioning.init import questions  # noqa: PLC0415 - as above
+        from provisioning.program.settings import judge  # noqa: PLC0415 - as above
 
         if "tenantId" in self.answers:
             _raise_if(questions.refuses_tenant(config["tenantId"]))
@@ -218,9 +218,9 @@ class _Init:
 
     def _look(self, config: dict[str, str]) -> None:
         """Look whether tenant and NocoBase are there. Raises ProvisioningError if not, and nobody overrides it."""
-        from provisioning.checks.nocobase import ask_plugins, ask_server  # noqa: PLC0415 - as above
-        from provisioning.checks.tenant import ask_tenant  # noqa: PLC0415 - as above
-        from provisioning.settings import judge  # noqa: PLC0415 - as above
+        from provisioning.doctor.nocobase import ask_plugins, ask_server  # noqa: PLC0415 - as above
+        from provisioning.doctor.tenant import ask_tenant  # noqa: PLC0415 - as above
+        from provisioning.program.settings import judge  # noqa: PLC0415 - as above
 
         settings, _ = judge({key: value for key, value in config.items() if key != "tenantId"})
         assert settings is not None
@@ -271,7 +271,7 @@ def _text(value: str | list[str]) -> str:
 
 
 def _refuses_state(answer: str) -> str | None:
-    from provisioning import questions  # noqa: PLC0415 - as above
+    from provisioning.init import questions  # noqa: PLC0415 - as above
 
     known = questions.state_url(answer)
     return None if known else "The state is kept in: cloud, local, azblob://…, s3://… or file://…."

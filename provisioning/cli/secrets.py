@@ -9,10 +9,11 @@ import typer
 from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, show_rows, words
 from provisioning.entra.tenant import TENANT, use_tenant
 from provisioning.errors import ProvisioningError
-from provisioning.pulumi_cli import APPLICATION_TYPE, PASSWORD_TYPE, STACK_TYPE, Checkpoint, Pulumi
+from provisioning.pulumi_cli import Checkpoint, Pulumi
+from provisioning.resource_types import APPLICATION_TYPE, PASSWORD_TYPE, STACK_TYPE
 
 if TYPE_CHECKING:
-    from provisioning.entra.room import StoredSecret
+    from provisioning.entra.orphans import StoredSecret
 
 app = typer.Typer(no_args_is_help=True, help="The client secrets in Entra ID, orphans among them.")
 
@@ -89,15 +90,15 @@ def _twins(state: Checkpoint) -> dict[str, str]:
 
 def _sorted_out(state: Checkpoint, description: str | None) -> list[tuple[StoredSecret, str]]:
     """Every client secret in Entra ID, and whether it is known to the state, an orphan, or somebody else's."""
-    from provisioning.entra import directory, room  # noqa: PLC0415 - seconds of imports
-    from provisioning.settings import Settings  # noqa: PLC0415 - as above
+    from provisioning.entra import directory, orphans  # noqa: PLC0415 - seconds of imports
+    from provisioning.program.settings import Settings  # noqa: PLC0415 - as above
 
     passwords = state.outputs_of(PASSWORD_TYPE)
     current = description or Settings.model_fields["secret_description"].default
-    names = room.descriptions((str(item["displayName"]) for item in passwords), current)
+    names = orphans.descriptions((str(item["displayName"]) for item in passwords), current)
     known = {str(item["keyId"]) for item in passwords}
     stored = directory.stored_secrets(_object_id(state))
-    found = room.find_room(stored, known, names)
+    found = orphans.find_room(stored, known, names)
     kinds = {secret: "orphan" for secret in found.orphans} | {secret: "foreign" for secret in found.foreign}
     return [(secret, kinds.get(secret, "known")) for secret in stored]
 

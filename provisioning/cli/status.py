@@ -20,7 +20,8 @@ from provisioning.pulumi_cli import Pulumi
 
 if TYPE_CHECKING:
     from provisioning.nocobase.login import NocoBaseLogin
-    from provisioning.overview import Overview, Push, Side
+    from provisioning.status.compare import Overview, Side
+    from provisioning.status.read import Push
 
 WARN_DAYS = 14
 """By default a rotation is due 90 days before the end, so that two weeks before it nothing has worked for long."""
@@ -82,14 +83,14 @@ def status(
 
 def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_days: int) -> Read:
     """One stack; whatever goes wrong with it is its own answer and stops no other."""
-    from provisioning import live, overview  # noqa: PLC0415 - not for --help
+    from provisioning.status import compare, read  # noqa: PLC0415 - not for --help
 
     try:
         engine = Pulumi(name)
-        state = overview.read_state(name, engine.export(show_secrets=True))
+        state = read.read_state(name, engine.export(show_secrets=True))
         if offline:
-            sides = [overview.OFFLINE for _ in state.pushes]
-            view = overview.overview(state, overview.OFFLINE, sides, moment, warn_days)
+            sides = [read.OFFLINE for _ in state.pushes]
+            view = compare.overview(state, read.OFFLINE, sides, moment, warn_days)
             return Read(name, view, view.alarms)
         # After a first run that broke off there are no outputs yet.
         tenant = state.tenant_id or (engine.config_of(TENANT) if state.application else None)
@@ -97,10 +98,10 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
             # Of many stacks, side by side, the environment names the one tenant.
             use_tenant(tenant)
         with ThreadPoolExecutor(1) as entra:
-            registration = entra.submit(live.read_registration, state, tenant)
+            registration = entra.submit(read.read_registration, state, tenant)
             logins = _logins(engine, state.pushes, own_key_first)
-            held = [live.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
-        view = overview.overview(state, registration.result(), held, moment, warn_days)
+            held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
+        view = compare.overview(state, registration.result(), held, moment, warn_days)
     except ProvisioningError as error:
         return Read(name, None, (str(error),))
     except Exception as error:  # a state that nobody has foreseen must not hide the other stacks
@@ -125,21 +126,21 @@ def _logins(engine: Pulumi, pushes: Sequence[Push], own_key_first: bool) -> list
 
 
 def _show(read: Sequence[Read], moment: datetime, output: StatusFormat, everything: bool) -> None:
-    from provisioning import overview, prometheus, timeline  # noqa: PLC0415 - not for --help
+    from provisioning.status import compare, metrics, timeline  # noqa: PLC0415 - not for --help
 
     views = {found.stack: found.view for found in read}
     bars = [bar for view in views.values() if view for bar in timeline.bars(view.deployed)]
     match output:
         case StatusFormat.JSON:
             listed = [
-                overview.as_json(found.view, moment)
+                compare.as_json(found.view, moment)
                 if found.view
                 else {"stack": found.stack, "sync": None, "alarms": list(found.alarms)}
                 for found in read
             ]
             print(json.dumps(listed if everything else listed[0], indent=2))
         case StatusFormat.PROMETHEUS:
-            print(prometheus.exposition(prometheus.gauges(views, moment)), end="")
+            print(metrics.exposition(metrics.gauges(views, moment)), end="")
         case StatusFormat.SVG:
             print(timeline.svg(bars, moment))
         case StatusFormat.MARKDOWN:
@@ -169,7 +170,7 @@ TIMELINE_WIDTH = 100
 
 def _facts(found: Read, moment: datetime) -> dict[str, object]:
     """What a person wants to know of one stack."""
-    from provisioning.overview import dated, day  # noqa: PLC0415 - not for --help
+    from provisioning.status.compare import dated, day  # noqa: PLC0415 - not for --help
 
     if found.view is None:
         return {"stack": found.stack, "state": "not read", **dict.fromkeys(FACTS)}
@@ -209,7 +210,7 @@ def _brief(found: Read, moment: datetime) -> dict[str, object]:
 
 def _secrets(read: Sequence[Read], moment: datetime) -> list[dict[str, object]]:
     """A row for each client secret of each stack that could be read."""
-    from provisioning.overview import day  # noqa: PLC0415 - not for --help
+    from provisioning.status.compare import day  # noqa: PLC0415 - not for --help
 
     return [
         {

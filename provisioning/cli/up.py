@@ -19,10 +19,11 @@ from rich.text import Text
 
 from provisioning.cli.common import Format, Output, errors_as_sentences, show_rows, words
 from provisioning.errors import ProvisioningError
-from provisioning.fleet import Outcome, Result, choose, configured, run
+from provisioning.fleet.runner import Outcome, Result, run
+from provisioning.fleet.selection import choose, configured
 
 if TYPE_CHECKING:
-    from provisioning.engine import Engines
+    from provisioning.fleet.deploy import Engines
 
 PARALLEL = 4
 """Stacks at a time. Each takes some 200 MB of memory and a second of one core, and for the rest waits for others."""
@@ -58,7 +59,7 @@ def up(
         if not patterns:
             raise ProvisioningError("Which stacks? Name them, or say --all.")
         # The whole of Pulumi's SDK.
-        from provisioning.engine import Deployer  # noqa: PLC0415
+        from provisioning.fleet.deploy import Deployer  # noqa: PLC0415
 
         deployer = Deployer(Path.cwd(), preview, tuple(policy_packs or ()), tuple(policy_configs or ()))
         choice = choose(configured(deployer.folder), deployer.stacks(), patterns, excepted or [])

@@ -17,12 +17,13 @@ def verify(stack: Stack = None, output: Output = Format.TABLE) -> None:
     against the settings. The exit code is 1 if a link is broken or cannot be proved, not for warnings.
     """
     with errors_as_sentences():
-        from provisioning import overview, settings  # noqa: PLC0415 - not for --help
-        from provisioning.checks.questions import ask_all  # noqa: PLC0415 - as above
-        from provisioning.checks.verify import questions  # noqa: PLC0415 - as above
+        from provisioning.doctor.runner import ask_all  # noqa: PLC0415 - not for --help
+        from provisioning.doctor.verify import questions  # noqa: PLC0415 - as above
+        from provisioning.program import settings  # noqa: PLC0415 - as above
+        from provisioning.status import read  # noqa: PLC0415 - as above
 
         engine = Pulumi(stack)
-        state = overview.read_state(engine.name(), engine.export(show_secrets=True))
+        state = read.read_state(engine.name(), engine.export(show_secrets=True))
         use_tenant(state.tenant_id or engine.config_of(TENANT))
         if state.application is None or not state.pushes:
             raise ProvisioningError("This stack has not been deployed to its end yet. Run `pulumi up` first.")

@@ -1,1 +1,1 @@
-"""Entra ID: what is declared (`application`), by which rules (`rules`, `scopes`), and the secrets (`rotation`)."""
+"""Entra ID: its rules and scopes, the plan of the client secrets, and who reads and changes what is there."""

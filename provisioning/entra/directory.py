@@ -35,12 +35,11 @@ from msgraph.generated.models.directory_object_collection_response import Direct
 from msgraph.generated.models.password_credential import PasswordCredential
 from msgraph_core import GraphClientFactory
 
-from provisioning import codes
-from provisioning.entra.adoption import Candidate, Found
+from provisioning.entra import error_codes
+from provisioning.entra.app_policies import Restriction, SecretPolicy
+from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.permissions import Permission
-from provisioning.entra.policy import Restriction, SecretPolicy
-from provisioning.entra.registration import Grant, Registration
-from provisioning.entra.room import StoredSecret
+from provisioning.entra.registration import Candidate, Found, Grant, Registration
 from provisioning.entra.sign_in import credential
 from provisioning.errors import DirectoryUnreadable
 
@@ -343,10 +342,10 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
     except APIError as error:
         code = getattr(getattr(error, "error", None), "code", None) or ""
         reason = f"{error.response_status_code} {code}".strip()
-        _, remedy = codes.reason(code) or (code, None)
+        _, remedy = error_codes.reason(code) or (code, None)
     except (AzureError, httpx.HTTPError) as error:
         # The text names every way to sign in that was tried; of it only a code is repeated.
-        reason, remedy = codes.reason(str(error), deployer=True) or (type(error).__name__, None)
+        reason, remedy = error_codes.reason(str(error), deployer=True) or (type(error).__name__, None)
     raise DirectoryUnreadable(
         f"The application or its client secrets cannot be read or changed in Entra ID ({reason}). "
         f"{remedy or MAY_IT} Nothing was issued; run the command again.",

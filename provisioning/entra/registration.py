@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from provisioning.entra.orphans import StoredSecret
+from provisioning.entra.ownership import stack_of
 from provisioning.entra.permissions import Permission
-from provisioning.entra.room import StoredSecret
 
 
 @dataclass(frozen=True)
@@ -60,3 +62,33 @@ def _set_differences(kind: str, declared: frozenset[Any], found: frozenset[Any])
         *(f"the declared {kind} {item} is missing" for item in sorted(declared - found)),
         *(f"the {kind} {item} is not declared" for item in sorted(found - declared)),
     ]
+
+
+@dataclass(frozen=True)
+class Found:
+    """An application as Entra ID has it.
+
+    application, principal: the objects as Graph sends them; there may be no service principal. owners,
+    principal_owners: object ids.
+    """
+
+    application: Mapping[str, Any]
+    owners: tuple[str, ...]
+    principal: Mapping[str, Any] | None
+    principal_owners: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An application that may be the one to adopt. why: what speaks for it. tags: as Entra ID has them."""
+
+    client_id: str
+    name: str
+    redirect_uris: tuple[str, ...]
+    tags: tuple[str, ...]
+    why: str = ""
+
+    @property
+    def stack(self) -> str | None:
+        """The stack that it belongs to, None if it was made by hand."""
+        return stack_of(self.tags)

@@ -6,9 +6,10 @@ documentation, "Supported accounts validation" and "Redirect URI restrictions an
 
 from __future__ import annotations
 
-import ipaddress
 from enum import StrEnum
 from urllib.parse import urlsplit
+
+from provisioning.entra.ownership import STACK_TAG
 
 LONGEST_SECRET_LIFETIME_DAYS = 730
 """The portal's own maximum of 24 months; a tenant's policy may allow less."""
@@ -17,8 +18,6 @@ LONGEST_REDIRECT_URI = 256
 
 LONGEST_TAG = 256
 
-STACK_TAG = "pulumi:"
-"""How the tag begins that the application of a stack carries, by which it is told from those made by hand."""
 
 PLAIN_HTTP_HOSTS = ("localhost", "127.0.0.1")
 """Where Entra takes plain http; IPv6's loopback address is not among them."""
@@ -94,13 +93,3 @@ def refuses_secret_lifetime(days: int) -> str | None:
     if not 1 <= days <= LONGEST_SECRET_LIFETIME_DAYS:
         return f"A client secret may live 1 to {LONGEST_SECRET_LIFETIME_DAYS} days."
     return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` (a name or an IP address) is this very machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -24,7 +24,7 @@ import httpx
 
 from provisioning import errors
 from provisioning.nocobase.login import NocoBaseLogin
-from provisioning.nocobase.patience import (
+from provisioning.nocobase.retry import (
     Fate,
     Patience,
     TryAgain,
@@ -34,7 +34,7 @@ from provisioning.nocobase.patience import (
     retry_after,
     root_cause,
 )
-from provisioning.nocobase.targets import Target, not_by_rest, numbered_version, target_of
+from provisioning.nocobase.version import Target, not_by_rest, numbered_version, target_of
 
 TIMEOUT_SECONDS = 20.0
 """For each phase of one request (connect, write, read)."""

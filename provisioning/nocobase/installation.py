@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from provisioning.nocobase.discovery import NocoBaseMapping
+from provisioning.nocobase.layout import NocoBaseMapping
 
 MAIN = ""
 """The name of the installation that `nocobaseUrl` names."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from provisioning.entra.ownership import whose_application
 from provisioning.errors import NocoBaseError
-from provisioning.nocobase import mail_settings
-from provisioning.nocobase.owner import whose_application
-from provisioning.nocobase.patience import Patience
+from provisioning.nocobase import push
+from provisioning.nocobase.retry import Patience
 
 if TYPE_CHECKING:
     from provisioning.nocobase.installation import Installation
@@ -55,8 +55,8 @@ def check_nocobase(
 
     with (
         NocoBaseClient(installation.url, installation.app, login, patience) as nocobase,
-        mail_settings.kept_secret(lambda: (login.api_key, login.password, nocobase.token)),
+        push.kept_secret(lambda: (login.api_key, login.password, nocobase.token)),
     ):
-        found = mail_settings.read(nocobase, installation.mapping, certain=True)
+        found = push.read(nocobase, installation.mapping, certain=True)
         own = [own_client_id, installation.take_over]
-        mail_settings.refuse_foreign(nocobase.url, found, own, whose_application)
+        push.refuse_foreign(nocobase.url, found, own, whose_application)

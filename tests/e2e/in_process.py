@@ -11,10 +11,11 @@ import httpx
 import pytest
 from pulumi.dynamic import Config, ConfigureRequest
 
-from provisioning.entra import probe
-from provisioning.nocobase import client, patience
-from provisioning.nocobase.resource import MailSettingsProvider
-from provisioning.settings import redirect_uri
+from provisioning.entra import token_check as probe
+from provisioning.nocobase import client
+from provisioning.nocobase import retry as patience
+from provisioning.nocobase.push_resource import MailSettingsProvider
+from provisioning.program.settings import redirect_uri
 from sandbox.nocobase import server
 from sandbox.place import Place
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
-from provisioning.entra.undeclared import meaningful
+from provisioning.program.kept import meaningful
 from sandbox import holdings
 from sandbox.entra import identity
 from sandbox.environment import environment

@@ -15,11 +15,10 @@ from typing import Any
 
 import pytest
 
-from provisioning import stack as engine_stack
-from provisioning.checks import doctor
-from provisioning.checks.engine import CI_VARIABLES
-from provisioning.checks.questions import Question, ask_all
-from provisioning.checks.result import Check, Outcome
+from provisioning.doctor import questions as doctor
+from provisioning.doctor.engine import CI_VARIABLES
+from provisioning.doctor.runner import Check, Outcome, Question, ask_all
+from provisioning.program import stack as engine_stack
 from sandbox import processes
 from sandbox.certificates import certificates
 from sandbox.entra import identity
@@ -143,7 +142,7 @@ def test_the_network_alone(place: Place) -> None:
     assert said.returncode == 1
     text = re.sub(r"(localhost:|TCP port )\d+", r"\1<port>", said.stdout)
     golden.check(GOLDEN / "doctor-network.txt", text)
-    assert "ssh <NocoBase's server> python3 - < provisioning/checks/network.py" in said.stderr
+    assert "ssh <NocoBase's server> python3 - < provisioning/doctor/network.py" in said.stderr
     wrong = golden.piped(["doctor", "--network-only", "--endpoint", "pop=x:1"], place.project, surroundings)
     assert (wrong.returncode, wrong.stdout) == (2, "")
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from provisioning.nocobase import mail_settings
+from provisioning.nocobase import push as mail_settings
 from provisioning.nocobase.client import NocoBaseClient
-from provisioning.nocobase.discovery import NocoBaseMapping
+from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import NocoBaseLogin
-from provisioning.nocobase.mail_settings import Credentials
+from provisioning.nocobase.push import Credentials
 from sandbox import processes
 from sandbox.nocobase import packages, server
 from sandbox.place import Place, default_place

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import pytest
 
-from provisioning.entra.rotation import FORGOTTEN
+from provisioning.entra.client_secret_plan import FORGOTTEN
 from sandbox.environment import environment
 from sandbox.faults import Fault
 from sandbox.nocobase.bad_day import BadDay

@@ -114,7 +114,7 @@ def test_other_ways_to_the_same_are_closed(kind: str, properties: dict[str, Any]
 
 
 def test_each_type_that_the_program_declares_is_known() -> None:
-    source = (PROJECT / "provisioning" / "entra" / "application.py").read_text()
+    source = (PROJECT / "provisioning" / "program" / "application.py").read_text()
     for kind in (rules.APPLICATION, rules.PRINCIPAL, rules.PASSWORD, rules.GRANT):
         assert f"azuread.{kind.rpartition(':')[2]}(" in source
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from provisioning.pulumi_cli import APPLICATION_TYPE, PASSWORD_TYPE, PUSH_TYPE, SECRET
+from provisioning.pulumi_cli import SECRET
+from provisioning.resource_types import APPLICATION_TYPE, PASSWORD_TYPE, PUSH_TYPE
 
 CLIENT_ID = "0a1b2c3d-0000-4000-8000-000000000001"
 OBJECT_ID = "0a1b2c3d-0000-4000-8000-000000000002"

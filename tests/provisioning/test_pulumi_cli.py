@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from provisioning.errors import EngineFailed
-from provisioning.pulumi_cli import PASSWORD_TYPE, Pulumi
+from provisioning.pulumi_cli import Pulumi
+from provisioning.resource_types import PASSWORD_TYPE
 from tests.provisioning.checkpoints import ONE_SECRET, encrypted, export, password
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 

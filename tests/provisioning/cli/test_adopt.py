@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from provisioning.adopt.plan import Adoption
 from provisioning.cli import adopt, app
-from provisioning.entra.adoption import Adoption, Found
+from provisioning.entra.registration import Found
 from tests.provisioning.checkpoints import CLIENT_ID, OBJECT_ID, URL, export
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 

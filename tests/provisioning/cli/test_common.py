@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from provisioning.checks.result import Check, Outcome
 from provisioning.cli.common import Format, show, show_checks, show_rows
+from provisioning.doctor.runner import Check, Outcome
 
 ROWS = [{"slot": "a", "in use": True, "uris": ["x", "y|z"]}, {"slot": "b", "in use": False, "uris": []}]
 

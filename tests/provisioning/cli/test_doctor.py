@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import pytest
 from typer.testing import CliRunner, Result
 
-from provisioning.checks import doctor as checks
-from provisioning.checks import network
-from provisioning.checks.questions import Question, failed, ok, warning
 from provisioning.cli import app
+from provisioning.doctor import network
+from provisioning.doctor import questions as checks
+from provisioning.doctor.runner import Question, failed, ok, warning
 
 WELL = Question("engine", lambda: ok("Pulumi 3"))
 WARNS = Question("API key", lambda: warning("ends in 3 days", "Make a new one."))

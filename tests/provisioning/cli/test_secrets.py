@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from provisioning.cli import app
-from provisioning.entra.room import StoredSecret
+from provisioning.entra.orphans import StoredSecret
 from tests.provisioning.checkpoints import OBJECT_ID, TWO_SECRETS, application, export
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 

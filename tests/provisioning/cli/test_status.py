@@ -17,16 +17,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner, Result
 
-from provisioning import live
 from provisioning.cli import app
 from provisioning.entra.registration import Registration
 from provisioning.nocobase.login import NocoBaseLogin
-from provisioning.overview import Deployed, Held, Push, Unread
-from provisioning.pulumi_cli import STACK_TYPE
+from provisioning.resource_types import STACK_TYPE
+from provisioning.status import read
+from provisioning.status.read import Deployed, Held, Push, Unread
 from tests.golden import check, on_terminal, piped
 from tests.provisioning.checkpoints import ONE_SECRET, TENANT_ID, TWO_SECRETS, export, push
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
-from tests.provisioning.test_overview import held, registration
+from tests.provisioning.status.test_compare import held, registration
 
 # msgraph's own generated code uses its deprecated names.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
@@ -143,8 +143,8 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def entra(_: Deployed, __: str | None) -> object:
         return registration()
 
-    monkeypatch.setattr(live, "read_nocobase", nocobase)
-    monkeypatch.setattr(live, "read_registration", entra)
+    monkeypatch.setattr(read, "read_nocobase", nocobase)
+    monkeypatch.setattr(read, "read_registration", entra)
     return used
 
 
@@ -196,7 +196,7 @@ def tenants(here: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> list[str | Non
 
     (here.folder / "test.export").write_text(export(*(item for item in ONE_SECRET if item["type"] != STACK_TYPE)))
     (here.folder / "test.config").write_text(json.dumps({**CONFIG, "azuread:tenantId": {"value": CONFIGURED}}))
-    monkeypatch.setattr(live, "read_nocobase", lambda *_: held())
+    monkeypatch.setattr(read, "read_nocobase", lambda *_: held())
     monkeypatch.setattr(directory, "registration", entra)
     return asked
 
@@ -234,7 +234,7 @@ def test_of_all_stacks_one_in_another_tenant_is_not_read(
 def test_a_missing_login_is_told_by_the_name_of_its_installation(
     here: FakePulumi, monkeypatch: pytest.MonkeyPatch, logins: list[str], missing: str
 ) -> None:
-    monkeypatch.setattr(live, "read_registration", lambda *_: registration())
+    monkeypatch.setattr(read, "read_registration", lambda *_: registration())
     (here.folder / "test.export").write_text(export(*ONE_SECRET[:-1], push("a", "2027-01-01", logins=logins)))
     (here.folder / "test.config").write_text("{}")
     (side,) = json.loads(status("--stack", "test", "--format", "json").stdout)["nocobase"]

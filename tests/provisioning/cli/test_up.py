@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 from provisioning.cli import app
 from provisioning.cli import up as up_command
 from provisioning.cli.common import Format, show_rows
-from provisioning.engine import Deployer, Engines, _Heard
 from provisioning.errors import EngineFailed
-from provisioning.fleet import Outcome, Result
-from tests.provisioning.test_fleet import Seen
+from provisioning.fleet.deploy import Deployer, Engines, _Heard
+from provisioning.fleet.runner import Outcome, Result
+from tests.provisioning.fleet.test_runner import Seen
 
 RESULTS = [
     Result("prod-eu", Outcome.CHANGED, {"create": 7}, 12.34),

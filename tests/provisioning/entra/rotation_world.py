@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from provisioning.entra.rotation import IssuedSecret, LastSecrets, Policy, SecretPlan, Slot, rfc3339
-from provisioning.stack import Proof, in_use
+from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Policy, SecretPlan, Slot, rfc3339
+from provisioning.program.last_state import Proof, in_use
 
 Plan = Callable[[LastSecrets, datetime, Policy], SecretPlan]
 

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from provisioning.checks.account import read_claims
+from provisioning.doctor.account import read_claims
+from provisioning.entra.app_policies import ADDITION, LIFETIME, Restriction, SecretPolicy
 from provisioning.entra.permissions import of_scopes
-from provisioning.entra.policy import ADDITION, LIFETIME, Restriction, SecretPolicy
 from provisioning.entra.registration import Grant
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 from provisioning.errors import DirectoryUnreadable

@@ -17,7 +17,14 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from provisioning.entra.rotation import IssuedSecret, LastSecrets, Policy, SecretPlan, plan_secrets, refuses_policy
+from provisioning.entra.client_secret_plan import (
+    IssuedSecret,
+    LastSecrets,
+    Policy,
+    SecretPlan,
+    plan_secrets,
+    refuses_policy,
+)
 from tests.provisioning.entra.rotation_world import Plan, RunEnded, World
 
 HISTORIES = settings(

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from provisioning.nocobase.client import NocoBaseClient
-from provisioning.nocobase.discovery import NocoBaseMapping
+from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.row import parse_path, value_at
 

@@ -18,7 +18,7 @@ from provisioning import errors
 from provisioning.nocobase import client
 from provisioning.nocobase.client import NocoBaseClient
 from provisioning.nocobase.login import NocoBaseLogin
-from provisioning.nocobase.patience import Patience
+from provisioning.nocobase.retry import Patience
 
 URL = "https://nocobase.example.com/crm"
 API_KEY = "the-api-key"

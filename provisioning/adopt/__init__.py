@@ -1,0 +1,1 @@
+"""Taking an application that was made by hand under a stack."""

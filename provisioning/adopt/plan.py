@@ -1,0 +1,252 @@
+"""Taking an application that was made by hand under a stack, as a pure plan: what is there, what it will be, and why.
+
+Nothing that works may change. Where a setting can say what is there, the setting is written; what this program
+declares nothing about is named in `keep`; secrets that somebody else made are never touched. What is left over is a
+loss, which a person has to accept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, find_room
+from provisioning.entra.ownership import STACK_TAG
+from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
+from provisioning.entra.registration import Candidate, Found, Grant
+from provisioning.entra.rules import Audience, refuses_redirect_uri
+from provisioning.errors import AdoptionRefused
+from provisioning.program.kept import (
+    APPLICATION,
+    PRINCIPAL,
+    PRINCIPAL_OWNERS,
+    SERVICE_PRINCIPAL,
+    at,
+    meaningful,
+    would_be_reset,
+)
+
+if TYPE_CHECKING:
+    from provisioning.program.settings import Settings
+
+AS_IT_IS = "as it is"
+NOT_TOUCHED = "not touched"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One property: what is there, what is there after the next `pulumi up`, and how it comes to that."""
+
+    property: str
+    there: object
+    after: object
+    how: str
+
+
+@dataclass
+class Adoption:
+    """The plan. config: settings to write first. losses: what cannot be kept. warnings: what a person should know."""
+
+    lines: list[Line] = field(default_factory=list)
+    config: dict[str, str | list[str]] = field(default_factory=dict)
+    losses: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def plan_adoption(found: Found, settings: Settings, caller: str, stack_tag: str, now: datetime) -> Adoption:
+    """How `found` comes under the stack of `settings`. caller: object id of whoever asks. Raises AdoptionRefused."""
+    refuse_other_stacks(found.application, stack_tag)
+    audience = Audience(found.application["signInAudience"])
+    plan = Adoption()
+    _say(plan, "applicationName", settings.application_name, str(found.application["displayName"]))
+    _say(plan, "audience", settings.audience.value, audience.value)
+    _redirect_uris(plan, found, settings, audience)
+    _permissions(plan, found, settings)
+    tags = found.application.get("tags") or []
+    own = [] if stack_tag in tags else [stack_tag]
+    _extend(plan, "tags", [tag for tag in tags if tag != stack_tag], settings.tags, own)
+    owners = _owners(plan, found, settings, caller)
+    _undeclared(plan, found, settings, owners)
+    _credentials(plan, found, settings, audience, now)
+    return plan
+
+
+def refuse_other_stacks(application: Mapping[str, Any], stack_tag: str) -> None:
+    """Raise AdoptionRefused if the application carries the tag of another stack."""
+    others = [tag for tag in application.get("tags") or [] if tag.startswith(STACK_TAG) and tag != stack_tag]
+    if others:
+        raise AdoptionRefused(
+            f"The application '{application['displayName']}' belongs to another stack: it carries the tag {others[0]}. "
+            "Two stacks would change it against each other. If that stack is gone, remove the tag in Entra ID (App "
+            "registrations → Manifest), then run the command again."
+        )
+
+
+def refuse_second_consent(grants: Iterable[Grant], graph: str | None) -> None:
+    """Raise AdoptionRefused if somebody has consented for the whole tenant, which Entra ID does not take twice.
+
+    graph: the object id of Microsoft Graph's service principal.
+    """
+    given = sorted(
+        {scope for grant in grants if grant.everybody and grant.resource_id == graph for scope in grant.scopes}
+    )
+    if given:
+        raise AdoptionRefused(
+            f"The tenant has consented to this application already ({', '.join(given)}), and consent is tenant: "
+            "`pulumi up` would be refused a second consent. That consent stays as it is with: pulumi config set "
+            "consent user"
+        )
+
+
+def _say(plan: Adoption, key: str, declared: str, there: str) -> None:
+    """A property that one setting says."""
+    if declared != there:
+        plan.config[key] = there
+    plan.lines.append(Line(key, there, there, AS_IT_IS if declared == there else f"kept by {key}"))
+
+
+def _extend(plan: Adoption, key: str, there: Sequence[str], declared: Sequence[str], added: Sequence[str] = ()) -> None:
+    """A list that a setting says: what is there, and what is declared besides. added: comes without being set."""
+    wanted = [*there, *(item for item in declared if item not in there)]
+    if wanted != list(declared):
+        plan.config[key] = wanted
+    after = list(dict.fromkeys([*wanted, *added]))
+    if after:
+        kept = f"kept by {key}" if wanted != list(declared) else AS_IT_IS
+        extended = set(after) - set(there)
+        how = "added" if not there else f"{kept}, extended" if extended else kept
+        plan.lines.append(Line(key, list(there), list(there) if not extended else after, how))
+
+
+def _redirect_uris(plan: Adoption, found: Found, settings: Settings, audience: Audience) -> None:
+    there = at(found.application, "web.redirectUris") or []
+    refused = {uri: refuses_redirect_uri(uri, audience) for uri in there}
+    for uri, reason in refused.items():
+        if reason:
+            plan.losses.append(f"The redirect URI {uri} cannot be kept. {reason}")
+            plan.lines.append(Line("redirectUris", uri, None, "cannot be kept"))
+    _extend(plan, "redirectUris", [uri for uri in there if not refused[uri]], settings.redirect_uris)
+
+
+def _permissions(plan: Adoption, found: Found, settings: Settings) -> None:
+    listed = (
+        Permission(str(api["resourceAppId"]), str(access["id"]), str(access["type"]))
+        for api in found.application.get("requiredResourceAccess") or []
+        for access in api.get("resourceAccess") or []
+    )
+    there = list(dict.fromkeys(listed))
+    scopes = [name for name in map(scope_name, there) if name]
+    further = [written(permission) for permission in there if not scope_name(permission)]
+    _extend(plan, "scopes", scopes, settings.scopes)
+    _extend(plan, "furtherPermissions", further, settings.further_permissions)
+    if settings.tenant_consent and set(of_scopes(settings.scopes)) - set(there):
+        plan.warnings.append("consent is tenant: `pulumi up` also consents to the scopes that are added.")
+
+
+def _owners(plan: Adoption, found: Found, settings: Settings, caller: str) -> set[str]:
+    """Say the owners, whoever runs `pulumi up` among them; returns all that are declared then."""
+    others = sorted(set(found.owners) - {caller})
+    _extend(plan, "owners", others, settings.owners, [] if caller in found.owners else [caller])
+    if caller not in found.owners:
+        plan.warnings.append(
+            f"You ({caller}) are no owner of the application. With Application.ReadWrite.OwnedBy alone `pulumi up` "
+            f"will be refused: have an owner run `az ad app owner add --id {found.application['appId']} "
+            f"--owner-object-id {caller}` first."
+        )
+    return {caller, *others, *settings.owners}
+
+
+def _undeclared(plan: Adoption, found: Found, settings: Settings, owners: set[str]) -> None:
+    """Keep what an update would reset, in the application and in its service principal."""
+    present = would_be_reset(found.application, APPLICATION)
+    if found.principal is None:
+        plan.lines.append(Line("service principal", None, "one", "created by `pulumi up`"))
+    else:
+        of_principal = would_be_reset(found.principal, SERVICE_PRINCIPAL)
+        present |= {f"{PRINCIPAL}{name}": value for name, value in of_principal.items()}
+        if set(found.principal_owners) != owners:
+            present[PRINCIPAL_OWNERS] = sorted(found.principal_owners)
+    keep = [*settings.keep, *(name for name in present if name not in settings.keep)]
+    if keep != list(settings.keep):
+        plan.config["keep"] = keep
+    plan.lines += [Line(name, _shown(value), _shown(value), "kept by keep") for name, value in present.items()]
+
+
+def _shown(value: object) -> object:
+    """A value in a cell: nested ones in short."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_shown(inner)}" for key, inner in value.items() if meaningful(inner)) or "defaults"
+    if isinstance(value, list):
+        return ", ".join(str(_name(item)) for item in value)
+    return value
+
+
+def _name(item: object) -> object:
+    return (
+        next((item[key] for key in ("value", "name", "id") if item.get(key)), item) if isinstance(item, dict) else item
+    )
+
+
+def _credentials(plan: Adoption, found: Found, settings: Settings, audience: Audience, now: datetime) -> None:
+    """Say which secrets stay, and that a new one fits in beside them. Raises AdoptionRefused."""
+    secrets = found.application.get("passwordCredentials") or []
+    described = {str(secret["keyId"]): _described(secret, now) for secret in secrets}
+    plan.lines += [Line("client secret", said, said, NOT_TOUCHED) for said in described.values()]
+    certificates = [key.get("displayName") or key.get("keyId") for key in found.application.get("keyCredentials") or []]
+    if certificates:
+        plan.lines.append(Line("certificates", certificates, certificates, NOT_TOUCHED))
+    if audience.personal and len(secrets) >= MOST_SECRETS:
+        raise AdoptionRefused(
+            f"A client secret of this stack does not fit in: with personal accounts Entra ID allows an application "
+            f"{MOST_SECRETS}, and it has {len(secrets)}: {'; '.join(described.values())}. Remove one that nobody uses "
+            "(App registrations → Certificates & secrets), never the one that NocoBase has; nothing was changed."
+        )
+    if audience.personal and secrets:
+        (said,) = described.values()
+        plan.warnings.append(
+            f"With personal accounts Entra ID allows {MOST_SECRETS} client secrets. Once NocoBase has the stack's own, "
+            f"remove this one if nobody else uses it, or the next rotation has no room: {said}."
+        )
+    stored = [StoredSecret(str(secret["keyId"]), secret.get("displayName") or "") for secret in secrets]
+    if find_room(stored, (), [settings.secret_description]).orphans:
+        # It would pass for one that a broken-off run left behind, and be removed while NocoBase may still use it.
+        plan.config["secretDescription"] = f"{settings.secret_description} (since {_day(now)})"
+        plan.lines.append(
+            Line(
+                "secretDescription",
+                settings.secret_description,
+                plan.config["secretDescription"],
+                "tells this stack's secrets from those that are there",
+            )
+        )
+
+
+def _described(secret: Mapping[str, Any], now: datetime) -> str:
+    end = datetime.fromisoformat(str(secret["endDateTime"]))
+    ends = f"expired on {_day(end)}: nobody can use it" if end <= now else f"ends on {_day(end)}"
+    return f"'{secret.get('displayName') or ''}' ({secret['keyId']}), {ends}"
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
+
+
+def judge_candidates(
+    applications: Iterable[Candidate], name: str, redirect_uris: Sequence[str], in_nocobase: str | None
+) -> list[Candidate]:
+    """Those that have the name (in any case) or one of the addresses, or whose credentials NocoBase holds."""
+    judged = []
+    for application in applications:
+        reasons = {
+            "NocoBase has its client id": application.client_id == in_nocobase,
+            "redirect URI": bool(set(application.redirect_uris) & set(redirect_uris)),
+            "same name": application.name.casefold() == name.casefold(),
+        }
+        why = ", ".join(reason for reason, true in reasons.items() if true)
+        if why:
+            judged.append(
+                Candidate(application.client_id, application.name, application.redirect_uris, application.tags, why)
+            )
+    return sorted(judged, key=lambda candidate: (-candidate.why.count(","), candidate.name, candidate.client_id))

@@ -1,0 +1,140 @@
+"""NocoBase: is it reached, has it the email manager, and may the API key change its settings?
+
+Judgement first, as pure functions; below it, who asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from provisioning.doctor.account import read_claims
+from provisioning.doctor.runner import Finding, failed, ok, warning
+from provisioning.errors import NocoBaseError
+from provisioning.nocobase import push
+from provisioning.nocobase.installation import MAIN
+from provisioning.nocobase.layout import COLLECTION
+from provisioning.nocobase.login import API_KEY, API_KEYS, NocoBaseLogin, first_login, missing_login, stored_keys
+from provisioning.nocobase.version import Target, not_by_rest, numbered_version, target_of
+
+if TYPE_CHECKING:
+    from provisioning.program.settings import Settings
+
+TRIED_MAJOR = 2
+"""The major version of NocoBase that this program was tried with."""
+
+PLUGIN = "@nocobase/plugin-email-manager"
+
+NEW_KEY = "Make a new API key (NocoBase: Settings → API keys) and set NOCOBASE_API_KEY."
+
+KEY_ENDS_SOON_DAYS = 30
+
+
+def judge_version(url: str, app: str | None, said: object) -> Finding:
+    """said: the version that NocoBase names. Raises CredentialsInFile for one that is not served by its API."""
+    version = numbered_version(said)
+    if version is None:
+        return failed(f"{url} answers, but names no version", "Is nocobaseUrl the address of a NocoBase? Correct it.")
+    if target_of(version) is not Target.REST:
+        raise not_by_rest(url, app, version, "app:getInfo names it")
+    if int(version.partition(".")[0]) < TRIED_MAJOR:
+        said = f"{url}, version {version}; this program was tried with version {TRIED_MAJOR}"
+        return warning(said, "Update NocoBase, or look closely whether `pulumi up` proves what it wrote.")
+    return ok(f"{url}, version {version}")
+
+
+def judge_plugins(packages: Iterable[str]) -> Finding:
+    """packages: the package names of the plugins that are enabled."""
+    if PLUGIN in packages:
+        return ok("enabled")
+    return failed("the email manager is not enabled", "NocoBase: plugin manager → Email manager → enable it.")
+
+
+def judge_key_life(api_key: str, now: datetime) -> Finding:
+    """How long an API key is valid, by its own claims."""
+    end = read_claims(api_key).get("exp")
+    if not isinstance(end, (int, float)):
+        return ok("does not say when it ends")
+    try:
+        ends = datetime.fromtimestamp(end, UTC)
+    except (OverflowError, ValueError, OSError):
+        return ok("never ends")
+    days = (ends - now).days
+    if ends <= now:
+        return failed(f"the API key ended on {ends:%Y-%m-%d}", NEW_KEY)
+    if days < KEY_ENDS_SOON_DAYS:
+        said = f"the API key ends on {ends:%Y-%m-%d}, in {days} days; `pulumi up` fails from then on"
+        return warning(said, NEW_KEY)
+    return ok(f"valid until {ends:%Y-%m-%d}" if days < 100 * 365 else "never ends")
+
+
+def judge_login_life(login: NocoBaseLogin, now: datetime) -> Finding:
+    """How long the login is valid."""
+    return judge_key_life(login.api_key, now) if login.api_key else ok("account and password have no end")
+
+
+def judge_role(role: Mapping[str, Any]) -> Finding:
+    """Whether a role may change the email settings. role: what NocoBase's `roles:check` answers."""
+    name = role.get("role") or "without a name"
+    snippets = {str(item) for item in role.get("snippets") or []}
+    strategy = role.get("strategy") or {}
+    if (
+        role.get("allowAll")
+        or f"{COLLECTION}:update" in (role.get("actions") or {})
+        or "update" in (strategy.get("actions") or [])
+        or ("pm.*" in snippets and "!pm.*" not in snippets)
+    ):
+        return ok(f"the role {name} may read and change the email settings")
+    said = f"the role {name} may read the email settings; whether it may change them cannot be told"
+    return warning(said, f"If `pulumi up` is refused: give it the right to change {COLLECTION}.")
+
+
+def ask_server(settings: Settings) -> Finding:
+    """Is it reached, and which version?"""
+    found = _public(settings, "app:getInfo")
+    version = found.get("version") if isinstance(found, dict) else None
+    return judge_version(settings.nocobase_url, settings.nocobase_app, version)
+
+
+def ask_plugins(settings: Settings) -> Finding:
+    """Is the email manager enabled?"""
+    found = _public(settings, "pm:listEnabled")
+    listed = found if isinstance(found, list) else []
+    return judge_plugins(str(item.get("packageName")) for item in listed if isinstance(item, dict))
+
+
+def ask_login(configuration: Mapping[str, str], settings: Settings) -> Finding:
+    """Does NocoBase take the login, and do the others have one? configuration: the stack's, secrets in the clear."""
+    from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - imports httpx
+
+    stored = stored_keys(configuration.get(API_KEY), configuration.get(API_KEYS))
+    logins = {at.name: first_login(at.logins, stored) for at in settings.installations}
+    missing = [missing_login(name) for name, found in logins.items() if found is None]
+    login = logins[MAIN]
+    if missing or login is None:
+        return failed(" ".join(at.why for at in missing), "; ".join(at.remedy for at in missing))
+    with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
+        nocobase.get("auth:check")
+    return ok("by an API key" if login.api_key else f"as {login.account}", login)
+
+
+def ask_role(login: NocoBaseLogin, settings: Settings) -> Finding:
+    """May the login change the email settings?"""
+    from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - imports httpx
+
+    with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
+        push.read(nocobase, settings.nocobase_mapping.mapping, certain=True)
+        found: Any = None
+        with suppress(NocoBaseError):  # not every version may tell
+            found = nocobase.get("roles:check")
+    return judge_role(found if isinstance(found, dict) else {})
+
+
+def _public(settings: Settings, action: str) -> Any:
+    """What `action` answers to anybody. Raises NocoBaseError."""
+    from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - imports httpx
+
+    with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, NocoBaseLogin()) as nocobase:
+        return nocobase.get_public(action)

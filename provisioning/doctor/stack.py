@@ -1,0 +1,67 @@
+"""The stack: which one, how it is configured, and what its last deployment left. Asks the engine; judges settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from provisioning.addresses import is_loopback
+from provisioning.doctor.registration import judge_outputs
+from provisioning.doctor.runner import Finding, failed, ok
+from provisioning.errors import EngineFailed, SettingsError
+from provisioning.pulumi_cli import Pulumi
+
+LOGIN = "NOCOBASE_API_KEY"
+"""How the key begins of the problem that there is no login; a check of its own tells it."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack and its own configuration. values: keys without the project's name, secrets in the clear if they open."""
+
+    name: str
+    values: Mapping[str, str] = field(repr=False)
+    secret_keys: frozenset[str] = frozenset()
+
+
+def only_here(nocobase_url: str | None) -> bool:
+    """Whether NocoBase runs on this machine and for nobody else."""
+    try:
+        return is_loopback(urlsplit(nocobase_url or "").hostname or "")
+    except ValueError:
+        return False
+
+
+def judge_settings(stack: Stack) -> Finding:
+    """Whether the settings are allowed, all of them at once."""
+    from provisioning.program import settings  # noqa: PLC0415 - pydantic takes longer than the rest of this module
+
+    found, wrong = settings.judge(stack.values)
+    try:
+        settings.load(stack.values, stack.secret_keys)
+    except SettingsError as error:
+        wrong += [it for it in error.problems if it not in wrong and not it.key.startswith(LOGIN)]
+    if found is None or wrong:
+        said = "; ".join(f"{problem.key}: {problem.why}" for problem in wrong)
+        return failed(said, "; ".join(problem.remedy for problem in wrong))
+    return ok(f"{found.nocobase_url}, {found.audience}", found)
+
+
+def ask_stack(engine: Pulumi) -> Finding:
+    """Which stack is meant, and how is it configured?"""
+    try:
+        name = engine.name()
+        try:
+            values, secret_keys = engine.configuration()
+        except EngineFailed:
+            # The passphrase may be wrong, which a check of its own tells.
+            values, secret_keys = engine.configuration(show_secrets=False)
+    except EngineFailed as error:
+        return failed(str(error), "pulumi stack select <name>, or pulumi stack init <name>; or name one by --stack.")
+    return ok(name, Stack(name, values, frozenset(secret_keys)))
+
+
+def ask_deployment(engine: Pulumi) -> Finding:
+    """Was it deployed to its end?"""
+    return judge_outputs(engine.outputs())

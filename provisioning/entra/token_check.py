@@ -1,0 +1,100 @@
+"""Asks Entra ID's token endpoint whether a client secret works, before anybody is given it.
+
+New secrets are accepted only after some seconds (4 to 18 were measured), and so is a new service principal. The
+authority is azure-identity's own: AZURE_AUTHORITY_HOST, or Microsoft's public cloud.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError, ServiceResponseError
+from azure.identity import ClientSecretCredential
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
+
+from provisioning.entra import error_codes
+from provisioning.errors import SecretRefused
+
+SCOPE = "https://graph.microsoft.com/.default"
+
+PATIENCE_SECONDS = 90.0
+
+NOT_SPREAD_YET = {"7000215", "7000229", "700016"}
+"""Wrong secret, no service principal, unknown application: what a new one is answered until it has spread."""
+
+SECRET_ACCEPTED = {"53003", "53000", "530031"}
+"""Conditional access refuses the token, after the secret was found right."""
+
+NETWORK = "is the endpoint reached from here? `python -m provisioning doctor --network-only` tells."
+
+LOGS = "look at the application's sign-in logs in Entra ID."
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why the token endpoint does not accept a client secret, and what to do about it."""
+
+    reason: str
+    remedy: str
+
+
+def refusal(tenant_id: str, client_id: str, client_secret: str) -> Refusal | None:
+    """What the token endpoint says against the secret at this moment; None if it accepts it."""
+    try:
+        _credential(tenant_id, client_id, client_secret).get_token(SCOPE)
+    except (ClientAuthenticationError, ServiceRequestError) as error:
+        return _refusal(error)
+    return None
+
+
+def wait_until_accepted(tenant_id: str, client_id: str, client_secret: str, patience: float = PATIENCE_SECONDS) -> None:
+    """Return as soon as the token endpoint accepts the secret.
+
+    Raises SecretRefused after `patience` seconds, or at once where waiting does not help.
+    """
+    retrying = Retrying(
+        retry=retry_if_exception(_may_pass),
+        wait=wait_exponential(multiplier=0.5, max=8),
+        stop=stop_after_delay(patience),
+        reraise=True,
+    )
+    try:
+        retrying(_credential(tenant_id, client_id, client_secret).get_token, SCOPE)
+    except (ClientAuthenticationError, ServiceRequestError) as error:
+        refused = _refusal(error)
+        if refused is None:
+            return
+        raise SecretRefused(
+            f"Entra ID's token endpoint does not accept the new client secret of {client_id} ({refused.reason}). "
+            f"NocoBase keeps what it has. Run the command again; if it goes on: {refused.remedy}"
+        ) from None
+
+
+def _credential(tenant_id: str, client_id: str, client_secret: str) -> ClientSecretCredential:
+    # Discovery would ask Microsoft's public cloud about an authority that it does not know.
+    return ClientSecretCredential(tenant_id, client_id, client_secret, disable_instance_discovery=True)
+
+
+def _refusal(error: ClientAuthenticationError | ServiceRequestError) -> Refusal | None:
+    if _code(error) in SECRET_ACCEPTED:
+        return None
+    if _was_not_reached(error):
+        return Refusal("no answer", NETWORK)
+    reason, remedy = error_codes.reason(str(error)) or ("no answer", None)
+    return Refusal(reason, remedy or LOGS)
+
+
+def _may_pass(error: BaseException) -> bool:
+    return _was_not_reached(error) or (isinstance(error, ClientAuthenticationError) and _code(error) in NOT_SPREAD_YET)
+
+
+def _was_not_reached(error: BaseException) -> bool:
+    # azure-identity hands on what is no answer of the endpoint's as the cause of an error of its own.
+    return any(isinstance(one, ServiceRequestError | ServiceResponseError) for one in (error, error.__cause__))
+
+
+def _code(error: Exception) -> str | None:
+    """The AADSTS code in an error; the rest of its text is never repeated."""
+    found = re.search(r"AADSTS(\d+)", str(error))
+    return found[1] if found else None

@@ -1,0 +1,1 @@
+"""Many stacks on one machine: which ones (`selection`), one after the other or side by side (`runner`, `deploy`)."""

@@ -1,0 +1,1 @@
+"""What a new stack is asked for."""

@@ -1,0 +1,1 @@
+"""What `pulumi up` runs: settings, the last state, what is prepared (`prepare`), the application, and the outputs."""

@@ -1,0 +1,132 @@
+"""The application registration as one component: application, service principal, client secrets, optional consent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_azuread as azuread
+
+from provisioning.entra.client_secret_plan import ISSUED, SecretPlan, rfc3339, secret_name
+from provisioning.entra.ownership import stack_tag
+from provisioning.entra.permissions import by_resource
+from provisioning.entra.scopes import MICROSOFT_GRAPH
+from provisioning.program.kept import of_application, of_principal
+from provisioning.resource_types import COMPONENT_TYPE
+
+if TYPE_CHECKING:
+    from provisioning.program.settings import Settings
+
+
+class MailApplication(pulumi.ComponentResource):
+    """An Entra ID application with delegated mail permissions, its service principal and its client secrets.
+
+    client_id, object_id, tenant_id: of the application. client_secret: the value of the active secret, a Pulumi secret.
+    client_secret_expiry: when that ends (RFC 3339). admin_consent_url: for an administrator of the tenant.
+    """
+
+    client_id: pulumi.Output[str]
+    object_id: pulumi.Output[str]
+    tenant_id: pulumi.Output[str]
+    client_secret: pulumi.Output[str]
+    client_secret_expiry: pulumi.Output[str]
+    admin_consent_url: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        secrets: SecretPlan,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(COMPONENT_TYPE, name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        caller = azuread.get_client_config_output(pulumi.InvokeOutputOptions(parent=self))
+        # azuread removes a caller who is not listed, who may then be locked out.
+        owners = caller.object_id.apply(lambda object_id: sorted({object_id, *settings.owners}))
+
+        application = azuread.Application(
+            name,
+            display_name=settings.application_name,
+            sign_in_audience=settings.audience.value,
+            tags=[stack_tag(pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()), *settings.tags],
+            owners=owners,
+            # Entra demands version 2 where personal accounts may sign in.
+            api=azuread.ApplicationApiArgs(requested_access_token_version=2),
+            web=azuread.ApplicationWebArgs(redirect_uris=list(settings.redirect_uris)),
+            required_resource_accesses=[
+                azuread.ApplicationRequiredResourceAccessArgs(
+                    resource_app_id=resource,
+                    resource_accesses=[
+                        azuread.ApplicationRequiredResourceAccessResourceAccessArgs(id=access.id, type=access.kind)
+                        for access in accesses
+                    ],
+                )
+                for resource, accesses in by_resource(settings.permissions).items()
+            ],
+            opts=_keeping(child, of_application(settings.keep)),
+        )
+        # Without it, tokens are refused in this tenant (AADSTS7000229).
+        principal = azuread.ServicePrincipal(
+            name, client_id=application.client_id, owners=owners, opts=_keeping(child, of_principal(settings.keep))
+        )
+        passwords = {
+            slot: azuread.ApplicationPassword(
+                secret_name(name, slot),
+                application_id=application.id,
+                display_name=issued.display_name,
+                end_date=rfc3339(issued.end),
+                # The plan's own record; it changes only when a new secret is issued.
+                rotate_when_changed={ISSUED: rfc3339(issued.issued)} if issued.recorded else None,
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    # Entra allows two secrets, so that the old one of this slot has to go first.
+                    delete_before_replace=True,
+                    # An application takes its secrets with it, also those that somebody has removed already.
+                    deleted_with=application,
+                    # The next run then drops one that is gone without asking the provider, which would refuse.
+                    retain_on_delete=slot in secrets.gone,
+                ),
+            )
+            for slot, issued in {**secrets.slots, **secrets.gone}.items()
+        }
+        if settings.tenant_consent:
+            graph = azuread.get_service_principal_output(
+                client_id=MICROSOFT_GRAPH, opts=pulumi.InvokeOutputOptions(parent=self)
+            )
+            azuread.ServicePrincipalDelegatedPermissionGrant(
+                name,
+                service_principal_object_id=principal.object_id,
+                resource_service_principal_object_id=graph.object_id,
+                claim_values=list(settings.scopes),
+                opts=child,
+            )
+
+        self.client_id = application.client_id
+        self.object_id = application.object_id
+        self.tenant_id = caller.tenant_id
+        self.client_secret = passwords[secrets.active].value
+        self.client_secret_expiry = passwords[secrets.active].end_date
+        self.admin_consent_url = pulumi.Output.all(self.tenant_id, self.client_id).apply(
+            lambda ids: admin_consent_url(*ids)
+        )
+        self.register_outputs(
+            {
+                "clientId": self.client_id,
+                "objectId": self.object_id,
+                "tenantId": self.tenant_id,
+                "clientSecret": self.client_secret,
+                "clientSecretExpiry": self.client_secret_expiry,
+                "adminConsentUrl": self.admin_consent_url,
+            }
+        )
+
+
+def _keeping(opts: pulumi.ResourceOptions, properties: list[str]) -> pulumi.ResourceOptions:
+    """`opts`, and the `properties`, about which nothing is declared, stay as the state has them."""
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=properties)) if properties else opts
+
+
+def admin_consent_url(tenant_id: str, client_id: str) -> str:
+    """Where an administrator of `tenant_id` consents for everybody there."""
+    return f"https://login.microsoftonline.com/{tenant_id}/adminconsent?client_id={client_id}"

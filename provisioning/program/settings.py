@@ -1,0 +1,477 @@
+"""What a stack is to be: the stack's configuration and the environment as one typed, validated, frozen object.
+
+Two sources, and who wins:
+
+- `Settings`: the stack's configuration (`Pulumi.<stack>.yaml`), then the defaults below. Never the environment: a
+  variable left over from another deployment must not send credentials to the wrong NocoBase.
+- `NocoBaseLogin`: the environment, then the stack's secret configuration (see `nocobase.login`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from enum import StrEnum
+from typing import Annotated, Any, NamedTuple, get_origin
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from provisioning.addresses import is_loopback
+from provisioning.entra import permissions, rules
+from provisioning.entra.client_secret_plan import Policy, refuses_policy
+from provisioning.entra.permissions import Permission
+from provisioning.entra.rules import Audience
+from provisioning.entra.scopes import DEFAULT_SCOPES, SCOPE_IDS
+from provisioning.errors import Problem, SettingsError
+from provisioning.nocobase.installation import MAIN, Installation
+from provisioning.nocobase.layout import COLLECTION, VERIFY_ACTION, NocoBaseMapping
+from provisioning.nocobase.login import API_KEY, API_KEYS, NocoBaseLogin, first_login, missing_login, stored_keys
+from provisioning.nocobase.retry import DEFAULT_SECONDS
+from provisioning.program.kept import KEEPABLE
+
+
+class Consent(StrEnum):
+    """Who consents to the scopes."""
+
+    USER = "user"
+    """Every user at the first sign-in, where the tenant allows it."""
+    TENANT = "tenant"
+    """This program, once for everybody in the tenant; the caller needs the right to grant it."""
+
+
+class SameName(StrEnum):
+    """What the first deployment does about an application of the same name that no stack made."""
+
+    REFUSE = "refuse"
+    ALLOW = "allow"
+
+
+def _known_scope(name: str) -> str:
+    if name in SCOPE_IDS:
+        return name
+    close = _nearest(name, SCOPE_IDS)
+    hint = f"Nearest: {', '.join(close)}." if close else f"Known: {', '.join(SCOPE_IDS)}."
+    reason = f"This is no delegated mail permission of Microsoft Graph. {hint}"
+    raise _refusal(reason, suggestion=close[0] if close else None)
+
+
+def _object_id(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise _refusal(
+            "An owner is given by its object id in Entra ID, like 1b4e28ba-2fa1-11d2-883f-0016d3cca427."
+        ) from None
+
+
+def _permission(text: str) -> str:
+    permission = permissions.parse(text)
+    if permission is None:
+        raise _refusal("It is not written as <client id of the API>/<id of the permission>=Scope (or =Role).")
+    return permissions.written(permission)
+
+
+def _keepable(name: str) -> str:
+    if name in KEEPABLE:
+        return name
+    close = _nearest(name, KEEPABLE)
+    hint = f"Nearest: {', '.join(close)}." if close else f"Known: {', '.join(KEEPABLE)}."
+    raise _refusal(f"This cannot be kept. {hint}", suggestion=close[0] if close else None)
+
+
+def _tag(tag: str) -> str:
+    _raise_if(rules.refuses_tag(tag))
+    return tag
+
+
+class StackConfiguration(PydanticBaseSettingsSource):
+    """The stack's configuration as the engine hands it over: every value a string, lists as JSON, unset ones empty."""
+
+    def __init__(self, settings_cls: type[BaseSettings], config: Mapping[str, str]) -> None:
+        super().__init__(settings_cls)
+        self._config = config
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The value of one setting, its configuration key, and whether it is a list or an object."""
+        key = field.alias or field_name
+        return self._config.get(key), key, _is_list(field) or _is_object(field)
+
+    def __call__(self) -> dict[str, Any]:
+        """What is set; keys that are no settings are passed on, to be refused."""
+        values: dict[str, Any] = {key: value for key, value in self._config.items() if value != ""}
+        for name, field in self.settings_cls.model_fields.items():
+            value, key, is_json = self.get_field_value(field, name)
+            if value and is_json:
+                # What is no JSON is left as it is, to be refused.
+                with suppress(json.JSONDecodeError):
+                    values[key] = json.loads(value)
+        return values
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _refusal("NocoBase's address as users see it in the browser, without /admin, is needed.")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise _refusal("Only https is allowed outside this machine: the client secret travels to this address.")
+    if parts.username or parts.password:
+        raise _refusal("The address must not hold an account or password.")
+    if parts.query or parts.fragment:
+        raise _refusal("The address must not have a query string or a fragment.")
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+
+def _sub_application(app: str | None) -> str | None:
+    if app and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", app):
+        raise _refusal("A sub-application's name has letters, digits, '-' and '_' only.")
+    return app or None
+
+
+def _installation_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise _refusal("An installation's name has small letters and digits, and '-' between them.")
+    return name
+
+
+def _as_text(value: object) -> object:
+    """Of a number or a truth value the text again, of which `pulumi config set --path` made it."""
+    return json.dumps(value) if isinstance(value, int) else value
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+Address = Annotated[str, AfterValidator(_address)]
+SubApplication = Annotated[str | None, BeforeValidator(_as_text), AfterValidator(_sub_application)]
+
+
+class MappingSettings(BaseModel):
+    """Where the email manager keeps the credentials, as far as it is said and not found; see `nocobase.layout`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+    collection: str = Field(COLLECTION, pattern=r"^\w+$")
+    row_filter: dict[str, str | int | bool] = {}
+    client_id_field: str | None = Field(None, pattern=r"^\w+(\.\w+)*$")
+    client_secret_field: str | None = Field(None, pattern=r"^\w+(\.\w+)*$")
+    verify_action: str = VERIFY_ACTION
+
+    @property
+    def mapping(self) -> NocoBaseMapping:
+        """The same, for the push."""
+        return NocoBaseMapping(**self.model_dump())
+
+
+class InstallationSettings(BaseModel):
+    """A further NocoBase that the same application serves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+    name: Annotated[Text, AfterValidator(_installation_name)]
+    url: Address
+    app: SubApplication = None
+    take_over: str | None = None
+    mapping: MappingSettings | None = None
+
+
+class Settings(BaseSettings):
+    """The settings of one stack. The field names in camelCase are the configuration keys."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+    nocobase_url: Address = Field(examples=["https://nocobase.example.com"])
+    nocobase_app: SubApplication = Field(None, examples=["sales"])
+    nocobase_take_over: str | None = Field(None, examples=["<client id found there>"])
+    nocobase_patience_seconds: int = Field(DEFAULT_SECONDS, ge=0, le=3600, examples=[DEFAULT_SECONDS])
+    nocobase_mapping: MappingSettings = Field(MappingSettings(), examples=["clientId"])
+    nocobase_installations: tuple[InstallationSettings, ...] = Field((), examples=["<value>"])
+    audience: Audience = Field(Audience.ANY_TENANT_AND_PERSONAL, examples=[Audience.ANY_TENANT])
+    application_name: str = Field("NocoBase mail", examples=["'NocoBase mail'"])
+    scopes: tuple[Annotated[Text, AfterValidator(_known_scope)], ...] = Field(DEFAULT_SCOPES, examples=["email"])
+    redirect_uris: tuple[Text, ...] = Field(
+        (), validate_default=True, examples=["https://nocobase.example.com/callback"]
+    )
+    owners: tuple[Annotated[Text, AfterValidator(_object_id)], ...] = Field((), examples=["<object id>"])
+    secret_description: str = Field("NocoBase mail", examples=["'NocoBase mail'"])
+    secret_lifetime_days: int = Field(180, examples=[180])
+    rotate_every_days: int = Field(90, examples=[90])
+    retire_after_days: int = Field(7, validate_default=True, examples=[7])
+    rotate_requested_at: AwareDatetime | None = Field(None, examples=["2027-01-31T12:00:00Z"])
+    compromised_before: AwareDatetime | None = Field(None, examples=["2027-01-31T12:00:00Z"])
+    consent: Consent = Field(Consent.USER, examples=[Consent.TENANT])
+    further_permissions: tuple[Annotated[Text, AfterValidator(_permission)], ...] = Field(
+        (), examples=["<client id of the API>/<id of the permission>=Scope"]
+    )
+    tags: tuple[Annotated[Text, AfterValidator(_tag)], ...] = Field((), examples=["mail"])
+    keep: tuple[Annotated[Text, AfterValidator(_keepable)], ...] = Field((), examples=["notes"])
+    same_name: SameName = Field(SameName.REFUSE, examples=[SameName.ALLOW])
+
+    @property
+    def rotation_policy(self) -> Policy:
+        """How long secrets live, and when they are renewed."""
+        return Policy(
+            description=self.secret_description,
+            lifetime_days=self.secret_lifetime_days,
+            rotate_every_days=self.rotate_every_days,
+            retire_after_days=self.retire_after_days,
+            requested=self.rotate_requested_at,
+            compromised=self.compromised_before,
+        )
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        """What the application asks for: the scopes, then the further permissions."""
+        further = (permissions.parse(text) for text in self.further_permissions)
+        return (*permissions.of_scopes(self.scopes), *(permission for permission in further if permission is not None))
+
+    @property
+    def installations(self) -> tuple[Installation, ...]:
+        """Every NocoBase that is served: the main one, then the further ones."""
+        places = [(self.nocobase_url, self.nocobase_app), *((at.url, at.app) for at in self.nocobase_installations)]
+        derived = [redirect_uri(*place) for place in places]
+
+        def own(place: tuple[str, str | None]) -> tuple[str, ...]:
+            """All that are declared but those of the others."""
+            return tuple(uri for uri in self.redirect_uris if uri == redirect_uri(*place) or uri not in derived)
+
+        main = Installation(
+            MAIN, *places[0], self.nocobase_take_over, self.nocobase_mapping.mapping, own(places[0]), (MAIN,)
+        )
+        return (
+            main,
+            *(
+                Installation(
+                    at.name,
+                    at.url,
+                    at.app,
+                    at.take_over,
+                    (at.mapping or self.nocobase_mapping).mapping,
+                    own((at.url, at.app)),
+                    # One server's key must never be sent to another server.
+                    (at.name, MAIN) if at.url == self.nocobase_url else (at.name,),
+                )
+                for at in self.nocobase_installations
+            ),
+        )
+
+    @property
+    def tenant_consent(self) -> bool:
+        """Whether this program consents for everybody in the tenant."""
+        return self.consent is Consent.TENANT
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The stack's configuration alone."""
+        return (StackConfiguration(settings_cls, init_settings()),)
+
+    @field_validator("nocobase_installations")
+    @classmethod
+    def _check_installations(
+        cls, installations: tuple[InstallationSettings, ...], info: ValidationInfo
+    ) -> tuple[InstallationSettings, ...]:
+        names = [installation.name for installation in installations]
+        places = [(info.data.get("nocobase_url"), info.data.get("nocobase_app"))]
+        places += [(installation.url, installation.app) for installation in installations]
+        repeated = [name for name in names if names.count(name) > 1]
+        repeated += [f"{url} {app or ''}".strip() for url, app in places if places.count((url, app)) > 1]
+        if repeated:
+            raise _refusal(f"Named more than once: {', '.join(sorted(set(repeated)))}.")
+        return installations
+
+    @field_validator("application_name")
+    @classmethod
+    def _check_application_name(cls, name: str, info: ValidationInfo) -> str:
+        _raise_if(rules.refuses_name(name, _audience(info)))
+        return name
+
+    @field_validator("scopes")
+    @classmethod
+    def _check_scopes(cls, scopes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        repeated = sorted({scope for scope in scopes if scopes.count(scope) > 1})
+        if repeated:
+            raise _refusal(f"Named more than once: {', '.join(repeated)}.")
+        if not scopes:
+            raise _refusal("At least one scope is needed.")
+        if len(scopes) > _audience(info).most_scopes:
+            raise _refusal(f"{len(scopes)} scopes; {_audience(info)} allows {_audience(info).most_scopes}.")
+        return scopes
+
+    @field_validator("redirect_uris")
+    @classmethod
+    def _check_redirect_uris(cls, uris: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if not uris and "nocobase_url" in info.data:
+            further = info.data.get("nocobase_installations", ())
+            uris = (
+                redirect_uri(info.data["nocobase_url"], info.data.get("nocobase_app")),
+                *(redirect_uri(installation.url, installation.app) for installation in further),
+            )
+        reasons = [(uri, rules.refuses_redirect_uri(uri, _audience(info))) for uri in uris]
+        _raise_if(" ".join(f"{uri}: {reason}" for uri, reason in reasons if reason))
+        return uris
+
+    @field_validator("secret_description")
+    @classmethod
+    def _check_secret_description(cls, description: str) -> str:
+        if not description.strip():
+            raise _refusal("The description is empty; in Entra it tells people what the secret is for.")
+        return description
+
+    @field_validator("secret_lifetime_days")
+    @classmethod
+    def _check_secret_lifetime(cls, days: int) -> int:
+        _raise_if(rules.refuses_secret_lifetime(days))
+        return days
+
+    @field_validator("retire_after_days")
+    @classmethod
+    def _check_rotation(cls, days: int, info: ValidationInfo) -> int:
+        # Judged at the last of the three; a lifetime that is itself wrong is not judged twice.
+        if "secret_lifetime_days" in info.data and "rotate_every_days" in info.data:
+            lifetime, every = info.data["secret_lifetime_days"], info.data["rotate_every_days"]
+            _raise_if(refuses_policy(lifetime, every, days))
+        return days
+
+
+class StackSettings(NamedTuple):
+    """Everything one run needs to know: the stack's settings, and the logins to NocoBase.
+
+    login: to the main installation. logins: by the installation's name, the main one's under "".
+    """
+
+    settings: Settings
+    login: NocoBaseLogin
+    logins: Mapping[str, NocoBaseLogin]
+
+
+def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackSettings:
+    """Settings and logins from the stack's configuration `config` and the environment.
+
+    config: the keys without the project's name, the values as the engine gives them (lists and objects as JSON).
+    secret_keys: which of them are stored encrypted. Raises SettingsError with everything that is wrong, not only the
+    first.
+    """
+    settings, problems = judge(config)
+    for key, command in ((API_KEY, f"--secret {API_KEY}"), (API_KEYS, f"--path --secret {API_KEYS}.<name>")):
+        if config.get(key) not in (None, "", "{}") and key not in secret_keys:
+            why = "It is stored in plain text; an API key must be encrypted, or given in the environment only."
+            problems.append(Problem(key, None, why, f"pulumi config set {command}"))
+    logins = _logins(settings.installations if settings else (), config, problems)
+    if problems or settings is None:
+        raise SettingsError(problems)
+    return StackSettings(settings, logins[MAIN], logins)
+
+
+def _logins(
+    installations: Collection[Installation], config: Mapping[str, str], problems: list[Problem]
+) -> dict[str, NocoBaseLogin]:
+    """The login to each installation; those that are missing are added to `problems`."""
+    try:
+        stored = stored_keys(config.get(API_KEY), config.get(API_KEYS))
+    except ValueError:
+        command = f"pulumi config set --path --secret {API_KEYS}.<name>"
+        problems.append(Problem(API_KEYS, None, "It holds no keys by name.", command))
+        return {}
+    # Where other settings are wrong, at least the main login is judged.
+    wanted = {one.name: one.logins for one in installations} or {MAIN: (MAIN,)}
+    found = {name: first_login(names, stored) for name, names in wanted.items()}
+    problems += [missing_login(name) for name, login in found.items() if login is None]
+    return {name: login for name, login in found.items() if login is not None}
+
+
+def judge(config: Mapping[str, str]) -> tuple[Settings | None, list[Problem]]:
+    """The settings in `config`, without the login to NocoBase; None and everything that is wrong if they are."""
+    own: dict[str, Any] = {key: value for key, value in config.items() if key not in (API_KEY, API_KEYS)}
+    try:
+        return Settings(**own), []
+    except ValidationError as error:
+        return None, [_problem(details) for details in error.errors(include_url=False)]
+
+
+def redirect_uri(nocobase_url: str, nocobase_app: str | None = None) -> str:
+    """Where Microsoft sends users back to after the sign-in: the email manager's page in NocoBase.
+
+    Source: the email manager's documentation; for sub-applications NocoBase's own routes.
+    """
+    application = f"/apps/{nocobase_app}" if nocobase_app else ""
+    return f"{nocobase_url}{application}/admin/settings/mail/oauth2"
+
+
+def _audience(info: ValidationInfo) -> Audience:
+    """The audience by which other settings are judged: the one given, or the default if that one is itself wrong."""
+    audience: Audience = info.data.get("audience", Settings.model_fields["audience"].default)
+    return audience
+
+
+def _refusal(reason: str, suggestion: str | None = None) -> PydanticCustomError:
+    # The reason is passed apart because braces in a message would be taken for placeholders.
+    return PydanticCustomError("refused", "{reason}", {"reason": reason, "suggestion": suggestion})
+
+
+def _raise_if(reason: str | None) -> None:
+    if reason:
+        raise _refusal(reason)
+
+
+def _field(key: str) -> FieldInfo | None:
+    return next((field for field in Settings.model_fields.values() if field.alias == key), None)
+
+
+def _is_list(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is tuple
+
+
+def _is_object(field: FieldInfo) -> bool:
+    return field.annotation is MappingSettings
+
+
+def _problem(details: ErrorDetails) -> Problem:
+    name, *inner = details["loc"]
+    # A default that is refused is told by the field's own name.
+    key = str(Settings.model_fields[str(name)].alias if name in Settings.model_fields else name)
+    path = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in inner)
+    field = _field(key)
+    if field is None:
+        close = _nearest(key, (known.alias or "" for known in Settings.model_fields.values()))
+        hint = f" Did you mean {close[0]}?" if close else ""
+        return Problem(path, None, f"There is no such setting.{hint}", f"pulumi config rm {key}")
+    example = details.get("ctx", {}).get("suggestion") or (field.examples or [""])[0]
+    target = f"--path '{path if inner else f'{key}[0]'}'" if inner or _is_list(field) else path
+    remedy = f"pulumi config set {target} {example}"
+    if details["type"] == "extra_forbidden":
+        return Problem(path, None, "There is no such setting.", f"pulumi config rm --path '{path}'")
+    if details["type"] == "missing":
+        return Problem(path, None, "It is not set.", remedy)
+    why = "A list is needed." if details["type"] == "tuple_type" else details["msg"]
+    value = json.dumps(details["input"], default=str, ensure_ascii=False)
+    return Problem(path, None if "@" in value else value, why, remedy)  # user:password@host must not be repeated
+
+
+def _nearest(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that come closest to `name`, best first; empty if none is close."""
+    by_lower_case = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), by_lower_case, n=3)
+    return [by_lower_case[match] for match in close]

@@ -1,0 +1,13 @@
+"""What the resources of a stack are called in its state: their types, and the application's name."""
+
+from __future__ import annotations
+
+PASSWORD_TYPE = "azuread:index/applicationPassword:ApplicationPassword"
+APPLICATION_TYPE = "azuread:index/application:Application"
+PRINCIPAL_TYPE = "azuread:index/servicePrincipal:ServicePrincipal"
+COMPONENT_TYPE = "nocobase-outlook:entra:MailApplication"
+STACK_TYPE = "pulumi:pulumi:Stack"
+PUSH_TYPE = "pulumi-python:dynamic/nocobase:MailSettings"
+
+APPLICATION_NAME = "mail"
+"""The resource name of the application, and the stem of its secrets' names."""

@@ -1,0 +1,1 @@
+"""What is there now: read from three sides (`read`), compared (`compare`), and shown."""

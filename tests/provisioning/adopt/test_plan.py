@@ -1,0 +1,202 @@
+"""The plan of an adoption: whatever is there is kept by a setting, told as a loss, or refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioning.adopt.plan import Adoption, judge_candidates, plan_adoption, refuse_second_consent
+from provisioning.entra.ownership import judge
+from provisioning.entra.permissions import Permission
+from provisioning.entra.registration import Candidate, Found, Grant
+from provisioning.entra.rules import Audience, refuses_redirect_uri
+from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
+from provisioning.errors import AdoptionRefused
+from provisioning.program import kept
+from provisioning.program.settings import Settings
+from provisioning.program.settings import judge as judge_settings
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+TAG = "pulumi:organization/nocobase-outlook/prod"
+ME, COLLEAGUE = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
+EXCHANGE = "00000002-0000-0ff1-ce00-000000000000"
+URL = "https://nocobase.example.com"
+
+ids = st.uuids().map(str)
+access = st.fixed_dictionaries(
+    {"id": st.one_of(st.sampled_from(sorted(SCOPE_IDS.values())), ids), "type": st.sampled_from(["Scope", "Role"])}
+)
+addresses = st.sampled_from(
+    [
+        "https://a.example.com/x",
+        "https://b.example.com",
+        "http://localhost:8000/cb",
+        "https://*.example.com",
+        f"{URL}/x",
+    ]
+)
+applications = st.fixed_dictionaries(
+    {
+        "id": ids,
+        "appId": ids,
+        "displayName": st.text("abc ", min_size=1, max_size=9).filter(str.strip),
+        "signInAudience": st.sampled_from(list(Audience)).map(str),
+        "tags": st.lists(st.sampled_from(["mail", "crm", TAG]), unique=True),
+        "web": st.fixed_dictionaries(
+            {
+                "redirectUris": st.lists(addresses, unique=True),
+                "logoutUrl": st.sampled_from([None, "https://out.example.com"]),
+            }
+        ),
+        "requiredResourceAccess": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "resourceAppId": st.sampled_from([MICROSOFT_GRAPH, EXCHANGE]),
+                    "resourceAccess": st.lists(access, max_size=4),
+                }
+            ),
+            max_size=3,
+        ),
+        "notes": st.sampled_from([None, "", "do not delete"]),
+        "appRoles": st.sampled_from([[], [{"id": ME, "value": "reader"}]]),
+        "api": st.fixed_dictionaries({"requestedAccessTokenVersion": st.sampled_from([None, 1, 2])}),
+        "optionalClaims": st.sampled_from([None, {"idToken": []}, {"idToken": [{"name": "email"}]}]),
+    }
+)
+principals = st.none() | st.fixed_dictionaries(
+    {"id": ids, "accountEnabled": st.booleans(), "appRoleAssignmentRequired": st.booleans()}
+)
+owners = st.lists(st.sampled_from([ME, COLLEAGUE]), unique=True).map(tuple)
+found = st.builds(Found, applications, owners, principals, owners)
+
+
+def settings(config: Mapping[str, object]) -> Settings:
+    """Settings from a configuration, as the engine hands it over."""
+    given = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    judged, problems = judge_settings(given)
+    assert judged is not None, problems
+    return judged
+
+
+def plan(there: Found, **config: object) -> Adoption:
+    return plan_adoption(there, settings({"nocobaseUrl": URL, **config}), ME, TAG, NOW)
+
+
+def permissions(application: Mapping[str, Any]) -> set[Permission]:
+    return {
+        Permission(api["resourceAppId"], item["id"], item["type"])
+        for api in application["requiredResourceAccess"]
+        for item in api["resourceAccess"]
+    }
+
+
+@given(found)
+def test_what_is_there_is_declared_kept_or_told_as_a_loss_and_a_second_plan_has_nothing_to_add(there: Found) -> None:
+    made = plan(there)
+    after = settings({"nocobaseUrl": URL, **made.config})
+    application = there.application
+    assert after.application_name == application["displayName"]
+    assert after.audience == application["signInAudience"]
+    lost = [uri for uri in application["web"]["redirectUris"] if refuses_redirect_uri(uri, after.audience)]
+    assert set(application["web"]["redirectUris"]) - set(lost) <= set(after.redirect_uris)
+    assert all(any(uri in loss for loss in made.losses) for uri in lost)
+    assert len(made.losses) == len(lost)
+    assert f"{URL}/admin/settings/mail/oauth2" in after.redirect_uris
+    assert permissions(application) <= set(after.permissions)
+    assert set(application["tags"]) <= {TAG, *after.tags}
+    assert set(there.owners) <= {ME, *after.owners}
+    reset = kept.would_be_reset(application, kept.APPLICATION)
+    assert set(reset) <= set(after.keep)
+    if there.principal is not None and set(there.principal_owners) != {ME, *after.owners}:
+        assert kept.PRINCIPAL_OWNERS in after.keep
+
+    assert plan(there, **made.config).config == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "resets"),
+    [
+        ({}, ["api"]),
+        ({"api": {"requestedAccessTokenVersion": 2, "oauth2PermissionScopes": []}}, []),
+        ({"api": {"requestedAccessTokenVersion": 2, "acceptMappedClaims": True}}, ["api"]),
+        ({"api": {"requestedAccessTokenVersion": 2}, "notes": "x", "info": {"supportUrl": ""}}, ["notes"]),
+    ],
+)
+def test_only_what_means_something_is_kept(value: dict[str, Any], resets: list[str]) -> None:
+    assert list(kept.would_be_reset(value, kept.APPLICATION)) == resets
+
+
+def one(**application: object) -> Found:
+    """An application with little in it."""
+    plain = {"appId": ME, "displayName": "mail", "signInAudience": "AzureADandPersonalMicrosoftAccount"}
+    return Found({**plain, **application}, (ME,), None, ())
+
+
+def secret(name: str, end: str) -> dict[str, str]:
+    return {"keyId": f"key of {name}", "displayName": name, "endDateTime": end}
+
+
+def test_two_secrets_leave_no_room_where_personal_accounts_may_sign_in() -> None:
+    two = [secret("old", "2026-01-01T00:00:00Z"), secret("new", "2027-01-01T00:00:00Z")]
+    with pytest.raises(AdoptionRefused) as refusal:
+        plan(one(passwordCredentials=two))
+    assert "'old' (key of old), expired on 2026-01-01: nobody can use it" in str(refusal.value)
+    assert "'new' (key of new), ends on 2027-01-01" in str(refusal.value)
+    assert plan(one(passwordCredentials=two, signInAudience="AzureADMyOrg")).warnings == []
+    (warning,) = plan(one(passwordCredentials=two[1:])).warnings
+    assert "the next rotation has no room" in warning
+
+
+def test_secrets_of_a_lost_state_are_not_taken_for_orphans() -> None:
+    left = secret("NocoBase mail a 2026-08-01", "2027-01-01T00:00:00Z")
+    described = plan(one(passwordCredentials=[left])).config["secretDescription"]
+    assert described == "NocoBase mail (since 2026-11-21)"
+    assert "secretDescription" not in plan(one(passwordCredentials=[left]), secretDescription=described).config
+
+
+def test_whoever_is_no_owner_is_told_the_command() -> None:
+    there = Found(one().application, (COLLEAGUE,), None, ())
+    made = plan(there)
+    assert made.config["owners"] == [COLLEAGUE]
+    (warning,) = made.warnings
+    assert f"az ad app owner add --id {ME} --owner-object-id {ME}" in warning
+
+
+def test_an_application_of_another_stack_is_refused() -> None:
+    with pytest.raises(AdoptionRefused, match=r"belongs to another stack.*pulumi:organization/nocobase-outlook/dev"):
+        plan(one(tags=["pulumi:organization/nocobase-outlook/dev"]))
+
+
+def test_a_consent_for_the_tenant_is_not_given_twice() -> None:
+    mine, graph = Grant("another API", frozenset({"x"}), everybody=True), "graph"
+    refuse_second_consent([mine, Grant(graph, frozenset({"email"}), everybody=False)], graph)
+    with pytest.raises(AdoptionRefused, match=r"consented to this application already \(email, openid\)"):
+        refuse_second_consent([Grant(graph, frozenset({"openid", "email"}), everybody=True)], graph)
+
+
+def test_candidates_are_those_with_something_in_common_the_likeliest_first() -> None:
+    known = [
+        Candidate("1", "NOCOBASE mail", (), ()),
+        Candidate("2", "x", (URL,), ("pulumi:o/p/s",)),
+        Candidate("3", "NocoBase mail", (URL,), ()),
+        Candidate("4", "else", (), ()),
+    ]
+    judged = judge_candidates(known, "NocoBase mail", [URL], "2")
+    assert [(item.client_id, item.why, item.stack) for item in judged] == [
+        ("3", "redirect URI, same name", None),
+        ("2", "NocoBase has its client id, redirect URI", "o/p/s"),
+        ("1", "same name", None),
+    ]
+
+
+def test_only_namesakes_that_no_stack_made_are_in_the_way() -> None:
+    assert judge("mail", [Candidate("1", "mail", (), ("pulumi:o/p/s",))]) is None
+    objection = judge("mail", [Candidate("1", "mail", (), ()), Candidate("2", "mail", (), ("x",))])
+    assert re.search("client id 1, 2.*adopt 1.*sameName allow", str(objection))

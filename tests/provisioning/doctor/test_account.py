@@ -1,0 +1,95 @@
+"""Who is signed in, by the claims of their token, and what that allows them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioning.doctor.account import Account, account_of, judge_account, judge_rights, read_claims
+
+TENANT = "11111111-1111-1111-1111-111111111111"
+APPLICATION = {"idtyp": "app", "appid": "client", "oid": "object", "tid": TENANT}
+USER = {"upn": "admin@example.com", "oid": "object", "tid": TENANT, "scp": "Application.ReadWrite.All User.Read"}
+ADMINISTRATOR = "62e90394-69f5-4237-9190-012177145e10"
+DEVELOPER = "cf1c38e5-3621-4004-a7cb-879624dced7d"
+OWNED_BY, CONSENT = "Application.ReadWrite.OwnedBy", "DelegatedPermissionGrant.ReadWrite.All"
+
+
+def token(claims: object) -> str:
+    """An unsigned JWT."""
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"head.{payload}.signature"
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.text())))
+def test_claims_are_read(claims: dict[str, Any]) -> None:
+    assert read_claims(token(claims)) == claims
+
+
+@given(st.text())
+def test_what_is_no_token_has_no_claims(text: str) -> None:
+    assert isinstance(read_claims(text), dict)
+
+
+def test_no_claims_in_a_list() -> None:
+    assert read_claims(token([1])) == {}
+
+
+def test_accounts() -> None:
+    application = account_of({**APPLICATION, "roles": [OWNED_BY]})
+    assert application == Account("client", "object", TENANT, True, frozenset({OWNED_BY}))
+    user = account_of({**USER, "wids": [DEVELOPER]})
+    assert (user.name, user.application) == ("admin@example.com", False)
+    assert user.directory_roles == {DEVELOPER}
+    assert "User.Read" in user.granted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "outcome"), [(None, "OK"), (TENANT, "OK"), (TENANT.upper(), "OK"), ("2222", "failed")]
+)
+def test_the_right_tenant(wanted: str | None, outcome: str) -> None:
+    found = judge_account(account_of(USER), wanted)
+    assert found.outcome == outcome
+    assert outcome == "OK" or found.remedy == "az login --tenant 2222, or correct ARM_TENANT_ID."
+
+
+@pytest.mark.parametrize(
+    ("roles", "tenant_consent", "outcome", "word"),
+    [
+        ([OWNED_BY], False, "OK", OWNED_BY),
+        (["Application.ReadWrite.All"], False, "OK", "Application.ReadWrite.All"),
+        ([], False, "failed", "no permission"),
+        (["User.Read.All"], False, "failed", "has User.Read.All"),
+        ([OWNED_BY], True, "failed", CONSENT),
+        ([OWNED_BY, CONSENT], True, "OK", CONSENT),
+    ],
+)
+def test_rights_of_applications(roles: list[str], tenant_consent: bool, outcome: str, word: str) -> None:
+    found = judge_rights(account_of({**APPLICATION, "roles": roles}), tenant_consent, None)
+    assert (found.outcome, word in found.said) == (outcome, True)
+    assert outcome == "OK" or "add " in str(found.remedy)
+
+
+@pytest.mark.parametrize(
+    ("claims", "tenant_consent", "may_register", "outcome", "word"),
+    [
+        ({"wids": [ADMINISTRATOR]}, True, None, "OK", "Global Administrator"),
+        ({"wids": [DEVELOPER]}, False, False, "OK", "Application Developer"),
+        ({"wids": [DEVELOPER]}, True, True, "failed", "administrator's role"),
+        ({}, False, True, "OK", "may register"),
+        ({}, False, False, "failed", "lets no user"),
+        ({}, False, None, "warning", "could not be read"),
+        ({"scp": "User.Read"}, False, True, "failed", "on the user's behalf"),
+        ({"scp": "Directory.AccessAsUser.All"}, False, True, "OK", "may register"),
+    ],
+)
+def test_rights_of_users(
+    claims: dict[str, Any], tenant_consent: bool, may_register: bool | None, outcome: str, word: str
+) -> None:
+    found = judge_rights(account_of({**USER, **claims}), tenant_consent, may_register)
+    assert (found.outcome, word in found.said) == (outcome, True)

@@ -1,0 +1,72 @@
+"""What is judged about NocoBase's answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from provisioning.doctor import nocobase
+from provisioning.errors import CredentialsInFile
+from provisioning.nocobase.login import NocoBaseLogin
+from tests.provisioning.doctor.test_account import token
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+URL = "https://n.example.com"
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [("2.2.15", "OK"), ("2.3.0-beta.1", "OK"), ("1.9.0", "warning"), (None, "failed"), ("<html>", "failed")],
+)
+def test_versions(said: object, outcome: str) -> None:
+    assert nocobase.judge_version(URL, None, said).outcome == outcome
+
+
+def test_a_nocobase_that_takes_its_credentials_from_a_file() -> None:
+    with pytest.raises(CredentialsInFile):
+        nocobase.judge_version(URL, None, "3.0.1")
+
+
+def test_plugins() -> None:
+    assert nocobase.judge_plugins(["@nocobase/plugin-acl", nocobase.PLUGIN]).outcome == "OK"
+    missing = nocobase.judge_plugins(["@nocobase/plugin-acl"])
+    assert (missing.outcome, "plugin manager" in str(missing.remedy)) == ("failed", True)
+
+
+@pytest.mark.parametrize(
+    ("claims", "outcome", "word"),
+    [
+        ({"exp": (NOW + timedelta(days=400)).timestamp()}, "OK", "valid until 2027-12-26"),
+        ({"exp": (NOW + timedelta(days=29)).timestamp()}, "warning", "in 29 days"),
+        ({"exp": (NOW - timedelta(days=1)).timestamp()}, "failed", "ended on 2026-11-20"),
+        ({"exp": 33352859518}, "OK", "never ends"),
+        ({"exp": 10**30}, "OK", "never ends"),
+        ({}, "OK", "does not say"),
+    ],
+)
+def test_how_long_a_key_is_valid(claims: dict[str, Any], outcome: str, word: str) -> None:
+    key = token(claims)
+    found = nocobase.judge_login_life(NocoBaseLogin(api_key=key), NOW)
+    assert (found.outcome, word in found.said) == (outcome, True)
+    assert key not in found.said + str(found.remedy)
+
+
+def test_passwords_have_no_end() -> None:
+    assert nocobase.judge_login_life(NocoBaseLogin(account="a", password="b"), NOW).outcome == "OK"
+
+
+@pytest.mark.parametrize(
+    ("role", "outcome"),
+    [
+        ({"role": "root", "allowAll": True}, "OK"),
+        ({"role": "admin", "snippets": ["pm", "pm.*", "ui.*"]}, "OK"),
+        ({"role": "mail", "actions": {"mailSettings:update": {}}}, "OK"),
+        ({"role": "editor", "strategy": {"actions": ["create", "view", "update"]}}, "OK"),
+        ({"role": "member", "snippets": ["!pm", "!pm.*"], "strategy": {"actions": ["view:own"]}}, "warning"),
+        ({}, "warning"),
+    ],
+)
+def test_roles(role: dict[str, Any], outcome: str) -> None:
+    assert nocobase.judge_role(role).outcome == outcome

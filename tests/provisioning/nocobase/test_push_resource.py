@@ -1,0 +1,458 @@
+"""The push as the engine drives it: what each call asks of NocoBase, what is recorded, and that no secret gets out."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from google.protobuf import struct_pb2
+from pulumi.dynamic import ConfigureRequest
+from pulumi.dynamic.config import Config
+from pulumi.runtime import rpc
+
+from provisioning import errors
+from provisioning.nocobase import preflight, push_resource
+from provisioning.nocobase.installation import Installation
+from provisioning.nocobase.layout import NocoBaseMapping
+from provisioning.nocobase.login import NocoBaseLogin
+from provisioning.nocobase.push_resource import MailSettingsProvider
+from tests.provisioning.nocobase.fake_nocobase import CALLBACK, FOUND, URL, FakeNocoBase, connect, microsoft
+
+SECRET = "the~client~secret"
+API_KEY = "KEY0123456789"
+HIDDEN = frozenset({"clientSecret"})
+PROPERTIES: dict[str, Any] = {
+    "nocobase_url": URL,
+    "nocobase_app": None,
+    "mapping": None,
+    "tenant_id": "tenant",
+    "client_id": "new-id",
+    "client_secret": SECRET,
+    "slot": "a",
+    "since": "2027-01-01T00:00:00Z",
+    "redirect_uris": [CALLBACK],
+    "take_over": None,
+    "logins": [""],
+    "several": False,
+    "row_id": None,
+    "updated_at": None,
+    "proved_client_id": None,
+    "proved_redirect_uri": None,
+    "problem": None,
+}
+ID = f"{URL}#main"
+NEXT = {**PROPERTIES, "client_secret": "next~secret", "slot": "b"}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entra ID is not asked."""
+    monkeypatch.setenv("NOCOBASE_API_KEY", API_KEY)
+    monkeypatch.setattr(push_resource, "_wait_until_accepted", lambda _: None)
+    monkeypatch.setattr(push_resource, "is_another_stacks", lambda *_: False)
+    for module in (push_resource, preflight):
+        monkeypatch.setattr(module, "whose_application", lambda _: "")
+
+
+@pytest.fixture
+def provider() -> MailSettingsProvider:
+    """As the engine starts it, without patience."""
+    provider = MailSettingsProvider()
+    begin_run(provider)
+    return provider
+
+
+def begin_run(provider: MailSettingsProvider) -> None:
+    """A run of the engine's has a process of its own, which knows nothing of the runs before."""
+    patience = {"nocobase-outlook:nocobasePatienceSeconds": "0"}
+    provider.configure(ConfigureRequest(Config(patience, "nocobase-outlook")))
+
+
+def created(provider: MailSettingsProvider, server: FakeNocoBase, **properties: Any) -> dict[str, Any]:
+    outs: dict[str, Any] = dict(provider.create({**PROPERTIES, **properties}).outs or {})
+    server.requests.clear()
+    server.writes.clear()
+    return outs
+
+
+LIST, UPDATE, LINK = "GET mailSettings:list", "POST mailSettings:update", "GET mail:oauth2url"
+
+
+@pytest.mark.parametrize("hidden", [frozenset(), HIDDEN])
+def test_a_change_takes_four_requests_and_no_change_two(
+    hidden: frozenset[str], provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()], hidden)
+    connect(server, monkeypatch)
+    outs = provider.create(PROPERTIES).outs or {}
+    assert server.requests == [LIST, UPDATE, LIST, LINK]
+    server.requests.clear()
+    assert provider.diff(ID, outs, PROPERTIES).changes is False
+    assert server.requests == [LIST, LINK]
+    server.requests.clear()
+    assert provider.diff(ID, outs, NEXT).changes is True
+    outs = provider.update(ID, outs, NEXT).outs or {}
+    assert server.requests == [LIST, UPDATE, LIST, LINK]
+    assert server.row()["clientSecret"] == "next~secret"
+    server.requests.clear()
+    assert provider.diff(ID, outs, NEXT).changes is False
+    assert server.requests == [LIST, LINK]
+
+
+def test_what_was_read_for_the_comparison_is_not_used_twice(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    provider.diff(ID, outs, NEXT)
+    outs = dict(provider.update(ID, outs, NEXT).outs or {})
+    server.change(clientId="by hand")
+    provider.update(ID, outs, NEXT)
+    assert server.row()["clientId"] == "new-id"
+
+
+def test_a_change_between_comparison_and_write_is_noticed(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    provider.diff(ID, outs, NEXT)
+    server.change(clientId="their-id")
+    with pytest.raises(errors.ChangedMeanwhile, match="clientId"):
+        provider.update(ID, outs, NEXT)
+    assert server.row()["clientId"] == "their-id"
+
+
+@pytest.mark.parametrize(
+    ("change", "hidden", "shown", "repaired"),
+    [
+        ({"clientId": "by hand"}, (), {"client_id"}, {"clientId"}),
+        ({"clientId": "by hand"}, HIDDEN, {"client_id", "updated_at"}, {"clientId", "clientSecret"}),
+        ({"clientSecret": "by hand"}, (), {"client_secret"}, {"clientSecret"}),
+        ({"clientSecret": "by hand"}, HIDDEN, {"updated_at"}, {"clientSecret"}),
+        ({"clientId": "", "clientSecret": ""}, (), {"client_id", "client_secret"}, {"clientId", "clientSecret"}),
+        ({"sort": 8}, (), set(), set()),
+    ],
+)
+@pytest.mark.parametrize("refreshed", [False, True])
+def test_drift_is_seen_and_only_what_differs_is_repaired(
+    change: dict[str, Any],
+    hidden: frozenset[str],
+    shown: set[str],
+    repaired: set[str],
+    refreshed: bool,
+    provider: MailSettingsProvider,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = FakeNocoBase([microsoft()], frozenset(hidden))
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    server.change(**change)
+    if refreshed:
+        before, outs = outs, dict(provider.read(ID, outs).outs or {})
+        assert {key for key in before if before[key] != outs[key]} - {
+            "proved_client_id",
+            "proved_redirect_uri",
+        } == shown
+    assert provider.diff(ID, outs, PROPERTIES).changes is bool(repaired)
+    if repaired:
+        provider.update(ID, outs, PROPERTIES)
+    assert {name for fields in server.writes for name in fields} == repaired
+    assert (server.row()["clientId"], server.row()["clientSecret"]) == ("new-id", SECRET)
+
+
+def test_a_deleted_row_is_gone_for_refresh_and_a_difference_for_preview(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()], always=frozenset({"clientId", "clientSecret"}))
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    server.rows.clear()
+    assert provider.read(ID, outs).id == ""
+    assert provider.diff(ID, outs, PROPERTIES).changes is True
+    provider.update(ID, outs, PROPERTIES)
+    assert (server.row(99)["clientId"], server.row(99)["clientSecret"]) == ("new-id", SECRET)
+
+
+def test_another_redirect_uri_is_a_difference_that_no_write_mends(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    server.redirect_uri = "https://elsewhere.example.com/oauth2"
+    assert (provider.read(ID, outs).outs or {})["proved_redirect_uri"] == server.redirect_uri
+    assert provider.diff(ID, outs, PROPERTIES).changes is True
+    with pytest.raises(errors.NotProved, match="elsewhere"):
+        provider.update(ID, outs, PROPERTIES)
+    assert server.writes == []
+
+
+def down(_: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("[Errno 111] Connection refused")
+
+
+def test_one_of_several_that_is_down_is_recorded_and_keeps_what_was_proved(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server, several=True)
+    new = {**NEXT, "several": True}
+    server.before = down
+    assert provider.diff(ID, outs, new).changes is True
+    assert "cannot be reached" in capsys.readouterr().out
+    failed = dict(provider.update(ID, outs, new).outs or {})
+    assert failed == {**outs, "problem": failed["problem"]}
+    assert "cannot be reached" in failed["problem"]
+    refreshed = provider.read(ID, failed)
+    assert (refreshed.id, refreshed.outs) == (ID, failed)
+
+    server.before = lambda _: None
+    assert provider.diff(ID, failed, new).changes is True
+    healed = dict(provider.update(ID, failed, new).outs or {})
+    assert (healed["problem"], healed["slot"]) == (None, "b")
+    assert provider.diff(ID, healed, new).changes is False
+
+
+def test_a_first_push_of_several_that_fails_is_recorded_as_proving_nothing(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft(clientId="theirs")])
+    connect(server, monkeypatch)
+    new = {**PROPERTIES, "several": True}
+    outs = dict(provider.create(new).outs or {})
+    assert (outs["slot"], outs["since"]) == (None, None)
+    assert "another application" in outs["problem"]
+    # The guard stays until the first push succeeded.
+    assert provider.diff(ID, outs, new).changes is True
+    assert "another application" in (provider.update(ID, outs, new).outs or {})["problem"]
+    assert server.row()["clientId"] == "theirs"
+    begin_run(provider)
+    provider.delete(ID, outs)
+    assert server.row()["clientId"] == "theirs"
+    server.change(clientId="")
+    assert (provider.update(ID, outs, new).outs or {})["problem"] is None
+
+
+def test_a_first_push_that_is_not_proved_leaves_nothing_behind(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()], redirect_uri="https://elsewhere.example.com/oauth2")
+    connect(server, monkeypatch)
+    with pytest.raises(errors.NotProved):
+        provider.create(PROPERTIES)
+    assert not server.row()["clientId"]
+    assert not server.row()["clientSecret"]
+
+
+def test_credentials_are_not_put_into_another_place_that_is_somebody_elses(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    server.change(clientId="theirs")
+    moved = {**PROPERTIES, "nocobase_url": "https://other.example.com", "redirect_uris": [CALLBACK]}
+    provider.diff(ID, outs, moved)
+    with pytest.raises(errors.ForeignCredentials):
+        provider.update(ID, outs, moved)
+
+
+def test_an_installation_that_is_renamed_keeps_what_was_just_pushed(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    begin_run(provider)
+    # The engine makes the push of the new name before it deletes that of the old one.
+    provider.check({}, PROPERTIES)
+    provider.create(PROPERTIES)
+    provider.delete(ID, outs)
+    assert (server.row()["clientId"], server.row()["clientSecret"]) == ("new-id", SECRET)
+    assert "nothing was emptied" in capsys.readouterr().out
+    begin_run(provider)
+    # `destroy --refresh` reads and compares before it deletes.
+    refreshed = dict(provider.read(ID, outs).outs or {})
+    provider.diff(ID, outs, refreshed)
+    provider.delete(ID, refreshed)
+    assert (server.row()["clientId"], server.row()["clientSecret"]) == ("", "")
+
+
+def test_a_row_filter_reaches_the_provider_with_every_digit(monkeypatch: pytest.MonkeyPatch) -> None:
+    id_ = 2**53 + 1
+    mapping = NocoBaseMapping(row_filter={"id": id_})
+    record = struct_pb2.Struct()
+    record.update(mapping.recorded())
+    received = rpc.deserialize_properties(record)
+    assert push_resource._mapping({"mapping": received}) == mapping
+    server = FakeNocoBase([microsoft(id=id_ - 1, clientId="theirs"), microsoft(id=id_)])
+    connect(server, monkeypatch)
+    provider = MailSettingsProvider()
+    begin_run(provider)
+    provider.create({**PROPERTIES, "mapping": received})
+    assert [row["clientId"] for row in server.rows] == ["theirs", "new-id"]
+
+
+def test_what_was_read_of_one_nocobase_is_not_used_for_another(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = FakeNocoBase([microsoft()]), FakeNocoBase([microsoft()])
+    connect(lambda request: (here if request.url.host in URL else there)(request), monkeypatch)
+    outs = created(provider, here)
+    moved = {**NEXT, "nocobase_url": "https://other.example.com"}
+    # Both have one id: the first has moved since it was made, the second was made at the first's old address.
+    provider.diff(ID, outs, moved)
+    provider.diff(ID, outs, PROPERTIES)
+    provider.update(ID, outs, moved)
+    assert (there.row()["clientId"], there.row()["clientSecret"]) == ("new-id", "next~secret")
+
+
+def test_another_way_to_the_same_nocobase_is_recorded_and_writes_nothing(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    new = {**PROPERTIES, "logins": ["sales", ""], "several": True}
+    assert provider.diff(ID, outs, new).changes is True
+    updated = dict(provider.update(ID, outs, new).outs or {})
+    assert (updated["logins"], updated["several"], server.writes) == (["sales", ""], True, [])
+    assert provider.diff(ID, updated, new).changes is False
+
+
+def test_a_nocobase_that_another_stack_took_over_is_left_to_it(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def is_another_stacks(client_id: str, own: str) -> bool:
+        asked.append((client_id, own))
+        return True
+
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    monkeypatch.setattr(push_resource, "is_another_stacks", is_another_stacks)
+    provider.update(ID, outs, PROPERTIES)
+    assert asked == []
+    server.change(clientId="theirs")
+    with pytest.raises(errors.ForeignCredentials, match="theirs"):
+        provider.update(ID, outs, PROPERTIES)
+    assert (asked, server.row()["clientId"]) == ([("theirs", "new-id")], "theirs")
+    provider.update(ID, outs, {**PROPERTIES, "take_over": "theirs"})
+    assert server.row()["clientId"] == "new-id"
+
+
+ECHO = f"{SECRET} {API_KEY}"
+Echo = tuple[int, Any] | Exception
+ECHOES: dict[str, Echo] = {
+    **{f"{status} text": (status, ECHO) for status in (200, 302, 400, 404, 429, 500, 502, 503, 504)},
+    **{
+        f"{status} errors": (status, {"errors": [{"message": ECHO, "code": API_KEY}]})
+        for status in (400, 401, 403, 404, 500)
+    },
+    "gateway": (503, {"error": {"status": 503, "maintaining": True, "message": ECHO, "code": API_KEY}}),
+    **{
+        f"data {number}": (200, {"data": data})
+        for number, data in enumerate((None, [], {}, ECHO, [ECHO], {ECHO: ECHO}))
+    },
+    "link": (200, {"data": {"url": f"https://x/?client_id={SECRET}&redirect_uri={API_KEY}"}}),
+    "callback": (200, {"data": {"url": f"https://x/?client_id=new-id&redirect_uri={ECHO}"}}),
+    **{
+        f"row {number}": (200, {"data": rows})
+        for number, rows in enumerate(
+            (
+                [{"id": ECHO, "type": "microsoft", "clientId": ECHO, "clientSecret": ECHO, "updatedAt": ECHO}],
+                [{"id": 1, "type": "microsoft", "clientId": SECRET, "clientSecret": API_KEY}],
+                [{"id": 1, "type": "microsoft", "clientId": "new-id", "clientSecret": SECRET, "updatedAt": ECHO}],
+                [{"id": 1, "type": "microsoft", ECHO: 1}],
+                [{"id": 1, "type": "microsoft", f"{ECHO}ClientId": 1, f"{SECRET}ClientId": 1}],
+                [{"id": ECHO, "type": ECHO, "name": ECHO}],
+                [{"id": ECHO, "type": "microsoft"}, {"id": SECRET, "type": "microsoft"}],
+                [{"name": f"mail {ECHO}"}],
+            )
+        )
+    },
+    "disconnected": httpx.RemoteProtocolError(ECHO),
+    "refused": httpx.ConnectError(ECHO),
+    "no certificate": httpx.ConnectError(f"CERTIFICATE_VERIFY_FAILED {ECHO}"),
+}
+ACTIONS = ("list", "update", "create", "oauth2url", "listEnabled", "")
+
+
+def echoing(action: str, echo: Echo) -> Callable[[httpx.Request], httpx.Response | None]:
+    """Answers requests of `action`, or of all, by `echo`."""
+
+    def answer(request: httpx.Request) -> httpx.Response | None:
+        if not request.url.path.endswith(action) and not (action == "listEnabled" and "list" in request.url.path):
+            return None
+        if isinstance(echo, Exception):
+            raise echo
+        status, body = echo
+        return httpx.Response(status, text=body if isinstance(body, str) else json.dumps(body))
+
+    return answer
+
+
+@pytest.mark.parametrize("name", ECHOES)
+def test_an_echoed_secret_or_key_is_in_no_error_output_or_plain_property(
+    name: str, provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = Installation("", URL, None, None, FOUND, (CALLBACK,))
+    good = {**PROPERTIES, "row_id": "2", "updated_at": "2026-12-31T00:00:00.000Z"}
+    calls: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "create": lambda new: provider.create(new).outs,
+        "diff": lambda new: provider.diff(ID, {**good, "several": new["several"]}, new),
+        "update": lambda new: provider.update(ID, {**good, "client_secret": "old"}, new).outs,
+        "read": lambda new: provider.read(ID, {**good, **new}).outs,
+        "delete": lambda new: provider.delete(ID, {**good, **new}),
+        "preflight": lambda _: preflight.check_nocobase(here, NocoBaseLogin(API_KEY), "own"),
+    }
+    said: list[str] = []
+    for action, several, call in itertools.product(ACTIONS, (False, True), calls):
+        for row in (microsoft(), microsoft(clientId="new-id", clientSecret=SECRET)):
+            begin_run(provider)
+            connect(FakeNocoBase([row], HIDDEN, before=echoing(action, ECHOES[name])), monkeypatch)
+            text = outcome(calls[call], {**PROPERTIES, "several": several})
+            # Before the first push there is no secret that it could know.
+            said.append(text.replace(SECRET, "") if call == "preflight" else text)
+    said += capsys.readouterr()
+    everything = "\n".join(said)
+    assert SECRET not in everything
+    assert API_KEY not in everything
+    # That the address is repeated shows that the search works.
+    assert URL in everything
+
+
+def outcome(call: Callable[[dict[str, Any]], Any], properties: dict[str, Any]) -> str:
+    """What the engine would show or store in the clear."""
+    try:
+        outs = call(properties)
+    except errors.ProvisioningError as error:
+        return "\n".join((str(error), repr(error), str(vars(error)), push_resource._Sentences.format_exc()))
+    return str(
+        {key: value for key, value in outs.items() if key != "client_secret"} if isinstance(outs, dict) else outs
+    )
+
+
+def test_a_traceback_holds_no_secret(provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise RuntimeError(f"unforeseen {ECHO}")
+
+    connect(fail, monkeypatch)
+    try:
+        provider.create(PROPERTIES)
+    except RuntimeError:
+        said = push_resource._Sentences.format_exc()
+    assert "unforeseen [secret] [secret]" in said
+    assert "Traceback" in said
+    assert sys.modules["provisioning.nocobase.push_resource"] is push_resource

@@ -1,0 +1,342 @@
+"""Settings: defaults, sources and their precedence, and that everything wrong is reported at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioning.entra.rules import Audience
+from provisioning.errors import Problem, SettingsError
+from provisioning.nocobase.layout import NocoBaseMapping
+from provisioning.nocobase.login import API_KEY
+from provisioning.program.settings import Consent, Settings, judge, load, redirect_uri
+
+PROJECT = Path(__file__).parents[3]
+URL = "https://nocobase.example.com"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NOCOBASE_API_KEY", "NOCOBASE_ACCOUNT", "NOCOBASE_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NOCOBASE_API_KEY", "key-from-environment")
+
+
+def problems(config: dict[str, str], secret_keys: tuple[str, ...] = ()) -> dict[str, str]:
+    with pytest.raises(SettingsError) as caught:
+        load(config, secret_keys)
+    return {problem.key: str(problem) for problem in caught.value.problems}
+
+
+def test_defaults_are_those_of_nocobases_own_procedure() -> None:
+    loaded = load({"nocobaseUrl": f"{URL}/"}).settings
+    assert loaded.nocobase_url == URL
+    assert loaded.audience is Audience.ANY_TENANT_AND_PERSONAL
+    assert loaded.scopes == ("email", "offline_access", "IMAP.AccessAsUser.All", "SMTP.Send", "User.Read")
+    assert loaded.redirect_uris == (f"{URL}/admin/settings/mail/oauth2",)
+    assert loaded.secret_lifetime_days == 180
+    assert loaded.consent is Consent.USER
+
+
+def test_schema_in_pulumi_yaml_declares_the_same_settings_and_defaults() -> None:
+    schema = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
+    declared = {key: entry["default"] for key, entry in schema.items()}
+    assert declared.pop("nocobaseUrl") == ""
+    assert declared.pop("nocobaseMapping") == {}
+    others = [field for field in Settings.model_fields.values() if field.alias in declared]
+    assert len(others) == len(Settings.model_fields) - 2
+    fields = {field.alias: field.default for field in others}
+    assert declared == {
+        key: list(default) if isinstance(default, tuple) else default or "" for key, default in fields.items()
+    }
+
+
+def test_empty_values_from_the_schema_count_as_not_set() -> None:
+    schema = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
+    values = {
+        key: entry["default"] if isinstance(entry["default"], str) else json.dumps(entry["default"])
+        for key, entry in schema.items()
+    }
+    assert load({**values, "nocobaseUrl": URL}).settings == load({"nocobaseUrl": URL}).settings
+
+
+@pytest.mark.parametrize(
+    ("url", "app", "expected"),
+    [
+        ("https://n.example.com", None, "https://n.example.com/admin/settings/mail/oauth2"),
+        ("https://n.example.com/base", None, "https://n.example.com/base/admin/settings/mail/oauth2"),
+        ("https://n.example.com", "sales", "https://n.example.com/apps/sales/admin/settings/mail/oauth2"),
+        ("http://localhost:13000", None, "http://localhost:13000/admin/settings/mail/oauth2"),
+    ],
+)
+def test_redirect_uri_is_derived(url: str, app: str | None, expected: str) -> None:
+    assert redirect_uri(url, app) == expected
+
+
+def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOCOBASE_API_KEY")
+    found = problems(
+        {
+            "nocobaseUrl": "http://nocobase.example.com",
+            "audience": "Everybody",
+            "applicationName": "n" * 91,
+            "scopes": '["IMAP.AccesAsUser.All", "email"]',
+            "redirectUris": '["https://n.example.com/callback?x=1"]',
+            "owners": '["me"]',
+            "secretLifetimeDays": "731",
+            "consent": "everybody",
+            "secretLifetimeDay": "90",
+        }
+    )
+    assert list(found) == [
+        "nocobaseUrl",
+        "audience",
+        "applicationName",
+        "scopes[0]",
+        "redirectUris",
+        "owners[0]",
+        "secretLifetimeDays",
+        "consent",
+        "secretLifetimeDay",
+        "NOCOBASE_API_KEY",
+    ]
+    assert "IMAP.AccessAsUser.All" in found["scopes[0]"]
+    assert "--path 'scopes[0]' IMAP.AccessAsUser.All" in found["scopes[0]"]
+    assert "'AzureADMyOrg', 'AzureADMultipleOrgs'" in found["audience"]
+    assert "Did you mean secretLifetimeDays?" in found["secretLifetimeDay"]
+    assert all("pulumi config" in text for text in found.values())
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("nocobaseUrl", "", "not set"),
+        ("nocobaseUrl", "nocobase.example.com", "address"),
+        ("nocobaseUrl", "http://10.0.0.1", "https"),
+        ("nocobaseUrl", "https://n.example.com/?a=b", "query"),
+        ("nocobaseApp", "a/b", "letters"),
+        ("nocobaseMapping", "clientId", "valid dictionary"),
+        ("nocobaseInstallations", "{}", "list"),
+        ("applicationName", "   ", "empty"),
+        ("applicationName", "n" * 91, "at most 90"),
+        ("scopes", "[]", "At least one"),
+        ("scopes", '["email","email"]', "more than once: email"),
+        ("scopes", "email", "list"),
+        ("redirectUris", '["http://n.example.com/x"]', "https"),
+        ("redirectUris", '["https://n.example.com/*"]', "wildcard"),
+        ("redirectUris", '["http://[::1]:13000/x"]', "127.0.0.1"),
+        ("redirectUris", '["https://n.example.com/(x);y"]', "not allowed: ( ) ;"),
+        ("redirectUris", '["https://n.example.com/#x"]', "fragment"),
+        ("redirectUris", json.dumps(["https://n.example.com/" + "x" * 256]), "256"),
+        ("secretDescription", " ", "empty"),
+        ("secretLifetimeDays", "0", "1 to 730"),
+        ("secretLifetimeDays", "731", "1 to 730"),
+        ("secretLifetimeDays", "soon", "integer"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_rule_and_its_remedy(key: str, value: str, words: str) -> None:
+    found = problems({"nocobaseUrl": URL, key: value})
+    (text,) = found.values()
+    assert words in text
+    assert f"pulumi config set {key}" in text or f"pulumi config set --path '{key}[0]'" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named", "words"),
+    [
+        ("nocobaseMapping", {"clientIdFeld": "x"}, "nocobaseMapping.clientIdFeld", "no such setting"),
+        ("nocobaseMapping", {"clientIdField": "a b"}, "nocobaseMapping.clientIdField", "pattern"),
+        ("nocobaseMapping", {"rowFilter": {"id": []}}, "nocobaseMapping.rowFilter.id.str", "string"),
+        ("nocobaseInstallations", [{"name": "a"}], "nocobaseInstallations[0].url", "not set"),
+        ("nocobaseInstallations", [{"name": "A b", "url": URL}], "nocobaseInstallations[0].name", "small letters"),
+        (
+            "nocobaseInstallations",
+            [{"name": "a", "url": "http://x.example.com"}],
+            "nocobaseInstallations[0].url",
+            "https",
+        ),
+        ("nocobaseInstallations", [{"name": "a", "url": URL}], "nocobaseInstallations", f"more than once: {URL}"),
+        (
+            "nocobaseInstallations",
+            [{"name": "a", "url": URL, "app": "a"}, {"name": "a", "url": URL, "app": "b"}],
+            "nocobaseInstallations",
+            "more than once: a",
+        ),
+    ],
+)
+def test_what_is_wrong_inside_an_object_is_named_by_its_path(key: str, value: object, named: str, words: str) -> None:
+    found = problems({"nocobaseUrl": URL, key: json.dumps(value)})
+    assert words in found[named]
+    assert "pulumi config" in found[named]
+
+
+OTHER = "https://other.example.com"
+
+
+def test_every_installation_has_its_own_redirect_uri_mapping_and_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOCOBASE_API_KEY_OTHER_PLACE", "other")
+    further = [
+        {"name": "other-place", "url": OTHER, "takeOver": "x", "mapping": {"collection": "mail"}},
+        {"name": "sales", "url": URL, "app": "sales"},
+    ]
+    mapping = {"clientIdField": "options.clientId", "rowFilter": {"id": 3}}
+    config = {"nocobaseInstallations": json.dumps(further), "nocobaseMapping": json.dumps(mapping)}
+    settings, login, logins = load({"nocobaseUrl": URL, **config})
+    main, other, sales = settings.installations
+    assert settings.redirect_uris == (*main.redirect_uris, *other.redirect_uris, *sales.redirect_uris)
+    assert other.redirect_uris == (f"{OTHER}/admin/settings/mail/oauth2",)
+    assert [one.resource_name for one in settings.installations] == [
+        "nocobase",
+        "nocobase-other-place",
+        "nocobase-sales",
+    ]
+    assert main.mapping == sales.mapping == NocoBaseMapping(client_id_field="options.clientId", row_filter={"id": 3})
+    assert (other.mapping, other.take_over) == (NocoBaseMapping(collection="mail"), "x")
+    # The same server has the same key; another one must never be sent it.
+    assert {name: one.api_key for name, one in logins.items()} == {
+        "": "key-from-environment",
+        "other-place": "other",
+        "sales": "key-from-environment",
+    }
+    assert login is logins[""]
+
+
+def test_a_declared_redirect_uri_of_nobodys_serves_every_installation() -> None:
+    further = json.dumps([{"name": "a", "url": URL, "app": "a"}])
+    uris = [f"{URL}/admin/settings/mail/oauth2", f"{URL}/apps/a/admin/settings/mail/oauth2", f"{OTHER}/callback"]
+    config = {"nocobaseUrl": URL, "nocobaseInstallations": further, "redirectUris": json.dumps(uris)}
+    main, a = load(config).settings.installations
+    assert (main.redirect_uris, a.redirect_uris) == ((uris[0], uris[2]), (uris[1], uris[2]))
+
+
+def test_each_missing_login_is_named() -> None:
+    further = json.dumps([{"name": "other-place", "url": OTHER}])
+    found = problems({"nocobaseUrl": URL, "nocobaseInstallations": further})
+    assert list(found) == ["NOCOBASE_API_KEY_OTHER_PLACE"]
+    assert "--path --secret nocobaseApiKeys.other-place" in found["NOCOBASE_API_KEY_OTHER_PLACE"]
+
+
+def test_the_keys_of_further_installations_must_be_encrypted() -> None:
+    further = json.dumps([{"name": "other", "url": OTHER}])
+    config = {"nocobaseUrl": URL, "nocobaseInstallations": further, "nocobaseApiKeys": '{"other":"stored"}'}
+    assert load(config, {"nocobaseApiKeys"}).logins["other"].api_key == "stored"
+    text = problems(config)["nocobaseApiKeys"]
+    assert "plain text" in text
+    assert "stored" not in text.replace("It is stored", "")
+    assert "no keys by name" in problems({**config, "nocobaseApiKeys": '"x"'}, ("nocobaseApiKeys",))["nocobaseApiKeys"]
+
+
+def test_rules_depend_on_the_audience() -> None:
+    config = {"nocobaseUrl": URL, "applicationName": "n" * 120, "redirectUris": '["https://n.example.com/?a=b"]'}
+    assert set(problems(config)) == {"applicationName", "redirectUris"}
+    assert load({**config, "audience": "AzureADMyOrg"}).settings.application_name == "n" * 120
+
+
+@pytest.mark.parametrize(
+    ("variables", "config", "expected"),
+    [
+        ({"NOCOBASE_API_KEY": "env"}, None, "env"),
+        ({"NOCOBASE_API_KEY": "env"}, "stack", "env"),
+        ({}, "stack", "stack"),
+        ({"NOCOBASE_API_KEY": ""}, "stack", "stack"),
+    ],
+)
+def test_the_environment_wins_over_the_stacks_api_key(
+    variables: dict[str, str], config: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOCOBASE_API_KEY")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    own = {API_KEY: config} if config else {}
+    login = load({"nocobaseUrl": URL, **own}, set(own)).login
+    assert login.api_key == expected
+
+
+def test_account_and_password_are_a_login_only_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOCOBASE_API_KEY")
+    monkeypatch.setenv("NOCOBASE_ACCOUNT", "admin")
+    assert "NOCOBASE_API_KEY" in problems({"nocobaseUrl": URL})
+    monkeypatch.setenv("NOCOBASE_PASSWORD", "hidden")
+    assert load({"nocobaseUrl": URL}).login.account == "admin"
+
+
+def test_an_api_key_in_plain_configuration_is_refused_and_not_repeated() -> None:
+    found = problems({"nocobaseUrl": URL, API_KEY: "plain-key"})
+    assert "--secret" in found[API_KEY]
+    assert "plain-key" not in str(found)
+
+
+def test_no_secret_in_reprs_or_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOCOBASE_PASSWORD", "hidden-password")
+    loaded = load({"nocobaseUrl": URL})
+    assert "key-from-environment" not in repr(loaded)
+    assert "hidden-password" not in repr(loaded)
+    assert "s3cret" not in str(problems({"nocobaseUrl": "https://admin:s3cret@n.example.com"}))
+
+
+def test_the_environment_never_sets_anything_but_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NOCOBASE_URL", "AUDIENCE", "audience", "nocobaseUrl", "SCOPES"):
+        monkeypatch.setenv(name, "https://elsewhere.example.com")
+    assert load({"nocobaseUrl": URL}).settings.nocobase_url == URL
+
+
+KEYS = [field.alias or "" for field in Settings.model_fields.values()]
+
+
+@given(st.dictionaries(st.sampled_from(KEYS) | st.text(min_size=1), st.text() | st.integers().map(str)))
+def test_any_configuration_loads_or_names_its_problems(config: dict[str, str]) -> None:
+    try:
+        found: Sequence[Problem] = [Problem("none", None, "loaded", load(config).settings.redirect_uris[0])]
+    except SettingsError as error:
+        found = error.problems
+    assert found
+    assert all(problem.why and problem.remedy for problem in found)
+
+
+def test_a_default_that_does_not_go_with_what_is_set_is_told_by_its_key() -> None:
+    assert (
+        "rotateEveryDays 90 + retireAfterDays 7 = 97"
+        in problems({"nocobaseUrl": URL, "secretLifetimeDays": "60"})["retireAfterDays"]
+    )
+    long = problems({"nocobaseUrl": f"https://n.example.com/{'x' * 256}"})
+    assert "256 are allowed" in long["redirectUris"]
+
+
+def test_what_cannot_be_kept_tagged_or_asked_for_is_told() -> None:
+    found = problems(
+        {
+            "nocobaseUrl": URL,
+            "keep": '["note", "web.homepageUrl"]',
+            "tags": '["two words", "pulumi:o/p/s"]',
+            "furtherPermissions": '["Calendars.Read"]',
+            "sameName": "maybe",
+        }
+    )
+    assert set(found) == {"keep[0]", "tags[0]", "tags[1]", "furtherPermissions[0]", "sameName"}
+    assert "Nearest: notes" in found["keep[0]"]
+    assert "stacks mark their applications" in found["tags[1]"]
+    assert "=Scope (or =Role)" in found["furtherPermissions[0]"]
+
+
+def test_text_of_which_pulumi_made_a_number_or_a_truth_value_is_text_again() -> None:
+    further = json.dumps([{"name": 2027, "url": OTHER, "app": 7}])
+    config = {"nocobaseUrl": URL, "tags": "[4711, true, 0, -5, false]", "nocobaseInstallations": further}
+    loaded = judge(config)[0]
+    assert loaded is not None
+    assert loaded.tags == ("4711", "true", "0", "-5", "false")
+    assert [(at.name, at.app) for at in loaded.nocobase_installations] == [("2027", "7")]
+    assert "valid string" in problems({"nocobaseUrl": URL, "tags": '[{"a": 1}]'})["tags[0]"]
+    assert "no delegated mail permission" in problems({"nocobaseUrl": URL, "scopes": "[1]"})["scopes[0]"]
+
+
+def test_permissions_are_the_scopes_and_then_the_further_ones() -> None:
+    further = "00000002-0000-0ff1-ce00-000000000000/dc890d15-9560-4a4c-9b7f-a736ec74ec40=Role"
+    loaded = load({"nocobaseUrl": URL, "scopes": '["email"]', "furtherPermissions": f'["{further}"]'}).settings
+    assert str(loaded.permissions[0]) == "email"
+    assert [permission.kind for permission in loaded.permissions] == ["Scope", "Role"]

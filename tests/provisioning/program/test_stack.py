@@ -1,0 +1,83 @@
+"""What the engine is asked about the stack, and what happens when it cannot answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pulumi
+import pytest
+
+from provisioning.entra.client_secret_plan import LastSecrets
+from provisioning.errors import ClockRefused, StateUnreadable
+from provisioning.program import stack
+from tests.provisioning.checkpoints import export, password
+from tests.provisioning.fake_pulumi import fake_pulumi
+from tests.provisioning.program.test_last_state import APPLICATION, ISSUED, SECRET
+
+
+def engine(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> None:
+    """Have the engine give `answers`, one for each call, the last one again and again."""
+    left = list(answers)
+
+    def invoke(*_: object) -> Any:
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return SimpleNamespace(value={"outputs": answer})
+
+    monkeypatch.setattr(stack, "invoke", invoke)
+    monkeypatch.setattr(stack, "READ_PAUSE_SECONDS", 0)
+    for name in ("get_organization", "get_project", "get_stack"):
+        monkeypatch.setattr(pulumi, name, lambda: "x")
+
+
+EOF = Exception("invoke of x failed: invocation of x returned an error: failed to load checkpoint: EOF")
+
+
+def test_a_half_written_state_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine(monkeypatch, EOF, EOF, {**APPLICATION, **SECRET})
+    assert stack.last_state().secrets == LastSecrets(ISSUED)
+
+
+def test_an_unreadable_state_never_passes_for_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine(monkeypatch, EOF)
+    with pytest.raises(StateUnreadable, match=r"failed to load checkpoint: EOF.*Run the command again"):
+        stack.last_state()
+
+
+def test_the_state_is_exported_of_the_stack_in_its_own_organization(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in (("get_organization", "acme"), ("get_project", "nocobase-outlook"), ("get_stack", "prod")):
+        monkeypatch.setattr(pulumi, name, lambda value=value: value)
+    fake = fake_pulumi(tmp_path, {"prod": export()})
+    (tmp_path / "acme" / "nocobase-outlook").mkdir(parents=True)
+    pending = {**password("a", "2027-01-01", "2027-06-30"), "pendingReplacement": True}
+    (tmp_path / "acme" / "nocobase-outlook" / "prod.export").write_text(export(pending))
+    monkeypatch.setenv("PATH", fake.environment["PATH"])
+    assert stack.removed_for_replacement() == {"key-a"}
+
+
+@pytest.mark.parametrize(
+    ("today", "expected"),
+    [
+        ("2027-01-31", datetime(2027, 1, 31, tzinfo=UTC)),
+        ("2027-01-31T12:00:00Z", datetime(2027, 1, 31, 12, tzinfo=UTC)),
+    ],
+)
+def test_the_testing_clock_on_this_machine(today: str, expected: datetime) -> None:
+    environment = {"PROVISIONING_TODAY": today, "ARM_METADATA_HOSTNAME": "localhost:8443"}
+    assert stack.now(environment) == expected
+
+
+@pytest.mark.parametrize("host", [{}, {"ARM_METADATA_HOSTNAME": "management.azure.com"}])
+def test_the_testing_clock_is_refused_on_a_real_tenant(host: dict[str, str]) -> None:
+    with pytest.raises(ClockRefused, match="Unset it"):
+        stack.now({"PROVISIONING_TODAY": "2027-01-31", **host})
+
+
+def test_without_the_testing_clock_it_is_now() -> None:
+    assert abs(stack.now({}) - datetime.now(UTC)) < timedelta(minutes=1)

@@ -1,0 +1,214 @@
+"""What is there now: each side against the state, and when a person is needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from provisioning.entra.orphans import StoredSecret
+from provisioning.entra.registration import Registration
+from provisioning.nocobase.push import SignIn
+from provisioning.pulumi_cli import Checkpoint, plain
+from provisioning.status.compare import Sync, alarms, as_json, compare_entra, compare_nocobase, in_days, overview
+from provisioning.status.read import OFFLINE, Deployed, Held, HeldRow, Unread, read_state
+from tests.provisioning.checkpoints import (
+    CLIENT_ID,
+    OBJECT_ID,
+    ONE_SECRET,
+    REDIRECT_URI,
+    TENANT_ID,
+    TWO_SECRETS,
+    URL,
+    Json,
+    application,
+    outputs,
+    password,
+    push,
+    secret,
+)
+
+NOW = datetime(2027, 2, 1, 12, tzinfo=UTC)
+
+
+def state(*resources: Json) -> Deployed:
+    """A stack with these resources."""
+    return read_state("prod", Checkpoint([{**item, "outputs": plain(item["outputs"])} for item in resources]))
+
+
+ONE = state(*ONE_SECRET)
+TWO = state(*TWO_SECRETS)
+
+
+def registration(**changed: Any) -> Registration:
+    """Entra ID's application as `ONE` declares it."""
+    assert ONE.application is not None
+    found = Registration(
+        **vars(ONE.application.declared),
+        object_id=OBJECT_ID,
+        client_id=CLIENT_ID,
+        secrets=(StoredSecret("key-a", "NocoBase mail a 2027-01-01"),),
+    )
+    return replace(found, **changed)
+
+
+def held(link: SignIn | None = None, **changed: Any) -> Held:
+    """What NocoBase shows as long as `ONE` is in sync with it."""
+    row = HeldRow(CLIENT_ID, None, "2027-01-01T08:00:05.000Z")
+    return Held(replace(row, **changed), link or SignIn(CLIENT_ID, REDIRECT_URI))
+
+
+def test_a_state_is_read_whole() -> None:
+    assert (TWO.stack, TWO.tenant_id) == ("prod", TENANT_ID)
+    assert [(secret.slot, bool(TWO.used_by(secret))) for secret in TWO.secrets] == [("a", False), ("b", True)]
+    assert [pushed.target for pushed in TWO.pushes] == [URL]
+    assert TWO.old_retires == datetime(2027, 4, 10, 8, tzinfo=UTC)
+    assert state() == Deployed("prod")
+
+
+def test_several_installations_each_have_their_own_slot() -> None:
+    found = state(*TWO_SECRETS, push("a", "2027-01-01", "other", nocobase_app="sales"))
+    assert [pushed.target for pushed in found.pushes] == [URL, f"{URL} (sales)"]
+    assert [bool(found.used_by(secret)) for secret in found.secrets] == [True, True]
+
+
+def test_what_a_replacement_has_yet_to_delete_is_not_there_any_more() -> None:
+    old = {**password("a", "2026-01-01", "2026-06-30", secret("old")), "delete": True}
+    assert state(old, *ONE_SECRET) == state(*ONE_SECRET, old) == ONE
+
+
+def test_a_secret_that_was_gone_in_entra_id_is_forgotten() -> None:
+    assert state(*TWO_SECRETS, outputs(forgottenSecrets=["key-a"])).secrets == TWO.secrets[1:]
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (registration(), None),
+        (None, f"the application {CLIENT_ID} is not there"),
+        (registration(secrets=()), "the client secret in slot a was removed"),
+        (registration(audience="AzureADMultipleOrgs"), "its audience is AzureADMultipleOrgs instead of AzureADMyOrg"),
+    ],
+)
+def test_entra_id(found: Registration | None, reason: str | None) -> None:
+    side = compare_entra(ONE, found)
+    assert side.sync is (Sync.NO if reason else Sync.YES)
+    assert side.reasons == ((reason,) if reason else ())
+
+
+def test_secrets_of_others_are_told_and_no_fault() -> None:
+    stored = (*registration().secrets, StoredSecret("theirs", "theirs"), StoredSecret("more", "more"))
+    side = compare_entra(ONE, registration(secrets=stored))
+    assert (side.sync, side.notes) == (Sync.YES, ("2 more client secrets (see `secrets list`)",))
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (held(), None),
+        (held(client_secret="value-a", updated_at="later"), None),
+        (held(client_id=None), "it holds no email settings for Microsoft"),
+        (held(client_id=""), f"it holds client id none instead of {CLIENT_ID}"),
+        (held(client_id="a~secret.by-mistake"), f"it holds client id … instead of {CLIENT_ID}"),
+        (held(client_id="theirs"), f"it holds client id theirs instead of {CLIENT_ID}"),
+        (held(client_secret="another"), "it holds another client secret"),
+        (held(updated_at="2027-01-20"), "its email settings were changed on 2027-01-20, and it hides the secret"),
+        (
+            held(link=SignIn("theirs", REDIRECT_URI)),
+            f"its sign-in link names client id theirs instead of {CLIENT_ID}",
+        ),
+        (
+            held(link=SignIn(CLIENT_ID, "https://x")),
+            f"it sends users back to https://x, but declared is {REDIRECT_URI}",
+        ),
+    ],
+)
+def test_nocobase(found: Held, reason: str | None) -> None:
+    side = compare_nocobase(ONE, ONE.pushes[0], found)
+    assert side.sync is (Sync.NO if reason else Sync.YES)
+    assert side.reasons == ((reason,) if reason else ())
+
+
+def test_a_secret_whose_slot_was_issued_into_again_is_not_the_one_in_use() -> None:
+    broken = state(*ONE_SECRET[:3], push("a", "2027-01-01", client_secret=secret("former")))
+    side = compare_nocobase(broken, broken.pushes[0], held())
+    assert side.reasons == ("it was given a client secret that slot a no longer holds",)
+    assert not broken.used_by(broken.secrets[0])
+
+
+def test_an_installation_whose_push_failed_says_why() -> None:
+    down = push("b", "2027-04-03", "nocobase-sales", problem="It cannot be reached.")
+    down["outputs"] |= {"slot": None, "since": None}
+    found = state(*TWO_SECRETS, down)
+    side = compare_nocobase(found, found.pushes[1], held(client_id=None))
+    assert side.reasons == ("the last push failed: It cannot be reached.", "it holds no email settings for Microsoft")
+    assert [bool(found.used_by(secret)) for secret in found.secrets] == [False, True]
+
+
+def test_what_was_not_read_is_never_called_in_sync() -> None:
+    view = overview(ONE, Unread("403 Authorization_RequestDenied"), [held()], NOW, 14)
+    assert view.sync is Sync.UNREAD
+    assert view.alarms == ("Entra ID is not read: 403 Authorization_RequestDenied",)
+    assert as_json(view, NOW)["sync"] is None
+    assert as_json(view, NOW)["entra"]["inSync"] is None
+    assert overview(ONE, Unread("x"), [held(client_id="")], NOW, 14).sync is Sync.NO
+
+
+def test_what_nobody_asked_for_needs_nobody() -> None:
+    view = overview(ONE, OFFLINE, [OFFLINE], NOW, 14)
+    assert (view.sync, view.alarms) == (Sync.UNREAD, ())
+
+
+def test_all_in_sync() -> None:
+    view = overview(ONE, registration(), [held()], NOW, 14)
+    assert (view.sync, view.alarms) == (Sync.YES, ())
+    told = as_json(view, NOW)
+    assert (told["entra"]["clientId"], told["nocobase"][0]["clientId"]) == (CLIENT_ID, CLIENT_ID)
+    elsewhere = overview(ONE, registration(), [held(client_id="theirs")], NOW, 14)
+    assert as_json(elsewhere, NOW)["nocobase"][0]["clientId"] == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("found", "now", "said"),
+    [
+        (ONE, "2027-02-01", None),
+        (ONE, "2027-04-07", None),
+        (ONE, "2027-04-09", "has been due since 2027-04-01 (8 days ago)"),
+        (TWO, "2027-04-05", None),
+        (TWO, "2027-09-13", "has been due since 2027-06-30"),
+        (TWO, "2027-09-14", "slot b, ends on 2027-09-28 (in 13 days)"),
+        (TWO, "2027-10-02", "slot b, has ended on 2027-09-28 (4 days ago)"),
+        (state(), "2027-02-01", "nothing is deployed"),
+        (state(outputs(), application()), "2027-02-01", "not deployed to its end"),
+        (state(*ONE_SECRET[1:]), "2027-02-01", "not deployed to its end"),
+    ],
+)
+def test_when_a_person_is_needed(found: Deployed, now: str, said: str | None) -> None:
+    moment = datetime.fromisoformat(f"{now}T12:00:00Z")
+    given = "\n".join(alarms(found, moment, 14))
+    assert said in given if said else given == ""
+
+
+def test_the_end_of_a_replaced_secret_needs_nobody() -> None:
+    late = state(*TWO_SECRETS, outputs(nextRotation="2027-12-01T00:00:00Z"))
+    assert alarms(late, datetime(2027, 6, 29, tzinfo=UTC), 14) == ()
+
+
+def test_json_has_no_secret() -> None:
+    view = overview(TWO, OFFLINE, [held(client_secret="value-b")], NOW, 14)
+    assert "value-" not in str(as_json(view, NOW))
+    assert "value-" not in repr(view)
+
+
+@pytest.mark.parametrize(
+    ("day", "words"),
+    [(1, "today"), (2, "in 1 day"), (15, "in 14 days")],
+)
+def test_days_ahead(day: int, words: str) -> None:
+    assert in_days(datetime(2027, 1, day, 12, tzinfo=UTC), datetime(2027, 1, 1, 8, tzinfo=UTC)) == words
+
+
+def test_days_past() -> None:
+    assert in_days(datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 1, 4, 8, tzinfo=UTC)) == "3 days ago"
