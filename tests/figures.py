@@ -43,6 +43,8 @@ def say(request: pytest.FixtureRequest) -> Say:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Prepare the counters, in the process that controls the run."""
+    # pytest-xdist gives its workers the width of a terminal that the programs under test do not have.
+    os.environ.pop("COLUMNS", None)
     if not hasattr(config, "workerinput"):
         os.environ[LOG_FOLDER] = tempfile.mkdtemp(prefix="pulumi-commands-")
         config.pluginmanager.register(Collector())
