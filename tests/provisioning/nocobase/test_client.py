@@ -338,7 +338,7 @@ def test_a_nocobase_that_stops_while_it_is_asked_for_its_health_is_not_up() -> N
 # Nothing secret in an error, whatever the server says.
 
 OWN_WORDS = "".join(file.read_text() for file in Path(client.__file__).parent.glob("*.py")) + URL
-"""A secret that is one of the program's own words cannot be told from them, and hypothesis draws words of the sources."""
+"""A secret that is one of them cannot be told from the program's own words; hypothesis draws words of the sources."""
 
 secrets = st.one_of(
     st.from_regex(r"\A[A-Z][A-Z0-9_]{7,40}\Z"),
