@@ -116,8 +116,8 @@ def test_a_newer_secret_that_nobody_was_given_waits() -> None:
 def test_drawn_as_characters() -> None:
     drawn = drawing(bars(TWO), datetime(2027, 4, 5, tzinfo=UTC), 64).plain
     check(GOLDEN / "timeline.txt", drawn + "\n")
-    readme = (PROJECT / "README.md").read_text()
-    assert "\n".join(line.rstrip() for line in drawn.splitlines()) in readme
+    page = (PROJECT / "docs" / "commands.md").read_text()
+    assert "\n".join(line.rstrip() for line in drawn.splitlines()) in page
 
 
 def test_drawn_as_svg() -> None:
