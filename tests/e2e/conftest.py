@@ -21,6 +21,9 @@ __all__ = ["NOWHERE", "Stack", "graph", "sandbox_entra"]
 NEW_YEAR = {"PROVISIONING_TODAY": "2027-01-01"}
 """The day of the first deployment of `deployed_at_new_year`."""
 
+APRIL = {"PROVISIONING_TODAY": "2027-04-03"}
+"""The day of the rotation of `rotated`; it is due since 2027-04-01."""
+
 
 @pytest.fixture(scope="session")
 def attached(place: Place) -> Iterator[None]:
@@ -50,15 +53,22 @@ def deployed_once(place: Place, empty: Moment) -> Callable[..., Moment]:
     def deploy(**extra: str) -> Moment:
         key = tuple(sorted(extra.items()))
         if key not in made:
-            moments.go_back(place, empty)
-            Stack(place).up(extra=extra)
+            at(place, empty).up(extra=extra)
             made[key] = moments.take(place)
         return made[key]
 
     return deploy
 
 
-def _at(place: Place, moment: Moment) -> Stack:
+@pytest.fixture(scope="session")
+def rotated_once(place: Place, deployed_once: Callable[..., Moment]) -> Moment:
+    """The moment after the first rotation, made once for all tests."""
+    at(place, deployed_once(**NEW_YEAR)).up(extra=APRIL)
+    return moments.take(place)
+
+
+def at(place: Place, moment: Moment) -> Stack:
+    """The stack `dev` at that moment, with a NocoBase that runs."""
     url = nocobase_url(place)
     server.start(place, int(url.rpartition(":")[2]))
     moments.go_back(place, moment)
@@ -68,16 +78,22 @@ def _at(place: Place, moment: Moment) -> Stack:
 @pytest.fixture
 def stack(place: Place, empty: Moment) -> Stack:
     """The stack `dev`, empty. What a test leaves anywhere is gone at the begin of the next one."""
-    return _at(place, empty)
+    return at(place, empty)
 
 
 @pytest.fixture
 def deployed(place: Place, deployed_once: Callable[..., Moment]) -> Stack:
     """The stack `dev` after its first `up`, today."""
-    return _at(place, deployed_once())
+    return at(place, deployed_once())
 
 
 @pytest.fixture
 def deployed_at_new_year(place: Place, deployed_once: Callable[..., Moment]) -> Stack:
     """The stack `dev` after its first `up`, on 2027-01-01."""
-    return _at(place, deployed_once(**NEW_YEAR))
+    return at(place, deployed_once(**NEW_YEAR))
+
+
+@pytest.fixture
+def rotated(place: Place, rotated_once: Moment) -> Stack:
+    """The stack `dev` that was deployed on 2027-01-01, after its rotation on 2027-04-03: two secrets are there."""
+    return at(place, rotated_once)

@@ -1,4 +1,4 @@
-"""kill -9 of engine, language host, program and providers at every external request of a rotation.
+"""kill -9 of engine, language host, program and providers at external requests of a rotation.
 
 A request is held when it arrives, before anything is done with it; then everything that the `pulumi up` started is
 killed. So a kill at the request after a change is the kill between that change and its record in the engine's state:
@@ -7,31 +7,38 @@ after addPassword and removePassword the provider polls, after the write NocoBas
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
 
 from provisioning.entra.client_secret_plan import FORGOTTEN
-from sandbox.environment import environment
 from sandbox.faults import Fault
 from sandbox.nocobase.bad_day import BadDay
 from sandbox.place import Place
-from sandbox.project_copy import set_nocobase_url
 from sandbox.setup import nocobase_url
-from tests.e2e.conftest import Stack, sandbox_entra
+from tests.e2e import moments
+from tests.e2e.conftest import NEW_YEAR, Stack, at, sandbox_entra
+from tests.e2e.moments import Moment
+from tests.e2e.stack import surroundings
 from tests.e2e.token_endpoint import TokenEndpoint
+from tests.figures import Say
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
+Point = tuple[str, int]
+"""The side to which a request comes, and its number in a run, from 0."""
+
 START = datetime(2027, 1, 1, 9, tzinfo=UTC)
 ENTRA, NOCOBASE = "Entra ID", "NocoBase"
+ADD, REMOVE, WRITE, PROOF = "/addPassword", "/removePassword", "/mailSettings:update", "/mail:oauth2url"
+OWN_PLUGIN = {"PULUMI_DEBUG_PROVIDERS": ""}
+"""The plugin is one of those that are killed, so it must not be the one that goes on running."""
 HOLD = 5.0
 """Seconds for which a request is held; the kill comes within a tenth of one."""
 PATIENCE = 60.0
@@ -48,7 +55,7 @@ class Rotations:
     stack: Stack
     proxy: BadDay
     tokens: TokenEndpoint
-    today: datetime = START
+    today: datetime
 
     @property
     def place(self) -> Place:
@@ -61,14 +68,10 @@ class Rotations:
 
     def leak(self) -> None:
         """What `rotate --compromised` sets."""
-        configuration = self.place.project / "Pulumi.dev.yaml"
-        key = "  nocobase-outlook:compromisedBefore:"
-        lines = [line for line in configuration.read_text().splitlines() if not line.startswith(key)]
-        lines.insert(lines.index("config:") + 1, f'{key} "{self.today.isoformat()}"')
-        configuration.write_text("\n".join(lines) + "\n")
+        self.stack.set("compromisedBefore", self.today.isoformat())
 
-    def up(self, *arguments: str, ok: bool = True) -> str:
-        return self.stack.up("--skip-preview", *arguments, ok=ok, extra=self.clock)
+    def up(self, *arguments: str, extra: Mapping[str, str] | None = None) -> str:
+        return self.stack.up(*arguments, extra={**self.clock, **(extra or {})})
 
     @property
     def clock(self) -> dict[str, str]:
@@ -81,14 +84,15 @@ class Rotations:
         return [f"{one['method']} {one['path']}" for one in self.proxy.requests]
 
     def forget(self) -> None:
+        """End the faults and forget the requests of both sides."""
         sandbox_entra(self.place, "DELETE", "requests")
         sandbox_entra(self.place, "DELETE", "faults")
         self.proxy.clear()
 
-    def killed_at(self, side: str, number: int) -> str:
-        """`pulumi up`, killed when request `number` (from 0) arrives at `side`; return that request."""
+    def killed_at(self, side: str, number: int, match: str = "") -> str:
+        """`pulumi up`, killed when request `number` (from 0) of those that match arrives at `side`; that request."""
         self.forget()
-        hold = Fault(match=".", skip=number, delay=HOLD, drop=True)
+        hold = Fault(match=match, skip=number, delay=HOLD, drop=True)
         if side == ENTRA:
             sandbox_entra(self.place, "POST", "faults", hold.model_dump())
         else:
@@ -96,14 +100,14 @@ class Rotations:
         process = subprocess.Popen(
             ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"],
             cwd=self.place.project,
-            env={**os.environ, **environment(self.place), **self.clock},
+            env=surroundings(self.place, {**self.clock, **OWN_PLUGIN}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + PATIENCE
         try:
-            while len(seen := self.requests(side)) <= number:
+            while len(seen := [one for one in self.requests(side) if match in one]) <= number:
                 assert process.poll() is None, f"the run ended before request {number} to {side}"
                 assert time.monotonic() < deadline
                 time.sleep(0.03)
@@ -111,10 +115,16 @@ class Rotations:
             kill(process)
         return seen[number]
 
-    def unlock(self) -> None:
-        """`pulumi cancel`, where the killed run has left its lock."""
-        if any((self.place.pulumi_state / ".pulumi" / "locks").rglob("*.json")):
-            self.stack.pulumi("cancel", "--yes")
+    def resume(self) -> None:
+        """A plain `up` finishes what was killed; mail works before it and after it."""
+        assert self.tokens.accepts(*self.stack.credentials)
+        self.forget()
+        # The killed run has left its lock.
+        self.stack.pulumi("cancel", "--yes")
+        self.up()
+        outputs = self.stack.outputs
+        assert self.stack.credentials == (outputs["clientId"], outputs["clientSecret"])
+        assert self.tokens.accepts(*self.stack.credentials)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -131,61 +141,93 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     assert alive == []
 
 
-@pytest.fixture
-def rotations(stack: Stack, place: Place) -> Iterator[Rotations]:
+@dataclass(frozen=True)
+class Counted:
+    """rotations: after two of them. moment: the one after them. requests: those of the second, by side."""
+
+    rotations: Rotations
+    moment: Moment
+    requests: Mapping[str, Sequence[str]]
+
+    def at(self, side: str, request: str) -> Point:
+        """When that request arrives."""
+        return side, next(number for number, one in enumerate(self.requests[side]) if one.endswith(request))
+
+    def after(self, side: str, request: str) -> Point:
+        """When the request after it arrives."""
+        return side, self.at(side, request)[1] + 1
+
+
+@pytest.fixture(scope="module")
+def counted(place: Place, deployed_once: Callable[..., Moment]) -> Iterator[Counted]:
     """A stack with one secret, all of whose requests to NocoBase pass a proxy."""
-    upstream = nocobase_url(place)
-    with BadDay(upstream) as proxy, closing(TokenEndpoint(place)) as tokens:
-        rotations = Rotations(stack, proxy, tokens)
-        try:
-            rotations.next_day()
-            set_nocobase_url(place.project, proxy.url.replace("127.0.0.1", "localhost"))
-            rotations.up()
-            yield rotations
-        finally:
-            rotations.forget()
-            set_nocobase_url(place.project, upstream)
-            rotations.unlock()
-            # The state must not name an address that is gone.
-            rotations.up()
-            sandbox_entra(place, "DELETE", "clock")
+    stack = at(place, deployed_once(**NEW_YEAR))
+    first = stack.credentials
+    with BadDay(nocobase_url(place)) as proxy, closing(TokenEndpoint(place)) as tokens:
+        rotations = Rotations(stack, proxy, tokens, START)
+        # Another address of the same NocoBase: what is there is not emptied on the way.
+        stack.set("nocobaseUrl", proxy.url.replace("127.0.0.1", "localhost"))
+        rotations.up()
+        assert stack.credentials == first
+        rotations.forget()
+        rotations.next_day()
+        rotations.leak()
+        rotations.up(extra=OWN_PLUGIN)
+        requests = {side: rotations.requests(side) for side in (ENTRA, NOCOBASE)}
+        changes = [request for request in requests[ENTRA] if request.endswith("Password")]
+        assert [change.rpartition("/")[2] for change in changes] == ["addPassword", "removePassword"]
+        assert len(stack.applications[0]["passwordCredentials"]) == 1
+        yield Counted(rotations, moments.take(place), requests)
 
 
-def test_every_kill_is_survived(rotations: Rotations, capsys: pytest.CaptureFixture[str]) -> None:
-    survived, seconds = kill_at_every_request(rotations)
-    with capsys.disabled():
-        print(f"\n{survived} kills survived and finished by a plain `up`, in {seconds:.0f} s", end=" ")
+def kinds(counted: Counted) -> list[Point]:
+    """The moments that differ in what they leave: in Entra ID, in NocoBase, and in no state."""
+    return [
+        counted.after(ENTRA, ADD),
+        counted.after(NOCOBASE, WRITE),
+        counted.at(NOCOBASE, PROOF),
+        counted.after(ENTRA, REMOVE),
+    ]
 
 
-def kill_at_every_request(rotations: Rotations) -> tuple[str, float]:
-    """How many of how many kills were survived, and the time in seconds."""
-    stack, tokens = rotations.stack, rotations.tokens
-    rotations.forget()
-    rotations.next_day()
-    rotations.leak()
-    rotations.up()
-    points = [(side, number) for side in (ENTRA, NOCOBASE) for number in range(len(rotations.requests(side)))]
-    changes = [request for request in rotations.requests(ENTRA) if request.endswith("Password")]
-    assert [change.rpartition("/")[2] for change in changes] == ["addPassword", "removePassword"]
-    assert len(stack.applications[0]["passwordCredentials"]) == 1
+def every(counted: Counted) -> list[Point]:
+    """Each request of a rotation."""
+    return [(side, number) for side, requests in counted.requests.items() for number in range(len(requests))]
 
-    started = time.monotonic()
+
+@pytest.mark.parametrize("choose", [kinds, pytest.param(every, marks=pytest.mark.proof)])
+def test_kills_are_survived(choose: Callable[[Counted], list[Point]], counted: Counted, say: Say) -> None:
+    rotations = counted.rotations
+    moments.go_back(rotations.place, counted.moment)
+    rotations.today = START + timedelta(days=1)
+    points, seconds = choose(counted), -time.monotonic()
     for side, number in points:
         rotations.next_day()
         rotations.leak()
         request = rotations.killed_at(side, number)
-        # Whatever the moment: mail goes on.
-        assert tokens.accepts(*stack.credentials), request
-        rotations.forget()
-        rotations.unlock()
-        rotations.up()
-        assert tokens.accepts(*stack.credentials), request
-        (application,) = stack.applications
+        assert request.rpartition("/")[2] == counted.requests[side][number].rpartition("/")[2]
+        rotations.resume()
+        (application,) = rotations.stack.applications
         assert len(application["passwordCredentials"]) == 1, request
-        if FORGOTTEN in stack.outputs:
+        if FORGOTTEN in rotations.stack.outputs:
             # The secret went before the kill; the state forgets it now, without asking Entra ID.
             rotations.forget()
             rotations.up()
             assert not any(request.endswith("Password") for request in rotations.requests(ENTRA))
-        rotations.up("--expect-no-changes")
-    return f"{len(points)} of {len(points)}", time.monotonic() - started
+        if choose is every:
+            rotations.up("--expect-no-changes")
+    rotations.up("--expect-no-changes")
+    seconds += time.monotonic()
+    say(f"{len(points)} of {len(points)} kills survived and finished by a plain `up`, in {seconds:.0f} s")
+
+
+def test_a_kill_in_the_middle_of_a_replacement_is_survived(counted: Counted, rotated: Stack) -> None:
+    """Nothing ran when the old secret was to go; it has expired since, so its slot is issued into in place."""
+    rotations = replace(counted.rotations, stack=rotated, today=START + timedelta(days=182))
+    rotations.next_day()
+    rotations.killed_at(ENTRA, 0, match=ADD)
+    assert len(rotated.applications[0]["passwordCredentials"]) == 1
+    rotations.next_day()
+    rotations.resume()
+    names = {secret["displayName"][:15] for secret in rotated.applications[0]["passwordCredentials"]}
+    assert names == {"NocoBase mail a", "NocoBase mail b"}

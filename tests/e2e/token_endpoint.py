@@ -15,7 +15,7 @@ from sandbox.nocobase import server
 from sandbox.place import Place
 from sandbox.setup import load_record
 
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.1
 
 
 class TokenEndpoint:

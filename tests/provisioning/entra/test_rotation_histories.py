@@ -6,6 +6,7 @@ asserts. That the machine can fail is shown with plans that have one flaw each.
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
@@ -25,10 +26,11 @@ from provisioning.entra.client_secret_plan import (
     plan_secrets,
     refuses_policy,
 )
+from tests.figures import Say
 from tests.provisioning.entra.rotation_world import Plan, RunEnded, World
 
 HISTORIES = settings(
-    max_examples=2000,
+    max_examples=400,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
@@ -36,12 +38,17 @@ HISTORIES = settings(
     suppress_health_check=list(HealthCheck),
 )
 
+FRESH = settings(HISTORIES, max_examples=20_000, derandomize=False)
+SEEDS = 20
+
 TIMES = st.one_of(
     st.integers(1, 48).map(lambda hours: timedelta(hours=hours)),
     st.integers(1, 30).map(lambda days: timedelta(days=days)),
     st.integers(30, 120).map(lambda days: timedelta(days=days)),
     st.integers(1, 3).map(lambda years: timedelta(days=365 * years)),
 )
+PAUSES = st.one_of(st.just(timedelta(0)), TIMES)
+"""Between an interrupted run and what follows: most flaws show when a later day sees what it left."""
 DURATIONS = (
     st.tuples(st.integers(2, 730), st.integers(1, 400), st.integers(0, 60))
     | st.sampled_from([(180, 90, 7), (2, 1, 0), (730, 365, 30), (30, 10, 1), (90, 45, 0), (60, 7, 6)])
@@ -73,21 +80,18 @@ class Histories(RuleBasedStateMachine):
         with suppress(RunEnded):
             self.world.up(refresh=refresh)
 
-    @rule(effects=EFFECTS)
-    def up_breaks_off(self, effects: int) -> None:
+    @rule(effects=EFFECTS, refresh=st.booleans(), pause=PAUSES)
+    def up_is_interrupted(self, effects: int, refresh: bool, pause: timedelta) -> None:
         with suppress(RunEnded):
-            self.world.up(effects)
+            self.world.up(effects, refresh)
+        self.world.wait(pause)
 
-    @rule(effects=EFFECTS)
-    def up_with_refresh_breaks_off(self, effects: int) -> None:
-        with suppress(RunEnded):
-            self.world.up(effects, refresh=True)
-
-    @rule(effects=EFFECTS)
-    def requested_rotation_breaks_off(self, effects: int) -> None:
+    @rule(effects=EFFECTS, pause=PAUSES)
+    def requested_rotation_is_interrupted(self, effects: int, pause: timedelta) -> None:
         self.world.policy = replace(self.world.policy, requested=self.world.now)
         with suppress(RunEnded):
             self.world.up(effects)
+        self.world.wait(pause)
 
     @rule()
     def settle(self) -> None:
@@ -138,14 +142,31 @@ class Histories(RuleBasedStateMachine):
         type(self).count["runs"] += self.world.runs
 
 
-def test_mail_goes_on_through_every_history(capsys: pytest.CaptureFixture[str]) -> None:
-    class Counted(Histories):
-        count: ClassVar[Counter[str]] = Counter()
+def machine(tried: Plan, number: int | None, most: int = 3) -> type[Histories]:
+    """A machine with counters of its own that tries a plan. number: its seed; None for that of the settings."""
 
-    run_state_machine_as_test(Counted, settings=HISTORIES)
-    with capsys.disabled():
-        print(f"\n{Counted.count['histories']} histories with {Counted.count['runs']} runs of pulumi up", end=" ")
-    assert Counted.count["histories"] >= HISTORIES.max_examples
+    class Counted(Histories):
+        plan = staticmethod(tried)
+        count: ClassVar[Counter[str]] = Counter()
+        most_installations: ClassVar[int] = most
+
+    return Counted if number is None else seed(number)(Counted)
+
+
+@pytest.mark.parametrize(
+    "histories",
+    [
+        pytest.param(HISTORIES, id="the same ones"),
+        pytest.param(FRESH, id="fresh ones", marks=[pytest.mark.proof, pytest.mark.timeout(3600)]),
+    ],
+)
+def test_mail_works_through_every_history(histories: settings, say: Say) -> None:
+    number = None if histories.derandomize else random.getrandbits(32)
+    counted = machine(plan_secrets, number)
+    run_state_machine_as_test(counted, settings=histories)
+    begin = "the same ones" if number is None else f"seed {number}"
+    say(f"{counted.count['histories']} histories ({begin}) with {counted.count['runs']} runs of `pulumi up`")
+    assert counted.count["histories"] >= histories.max_examples
 
 
 def retires_at_once(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
@@ -252,29 +273,43 @@ VIOLATIONS = "|".join(
 """What the model says of a plan that breaks a promise; most flaws break several, and either may be met first."""
 
 
-@pytest.mark.parametrize(
-    "flawed",
-    [
-        retires_at_once,
-        never_retires,
-        issues_into_the_slot_in_use,
-        issues_into_an_occupied_slot,
-        forgets_the_begun_successor,
-        dates_the_begun_successor_anew,
-        renames_what_is_issued,
-        prolongs_what_is_issued,
-        dates_from_the_request,
-        ignores_leaks,
-        does_not_switch,
-    ],
-    ids=lambda value: getattr(value, "__name__", ""),
-)
-def test_a_flawed_plan_is_caught(flawed: Plan) -> None:
-    class Flawed(Histories):
-        plan = staticmethod(flawed)
-        most_installations: ClassVar[int] = 1
+FLAWED: list[Plan] = [
+    retires_at_once,
+    never_retires,
+    issues_into_the_slot_in_use,
+    issues_into_an_occupied_slot,
+    forgets_the_begun_successor,
+    dates_the_begun_successor_anew,
+    renames_what_is_issued,
+    prolongs_what_is_issued,
+    dates_from_the_request,
+    ignores_leaks,
+    does_not_switch,
+]
 
+
+def name(plan: Plan) -> str:
+    """What the plan is called."""
+    return str(getattr(plan, "__name__", ""))
+
+
+def histories_until_caught(flawed: Plan, number: int | None) -> int:
+    """How many histories the flawed plan survives, with that seed or the fixed one; at most those of each run."""
+    counted = machine(flawed, number, most=1)
     # The first history that fails is enough; it need not be the shortest.
-    few = settings(HISTORIES, max_examples=4000, phases=[Phase.generate], report_multiple_bugs=False)
+    first = settings(HISTORIES, phases=[Phase.generate], report_multiple_bugs=False, derandomize=number is None)
     with pytest.raises((AssertionError, RunEnded), match=VIOLATIONS):
-        run_state_machine_as_test(Flawed, settings=few)
+        run_state_machine_as_test(counted, settings=first)
+    return counted.count["histories"]
+
+
+@pytest.mark.parametrize("flawed", FLAWED, ids=name)
+def test_a_flawed_plan_is_caught(flawed: Plan) -> None:
+    histories_until_caught(flawed, None)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("flawed", FLAWED, ids=name)
+def test_a_flawed_plan_is_caught_with_every_seed(flawed: Plan, say: Say) -> None:
+    counts = [histories_until_caught(flawed, random.getrandbits(32)) for _ in range(SEEDS)]
+    say(f"{name(flawed)}: caught with {SEEDS} of {SEEDS} fresh seeds, after at most {max(counts)} histories")

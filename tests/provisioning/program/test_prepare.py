@@ -23,6 +23,7 @@ IN_USE = IssuedSecret("NocoBase mail a 2027-01-01", DAY, DAY + timedelta(days=18
 LAST = LastSecrets({Slot.A: IN_USE}, Slot.A, DAY)
 KNOWN = StoredSecret("key-a", IN_USE.display_name)
 ORPHAN = StoredSecret("key-b", "NocoBase mail b 2027-04-01")
+BY_HAND = StoredSecret("key-c", "made by hand")
 DOUBT = "NocoBase at https://nocobase.example.com holds another"
 
 
@@ -78,3 +79,14 @@ def test_one_that_may_be_in_use_stays_where_there_is_room(removed: list[str]) ->
     assert set(planned.slots) == {Slot.A, Slot.B}
     assert removed == []
     assert "may be in use" in said[0]
+
+
+def test_somebody_elses_secret_in_the_way_is_named_and_stays(
+    removed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    monkeypatch.setattr(directory, "stored_secrets", lambda _: [KNOWN, BY_HAND])
+    with pytest.raises(NoRoomForSecret, match=r"did not make is in the way: 'made by hand' \(key-c\)"):
+        plan("AzureADandPersonalMicrosoftAccount", [])
+    assert removed == []
