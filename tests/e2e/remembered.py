@@ -15,19 +15,17 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-OF_THE_ENGINE = (["version"], ["plugin", "ls"])
+ENGINE = (["version"], ["plugin", "ls"])
 """Questions whose answers depend on no stack."""
 
-OF_A_STACK = (
-    ["about", "--json"],
-    ["config", "--json"],
-    ["stack", "--show-name"],
-    ["stack", "export"],
-    ["stack", "ls"],
-    ["stack", "output"],
-    ["whoami"],
-)
-"""Questions whose answers come from the stacks' files and from nowhere else."""
+SETTINGS = (["config", "--json"],)
+"""Questions about the stacks' settings."""
+
+STATE = (["about", "--json"], ["stack", "--show-name"], ["stack", "export"], ["stack", "ls"], ["stack", "output"])
+"""Questions about the stacks and their states."""
+
+BACKEND = (["whoami", "--json"],)
+"""Questions about where the states are."""
 
 Ended = subprocess.CompletedProcess[Any]
 
@@ -56,28 +54,31 @@ def remembering() -> Iterator[None]:
 def _question(command: list[str], environment: Mapping[str, str]) -> object:
     """All that the answer depends on; None where the command is no question."""
     program, *arguments = command
-    if program != "pulumi":
+    if program != "pulumi" or not _is_one_of((*ENGINE, *BACKEND, *SETTINGS, *STATE), arguments):
         return None
-    names = {"PATH", "PULUMI_HOME"}
-    if any(arguments[: len(known)] == known for known in OF_THE_ENGINE):
-        return _key(command, environment, names)
-    if not any(arguments[: len(known)] == known for known in OF_A_STACK):
-        return None
-    names |= {"PULUMI_BACKEND_URL", "PULUMI_STACK"}
-    if "--show-secrets" in arguments:
-        names |= {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"}
-    return *_key(command, environment, names), str(Path.cwd()), _content(environment)
+    names = ["PATH", "PULUMI_HOME"]
+    if _is_one_of(ENGINE, arguments):
+        return *command, *((name, environment.get(name)) for name in names)
+    names += ["PULUMI_BACKEND_URL", "PULUMI_STACK"]
+    decrypts = bool({"--show-secrets", "output"} & set(arguments))
+    if decrypts:
+        names += ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"]
+    files: list[Path] = []
+    backend = Path(environment.get("PULUMI_BACKEND_URL", "").removeprefix("file://"), ".pulumi", "stacks")
+    if decrypts or _is_one_of(SETTINGS, arguments):
+        files += Path.cwd().glob("Pulumi*.yaml")
+    if _is_one_of(STATE, arguments):
+        files += [*backend.rglob("*.json"), *Path(environment.get("PULUMI_HOME", ""), "workspaces").rglob("*.json")]
+    stacks = sorted(map(str, backend.rglob("*.json")))
+    return *command, *((name, environment.get(name)) for name in names), str(Path.cwd()), *stacks, _content(files)
 
 
-def _key(command: list[str], environment: Mapping[str, str], names: set[str]) -> tuple[object, ...]:
-    return (*command, *((name, environment.get(name)) for name in sorted(names)))
+def _is_one_of(questions: Sequence[list[str]], arguments: list[str]) -> bool:
+    return any(arguments[: len(known)] == known for known in questions)
 
 
-def _content(environment: Mapping[str, str]) -> str:
-    """A hash of the project's settings, of the state in files, and of which stack is selected."""
-    state = environment.get("PULUMI_BACKEND_URL", "").removeprefix("file://")
+def _content(files: list[Path]) -> str:
     found = sha256()
-    files = [*Path.cwd().glob("Pulumi*.yaml"), *Path(state, ".pulumi", "stacks").rglob("*.json")]
-    for file in sorted([*files, *Path(environment.get("PULUMI_HOME", ""), "workspaces").rglob("*.json")]):
+    for file in sorted(files):
         found.update(f"{file}|{file.stat().st_size}|".encode() + file.read_bytes())
     return found.hexdigest()
