@@ -57,5 +57,7 @@ def on_terminal(
             if not chunk:
                 break
             shown += chunk
+        else:
+            program.kill()  # it waits for an answer that nobody gives
     os.close(ours)
     return shown.decode().replace("\r\n", "\n"), program.returncode

@@ -11,7 +11,9 @@ import pytest
 from sandbox.nocobase import server
 from sandbox.place import PROJECT, Place
 from sandbox.setup import nocobase_url
+from tests.e2e import deployer as bootstrap
 from tests.e2e import moments, outside
+from tests.e2e.deployer import Deployer
 from tests.e2e.moments import Moment
 from tests.e2e.outside import sandbox_entra
 from tests.e2e.stack import ATTACHED, NAME, NOWHERE, Stack, graph, surroundings
@@ -69,9 +71,9 @@ def rotated_once(place: Place, deployed_once: Callable[..., Moment]) -> Moment:
 
 def at(place: Place, moment: Moment) -> Stack:
     """The stack `dev` at that moment, with a NocoBase that runs."""
-    url = nocobase_url(place)
-    server.start(place, int(url.rpartition(":")[2]))
     moments.go_back(place, moment)
+    # The address in the stack's settings is right again only now.
+    server.start(place, int(nocobase_url(place).rpartition(":")[2]))
     return Stack(place)
 
 
@@ -97,3 +99,19 @@ def deployed_at_new_year(place: Place, deployed_once: Callable[..., Moment]) -> 
 def rotated(place: Place, rotated_once: Moment) -> Stack:
     """The stack `dev` that was deployed on 2027-01-01, after its rotation on 2027-04-03: two secrets are there."""
     return at(place, rotated_once)
+
+
+@pytest.fixture(scope="session")
+def deployer_once(place: Place, empty: Moment) -> tuple[Deployer, Moment]:
+    """The deployer of bootstrap/ with no settings but its repository, and the moment after it was made."""
+    moments.go_back(place, empty)
+    with bootstrap.made(place) as deployer:
+        return deployer, moments.take(place)
+
+
+@pytest.fixture
+def deployer(place: Place, deployer_once: tuple[Deployer, Moment]) -> Deployer:
+    """That deployer, beside the empty stack `dev`."""
+    made, moment = deployer_once
+    at(place, moment)
+    return made

@@ -14,9 +14,11 @@ from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 from provisioning.program.kept import meaningful
 from sandbox import holdings
 from sandbox.entra import identity
-from sandbox.environment import environment
+from sandbox.setup import nocobase_url
 from tests import golden
+from tests.e2e.commands import run
 from tests.e2e.conftest import Stack, graph, sandbox_entra
+from tests.e2e.stack import NAME, surroundings
 
 pytestmark = pytest.mark.e2e
 
@@ -91,11 +93,11 @@ def add_owner(stack: Stack, path: str, owner: str) -> None:
 
 def adopt(stack: Stack, *arguments: str, exit_code: int = 0) -> tuple[str, str]:
     """What `adopt` prints to stdout and stderr, piped."""
-    ended = golden.piped(["adopt", *arguments], cwd=stack.place.project, extra=environment(stack.place))
-    assert ended.returncode == exit_code, ended.stdout + ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert "\x1b" not in ended.stdout + ended.stderr
-    return ended.stdout, ended.stderr
+    code, printed, said = run(stack, "adopt", *arguments, "--stack", NAME)
+    assert code == exit_code, printed + said
+    assert "Traceback" not in said
+    assert "\x1b" not in printed + said
+    return printed, said
 
 
 def announced(lines: list[dict[str, Any]]) -> set[str]:
@@ -110,43 +112,45 @@ def announced(lines: list[dict[str, Any]]) -> set[str]:
     }
 
 
-def changes(stack: Stack) -> dict[str, set[str]]:
-    """What a preview would do: `create ApplicationPassword` → the properties that it touches."""
-    answer = json.loads(stack.pulumi("preview", "--json"))
-    return {
-        f"{step['op']} {step['urn'].split('::')[2].rpartition(':')[2]}": {
-            path.partition("[")[0] for path in step.get("detailedDiff") or {}
-        }
-        for step in answer["steps"]
-        if step["op"] != "same"
-    }
+def changes(said: str) -> dict[str, set[str]]:
+    """What `adopt` says that `pulumi up` will do: `create ApplicationPassword` → the properties that it touches."""
+    steps = (line.strip().partition(": ") for line in said.splitlines() if line.startswith("  "))
+    return {step: set(changed.split(", ")) if changed else set() for step, _, changed in steps}
 
 
-NEEDED = {"create pulumi-python", "create ApplicationPassword", "create MailSettings"}
+NEEDED = {"create ApplicationPassword", "create MailSettings", "update Application"}
+"""What the first `up` does: it issues a secret, pushes it, and adds what the stack declares besides."""
+
+PROVIDER = {"create pulumi-python"}
+"""That of the push; a first `up` that was refused may have created it."""
 
 
-def adopt_and_deploy(made: ByHand, *expected: str) -> list[dict[str, Any]]:
-    """Adopt, preview, deploy; everything that was there is there afterwards. Returns the lines that `adopt` showed.
-
-    expected: what the first `up` does besides issuing a secret and pushing it.
-    """
-    stack, application, principal, owners = made.stack, made.application, made.principal, made.owners
-    nocobase = stack.row
-    lines: list[dict[str, Any]] = json.loads(adopt(stack, made.client_id, "--yes", "--format", "json")[0])
-    assert (made.application, made.principal, made.owners, stack.row) == (application, principal, owners, nocobase)
-
-    would = changes(stack)
-    assert set(would) == {*NEEDED, "update Application", *expected}
+def adopted(made: ByHand, *options: str) -> list[dict[str, Any]]:
+    """Adopt it, which changes neither side. Returns the lines that `adopt` showed."""
+    stack = made.stack
+    before = made.application, made.principal, made.owners, stack.row
+    printed, said = adopt(stack, made.client_id, "--yes", "--format", "json", *options)
+    assert (made.application, made.principal, made.owners, stack.row) == before
+    lines: list[dict[str, Any]] = json.loads(printed)
+    would = changes(said)
+    assert set(would) - PROVIDER == NEEDED
     assert would["update Application"] == announced(lines)
-    stack.up("--skip-preview")
+    return lines
 
+
+def deployed(made: ByHand, lost: str = "") -> None:
+    """Deploy it: everything that was there is there afterwards. lost: a redirect URI that could not be kept."""
+    stack, application, principal, owners = made.stack, made.application, made.principal, made.owners
+    stack.up()
     assert stack.credentials == (made.client_id, stack.outputs["clientSecret"])
+    addresses = application["web"]["redirectUris"]
+    application["web"]["redirectUris"] = [uri for uri in addresses if uri != lost]
     assert survived(application, made.application) == []
+    assert lost not in made.application["web"]["redirectUris"]
     if principal is not None:
         assert survived(principal, made.principal or {}) == []
     assert all(before <= after for before, after in zip(owners, made.owners, strict=True))
     stack.pulumi("preview", "--expect-no-changes", "--refresh")
-    return lines
 
 
 def survived(before: Any, after: Any, path: str = "") -> list[str]:
@@ -169,61 +173,24 @@ def permissions(resources: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
     }
 
 
-def test_of_one_tenant_with_a_secret_that_nocobase_uses(stack: Stack) -> None:
-    made = make(stack, {}, signInAudience="AzureADMyOrg", web={"redirectUris": [callback(stack)]})
-    made.add_secret("clicked together")
-    row = str(stack.row["id"])
-    stack.nocobase("mailSettings:update", {"clientId": made.client_id, "clientSecret": made.secret}, filterByTk=row)
-    listed = json.loads(adopt(stack, "--format", "json")[0])
-    why = "NocoBase has its client id, redirect URI"
-    assert listed == [{"clientId": made.client_id, "name": "Outlook by hand", "why": why, "stack": "none"}]
-    lines = adopt_and_deploy(made)
-    assert {"NocoBase", "client secret", "api"} <= {line["property"] for line in lines}
-
-
-def test_for_personal_accounts_only_one_secret_may_be_there(stack: Stack) -> None:
-    made = make(stack, {}, signInAudience="AzureADandPersonalMicrosoftAccount", api={"requestedAccessTokenVersion": 2})
-    first, second = made.add_secret("the first"), made.add_secret("the second")
-    said = adopt(stack, made.client_id, "--yes", exit_code=1)[1]
-    assert f"it has 2: 'the first' ({first}), ends on 2028-01-01; 'the second' ({second})" in said
-    assert "Pulumi" not in stack.pulumi("stack", "export")
-    graph(stack, "POST", f"/applications/{made.object_id}/removePassword", {"keyId": first})
-    lines = adopt_and_deploy(made)
-    assert [line["property"] for line in lines if line["how"] == "kept by keep"] == []
-
-
-def test_with_more_of_everything_that_a_setting_says(stack: Stack) -> None:
+def test_with_more_of_everything_than_the_program_declares(stack: Stack) -> None:
+    wildcard = "https://*.example.com/callback"
     made = make(
         stack,
-        {"tags": ["WindowsAzureActiveDirectoryIntegratedApp"]},
+        {
+            "tags": ["WindowsAzureActiveDirectoryIntegratedApp"],
+            "appRoleAssignmentRequired": True,
+            "notes": "do not delete",
+            "loginUrl": "https://login.example.com",
+        },
         signInAudience="AzureADMultipleOrgs",
         tags=["mail", "4711", "true", "+5"],
         identifierUris=["api://outlook-by-hand"],
         appRoles=[ROLE],
-        web={"redirectUris": ["https://b.example.com/callback", "https://a.example.com/callback"]},
         requiredResourceAccess=[
             {"resourceAppId": MICROSOFT_GRAPH, "resourceAccess": [*SCOPES, CALENDARS]},
             {"resourceAppId": EXCHANGE, "resourceAccess": [FULL_ACCESS]},
         ],
-    )
-    made.add_secret("clicked together")
-    lines = adopt_and_deploy(made)
-    assert {"appRoles", "identifierUris", "furtherPermissions", "tags"} <= {line["property"] for line in lines}
-
-
-def test_without_a_service_principal_and_left_by_a_stack_whose_state_was_lost(stack: Stack) -> None:
-    made = make(stack, tags=["pulumi:organization/nocobase-outlook/dev"], signInAudience="AzureADMyOrg")
-    kept = made.add_secret("NocoBase mail a 2026-08-01")
-    lines = adopt_and_deploy(made, "create ServicePrincipal")
-    assert {"service principal", "secretDescription"} <= {line["property"] for line in lines}
-    assert kept in [secret["keyId"] for secret in made.application["passwordCredentials"]]
-
-
-def test_with_several_owners_and_what_the_program_does_not_declare(stack: Stack) -> None:
-    made = make(
-        stack,
-        {"appRoleAssignmentRequired": True, "notes": "do not delete", "loginUrl": "https://login.example.com"},
-        signInAudience="AzureADMyOrg",
         description="reads mail",
         notes="do not delete",
         groupMembershipClaims="SecurityGroup",
@@ -233,102 +200,115 @@ def test_with_several_owners_and_what_the_program_does_not_declare(stack: Stack)
         spa={"redirectUris": ["https://spa.example.com"]},
         publicClient={"redirectUris": ["myapp://auth"]},
         optionalClaims={"idToken": [CLAIM], "accessToken": [], "saml2Token": []},
-        web={"homePageUrl": "https://example.com", "implicitGrantSettings": {"enableIdTokenIssuance": True}},
+        web={
+            "redirectUris": ["https://b.example.com/callback", "https://a.example.com/callback", wildcard],
+            "homePageUrl": "https://example.com",
+            "implicitGrantSettings": {"enableIdTokenIssuance": True},
+        },
         keyCredentials=[{"displayName": "CN=by hand", "keyId": COLLEAGUE}],
     )
+    made.add_secret("clicked together")
     add_owner(stack, f"/applications/{made.object_id}", COLLEAGUE)
     principal = made.principal
     assert principal is not None
     add_owner(stack, f"/servicePrincipals/{principal['id']}", OTHER_COLLEAGUE)
-    said = adopt(stack, made.client_id, "--format", "markdown")
+
+    said = adopt(stack, made.client_id, "--format", "markdown", exit_code=1)
     golden.check(GOLDEN / "adopt.md", masked("".join(said)))
-    lines = adopt_and_deploy(made)
+    lines = adopted(made, "--accept-losses")
+    assert {"appRoles", "identifierUris", "furtherPermissions", "certificates"} <= {line["property"] for line in lines}
+    deployed(made, lost=wildcard)
     assert made.owners == (
         {COLLEAGUE, identity.DEPLOYER_OBJECT_ID},
         {OTHER_COLLEAGUE, identity.DEPLOYER_OBJECT_ID},
     )
-    assert "certificates" in [line["property"] for line in lines]
 
     # What is kept may still be changed by hand: a refresh learns it, and no later update takes it back.
     graph(stack, "PATCH", f"/applications/{made.object_id}", {"notes": "changed by hand"})
     stack.set("applicationName", "renamed")
-    stack.up("--skip-preview", "--refresh")
+    stack.up("--refresh")
     assert (made.application["displayName"], made.application["notes"]) == ("renamed", "changed by hand")
     assert made.application["optionalClaims"]["idToken"][0]["name"] == "email"
 
 
-def test_on_a_terminal_it_asks(stack: Stack) -> None:
-    made = make(stack, {}, signInAudience="AzureADMyOrg", displayName="NocoBase mail")
-    project, around = stack.place.project, environment(stack.place)
-    shown, code = golden.on_terminal(["adopt", made.client_id], project, around, typed="n\n")
-    assert code == 0
-    assert "\x1b[" in shown
-    golden.check(GOLDEN / "adopt-terminal.txt", masked(shown))
-    assert "resources" not in stack.pulumi("stack", "export")
-    shown, code = golden.on_terminal(["adopt", made.client_id], project, around, typed="y\n")
-    assert code == 0
-    assert "That is what `pulumi up` will do" in shown
-    let_go(made)
-
-
-def test_an_application_made_by_hand_is_not_doubled_unasked(stack: Stack) -> None:
-    made = make(stack, {}, displayName="NocoBase mail")
+def test_for_personal_accounts_with_a_secret_that_nocobase_uses(stack: Stack) -> None:
+    made = make(
+        stack,
+        {},
+        displayName="NocoBase mail",
+        signInAudience="AzureADandPersonalMicrosoftAccount",
+        api={"requestedAccessTokenVersion": 2},
+        web={"redirectUris": [callback(stack)]},
+    )
+    # It is not doubled unasked.
     said = stack.up(ok=False)
     assert f"python -m provisioning adopt {made.client_id}" in said
     assert "Traceback" not in said
     assert len(stack.applications) == 1
-    stack.set("sameName", "allow")
-    stack.up("--skip-preview")
-    assert len(stack.applications) == 2
+
+    first, second = made.add_secret("the first"), made.add_secret("the second")
+    row = str(stack.row["id"])
+    stack.nocobase("mailSettings:update", {"clientId": made.client_id, "clientSecret": made.secret}, filterByTk=row)
+    listed = json.loads(adopt(stack, "--format", "json")[0])
+    why = "NocoBase has its client id, redirect URI, same name"
+    assert listed == [{"clientId": made.client_id, "name": "NocoBase mail", "why": why, "stack": "none"}]
+
+    # Of two secrets only one may be there.
+    state = stack.state_file.read_text()
     said = adopt(stack, made.client_id, "--yes", exit_code=1)[1]
-    assert "has an application of its own already" in said
-    # Of a stack, it is in nobody's way; of another one, it is not to be had.
-    graph(stack, "PATCH", f"/applications/{made.object_id}", {"tags": ["pulumi:organization/nocobase-outlook/prod"]})
-    stack.pulumi("destroy", "--yes", "--skip-preview")
-    stack.pulumi("config", "rm", "sameName")
-    stack.pulumi("preview")
-    said = adopt(stack, made.client_id, "--yes", exit_code=1)[1]
-    assert "belongs to another stack: it carries the tag pulumi:organization/nocobase-outlook/prod" in said
-    graph(stack, "DELETE", f"/applications/{made.object_id}")
+    assert f"it has 2: 'the first' ({first}), ends on 2028-01-01; 'the second' ({second})" in said
+    assert stack.state_file.read_text() == state
+    graph(stack, "POST", f"/applications/{made.object_id}/removePassword", {"keyId": first})
+    lines = adopted(made)
+    assert {"NocoBase", "client secret"} <= {line["property"] for line in lines}
+    assert [line["property"] for line in lines if line["how"] == "kept by keep"] == []
+    deployed(made)
+    assert second in [secret["keyId"] for secret in made.application["passwordCredentials"]]
 
 
-def test_what_is_not_there_or_cannot_be_kept(stack: Stack) -> None:
+def test_on_a_terminal_of_a_stack_whose_state_was_lost_without_a_service_principal(stack: Stack) -> None:
+    made = make(stack, tags=["pulumi:organization/nocobase-outlook/dev"], signInAudience="AzureADMyOrg")
+    empty = stack.state_file.read_text()
+    project, around = stack.place.project, surroundings(stack.place)
+    shown, code = golden.on_terminal(["adopt", made.client_id], project, around, typed="n\n")
+    assert code == 0
+    assert "\x1b[" in shown
+    golden.check(GOLDEN / "adopt-terminal.txt", masked(shown))
+    assert stack.state_file.read_text() == empty
+
+    kept = made.add_secret("NocoBase mail a 2026-08-01")
+    shown, code = golden.on_terminal(["adopt", made.client_id], project, around, typed="y\n")
+    assert code == 0
+    assert "tells this stack's" in shown
+    assert set(changes(shown)) - PROVIDER == {*NEEDED, "create ServicePrincipal"}
+    assert "That is what `pulumi up` will do" in shown
+    deployed(made)
+    assert kept in [secret["keyId"] for secret in made.application["passwordCredentials"]]
+
+    # The adoption is undone as the documentation says, which leaves the application.
+    stack.pulumi("state", "delete", "--all", "--yes")
+    assert made.application
+
+
+def test_what_is_not_there(stack: Stack) -> None:
     said = adopt(stack, COLLEAGUE, "--yes", exit_code=1)[1]
     assert f"no application of client id {COLLEAGUE}" in said
     assert "No application is called 'nobody'" in adopt(stack, "--search", "nobody")[1]
-    wildcard = "https://*.example.com/callback"
-    made = make(stack, {}, signInAudience="AzureADMyOrg", web={"redirectUris": [wildcard]})
-    said = adopt(stack, made.client_id, "--yes", exit_code=1)[1]
-    assert f"The redirect URI {wildcard} cannot be kept." in said
-    consent_for_everybody(made)
-    stack.set("consent", "tenant")
-    said = adopt(stack, made.client_id, "--yes", "--accept-losses", exit_code=1)[1]
-    assert "The tenant has consented to this application already (email)" in said
-    stack.set("consent", "user")
-    adopt(stack, made.client_id, "--yes", "--accept-losses")
-    said = adopt(stack, made.client_id, "--yes")[1]
-    assert "there is nothing to adopt" in said
-    let_go(made)
 
 
-def consent_for_everybody(made: ByHand) -> None:
-    """An administrator has consented already."""
-    principals = graph(made.stack, "GET", f"/servicePrincipals?$filter=appId eq '{MICROSOFT_GRAPH}'")["value"]
+def test_one_to_which_the_tenant_has_consented_already(stack: Stack) -> None:
+    made = make(stack, {}, signInAudience="AzureADMyOrg")
+    principals = graph(stack, "GET", f"/servicePrincipals?$filter=appId eq '{MICROSOFT_GRAPH}'")["value"]
     grant = {"clientId": (made.principal or {})["id"], "consentType": "AllPrincipals", "scope": "email"}
-    graph(made.stack, "POST", "/oauth2PermissionGrants", {**grant, "resourceId": principals[0]["id"]})
-
-
-def let_go(made: ByHand) -> None:
-    """Undo the adoption as the README says, which leaves the application; then remove that, too."""
-    made.stack.pulumi("state", "delete", "--all", "--yes")
-    assert made.application
-    graph(made.stack, "DELETE", f"/applications/{made.object_id}")
+    graph(stack, "POST", "/oauth2PermissionGrants", {**grant, "resourceId": principals[0]["id"]})
+    assert "--yes" in adopt(stack, made.client_id)[1]
+    stack.set("consent", "tenant")
+    said = adopt(stack, made.client_id, "--yes", exit_code=1)[1]
+    assert "The tenant has consented to this application already (email)" in said
 
 
 def callback(stack: Stack) -> str:
     """Where the stack's NocoBase has users sent back to."""
-    from sandbox.setup import nocobase_url  # noqa: PLC0415
-
     return f"{nocobase_url(stack.place)}/admin/settings/mail/oauth2"
 
 

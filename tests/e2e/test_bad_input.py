@@ -1,4 +1,4 @@
-"""What is wrong is said in a sentence before anything is changed, and the next `up` goes on from there."""
+"""What is wrong is said in a sentence before anything is changed, and the next `up` resumes from there."""
 
 from __future__ import annotations
 
@@ -8,32 +8,38 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from provisioning.errors import NocoBaseError
+from provisioning.nocobase.preflight import check_installations
+from provisioning.program import settings
 from sandbox import processes
 from sandbox.faults import Fault
 from sandbox.nocobase import server
 from sandbox.nocobase.bad_day import BadDay, trouble
+from sandbox.place import Place
 from sandbox.setup import nocobase_url
 from tests.e2e.conftest import Stack
+from tests.e2e.in_process import in_process
+
+__all__ = ["in_process"]
 
 pytestmark = pytest.mark.e2e
 
 
-def refused(stack: Stack, *words: str, extra: dict[str, str] | None = None) -> str:
-    """The output of an `up` that must fail with `words`, without a traceback and without any change."""
-    said = stack.up(ok=False, extra=extra)
+def refused(stack: Stack, *words: str, extra: dict[str, str] | None = None) -> None:
+    """An `up` with its preview fails with `words`, without a traceback and without any change."""
+    before = stack.applications, stack.row
+    said = stack.pulumi("up", "--yes", ok=False, extra=extra)
     for word in words:
         assert word in said, said
     assert "Traceback" not in said
-    assert stack.applications == []
-    assert stack.credentials == ("", "")
-    return said
+    assert (stack.applications, stack.row) == before
 
 
 def test_all_wrong_settings_are_reported_at_once(stack: Stack) -> None:
     stack.set("nocobaseUrl", "http://nocobase.example.com")
-    stack.set("scopes[0]", "IMAP.AccesAsUser.All", path=True)
+    stack.set("scopes", ["IMAP.AccesAsUser.All"])
     stack.set("applicationName", "n" * 91)
-    stack.set("redirectUris[0]", "https://n.example.com/callback?x=1", path=True)
+    stack.set("redirectUris", ["https://n.example.com/callback?x=1"])
     stack.set("secretLifetimeDays", "731")
     refused(
         stack,
@@ -48,40 +54,90 @@ def test_all_wrong_settings_are_reported_at_once(stack: Stack) -> None:
     )
 
 
-def test_each_trouble_with_nocobase_has_its_own_sentence_and_the_next_up_goes_on(stack: Stack) -> None:
-    url = nocobase_url(stack.place)
-    refused(stack, f"NocoBase at {url} refused the login", "401 INVALID_TOKEN", extra={"NOCOBASE_API_KEY": "wrong"})
-    member = key_of_a_role_without_rights(stack)
-    refused(stack, "the API key's role has not the right", extra={"NOCOBASE_API_KEY": member})
+def test_refused_before_and_after_the_first_push_with_a_key_in_secret_configuration(stack: Stack) -> None:
+    foreign = {"clientId": "foreign-id", "clientSecret": "foreign-secret"}
+    stack.nocobase("mailSettings:update", foreign, filterByTk=str(stack.row["id"]))
+    refused(stack, "pulumi config set nocobaseTakeOver foreign-id")
+    stack.set("nocobaseTakeOver", "foreign-id")
+    key, without = server.api_key(stack.place), {"NOCOBASE_API_KEY": ""}
+    stack.pulumi("config", "set", "--secret", "nocobaseApiKey", key)
+    stack.up(extra=without)
+    assert stack.credentials == (stack.outputs["clientId"], stack.outputs["clientSecret"])
 
-    stack.set("nocobaseApp", "nowhere")
-    refused(stack, f"NocoBase at {url} has no sub-application nowhere", "Correct nocobaseApp")
-    stack.pulumi("config", "rm", "nocobaseApp")
+    # From the first push on the push itself asks NocoBase, by the preview of it: before the application is changed.
+    stack.set("applicationName", "another name")
+    refused(stack, "refused the login", extra={"NOCOBASE_API_KEY": "wrong"})
 
-    stack.set("nocobaseUrl", f"http://localhost:{processes.free_port()}")
-    stack.set("nocobasePatienceSeconds", "1")
-    refused(stack, "cannot be reached", "waiting for it, 1 s at most", "Is it running")
-    stack.set("nocobaseUrl", url)
-
-    stack.up()
-    assert stack.credentials[0] == stack.outputs["clientId"]
+    stack.pulumi("destroy", "--yes", "--skip-preview", extra=without)
+    assert stack.credentials == ("", "")
+    assert key not in stack.state_file.read_text() + "\n".join(stack.said)
 
 
-def test_booting_not_installed_and_no_email_manager_are_told_apart(stack: Stack) -> None:
-    with BadDay(nocobase_url(stack.place)) as proxy:
-        stack.set("nocobaseUrl", proxy.url.replace("127.0.0.1", "localhost"))
-        stack.set("nocobasePatienceSeconds", "0")
-        for fault, words in (
+def test_credentials_that_are_not_proved_are_not_left_behind(stack: Stack) -> None:
+    stack.set("redirectUris", ["https://elsewhere.example.com/oauth2"])
+    said = stack.up(ok=False)
+    assert "sends users back to" in said
+    assert "Traceback" not in said
+    assert len(stack.applications) == 1
+    assert stack.credentials == ("", "")
+
+
+def preflight(place: Place, key: str = "", **configuration: str) -> str:
+    """What the program says of NocoBase before its first change, in this process."""
+    values = {"nocobaseUrl": nocobase_url(place), "nocobasePatienceSeconds": "0", **configuration}
+    keys = {"nocobaseApiKey": key or server.api_key(place)}
+    declared, _, logins = settings.load({**values, **keys}, set(keys))
+    with pytest.raises(NocoBaseError) as refusal:
+        check_installations(declared.installations, logins, None, False, declared.nocobase_patience_seconds)
+    return str(refusal.value)
+
+
+@pytest.mark.usefixtures("in_process")
+class TestBeforeTheFirstPush:
+    """Each trouble with NocoBase has a sentence of its own."""
+
+    def test_login_and_rights(self, stack: Stack) -> None:
+        said = preflight(stack.place, key="wrong")
+        assert f"NocoBase at {nocobase_url(stack.place)} refused the login" in said
+        assert "401 INVALID_TOKEN" in said
+        member = stack.nocobase("apiKeys:create", {"name": "member", "role": {"name": "member"}, "expiresIn": "1d"})
+        assert "the API key's role has not the right" in preflight(stack.place, key=member["token"])
+
+    def test_a_sub_application_that_is_not_there(self, stack: Stack) -> None:
+        said = preflight(stack.place, nocobaseApp="nowhere", nocobasePatienceSeconds="30")
+        assert f"NocoBase at {nocobase_url(stack.place)} has no sub-application nowhere" in said
+        assert "Correct nocobaseApp" in said
+
+    def test_one_that_is_not_reached_is_waited_for(self, stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+        nowhere = f"http://localhost:{processes.free_port()}"
+        said = preflight(stack.place, nocobaseUrl=nowhere, nocobasePatienceSeconds="1")
+        assert "cannot be reached" in said
+        assert "Is it running" in said
+        assert "waiting for it, 1 s at most" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("fault", "words"),
+        [
             (trouble("commanding", times=None), "is starting or under maintenance"),
             (trouble("not-installed"), "is not installed yet"),
             (Fault(match="mailSettings|pm:listEnabled", status=404, times=2), "has no email manager"),
-        ):
+        ],
+        ids=["booting", "not installed", "no email manager"],
+    )
+    def test_one_that_is_not_ready(self, stack: Stack, fault: Fault, words: str) -> None:
+        with BadDay(nocobase_url(stack.place)) as proxy:
             proxy.add(fault)
-            refused(stack, words, "run the command again")
-            proxy.clear()
-        stack.up("--skip-preview")
-        assert stack.credentials[0] == stack.outputs["clientId"]
-        stack.pulumi("destroy", "--yes")
+            said = preflight(stack.place, nocobaseUrl=proxy.url)
+        assert words in said
+        assert "run the command again" in said
+
+    def test_a_nocobase_3(self, stack: Stack) -> None:
+        with NocoBase3("http://localhost") as server_3:
+            said = preflight(stack.place, nocobaseUrl=server_3.url)
+            assert [one["path"] for one in server_3.requests] == ["/api/mailSettings:list", "/api/app:getInfo"]
+        assert f"NocoBase at {server_3.url} is version 3.0.1, which takes mail credentials from its server" in said
+        assert f"the redirect URI {server_3.url}/mail/oauth/callback" in said
+        assert "clientSecret: <value of its client secret>" in said
 
 
 class NocoBase3(BadDay):
@@ -92,77 +148,3 @@ class NocoBase3(BadDay):
             return JSONResponse({"data": {"version": "3.0.1"}})
 
         return Starlette(routes=[Route("/api/app:getInfo", info)])
-
-
-def test_a_nocobase_3_is_told_apart(stack: Stack) -> None:
-    with NocoBase3("http://localhost") as server_3:
-        stack.set("nocobaseUrl", server_3.url)
-        refused(
-            stack,
-            f"NocoBase at {server_3.url} is version 3.0.1, which takes mail credentials from its server's config.yml",
-            f"the redirect URI {server_3.url}/mail/oauth/callback",
-            "clientSecret: <value of its client secret>",
-        )
-        assert [one["path"] for one in server_3.requests] == ["/api/mailSettings:list", "/api/app:getInfo"]
-
-
-def test_trouble_after_the_first_push_is_seen_by_the_preview(stack: Stack) -> None:
-    stack.up()
-    before = stack.applications
-    stack.set("applicationName", "another name")
-    said = stack.up(ok=False, extra={"NOCOBASE_API_KEY": "wrong"})
-    assert "refused the login" in said
-    assert "Traceback" not in said
-    assert stack.applications == before
-    stack.up()
-    assert stack.applications[0]["displayName"] == "another name"
-
-
-def test_credentials_of_another_application_are_not_overwritten(stack: Stack) -> None:
-    foreign = {"clientId": "foreign-id", "clientSecret": "foreign-secret"}
-    row_id = str(stack.row["id"])
-    stack.nocobase("mailSettings:update", foreign, filterByTk=row_id)
-    said = stack.up(ok=False)
-    assert "pulumi config set nocobaseTakeOver foreign-id" in said
-    assert stack.credentials == ("foreign-id", "foreign-secret")
-    assert stack.applications == []
-    stack.set("nocobaseTakeOver", "foreign-id")
-    stack.up()
-    assert stack.credentials[0] == stack.outputs["clientId"]
-
-
-def test_credentials_that_are_not_proved_are_not_left_behind(stack: Stack) -> None:
-    stack.set("redirectUris[0]", "https://elsewhere.example.com/oauth2", path=True)
-    said = stack.up(ok=False)
-    assert "sends users back to" in said
-    assert stack.credentials == ("", "")
-    stack.pulumi("config", "rm", "redirectUris")
-    stack.up()
-    assert stack.credentials[0] == stack.outputs["clientId"]
-
-
-def test_emptied_fields_are_drift_for_refresh_and_up(stack: Stack) -> None:
-    stack.up("--skip-preview")
-    before = stack.credentials
-    stack.nocobase("mailSettings:update", {"clientId": "", "clientSecret": ""}, filterByTk=str(stack.row["id"]))
-    stack.pulumi("refresh", "--yes")
-    stack.up("--skip-preview")
-    assert stack.credentials == before
-
-
-def test_an_api_key_in_secret_configuration_serves_up_and_destroy(stack: Stack) -> None:
-    key = server.api_key(stack.place)
-    stack.pulumi("config", "set", "--secret", "nocobaseApiKey", key)
-    without = {"NOCOBASE_API_KEY": ""}
-    stack.up(extra=without)
-    assert stack.credentials[0] == stack.outputs["clientId"]
-    assert key not in stack.state_file.read_text()
-    stack.pulumi("destroy", "--yes", extra=without)
-    assert stack.credentials == ("", "")
-    assert key not in "\n".join(stack.said)
-
-
-def key_of_a_role_without_rights(stack: Stack) -> str:
-    """An API key of a role that may not read the email settings."""
-    created = stack.nocobase("apiKeys:create", {"name": "member", "role": {"name": "member"}, "expiresIn": "1d"})
-    return str(created["token"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import ssl
@@ -21,13 +20,18 @@ from provisioning.doctor.runner import Check, Outcome, Question, ask_all
 from provisioning.program import stack as engine_stack
 from sandbox import processes
 from sandbox.certificates import certificates
+from sandbox.engine.tools import PASSPHRASE
 from sandbox.entra import identity
-from sandbox.environment import environment
 from sandbox.nocobase import server
 from sandbox.place import Place
 from sandbox.setup import load_record, nocobase_url
 from tests import golden, mail_servers
+from tests.e2e.commands import run
 from tests.e2e.conftest import Stack, graph, sandbox_entra
+from tests.e2e.outside import ADMINISTRATOR
+from tests.e2e.remembered import remembering
+from tests.e2e.stack import NAME, surroundings
+from tests.provisioning.doctor.test_engine import OPENS_WITH_NOTHING
 
 # Microsoft's SDK uses what it has deprecated itself.
 pytestmark = [pytest.mark.e2e, pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")]
@@ -48,18 +52,25 @@ class Patient:
         self.stack = stack
         self._patch = monkeypatch
 
-    def __call__(self, *names: str, of: str | None = None, **extra: str) -> dict[str, Check]:
+    def __call__(self, *names: str, of: str = NAME, **extra: str) -> dict[str, Check]:
         """The answers to the questions `names`. of: a stack; extra: environment variables."""
-        with self._patch.context() as patch:
+        with self._patch.context() as patch, remembering():
             patch.chdir(self.stack.place.project)
-            for name, value in {**NO_PIPELINE, **environment(self.stack.place), **extra}.items():
+            for name, value in surroundings(self.stack.place, {**NO_PIPELINE, **extra}).items():
                 patch.setenv(name, value)
             questions = {question.name: question for question in doctor.questions(of, {}, engine_stack.now())}
             return {check.name: check for check in ask_all(_with_needs(questions, names))}
 
 
 @pytest.fixture
-def ask(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Patient:
+def ask(deployed: Stack, monkeypatch: pytest.MonkeyPatch) -> Patient:
+    """Of a stack that is deployed."""
+    return Patient(deployed, monkeypatch)
+
+
+@pytest.fixture
+def ask_before(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Patient:
+    """Of a stack before its first deployment."""
     return Patient(stack, monkeypatch)
 
 
@@ -83,13 +94,21 @@ def failed(check: Check, said: str, remedy: str) -> None:
     assert remedy in str(check.remedy)
 
 
-def follow(stack: Stack, check: Check, **extra: str) -> None:
+def follow(stack: Stack, check: Check) -> None:
     """Run every `pulumi` command that stands in a check's remedy."""
     commands = re.findall(r"pulumi (?:config set|up|stack|refresh)[^,;`(]*", str(check.remedy))
     assert commands
     for command in commands:
         _, *arguments = shlex.split(command)
-        stack.pulumi(*arguments, *(["--yes", "--skip-preview"] if arguments[0] == "up" else []), extra=extra)
+        stack.pulumi(*arguments, *(["--yes", "--skip-preview"] if arguments[0] == "up" else []))
+
+
+def follow_settings(stack: Stack, check: Check) -> None:
+    """Write the settings that a check's remedy names."""
+    settings = re.findall(r"pulumi config set (\w+) (\w+)", str(check.remedy))
+    assert settings
+    for key, value in settings:
+        stack.set(key, value)
 
 
 @contextmanager
@@ -112,39 +131,37 @@ def masked(stack: Stack, text: str) -> str:
     return re.sub(r"Pulumi v\d+\.\d+\.\d+", "Pulumi v<version>", text)
 
 
-def test_a_deployed_stack_as_a_person_and_a_pipe_read_it(stack: Stack) -> None:
-    stack.up("--skip-preview")
-    surroundings = {**NO_PIPELINE, **environment(stack.place)}
+def test_a_deployed_stack_as_a_person_and_a_pipe_read_it(deployed: Stack) -> None:
+    stack, around = deployed, surroundings(deployed.place, NO_PIPELINE)
     with mail(stack.place) as options:
-        said = golden.piped(["doctor", *options], stack.place.project, surroundings)
-        assert said.returncode == 0, said.stdout + said.stderr
-        golden.check(GOLDEN / "doctor.txt", masked(stack, said.stdout))
-        assert said.stderr == "22 OK, 1 warning.\n"
-        shown, code = golden.on_terminal(["doctor", *options], stack.place.project, surroundings)
+        code, printed, said = run(stack, "doctor", "--stack", NAME, *options, extra=NO_PIPELINE)
+        assert code == 0, printed + said
+        golden.check(GOLDEN / "doctor.txt", masked(stack, printed))
+        assert said == "22 OK, 1 warning.\n"
+        shown, code = golden.on_terminal(["doctor", "--stack", NAME, *options], stack.place.project, around)
         assert code == 0
         golden.check(GOLDEN / "doctor-terminal.txt", masked(stack, shown))
-    everything = said.stdout + said.stderr + shown
-    assert surroundings["NOCOBASE_API_KEY"] not in everything
-    assert surroundings["ARM_CLIENT_SECRET"] not in everything
+    everything = printed + said + shown
+    assert around["NOCOBASE_API_KEY"] not in everything
+    assert around["ARM_CLIENT_SECRET"] not in everything
     assert stack.outputs["clientSecret"] not in everything
 
 
-def test_the_network_alone(place: Place) -> None:
-    base = f"https://localhost:{load_record(place).entra_port}"
-    surroundings = environment(place)
-    with mail(place) as options:
+def test_the_network_alone(stack: Stack) -> None:
+    base = f"https://localhost:{load_record(stack.place).entra_port}"
+    with mail(stack.place) as options:
         options += ["--endpoint", f"sign-in={base}", "--endpoint", f"graph={base}"]
-        said = golden.piped(["doctor", "--network-only", *options], place.project, surroundings)
-        assert said.returncode == 0
-        assert said.stdout.count("OK ") == 4
+        code, printed, _ = run(stack, "doctor", "--network-only", *options)
+        assert code == 0
+        assert printed.count("OK ") == 4
         closed = f"imap=localhost:{processes.free_port()}"
-        said = golden.piped(["doctor", "--network-only", *options, "--endpoint", closed], place.project, surroundings)
-    assert said.returncode == 1
-    text = re.sub(r"(localhost:|TCP port )\d+", r"\1<port>", said.stdout)
+        code, printed, said = run(stack, "doctor", "--network-only", *options, "--endpoint", closed)
+    assert code == 1
+    text = re.sub(r"(localhost:|TCP port )\d+", r"\1<port>", printed)
     golden.check(GOLDEN / "doctor-network.txt", text)
-    assert "ssh <NocoBase's server> python3 - < provisioning/doctor/network.py" in said.stderr
-    wrong = golden.piped(["doctor", "--network-only", "--endpoint", "pop=x:1"], place.project, surroundings)
-    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "ssh <NocoBase's server> python3 - < " in said
+    assert "provisioning/doctor/network.py" in said
+    assert run(stack, "doctor", "--network-only", "--endpoint", "pop=x:1")[:2] == (2, "")
 
 
 def test_engine_plugin_and_backend(ask: Patient, tmp_path: Path) -> None:
@@ -160,15 +177,17 @@ def test_engine_plugin_and_backend(ask: Patient, tmp_path: Path) -> None:
     assert may_acquire["azuread plugin"].outcome is Outcome.WARNING
 
     failed(ask("state backend", CI="true")["state backend"], "a pipeline's machine (CI is set)", "azblob://")
-    nowhere = {"PULUMI_BACKEND_URL": "file:///nowhere/at/all"}
-    failed(ask("state backend", **nowhere)["state backend"], "failed", "Sign in to a backend")
     mended = ask("engine", "azuread plugin", "state backend")
     assert {check.outcome for check in mended.values()} == {OK}
 
 
 def test_stack_settings_and_secrets_provider(ask: Patient) -> None:
     stack = ask.stack
-    failed(ask("stack", of="nowhere")["stack"], "nowhere", "pulumi stack init")
+    # Read settings need no passphrase, so that a wrong one hides nothing else.
+    found = ask("secrets provider", "settings", PULUMI_CONFIG_PASSPHRASE="wrong")
+    failed(found["secrets provider"], "not the one of this stack", "PULUMI_CONFIG_PASSPHRASE")
+    assert found["settings"].outcome is OK
+
     stack.set("secretLifetimeDays", "731")
     wrong = ask("settings", "NocoBase")
     failed(wrong["settings"], "secretLifetimeDays: A client secret may live 1 to 730 days", "pulumi config set")
@@ -176,31 +195,22 @@ def test_stack_settings_and_secrets_provider(ask: Patient) -> None:
     follow(stack, wrong["settings"])
     assert ask("settings")["settings"].outcome is OK
 
-    # Read settings need no passphrase, so that a wrong one hides nothing else.
-    found = ask("secrets provider", "settings", PULUMI_CONFIG_PASSPHRASE="wrong")
-    failed(found["secrets provider"], "not the one of this stack", "PULUMI_CONFIG_PASSPHRASE")
-    assert found["settings"].outcome is OK
-
+    stack.make("shop", nocobaseUrl="https://nocobase.example.com")
+    file = stack.place.project / "Pulumi.shop.yaml"
+    file.write_text(re.sub("(?m)^encryptionsalt: .*$", f"encryptionsalt: {OPENS_WITH_NOTHING}", file.read_text()))
     empty = {"PULUMI_CONFIG_PASSPHRASE": ""}
-    stack.pulumi("stack", "init", "shop", extra=empty)
-    try:
-        stack.pulumi("config", "set", "nocobaseUrl", "https://nocobase.example.com", "--stack", "shop", extra=empty)
-        check = ask("secrets provider", of="shop", **empty)["secrets provider"]
-        failed(check, "the passphrase is empty", "pulumi stack change-secrets-provider passphrase")
-        change = ["pulumi", "stack", "change-secrets-provider", "passphrase", "--stack", "shop", "--non-interactive"]
-        surroundings = {**os.environ, **environment(stack.place), **empty}
-        place = stack.place.project
-        subprocess.run(change, cwd=place, env=surroundings, input=b"chosen\n", capture_output=True, check=True)
-        mended = ask("secrets provider", of="shop", PULUMI_CONFIG_PASSPHRASE="chosen")
-        assert mended["secrets provider"].outcome is OK
-    finally:
-        stack.pulumi("stack", "rm", "--yes", "shop", extra={"PULUMI_CONFIG_PASSPHRASE": "chosen"})
-        stack.pulumi("stack", "select", "dev")
+    check = ask("secrets provider", of="shop", **empty)["secrets provider"]
+    failed(check, "the passphrase is empty", "pulumi stack change-secrets-provider passphrase")
+    change = ["pulumi", "stack", "change-secrets-provider", "passphrase", "--stack", "shop", "--non-interactive"]
+    around = surroundings(stack.place, empty)
+    subprocess.run(
+        change, cwd=stack.place.project, env=around, input=PASSPHRASE.encode(), capture_output=True, check=True
+    )
+    assert ask("secrets provider", of="shop")["secrets provider"].outcome is OK
 
 
 def test_sign_in_and_rights(ask: Patient) -> None:
     stack = ask.stack
-    stack.up("--skip-preview")
     names = ("sign-in", "rights in Entra ID", "application")
     wrong = ask(*names, ARM_CLIENT_SECRET="wrong-secret-of-the-test")
     failed(wrong["sign-in"], "AADSTS7000215: Wrong client secret", "Correct ARM_CLIENT_SECRET")
@@ -225,34 +235,32 @@ def test_sign_in_and_rights(ask: Patient) -> None:
     assert ask(*names)["rights in Entra ID"].outcome is OK
 
 
-def test_policy_on_secrets(ask: Patient) -> None:
-    stack = ask.stack
+def test_policy_on_secrets(ask_before: Patient) -> None:
+    ask, stack = ask_before, ask_before.stack
     unread = ask("policy on secrets")["policy on secrets"]
     assert unread.outcome is Outcome.WARNING
     assert "could not be read (403 Authorization_RequestDenied)" in unread.said
     body = {"principalId": identity.DEPLOYER_OBJECT_ID, "appRoleId": READ_POLICIES}
-    granted = administer(stack, "POST", "/servicePrincipals/{graph}/appRoleAssignedTo", body)
-    try:
-        assert ask("policy on secrets")["policy on secrets"].outcome is OK
-        sandbox_entra(stack.place, "POST", "faults", {"kind": "behaviour", "maximum_secret_lifetime_days": 60})
-        check = ask("policy on secrets")["policy on secrets"]
-        failed(check, "allows client secrets 60 days; declared are 180 days", "secretLifetimeDays 60")
-        assert "CredentialInvalidLifetimeAsPerAppPolicy" in stack.up("--skip-preview", ok=False)
-        follow(stack, check)
-        assert ask("policy on secrets")["policy on secrets"].outcome is OK
-        stack.up("--skip-preview")
-        sandbox_entra(stack.place, "POST", "faults", {"kind": "behaviour", "secrets_forbidden": True})
-        failed(ask("policy on secrets")["policy on secrets"], "forbids new client secrets", "exempt the application")
-    finally:
-        sandbox_entra(stack.place, "DELETE", "faults")
-        administer(stack, "DELETE", f"/servicePrincipals/{{graph}}/appRoleAssignedTo/{granted['id']}")
+    administer(stack, "POST", "/servicePrincipals/{graph}/appRoleAssignedTo", body)
+    assert ask("policy on secrets")["policy on secrets"].outcome is OK
+    sandbox_entra(stack.place, "POST", "faults", {"kind": "behaviour", "secrets_forbidden": True})
+    failed(ask("policy on secrets")["policy on secrets"], "forbids new client secrets", "exempt the application")
+    sandbox_entra(stack.place, "DELETE", "faults")
+    sandbox_entra(stack.place, "POST", "faults", {"kind": "behaviour", "maximum_secret_lifetime_days": 60})
+    check = ask("policy on secrets")["policy on secrets"]
+    failed(check, "allows client secrets 60 days; declared are 180 days", "secretLifetimeDays 60")
+    follow_settings(stack, check)
+    assert ask("policy on secrets")["policy on secrets"].outcome is OK
+    stack.up()
+
+
+def test_before_the_first_deployment_there_is_no_application(ask_before: Patient) -> None:
+    found = ask_before("application", "client secret")
+    assert {found[name].outcome for name in ("deployment", "application", "client secret")} == {Outcome.SKIPPED}
 
 
 def test_the_application_in_entra(ask: Patient) -> None:
     stack = ask.stack
-    undeployed = ask("application", "client secret")
-    assert {undeployed[name].outcome for name in ("deployment", "application", "client secret")} == {Outcome.SKIPPED}
-    stack.up("--skip-preview")
     names = ("application", "service principal", "owner", "client secret")
     assert {check.outcome for check in ask(*names).values()} == {OK}
 
@@ -278,17 +286,13 @@ def test_the_application_in_entra(ask: Patient) -> None:
     later = {"PROVISIONING_TODAY": f"{ends.year + 1}-01-01"}
     due = {"PROVISIONING_TODAY": stack.outputs["nextRotation"]}
     assert ask("client secret", **due)["client secret"].outcome is Outcome.WARNING
-    check = ask("client secret", **later)["client secret"]
-    failed(check, f"it ended on {ends.astimezone(UTC):%Y-%m-%d}", "pulumi up")
-    follow(stack, check, **later)
-    assert ask("client secret", **later)["client secret"].outcome is OK
-
     graph(stack, "DELETE", f"/applications/{object_id}")
-    found = ask(*names)
+    found = ask(*names, **later)
     failed(found["application"], "not in Entra ID any more", "pulumi up --refresh")
     failed(found["service principal"], "no service principal", "pulumi up --refresh")
-    follow(stack, found["application"], **later)
-    assert {check.outcome for check in ask(*names, **later).values()} == {OK}
+    failed(found["client secret"], f"it ended on {ends.astimezone(UTC):%Y-%m-%d}", "pulumi up")
+    follow(stack, found["application"])
+    assert {check.outcome for check in ask(*names).values()} == {OK}
 
 
 def test_nocobase(ask: Patient) -> None:
@@ -343,5 +347,4 @@ def administer(stack: Stack, method: str, path: str, body: dict[str, str] | None
         resource = _principal_id(stack, identity.GRAPH_APP_ID)
         path = path.format(graph=resource)
         body = None if body is None else {**body, "resourceId": resource}
-    login = (identity.ADMINISTRATOR_CLIENT_ID, identity.ADMINISTRATOR_SECRET)
-    return graph(stack, method, path, body, login=login)
+    return graph(stack, method, path, body, login=ADMINISTRATOR)

@@ -19,9 +19,11 @@ file = folder / {{
     "stack export": f"{{stack}}.export",
     "config --json": f"{{stack}}.config",
     "stack ls": "stacks",
+    "stack init": "nothing",
     "stack --show-name": "name",
     "about --json": f"{{stack}}.about",
     "config set-all": "nothing",
+    "whoami --json": "whoami",
 }}[" ".join(arguments[:2])]
 if not file.exists():
     sys.exit(f"error: no stack named '{{stack}}' found")
@@ -67,4 +69,5 @@ def fake_pulumi(
     (folder / "stacks").write_text(json.dumps([{"name": name} for name in names]))
     (folder / "name").write_text(names[0])
     (folder / "nothing").touch()
+    (folder / "whoami").write_text(json.dumps({"url": "file://~", "user": "me"}))
     return FakePulumi(folder)

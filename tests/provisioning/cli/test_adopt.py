@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from provisioning.adopt.plan import Adoption
 from provisioning.cli import adopt, app
 from provisioning.entra.registration import Found
-from tests.provisioning.checkpoints import CLIENT_ID, OBJECT_ID, URL, export
+from provisioning.resource_types import COMPONENT_TYPE, PRINCIPAL_TYPE
+from tests.provisioning.checkpoints import CLIENT_ID, OBJECT_ID, URL, application, export, resource
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 
 FOUND = Found({"id": OBJECT_ID, "appId": CLIENT_ID}, (), None, ())
@@ -36,3 +37,19 @@ def test_what_the_settings_would_refuse_is_told_before_anything_is_written(
     assert "applicationName" in said.stderr
     assert {call[0] for call in engine.asked} == {"config", "about", "stack"}
     assert not [call for call in engine.asked if "set-all" in call]
+
+
+def test_a_stack_has_one_application_only(engine: FakePulumi) -> None:
+    (engine.folder / "prod.export").write_text(export(application()))
+    said = CliRunner().invoke(app, ["adopt", OBJECT_ID, "--yes"])
+    assert said.exit_code == 1
+    assert f"has an application of its own already (client id {CLIENT_ID})" in said.stderr
+
+
+def test_what_the_stack_has_already_is_not_adopted_again(engine: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
+    children = [application(), resource(PRINCIPAL_TYPE, "mail", {})]
+    (engine.folder / "prod.export").write_text(export(resource(COMPONENT_TYPE, "mail", {}), *children))
+    monkeypatch.setattr(adopt, "_plan", lambda *_: (FOUND, Adoption([], {})))
+    said = CliRunner().invoke(app, ["adopt", CLIENT_ID, "--yes"])
+    assert said.exit_code == 0
+    assert "there is nothing to adopt" in said.stderr

@@ -1,4 +1,4 @@
-"""`init`: whether the stack is there already."""
+"""`init`: whether the stack is there already, and what it writes without an engine and without the other sides."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from provisioning.cli import app
 from provisioning.cli.init import _Init
 from provisioning.pulumi_cli import Pulumi
-from tests.provisioning.checkpoints import export
+from tests.golden import on_terminal
+from tests.provisioning.checkpoints import TENANT_ID, URL, export
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 
 
@@ -44,3 +47,53 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
 )
 def test_a_stack_of_another_organization_is_another_one(stack: str, exists: bool) -> None:
     assert _Init._exists(stack, Pulumi(stack)) is exists
+
+
+NOWHERE = "http://localhost:9"
+"""Nobody listens there."""
+
+
+@pytest.fixture
+def prod(tmp_path: Path) -> FakePulumi:
+    """A stack with settings."""
+    config = {"nocobase-outlook:nocobaseUrl": {"value": URL}, "azuread:tenantId": {"value": TENANT_ID}}
+    return fake_pulumi(tmp_path, {"prod": export()}, config)
+
+
+def written(engine: FakePulumi) -> list[dict[str, str]]:
+    """The settings that it had the engine write, run by run."""
+    calls = [json.loads(call[call.index("--json") + 1]) for call in engine.asked if call[1] == "set-all"]
+    return [{key: entry["value"] for key, entry in call.items()} for call in calls]
+
+
+def on_terminal_with(engine: FakePulumi, *typed: str) -> tuple[str, int]:
+    """`init` of the stack prod, with answers that a person types ahead."""
+    around = {**engine.environment, "PULUMI_BACKEND_URL": "file://~", "HTTP_PROXY": "", "http_proxy": ""}
+    return on_terminal(["init", "--stack", "prod"], extra=around, typed="".join(f"{line}\n" for line in typed))
+
+
+def test_on_a_terminal_enter_leaves_a_stack_as_it_is(prod: FakePulumi) -> None:
+    shown, code = on_terminal_with(prod, *("",) * 8)
+    assert code == 0, shown
+    assert written(prod) == []
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 1), ("y", 0)])
+def test_a_nocobase_that_comes_later_is_written_only_if_a_person_insists(
+    prod: FakePulumi, answer: str, code: int
+) -> None:
+    shown, ended = on_terminal_with(prod, "", "", NOWHERE, *("",) * 5, answer)
+    assert f"NocoBase at {NOWHERE} cannot be reached" in shown
+    assert "Go on all the same?" in shown
+    assert ended == code
+    assert written(prod) == ([] if code else [{"nocobaseUrl": NOWHERE}])
+
+
+def test_without_checks_nobody_is_asked_whether_it_is_there(prod: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", prod.environment["PATH"])
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "a passphrase")
+    arguments = ["--stack", "new", "--nocobase-url", NOWHERE, "--no-checks", "--yes", "--tenant"]
+    said = CliRunner().invoke(app, ["init", *arguments, TENANT_ID])
+    assert said.exit_code == 0, said.stderr
+    assert ["stack", "init", "--secrets-provider=passphrase"] in [call[:3] for call in prod.asked]
+    assert written(prod) == [{"azuread:tenantId": TENANT_ID, "nocobaseUrl": NOWHERE}]

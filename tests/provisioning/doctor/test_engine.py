@@ -139,3 +139,14 @@ def test_without_an_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     fake.write_text("#!/bin/sh\necho v3.255.0\n")
     fake.chmod(0o755)
     assert engine.ask_engine().outcome is Outcome.OK
+
+
+def test_a_backend_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake = tmp_path / "pulumi"
+    fake.write_text("#!/bin/sh\necho 'error: no such folder' >&2\nexit 255\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = engine.ask_backend(only_here=False)
+    assert found.outcome is Outcome.FAILED
+    assert "`pulumi whoami --json` failed: error: no such folder" in found.said
+    assert "Sign in to a backend" in str(found.remedy)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from provisioning.doctor import nocobase
-from provisioning.doctor.stack import Stack, judge_settings
+from provisioning.doctor.stack import Stack, ask_stack, judge_settings
 from provisioning.program.settings import Settings
+from provisioning.pulumi_cli import Pulumi
+from tests.provisioning.fake_pulumi import fake_pulumi
 
 URL = "https://nocobase.example.com"
 SALES = json.dumps([{"name": "sales", "url": "https://sales.example.com"}])
@@ -56,3 +59,11 @@ def test_other_problems_are_told_here_and_once(values: dict[str, str], said: str
 def test_a_key_in_plain_text_is_told() -> None:
     found = judge_settings(Stack("prod", {"nocobaseUrl": URL, "nocobaseApiKeys": '{"sales": "key"}'}))
     assert (found.outcome, "must be encrypted" in found.said) == ("failed", True)
+
+
+def test_a_stack_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", fake_pulumi(tmp_path, {"prod": ""}).environment["PATH"])
+    assert ask_stack(Pulumi("prod")).outcome == "OK"
+    found = ask_stack(Pulumi("nowhere"))
+    assert (found.outcome, "no stack named 'nowhere'" in found.said) == ("failed", True)
+    assert "pulumi stack init" in str(found.remedy)
