@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -240,14 +239,6 @@ def test_a_missing_login_is_told_by_the_name_of_its_installation(
     (side,) = json.loads(status("--stack", "test", "--format", "json").stdout)["nocobase"]
     assert side["inSync"] is None
     assert f"neither {missing} nor" in side["reasons"][0]
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Started programs hear SIGINT, also where the tests run in a shell's background and ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")
