@@ -36,15 +36,6 @@ class Checkpoint:
 
     resources: Sequence[Mapping[str, Any]] = field(repr=False)
 
-    def outputs_of(self, kind: str) -> list[dict[str, Any]]:
-        """The outputs of the resources of type `kind`; secret ones are None, unless they were asked for."""
-        return [dict(resource["outputs"]) for resource in self.resources if resource["type"] == kind]
-
-    @property
-    def by_urn(self) -> dict[str, Mapping[str, Any]]:
-        """Every resource by its URN, but for what a broken-off replacement has yet to delete."""
-        return {str(resource["urn"]): resource for resource in self.resources if not resource.get("delete")}
-
     @property
     def outputs(self) -> dict[tuple[str, str], Mapping[str, Any]]:
         """The outputs of every resource by its type and name, but for what a replacement has yet to delete.

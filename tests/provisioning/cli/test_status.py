@@ -19,9 +19,10 @@ from typer.testing import CliRunner, Result
 from provisioning.cli import app
 from provisioning.entra.registration import Registration
 from provisioning.nocobase.login import NocoBaseLogin
+from provisioning.program.last_state import Deployed, Push
 from provisioning.resource_types import STACK_TYPE
 from provisioning.status import read
-from provisioning.status.read import Deployed, Held, Push, Unread
+from provisioning.status.read import Held, Unread
 from tests.golden import check, on_terminal, piped
 from tests.provisioning.checkpoints import ONE_SECRET, TENANT_ID, TWO_SECRETS, export, push
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
