@@ -1,22 +1,33 @@
-"""Runs the `pulumi` command for the commands beside it: the same engine, the same stack, the same plan."""
+"""Runs the `pulumi` command: the one way to ask it something, and to follow an operation on a stack."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from provisioning.errors import EngineFailed
+from provisioning.pulumi_events import Event, Operation, parse_event
 
 NEEDED_KEY = "nocobaseUrl"
 
 SECRET = "4dabf18193072939515e22adb298388d"
 """The key by which the engine marks a secret value in a checkpoint."""
+
+WITHOUT_QUESTIONS = ("--yes", "--skip-preview")
+
+STREAMED_PREVIEW = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
+"""Has `pulumi preview --json` print events, like the other operations."""
+
+NOT_FOUND = "The `pulumi` command was not found. Install the Pulumi CLI, or put it on PATH."
 
 
 @dataclass(frozen=True)
@@ -25,38 +36,108 @@ class Checkpoint:
 
     resources: Sequence[Mapping[str, Any]] = field(repr=False)
 
-    def outputs_of(self, kind: str) -> list[dict[str, Any]]:
-        """The outputs of the resources of type `kind`; secret ones are None, unless they were asked for."""
-        return [dict(resource["outputs"]) for resource in self.resources if resource["type"] == kind]
+    @property
+    def outputs(self) -> dict[tuple[str, str], Mapping[str, Any]]:
+        """The outputs of every resource by its type and name, but for what a replacement has yet to delete.
+
+        Secret ones are None, unless they were asked for.
+        """
+        return {
+            (str(resource["type"]), str(resource["urn"]).rpartition("::")[2]): resource["outputs"]
+            for resource in self.resources
+            if not resource.get("delete")
+        }
+
+
+class Engines:
+    """The operations that run side by side, all of which can be told to end."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[str]] = set()
+        # A signal's handler may come upon the main thread within.
+        self._lock = threading.RLock()
+        self._told = 0
 
     @property
-    def by_urn(self) -> dict[str, Mapping[str, Any]]:
-        """Every resource by its URN, but for what a broken-off replacement has yet to delete."""
-        return {str(resource["urn"]): resource for resource in self.resources if not resource.get("delete")}
+    def told_to_end(self) -> bool:
+        """Whether the person wants all to end."""
+        return self._told > 0
+
+    def stop(self) -> None:
+        """Tell every engine to end: it finishes its present step and saves its state. The third time, kill it."""
+        with self._lock:
+            self._told += 1
+            for process in self._running:
+                if self._told > 2:
+                    process.kill()
+                else:
+                    process.send_signal(signal.SIGINT)
+
+    @contextmanager
+    def running(self, start: Callable[[], subprocess.Popen[str]]) -> Iterator[subprocess.Popen[str]]:
+        """Have an engine among those that are told to end, from its start to its end."""
+        with self._lock:
+            process = start()
+            self._running.add(process)
+            if self._told:
+                process.send_signal(signal.SIGINT)
+        try:
+            yield process
+        finally:
+            with self._lock:
+                self._running.discard(process)
 
 
 @dataclass(frozen=True)
 class Pulumi:
     """The `pulumi` on PATH, on one stack; without a name, on the one that is selected.
 
-    environment: variables that it is given besides this process's own.
+    environment: variables that it is given besides this process's own. folder: the project's, None for the present one.
+    engines: those that run side by side and end together; without them the terminal's Ctrl-C reaches the command.
     """
 
     stack: str | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    folder: Path | None = None
+    command: str = "pulumi"
+    engines: Engines | None = None
 
     def up(self) -> None:
         """`pulumi up` without questions, its display passed through. Raises EngineFailed."""
-        self._run("up", "--yes", "--skip-preview", shown=True)
+        with self._started(["up", *WITHOUT_QUESTIONS]) as process:
+            process.wait()
+        if process.returncode != 0:
+            raise EngineFailed("`pulumi up` failed. Mend what it says, then repeat this command.")
+
+    def operate(self, operation: str, *options: str, on_event: Callable[[Event], object] = lambda _: None) -> Operation:
+        """Run `up`, `destroy` or `preview` to its end, without questions and without a display.
+
+        on_event: is given each event when it comes. Raises EngineFailed if there is no `pulumi`; an operation that
+        fails is a result.
+        """
+        unasked = () if operation == "preview" else WITHOUT_QUESTIONS
+        events: list[Event] = []
+        with (
+            tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
+            self._started([operation, *unasked, "--json", *options], subprocess.PIPE, said) as process,
+        ):
+            assert process.stdout is not None
+            for line in process.stdout:
+                if event := parse_event(line):
+                    events.append(event)
+                    on_event(event)
+            process.wait()
+            said.seek(0)
+            return Operation(process.returncode == 0, tuple(events), said.read())
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs; secret ones are not shown. Raises EngineFailed."""
-        found: dict[str, Any] = json.loads(self._run("stack", "output", "--json"))
+        found: dict[str, Any] = json.loads(self.ask("stack", "output", "--json"))
         return found
 
     def config(self, key: str) -> str | None:
         """One configuration value, None if it is not set or secret. Raises EngineFailed."""
-        values = json.loads(self._run("config", "--json"))
+        values = json.loads(self.ask("config", "--json"))
         return next((entry.get("value") for name, entry in values.items() if name.endswith(f":{key}")), None)
 
     def configuration(self, show_secrets: bool = True) -> tuple[dict[str, str], set[str]]:
@@ -64,7 +145,7 @@ class Pulumi:
 
         Keys come without the project's name, lists as JSON: as the program itself is given them. Raises EngineFailed.
         """
-        entries = json.loads(self._run("config", "--json", *(["--show-secrets"] if show_secrets else [])))
+        entries = json.loads(self.ask("config", "--json", *(["--show-secrets"] if show_secrets else [])))
         # Providers have keys of their own (`azuread:…`); this one is always there, be it by its default.
         prefix = next((name.removesuffix(NEEDED_KEY) for name in entries if name.endswith(f":{NEEDED_KEY}")), ":")
         own = {name.removeprefix(prefix): entry for name, entry in entries.items() if name.startswith(prefix)}
@@ -75,25 +156,25 @@ class Pulumi:
 
     def set_config(self, key: str, value: str) -> None:
         """Set one configuration value, which must not be a secret. Raises EngineFailed."""
-        self._run("config", "set", key, value)
+        self.ask("config", "set", key, value)
 
     def export(self, show_secrets: bool = False) -> Checkpoint:
         """What the stack's state holds. Raises EngineFailed."""
-        told = self._run("stack", "export", *(["--show-secrets"] if show_secrets else []))
+        told = self.ask("stack", "export", *(["--show-secrets"] if show_secrets else []))
         found = (json.loads(told).get("deployment") or {}).get("resources") or []
         return Checkpoint(tuple({**item, "outputs": plain(item.get("outputs") or {})} for item in found))
 
     def name(self) -> str:
         """The stack's name. Raises EngineFailed."""
-        return self.stack or self._run("stack", "--show-name").strip()
+        return self.stack or self.ask("stack", "--show-name").strip()
 
     def stacks(self) -> list[str]:
         """The names of the project's stacks in the backend. Raises EngineFailed."""
-        return [str(item["name"]) for item in json.loads(self._run("stack", "ls", "--json"))]
+        return [str(item["name"]) for item in json.loads(self.ask("stack", "ls", "--json"))]
 
     def identity(self) -> str:
         """The stack's whole name: organization/project/stack. Raises EngineFailed."""
-        stack = json.loads(self._run("about", "--json")).get("currentStack")
+        stack = json.loads(self.ask("about", "--json")).get("currentStack")
         if not stack:
             raise EngineFailed("No stack is selected. Select one (`pulumi stack select`), or name it by --stack.")
         return str(stack["fullyQualifiedName"])
@@ -101,15 +182,15 @@ class Pulumi:
     def create(self, secrets_provider: str) -> None:
         """Make the stack, whose secrets `secrets_provider` encrypts, and select it. Raises EngineFailed."""
         provider = [f"--secrets-provider={secrets_provider}"] if secrets_provider else []
-        self._run("stack", "init", *provider)
+        self.ask("stack", "init", *provider)
 
     def backend(self) -> str:
         """The address of the backend. Raises EngineFailed, also if nobody is signed in to it."""
-        return str(json.loads(self._run("whoami", "--json"))["url"])
+        return str(json.loads(self.ask("whoami", "--json"))["url"])
 
     def config_of(self, key: str) -> str | None:
         """One configuration value by its whole name, like azuread:tenantId. Raises EngineFailed."""
-        entry = json.loads(self._run("config", "--json")).get(key) or {}
+        entry = json.loads(self.ask("config", "--json")).get(key) or {}
         return entry.get("value")
 
     def configure(self, values: Mapping[str, str | Sequence[str]]) -> None:
@@ -119,7 +200,7 @@ class Pulumi:
             key: {"value": value} if isinstance(value, str) else {"value": json.dumps(value), "objectValue": value}
             for key, value in values.items()
         }
-        self._run("config", "set-all", "--json", json.dumps(entries))
+        self.ask("config", "set-all", "--json", json.dumps(entries))
 
     def adopt(self, resources: Sequence[Mapping[str, object]], names: Mapping[str, str]) -> None:
         """`pulumi import`: take `resources`, of its import file, into the state; nothing of them is changed.
@@ -130,41 +211,81 @@ class Pulumi:
             file = Path(folder, "import.json")
             file.write_text(json.dumps({"nameTable": names, "resources": list(resources)}))
             options = ("--yes", "--skip-preview", "--generate-code=false", "--protect=false")
-            self._run("import", "--file", str(file), *options)
+            self.ask("import", "--file", str(file), *options)
 
-    def preview(self) -> dict[str, Any]:
-        """What `pulumi up` would do, as `pulumi preview --json` tells it. Raises EngineFailed with the errors in it."""
-        ended = self._ended("preview", "--json")
+    def ask(self, *arguments: str, timeout: float | None = None) -> str:
+        """What a command prints. timeout: seconds. Raises EngineFailed with what it says on stderr."""
+        shown = f"`pulumi {' '.join(arguments)}`"
         try:
-            found: dict[str, Any] = json.loads(ended.stdout)
-        except json.JSONDecodeError:
-            found = {"diagnostics": [{"severity": "error", "message": ended.stderr or ended.stdout}]}
-        if ended.returncode != 0:
-            said = [item["message"].strip() for item in found["diagnostics"] or [] if item["severity"] == "error"]
-            raise EngineFailed("`pulumi preview` failed: " + "\n".join(dict.fromkeys(said)))
-        return found
-
-    def _run(self, *arguments: str, shown: bool = False) -> str:
-        ended = self._ended(*arguments, shown=shown)
-        if ended.returncode != 0:
-            said = "" if shown else f": {(ended.stderr or '').strip()}"
-            raise EngineFailed(
-                f"`pulumi {' '.join(arguments)}` failed{said}. Mend what it says, then repeat this command."
-            )
-        return ended.stdout or ""
-
-    def _ended(self, *arguments: str, shown: bool = False) -> subprocess.CompletedProcess[str]:
-        command = ["pulumi", *arguments, "--non-interactive", *(["--stack", self.stack] if self.stack else [])]
-        pipe = None if shown else subprocess.PIPE
-        environment = {**os.environ, **self.environment}
-        try:
-            return subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=environment, text=True, check=False
+            ended = subprocess.run(
+                self._command(arguments),
+                capture_output=True,
+                check=False,
+                timeout=timeout,
+                **self._surroundings,
             )
         except FileNotFoundError:
-            raise EngineFailed(
-                "The `pulumi` command was not found. Install the Pulumi CLI, or put it on PATH."
-            ) from None
+            raise EngineFailed(NOT_FOUND) from None
+        except subprocess.TimeoutExpired:
+            raise EngineFailed(f"{shown} did not end within {timeout:g} s. Repeat this command.") from None
+        if ended.returncode != 0:
+            raise EngineFailed(f"{shown} failed: {ended.stderr.strip()}. Mend what it says, then repeat this command.")
+        return str(ended.stdout)
+
+    @contextmanager
+    def _started(
+        self, arguments: Sequence[str], stdout: int | None = None, stderr: IO[str] | None = None
+    ) -> Iterator[subprocess.Popen[str]]:
+        """Run a command that changes something: it is waited for also where the person presses Ctrl-C.
+
+        It has got that signal too, finishes its present step and saves its state.
+        """
+
+        def start() -> subprocess.Popen[str]:
+            try:
+                return subprocess.Popen(
+                    self._command(arguments),
+                    stdout=stdout,
+                    stderr=stderr,
+                    # A terminal's Ctrl-C would count a second time for those that are told to end.
+                    start_new_session=self.engines is not None,
+                    **self._surroundings,
+                )
+            except FileNotFoundError:
+                raise EngineFailed(NOT_FOUND) from None
+
+        with (self.engines or Engines()).running(start) as process:
+            try:
+                yield process
+            finally:
+                _wait_out(process)
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        return [self.command, *arguments, "--non-interactive", *(["--stack", self.stack] if self.stack else [])]
+
+    @property
+    def _surroundings(self) -> dict[str, Any]:
+        """What every process gets. `pulumi` writes UTF-8, whatever the locale says."""
+        return {
+            "cwd": self.folder,
+            "env": {**os.environ, **STREAMED_PREVIEW, **self.environment},
+            "stdin": subprocess.DEVNULL,
+            "encoding": "utf-8",
+            "errors": "replace",
+        }
+
+
+def _wait_out(process: subprocess.Popen[str]) -> None:
+    """Wait until a process has ended, whatever signals come meanwhile. What it still prints is left aside."""
+    while process.poll() is None:
+        try:
+            for _ in process.stdout or ():
+                pass
+            process.wait()
+        except KeyboardInterrupt:
+            continue
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def plain(value: Any) -> Any:

@@ -47,7 +47,7 @@ def up() -> None:
         def deploy(report: Report) -> str:
             from sandbox import deployment
 
-            outcomes.append(str(deployment.up(place, report)))
+            outcomes.append(deployment.up(place, report))
             return outcomes[-1]
 
         deployed = Step("up", "pulumi up", deploy, after=("entra", "nocobase"))
@@ -78,7 +78,7 @@ def destroy() -> None:
             return
 
         def run(report: Report) -> str:
-            return str(deployment.destroy(place, report))
+            return deployment.destroy(place, report)
 
         _run(place, [*_running_steps(place), Step("destroy", "pulumi destroy", run, after=("entra", "nocobase"))])
 

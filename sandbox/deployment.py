@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
+from provisioning.errors import EngineFailed
+from provisioning.fleet.runner import WORDS
+from provisioning.pulumi_cli import Pulumi
+from provisioning.pulumi_events import SAME, Diagnostic, Event, StepBegun
 from sandbox import processes
 from sandbox.environment import environment
 from sandbox.errors import SandboxError
@@ -19,40 +20,23 @@ from sandbox.steps import Report
 STACK = "dev"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What an operation did: how many resources were created, updated, deleted, replaced, left the same."""
+def up(place: Place, report: Report) -> str:
+    """`pulumi up` on the stack, which is made if it is not there; what it changed, in words.
 
-    changes: Mapping[str, int]
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether there was nothing to do."""
-        return set(self.changes) <= {"same"}
-
-    def __str__(self) -> str:
-        counts = ", ".join(f"{count} {_WORDS.get(kind, kind)}" for kind, count in sorted(self.changes.items()))
-        return "nothing changed" if self.unchanged else counts
+    Raises SandboxError with the engine's own errors.
+    """
+    _ask(place, "stack", "select", "--create")
+    return _operation(place, report, "up")
 
 
-_WORDS = {"same": "unchanged", "create": "created", "update": "updated", "delete": "deleted", "replace": "replaced"}
-
-
-def up(place: Place, report: Report) -> Outcome:
-    """`pulumi up` on the stack, which is made if it is not there. Raises SandboxError with the engine's own errors."""
-    _pulumi(place, "stack", "select", "--create", STACK)
-    return _operation(place, report, "up", "--skip-preview")
-
-
-def destroy(place: Place, report: Report) -> Outcome:
+def destroy(place: Place, report: Report) -> str:
     """`pulumi destroy --refresh` on the stack: what was removed by hand does not stop it then."""
-    return _operation(place, report, "destroy", "--skip-preview", "--refresh")
+    return _operation(place, report, "destroy", "--refresh")
 
 
 def outputs(place: Place) -> dict[str, Any]:
-    """The stack's outputs; secret ones are not shown."""
-    answer = _pulumi(place, "stack", "output", "--json", "--stack", STACK)
-    found: dict[str, Any] = json.loads(answer)
+    """The stack's outputs; secret ones are not shown. Raises SandboxError."""
+    found: dict[str, Any] = json.loads(_ask(place, "stack", "output", "--json"))
     return found
 
 
@@ -61,68 +45,47 @@ def exists(place: Place) -> bool:
     return any(place.pulumi_state.glob(f".pulumi/stacks/*/{STACK}.json"))
 
 
-def _operation(place: Place, report: Report, *command: str) -> Outcome:
-    errors: list[str] = []
-    changes: dict[str, int] = {}
-    arguments = [*command, "--stack", STACK, "--yes", "--non-interactive", "--json"]
-    code = 0
-    for event in _events(place, command[0], arguments):
-        if "code" in event:
-            code = event["code"]
-        if pre := event.get("resourcePreEvent"):
-            metadata = pre["metadata"]
-            if metadata["op"] != "same":
-                report(f"{metadata['op']} {metadata['type'].rpartition(':')[2]} {metadata['urn'].rpartition('::')[2]}")
-        if (said := event.get("diagnosticEvent")) and said["severity"] in ("error", "info#err"):
-            errors.append(said["message"].strip())
-        if summary := event.get("summaryEvent"):
-            changes = summary.get("resourceChanges") or {}
-    if code != 0:
-        detail = "\n".join(dict.fromkeys(errors)) or processes.log_tail(place, command[0])
-        raise SandboxError(f"pulumi {command[0]} failed: {detail}", f"The log: {processes.log_file(place, command[0])}")
-    return Outcome(changes)
+def described(changes: Mapping[str, int]) -> str:
+    """What an operation changed, in words."""
+    counts = [f"{count} {WORDS.get(operation, operation)}" for operation, count in sorted(changes.items())]
+    return ", ".join(counts) or "nothing changed"
 
 
-def _events(place: Place, name: str, arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The engine's events, one by one, and at last one with its exit code; all but debug output is kept in a log."""
+def _operation(place: Place, report: Report, name: str, *options: str) -> str:
+    """Run an operation, what it says in a log; what it changed, in words."""
     place.logs.mkdir(parents=True, exist_ok=True)
-    with (
-        processes.log_file(place, name).open("w") as log,
-        subprocess.Popen(
-            [load_record(place).cli, *arguments],
-            cwd=place.project,
-            env={**os.environ, **environment(place)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as engine,
-    ):
-        assert engine.stdout is not None
-        for line in engine.stdout:
-            try:
-                event = json.loads(line)
-            except json.JSONDecodeError:
-                log.write(line)
-                continue
-            if event.get("diagnosticEvent", {}).get("severity") != "debug":
-                log.write(line)
-                yield event
-    yield {"code": engine.returncode}
+    with processes.log_file(place, name).open("w", encoding="utf-8") as log:
+
+        def follow(event: Event) -> None:
+            match event:
+                case StepBegun(operation) if operation != SAME:
+                    step = f"{event.words} {event.urn.rpartition('::')[2]}"
+                    report(step)
+                    print(step, file=log, flush=True)
+                case Diagnostic(severity, message):
+                    print(f"{severity}: {message.rstrip()}", file=log, flush=True)
+
+        try:
+            ended = _engine(place).operate(name, *options, on_event=follow)
+        except EngineFailed as error:
+            raise _failed(error) from None
+        log.write(ended.said)
+    if not ended.succeeded:
+        errors = "\n".join(filter(None, ended.errors)) or processes.log_tail(place, name)
+        raise SandboxError(f"pulumi {name} failed: {errors}", f"The log: {processes.log_file(place, name)}")
+    return described(ended.changes)
 
 
-def _pulumi(place: Place, *arguments: str) -> str:
-    ended = subprocess.run(
-        [load_record(place).cli, *arguments, "--non-interactive"],
-        cwd=place.project,
-        env={**os.environ, **environment(place)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ended.returncode != 0:
-        raise SandboxError(
-            f"pulumi {' '.join(arguments)} failed: {ended.stderr.strip()}", "See `python -m sandbox env`."
-        )
-    return ended.stdout
+def _ask(place: Place, *arguments: str) -> str:
+    try:
+        return _engine(place).ask(*arguments)
+    except EngineFailed as error:
+        raise _failed(error) from None
+
+
+def _engine(place: Place) -> Pulumi:
+    return Pulumi(STACK, environment(place), place.project, load_record(place).cli)
+
+
+def _failed(error: EngineFailed) -> SandboxError:
+    return SandboxError(str(error), "See `python -m sandbox env`.")

@@ -16,13 +16,14 @@ GROUND = ("errors", "addresses", "resource_types")
 """What every room may import."""
 
 OUTSIDES = (*GROUND, "entra", "nocobase")
-BESIDE = (*OUTSIDES, "pulumi_cli", "program")
+BESIDE = (*OUTSIDES, "pulumi_cli", "pulumi_events", "program")
 
 ARROWS: dict[str, tuple[str, ...]] = {
     "errors": (),
     "addresses": (),
     "resource_types": (),
-    "pulumi_cli": GROUND,
+    "pulumi_cli": (*GROUND, "pulumi_events"),
+    "pulumi_events": (),
     "entra": GROUND,
     "nocobase": (*GROUND, "entra"),
     "program": (*OUTSIDES, "pulumi_cli"),
@@ -31,7 +32,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "adopt": BESIDE,
     "init": BESIDE,
     "doctor": (*BESIDE, "status"),
-    "fleet": (*GROUND, "pulumi_cli", "nocobase"),
+    "fleet": (*GROUND, "pulumi_cli", "pulumi_events", "nocobase"),
     "cli": (*BESIDE, "status", "adopt", "init", "doctor", "fleet"),
     "__main__": ("cli",),
 }

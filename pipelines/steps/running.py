@@ -49,7 +49,8 @@ def run(*command: str) -> Ended:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        # `pulumi` writes UTF-8, whatever the locale says.
+        encoding="utf-8",
         errors="replace",
         # A session of its own: a signal to the step's whole group must not count twice, which would end it at once.
         start_new_session=True,

@@ -13,8 +13,9 @@ import typer
 
 from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, now, show_rows, words
 from provisioning.entra.tenant import TENANT, use_tenant
-from provisioning.errors import AdoptionRefused, EngineFailed, NocoBaseError, SettingsError
+from provisioning.errors import AdoptionRefused, NocoBaseError, SettingsError
 from provisioning.pulumi_cli import Pulumi
+from provisioning.pulumi_events import SAME, StepBegun
 from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, COMPONENT_TYPE, PRINCIPAL_TYPE
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from provisioning.entra.registration import Found
     from provisioning.program.settings import Settings
 
-EXPECTED = {"create", "update", "same", "read"}
+EXPECTED = {"create", "update", "read"}
 """What the first `pulumi up` after an adoption may do to a resource."""
 
 
@@ -139,14 +140,14 @@ def _adopted_before(engine: Pulumi, client_id: str) -> set[str]:
 
     Raises AdoptionRefused if its application is another one.
     """
-    state = engine.export().resources
-    others = [item["outputs"]["clientId"] for item in state if item["type"] == APPLICATION_TYPE]
-    if others not in ([], [client_id]):
+    resources = engine.export().outputs
+    own = resources.get((APPLICATION_TYPE, APPLICATION_NAME), {}).get("clientId")
+    if own not in (None, client_id):
         raise AdoptionRefused(
-            f"This stack has an application of its own already (client id {others[0]}). Adopt into a new stack "
+            f"This stack has an application of its own already (client id {own}). Adopt into a new stack "
             "(`pulumi stack init`), or have this stack remove its own first (`pulumi destroy`)."
         )
-    return {item["type"] for item in state} & {COMPONENT_TYPE, APPLICATION_TYPE, PRINCIPAL_TYPE}
+    return {kind for kind, _ in resources} & {COMPONENT_TYPE, APPLICATION_TYPE, PRINCIPAL_TYPE}
 
 
 def _plan(settings: Settings, client_id: str, name: str) -> tuple[Found, Adoption]:
@@ -220,18 +221,16 @@ def _row(line: Line, output: Format) -> dict[str, object]:
 
 def _tell_next(engine: Pulumi) -> None:
     """Say what the next `pulumi up` does. Raises AdoptionRefused if that is more than an adoption should need."""
-    try:
-        steps = engine.preview()["steps"]
-    except EngineFailed as error:
-        words.print(f"! {error}", markup=False, style="yellow")
+    preview = engine.operate("preview")
+    if not preview.succeeded:
+        words.print("! `pulumi preview` failed: " + "\n".join(preview.errors), markup=False, style="yellow")
         words.print("When that is mended: `pulumi preview`, then `pulumi up`.")
         return
+    steps = [event for event in preview.events if isinstance(event, StepBegun) and event.operation != SAME]
     for step in steps:
-        if step["op"] != "same":
-            changed = ", ".join(sorted({path.partition("[")[0] for path in step.get("detailedDiff") or {}}))
-            kind = step["urn"].split("::")[2].rpartition(":")[2]
-            words.print(f"  {step['op']} {kind}{f': {changed}' if changed else ''}", markup=False)
-    surprises = [step["urn"] for step in steps if step["op"] not in EXPECTED]
+        changed = f": {', '.join(step.changed)}" if step.changed else ""
+        words.print(f"  {step.words}{changed}", markup=False)
+    surprises = [step.urn for step in steps if step.operation not in EXPECTED]
     if surprises:
         raise AdoptionRefused(
             f"`pulumi up` would replace or delete something: {', '.join(surprises)}. Do not run it. "

@@ -16,7 +16,7 @@ from provisioning.pulumi_cli import Pulumi
 
 if TYPE_CHECKING:
     from provisioning.doctor.runner import Finding
-    from provisioning.init.questions import Question
+    from provisioning.init.questions import Prompt
 
 WRONG_USAGE = 2
 
@@ -100,8 +100,8 @@ class _Init:
         if not exists:
             provider = self._provider(kept_in, provider)
         present = self._present(engine) if exists else {}
-        for question in questions.QUESTIONS:
-            self._question(question, present, exists)
+        for prompt in questions.PROMPTS:
+            self._prompt(prompt, present, exists)
         config = {**present, **{key: _text(value) for key, value in self.answers.items()}}
         self._judge(config, exists)
         if self.check:
@@ -163,11 +163,11 @@ class _Init:
         tenant = engine.config_of("azuread:tenantId")
         return {**config, **({"tenantId": tenant} if tenant else {})}
 
-    def _question(self, question: Question, present: dict[str, str], exists: bool) -> None:
+    def _prompt(self, prompt: Prompt, present: dict[str, str], exists: bool) -> None:
         """Ask, unless a flag has answered or nobody can be asked. An answer that changes nothing is none."""
         from provisioning.init import questions  # noqa: PLC0415 - as above
 
-        key = question.key
+        key = prompt.key
         if key in self.answers or not self.ask:
             return
         usual = questions.default(key)
@@ -186,7 +186,7 @@ class _Init:
             }
             return questions.refuses_setting(proposed, key)
 
-        answer = self._asked(question.text, shown, refuses)
+        answer = self._asked(prompt.text, shown, refuses)
         if answer != (shown if exists and present.get(key) else questions.default(key)):
             self.answers[key] = self._as_answer(key, answer)
 

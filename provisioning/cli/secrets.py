@@ -9,8 +9,8 @@ import typer
 from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, show_rows, words
 from provisioning.entra.tenant import TENANT, use_tenant
 from provisioning.errors import ProvisioningError
-from provisioning.pulumi_cli import Checkpoint, Pulumi
-from provisioning.resource_types import APPLICATION_TYPE, PASSWORD_TYPE, STACK_TYPE
+from provisioning.program.last_state import Deployed, read_state
+from provisioning.pulumi_cli import Pulumi
 
 if TYPE_CHECKING:
     from provisioning.entra.orphans import StoredSecret
@@ -23,7 +23,7 @@ def list_secrets(stack: Stack = None, output: Output = Format.TABLE) -> None:
     """List the application's client secrets in Entra ID, which of them this stack knows, and its twins."""
     with errors_as_sentences():
         engine = Pulumi(stack)
-        state = engine.export()
+        state = read_state(engine.export().outputs)
         _use_tenant_of(state, engine)
         sorted_out = _sorted_out(state, engine.config("secretDescription"))
         secrets = [{"id": secret.key_id, "name": secret.display_name, "is": kind} for secret, kind in sorted_out]
@@ -48,7 +48,7 @@ def prune(
 
     with errors_as_sentences():
         engine = Pulumi(stack)
-        state = engine.export()
+        state = read_state(engine.export().outputs)
         _use_tenant_of(state, engine)
         own = _object_id(state)
         sorted_out = _sorted_out(state, engine.config("secretDescription"))
@@ -71,40 +71,35 @@ def prune(
             words.print("To remove secrets: the same command with --yes; a twin: --application <object id> --yes.")
 
 
-def _use_tenant_of(state: Checkpoint, engine: Pulumi) -> None:
-    """After a first run that broke off there are no outputs yet."""
-    told = next((outputs.get("tenantId") for outputs in state.outputs_of(STACK_TYPE)), None)
-    use_tenant(told or engine.config_of(TENANT))
+def _use_tenant_of(state: Deployed, engine: Pulumi) -> None:
+    """After a first run that was interrupted there are no outputs yet."""
+    use_tenant(state.tenant_id or engine.config_of(TENANT))
 
 
-def _twins(state: Checkpoint) -> dict[str, str]:
+def _twins(state: Deployed) -> dict[str, str]:
     """Applications with this stack's tag that its state does not know: object id → display name."""
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
-    own = state.outputs_of(APPLICATION_TYPE)
-    tags = [tag for item in own for tag in item.get("tags") or [] if tag.startswith("pulumi:")]
-    known = {item["objectId"] for item in own}
+    tags = [tag for tag in (state.application.tags if state.application else ()) if tag.startswith("pulumi:")]
     found = directory.applications_tagged(tags[0]) if tags else {}
-    return {object_id: name for object_id, name in found.items() if object_id not in known}
+    return {object_id: name for object_id, name in found.items() if object_id != state.object_id}
 
 
-def _sorted_out(state: Checkpoint, description: str | None) -> list[tuple[StoredSecret, str]]:
+def _sorted_out(state: Deployed, description: str | None) -> list[tuple[StoredSecret, str]]:
     """Every client secret in Entra ID, and whether it is known to the state, an orphan, or somebody else's."""
     from provisioning.entra import directory, orphans  # noqa: PLC0415 - seconds of imports
     from provisioning.program.settings import Settings  # noqa: PLC0415 - as above
 
-    passwords = state.outputs_of(PASSWORD_TYPE)
     current = description or Settings.model_fields["secret_description"].default
-    names = orphans.descriptions((str(item["displayName"]) for item in passwords), current)
-    known = {str(item["keyId"]) for item in passwords}
+    names = orphans.descriptions((secret.name for secret in state.records), current)
+    known = {secret.key_id for secret in state.records}
     stored = directory.stored_secrets(_object_id(state))
     found = orphans.find_room(stored, known, names)
     kinds = {secret: "orphan" for secret in found.orphans} | {secret: "foreign" for secret in found.foreign}
     return [(secret, kinds.get(secret, "known")) for secret in stored]
 
 
-def _object_id(state: Checkpoint) -> str:
-    applications = state.outputs_of(APPLICATION_TYPE)
-    if not applications:
+def _object_id(state: Deployed) -> str:
+    if state.object_id is None:
         raise ProvisioningError("This stack has no application yet. Run `pulumi up`.")
-    return str(applications[0]["objectId"])
+    return state.object_id

@@ -20,8 +20,8 @@ from provisioning.pulumi_cli import Pulumi
 
 if TYPE_CHECKING:
     from provisioning.nocobase.login import NocoBaseLogin
+    from provisioning.program.last_state import Push
     from provisioning.status.compare import Overview, Side
-    from provisioning.status.read import Push
 
 WARN_DAYS = 14
 """By default a rotation is due 90 days before the end, so that two weeks before it nothing has worked for long."""
@@ -83,11 +83,12 @@ def status(
 
 def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_days: int) -> Read:
     """One stack; whatever goes wrong with it is its own answer and stops no other."""
-    from provisioning.status import compare, read  # noqa: PLC0415 - not for --help
+    from provisioning.program.last_state import read_state  # noqa: PLC0415 - not for --help
+    from provisioning.status import compare, read  # noqa: PLC0415 - as above
 
     try:
         engine = Pulumi(name)
-        state = read.read_state(name, engine.export(show_secrets=True))
+        state = read_state(engine.export(show_secrets=True).outputs, name)
         if offline:
             sides = [read.OFFLINE for _ in state.pushes]
             view = compare.overview(state, read.OFFLINE, sides, moment, warn_days)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.live import Live
@@ -19,16 +19,20 @@ from rich.text import Text
 
 from provisioning.cli.common import Format, Output, errors_as_sentences, show_rows, words
 from provisioning.errors import ProvisioningError
-from provisioning.fleet.runner import Outcome, Result, run
+from provisioning.fleet.deploy import Deployer
+from provisioning.fleet.runner import Result, StackOutcome, run
 from provisioning.fleet.selection import choose, configured
-
-if TYPE_CHECKING:
-    from provisioning.fleet.deploy import Engines
+from provisioning.pulumi_cli import Engines
 
 PARALLEL = 4
 """Stacks at a time. Each takes some 200 MB of memory and a second of one core, and for the rest waits for others."""
 
-STYLES = {Outcome.CHANGED: "green", Outcome.WOULD_CHANGE: "yellow", Outcome.FAILED: "red", Outcome.STOPPED: "red"}
+STYLES = {
+    StackOutcome.CHANGED: "green",
+    StackOutcome.WOULD_CHANGE: "yellow",
+    StackOutcome.FAILED: "red",
+    StackOutcome.STOPPED: "red",
+}
 
 
 def up(
@@ -58,9 +62,6 @@ def up(
         patterns = [*(stacks or []), *(["*"] if everything else [])]
         if not patterns:
             raise ProvisioningError("Which stacks? Name them, or say --all.")
-        # The whole of Pulumi's SDK.
-        from provisioning.fleet.deploy import Deployer  # noqa: PLC0415
-
         deployer = Deployer(Path.cwd(), preview, tuple(policy_packs or ()), tuple(policy_configs or ()))
         choice = choose(configured(deployer.folder), deployer.stacks(), patterns, excepted or [])
         if not choice.stacks and not choice.left_out:
@@ -90,7 +91,7 @@ def _by_name(result: Result) -> str:
 
 
 def _sum_up(results: Sequence[Result], left_out: Sequence[Result]) -> None:
-    counts = {outcome: sum(result.outcome is outcome for result in (*results, *left_out)) for outcome in Outcome}
+    counts = {outcome: sum(result.outcome is outcome for result in (*results, *left_out)) for outcome in StackOutcome}
     words.print(", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count) + ".")
 
 

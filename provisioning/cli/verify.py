@@ -20,10 +20,10 @@ def verify(stack: Stack = None, output: Output = Format.TABLE) -> None:
         from provisioning.doctor.runner import ask_all  # noqa: PLC0415 - not for --help
         from provisioning.doctor.verify import questions  # noqa: PLC0415 - as above
         from provisioning.program import settings  # noqa: PLC0415 - as above
-        from provisioning.status import read  # noqa: PLC0415 - as above
+        from provisioning.program.last_state import read_state  # noqa: PLC0415 - as above
 
         engine = Pulumi(stack)
-        state = read.read_state(engine.name(), engine.export(show_secrets=True))
+        state = read_state(engine.export(show_secrets=True).outputs)
         use_tenant(state.tenant_id or engine.config_of(TENANT))
         if state.application is None or not state.pushes:
             raise ProvisioningError("This stack has not been deployed to its end yet. Run `pulumi up` first.")

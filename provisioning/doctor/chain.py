@@ -11,8 +11,9 @@ from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import SCOPE_IDS
 from provisioning.errors import DirectoryUnreadable
 from provisioning.nocobase.push import SignIn
+from provisioning.program.last_state import Deployed, KnownSecret, Push
 from provisioning.status.compare import day, row_differences, shown
-from provisioning.status.read import Deployed, HeldRow, KnownSecret, Push
+from provisioning.status.read import HeldRow
 
 if TYPE_CHECKING:
     from provisioning.entra.token_check import Refusal

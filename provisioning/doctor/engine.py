@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.errors import EngineFailed
+from provisioning.pulumi_cli import Pulumi
 
 OLDEST_TRIED = (3, 255, 0)
 """The oldest engine that this program was tried with."""
@@ -188,22 +188,7 @@ def ask_secrets(stack: str, only_here: bool) -> Finding:
 
 def _pulumi(*arguments: str) -> str:
     """What the engine says to a question that is about no stack. Raises EngineFailed."""
-    try:
-        ended = subprocess.run(
-            ["pulumi", *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=TIMEOUT_SECONDS,
-        )
-    except FileNotFoundError:
-        raise EngineFailed("The `pulumi` command was not found") from None
-    except subprocess.TimeoutExpired:
-        raise EngineFailed(f"`pulumi {' '.join(arguments)}` did not end within {TIMEOUT_SECONDS:g} s") from None
-    if ended.returncode != 0:
-        raise EngineFailed(f"`pulumi {' '.join(arguments)}` failed: {ended.stderr.strip()}")
-    return ended.stdout
+    return Pulumi().ask(*arguments, timeout=TIMEOUT_SECONDS)
 
 
 def _without_login(url: str) -> str:

@@ -15,7 +15,7 @@ from provisioning.doctor.runner import Check, Finding, Outcome, Question, failed
 from provisioning.pulumi_cli import NEEDED_KEY, Pulumi
 
 if TYPE_CHECKING:
-    from provisioning.doctor.registration import Deployed
+    from provisioning.doctor.registration import Deployment
     from provisioning.nocobase.login import NocoBaseLogin
     from provisioning.program.settings import Settings
 
@@ -46,13 +46,13 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
         return account.ask_rights(who, settings.tenant_consent)
 
     def ask_policy(_: account.Account, settings: Settings) -> Finding:
-        deployed: Deployed | None = stack.ask_deployment(pulumi).value
+        deployed: Deployment | None = stack.ask_deployment(pulumi).value
         return registration.ask_policy(deployed.object_id if deployed else None, settings)
 
-    def ask_registration(_: account.Account, deployed: Deployed, settings: Settings) -> Finding:
+    def ask_registration(_: account.Account, deployed: Deployment, settings: Settings) -> Finding:
         return registration.ask_registration(deployed, settings)
 
-    def ask_principal(_: account.Account, deployed: Deployed) -> Finding:
+    def ask_principal(_: account.Account, deployed: Deployment) -> Finding:
         return registration.ask_principal(deployed)
 
     def ask_login(_: Any, configured: stack.Stack, settings: Settings) -> Finding:

@@ -5,10 +5,10 @@ Judgement first, as pure functions; below it, who asks.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from provisioning.doctor.account import Account
 from provisioning.doctor.runner import Finding, failed, ok, skipped, warning
@@ -18,6 +18,7 @@ from provisioning.entra.registration import Declared, Registration, differences
 from provisioning.errors import DirectoryUnreadable
 
 if TYPE_CHECKING:
+    from provisioning.program.last_state import Deployed
     from provisioning.program.settings import Settings
 
 PUT_BACK = "pulumi up --refresh"
@@ -25,8 +26,8 @@ PUT_BACK = "pulumi up --refresh"
 
 
 @dataclass(frozen=True)
-class Deployed:
-    """What a stack's outputs say of its application. rotation: when the next secret is due."""
+class Deployment:
+    """A stack that was deployed to its end. expires: the end of the secret in use. rotation: when the next is due."""
 
     object_id: str
     client_id: str
@@ -34,13 +35,12 @@ class Deployed:
     rotation: datetime
 
 
-def judge_outputs(outputs: Mapping[str, Any]) -> Finding:
+def judge_state(state: Deployed) -> Finding:
     """Whether the stack was deployed to its end."""
-    needed = ("objectId", "clientId", "clientSecretExpiry", "nextRotation")
-    if any(not outputs.get(name) for name in needed):
+    if state.application is None or state.expires is None or state.next_rotation is None:
         return skipped("this stack has not been deployed to its end yet", "pulumi up")
-    times = (datetime.fromisoformat(outputs[name]) for name in needed[2:])
-    return ok(f"deployed, client id {outputs['clientId']}", Deployed(outputs["objectId"], outputs["clientId"], *times))
+    found = Deployment(state.application.object_id, state.application.client_id, state.expires, state.next_rotation)
+    return ok(f"deployed, client id {found.client_id}", found)
 
 
 def judge_policy(policy: SecretPolicy, lifetime_days: int, retire_after_days: int) -> Finding:
@@ -97,7 +97,7 @@ def judge_owners(account: Account, owners: Collection[str]) -> Finding:
     return warning(f"{said}; a role may still allow it to change it", remedy)
 
 
-def judge_secret(deployed: Deployed, now: datetime) -> Finding:
+def judge_secret(deployed: Deployment, now: datetime) -> Finding:
     """Whether the client secret is valid, and rotated in time."""
     if deployed.expires <= now:
         return failed(f"it ended on {deployed.expires:%Y-%m-%d}: nobody's mail works", "pulumi up")
@@ -128,14 +128,14 @@ def ask_policy(object_id: str | None, settings: Settings) -> Finding:
     return judge_policy(policy, settings.secret_lifetime_days, settings.retire_after_days)
 
 
-def ask_registration(deployed: Deployed, settings: Settings) -> Finding:
+def ask_registration(deployed: Deployment, settings: Settings) -> Finding:
     """Is the application there as it is declared?"""
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
     return judge_registration(declared_by(settings), directory.registration(deployed.object_id))
 
 
-def ask_principal(deployed: Deployed) -> Finding:
+def ask_principal(deployed: Deployment) -> Finding:
     """Can anybody sign in to it?"""
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 

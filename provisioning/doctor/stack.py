@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from provisioning.addresses import is_loopback
-from provisioning.doctor.registration import judge_outputs
+from provisioning.doctor.registration import judge_state
 from provisioning.doctor.runner import Finding, failed, ok
 from provisioning.errors import EngineFailed, SettingsError
+from provisioning.program.last_state import read_state
 from provisioning.pulumi_cli import Pulumi
 
 LOGIN = "NOCOBASE_API_KEY"
@@ -64,4 +65,4 @@ def ask_stack(engine: Pulumi) -> Finding:
 
 def ask_deployment(engine: Pulumi) -> Finding:
     """Was it deployed to its end?"""
-    return judge_outputs(engine.outputs())
+    return judge_state(read_state(engine.export().outputs))

@@ -12,8 +12,8 @@ from provisioning.entra.registration import Registration
 from provisioning.errors import DirectoryUnreadable
 from provisioning.nocobase.login import NocoBaseLogin, missing_login
 from provisioning.nocobase.push import SignIn
+from provisioning.program.last_state import Application, Deployed, Push
 from provisioning.status import read
-from provisioning.status.read import Application, Deployed, Push
 
 if TYPE_CHECKING:
     from provisioning.program.settings import Settings

@@ -20,7 +20,7 @@ WORDS = {"create": "created", "update": "updated", "delete": "deleted", "replace
 """What the engine calls a change, and what has become of the resource then."""
 
 
-class Outcome(StrEnum):
+class StackOutcome(StrEnum):
     """What became of one stack."""
 
     CHANGED = "changed"
@@ -29,14 +29,14 @@ class Outcome(StrEnum):
     """In a preview."""
     FAILED = "failed"
     STOPPED = "stopped"
-    """The person ended the run before this stack was done; what it had begun, the next run goes on with."""
+    """The person ended the run before this stack was done; the next run resumes what it had begun."""
     LEFT_OUT = "left out"
     """It was not tried, and `error` says why."""
 
     @property
     def bad(self) -> bool:
         """Whether the run as a whole failed because of it."""
-        return self in (Outcome.FAILED, Outcome.STOPPED)
+        return self in (StackOutcome.FAILED, StackOutcome.STOPPED)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Result:
     """
 
     stack: str
-    outcome: Outcome
+    outcome: StackOutcome
     changes: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     error: str = ""
@@ -57,7 +57,7 @@ class Result:
     @property
     def counts(self) -> str:
         """The changes in words; empty if there are none."""
-        done = self.outcome is not Outcome.WOULD_CHANGE
+        done = self.outcome is not StackOutcome.WOULD_CHANGE
         named = sorted(self.changes.items())
         return ", ".join(f"{count} {WORDS.get(kind, kind) if done else f'to {kind}'}" for kind, count in named)
 
@@ -82,7 +82,7 @@ def run(stacks: Sequence[str], deploy: Callable[[str, Watch], Result], parallel:
             result = deploy(stack, watch)
         except Exception as error:  # a stack must not end the others, whatever it meets
             detail = f"{type(error).__name__}: {error}"
-            result = Result(stack, Outcome.FAILED, {}, time.monotonic() - started, sentence([detail]), detail)
+            result = Result(stack, StackOutcome.FAILED, {}, time.monotonic() - started, sentence([detail]), detail)
         watch.ended(result)
         return result
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from provisioning.fleet.runner import Outcome, Result
+from provisioning.fleet.runner import Result, StackOutcome
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def choose(
     nowhere = [name for name in patterns if name not in everything and not set(name) & set("*?[")]
     reasons |= dict.fromkeys(nowhere, "there is no such stack, neither in this folder nor in the backend")
     left_out = [
-        Result(name, Outcome.FAILED if name in patterns else Outcome.LEFT_OUT, error=reason, detail=reason)
+        Result(name, StackOutcome.FAILED if name in patterns else StackOutcome.LEFT_OUT, error=reason, detail=reason)
         for name, reason in sorted(reasons.items())
         if reason
     ]

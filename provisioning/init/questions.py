@@ -38,8 +38,11 @@ PROVIDERS = ("default", PASSPHRASE, VAULT, "awskms", "gcpkms", "hashivault")
 
 
 @dataclass(frozen=True)
-class Question:
-    """One question. key: of the setting that the answer becomes. flag: its option. needed: a new stack must have it."""
+class Prompt:
+    """What a person is asked.
+
+    key: of the setting that the answer becomes. flag: its option. needed: a new stack must have it.
+    """
 
     key: str
     flag: str
@@ -47,15 +50,15 @@ class Question:
     needed: bool = False
 
 
-TENANT = Question("tenantId", "--tenant", "Tenant (its ID, or a domain of it)", needed=True)
-QUESTIONS = (
+TENANT = Prompt("tenantId", "--tenant", "Tenant (its ID, or a domain of it)", needed=True)
+PROMPTS = (
     TENANT,
-    Question("nocobaseUrl", "--nocobase-url", "NocoBase's address as its users see it, without /admin", needed=True),
-    Question("nocobaseApp", "--nocobase-app", "Sub-application of NocoBase (empty: the main one)"),
-    Question("audience", "--audience", "Whose accounts may sign in"),
-    Question("scopes", "--scope", "Scopes, separated by commas"),
-    Question("secretLifetimeDays", "--secret-lifetime-days", "Days that a client secret is valid"),
-    Question("rotateEveryDays", "--rotate-every-days", "Days after which a new one is issued"),
+    Prompt("nocobaseUrl", "--nocobase-url", "NocoBase's address as its users see it, without /admin", needed=True),
+    Prompt("nocobaseApp", "--nocobase-app", "Sub-application of NocoBase (empty: the main one)"),
+    Prompt("audience", "--audience", "Whose accounts may sign in"),
+    Prompt("scopes", "--scope", "Scopes, separated by commas"),
+    Prompt("secretLifetimeDays", "--secret-lifetime-days", "Days that a client secret is valid"),
+    Prompt("rotateEveryDays", "--rotate-every-days", "Days after which a new one is issued"),
 )
 
 Answers = Mapping[str, str | Sequence[str]]
@@ -64,7 +67,7 @@ Answers = Mapping[str, str | Sequence[str]]
 def missing(stack: str | None, exists: bool, answers: Answers) -> list[str]:
     """The flags without which nobody can be spared a question: none for a stack that exists."""
     flags = [] if stack else ["--stack"]
-    return flags if exists else [*flags, *(item.flag for item in QUESTIONS if item.needed and item.key not in answers)]
+    return flags if exists else [*flags, *(item.flag for item in PROMPTS if item.needed and item.key not in answers)]
 
 
 def refuses_stack(name: str) -> str | None:
@@ -88,7 +91,7 @@ def refuses_tenant_id(tenant: str) -> str | None:
 
 def refuses_setting(config: Mapping[str, str], key: str) -> str | None:
     """Why the answer that the setting `key` has in `config` is refused; later questions are not judged."""
-    order = [question.key for question in QUESTIONS]
+    order = [prompt.key for prompt in PROMPTS]
     asked = {
         name: value for name, value in config.items() if name not in order or order.index(name) <= order.index(key)
     }

@@ -1,4 +1,8 @@
-"""What the last run left behind, from a stack's checkpoint. Pure; `stack.last_state` reads the checkpoint."""
+"""What a stack's state says, for the plan of the next run and for the commands beside the program. Pure.
+
+The engine answers the state to a running program (`stack.last_state`), and exports it as a checkpoint
+(`pulumi_cli.Checkpoint.outputs`); either comes here as `Resources`.
+"""
 
 from __future__ import annotations
 
@@ -8,87 +12,223 @@ from datetime import datetime
 from typing import Any
 
 from provisioning.entra.client_secret_plan import FORGOTTEN, ISSUED, IssuedSecret, LastSecrets, Slot, secret_name
+from provisioning.entra.permissions import Permission
+from provisioning.entra.registration import Declared
+from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, PASSWORD_TYPE, PUSH_TYPE, STACK_TYPE
 
+Resources = Mapping[tuple[str, str], Mapping[str, Any]]
+"""Type and name of a resource → its outputs. They may hold secrets: never log them."""
+
 
 @dataclass(frozen=True)
-class LastState:
-    """What the last run left behind, also if it failed half-way.
+class KnownSecret:
+    """A client secret that this stack issued and has not removed. Times are in UTC.
 
-    client_id, object_id: the application's, None if there is none yet. secrets: the client secrets that were issued.
-    pushed: which NocoBase installations were given credentials by this stack: the resource names of the pushes, and the
-    row's time of change after each. values: of the client secrets.
+    recorded: see `IssuedSecret`. value: None where the state's secrets were not asked for.
     """
 
-    client_id: str | None = None
-    object_id: str | None = None
-    secrets: LastSecrets = field(default_factory=LastSecrets)
-    pushed: Mapping[str, str] = field(default_factory=dict)
-    values: frozenset[str] = field(default=frozenset(), repr=False)
+    slot: Slot
+    name: str
+    key_id: str
+    issued: datetime
+    ends: datetime
+    value: str | None = field(repr=False)
+    recorded: bool = True
 
-
-def parse_last_state(resources: Mapping[str, Mapping[str, Any]]) -> LastState:
-    """What the plan needs from a checkpoint's resources, given as the engine answers them: URN → type and outputs."""
-    found = {(resource["type"], urn.rpartition("::")[2]): resource["outputs"] for urn, resource in resources.items()}
-    exported = next((outputs for (kind, _), outputs in found.items() if kind == STACK_TYPE), None)
-    passwords = {slot: found.get((PASSWORD_TYPE, secret_name(APPLICATION_NAME, slot))) for slot in Slot}
-    issued = {slot: _issued_secret(outputs) for slot, outputs in passwords.items() if outputs}
-    keys = (exported or {}).get(FORGOTTEN) or ()
-    forgotten = {slot: secret for slot, secret in issued.items() if secret.key_id in keys}
-    slots = {slot: secret for slot, secret in issued.items() if slot not in forgotten}
-    pushes = {name: outputs for (kind, name), outputs in found.items() if kind == PUSH_TYPE}
-    values = {slot: (outputs or {}).get("value") for slot, outputs in passwords.items()}
-    proofs = [_proof(outputs, values) for outputs in pushes.values()]
-    application = found.get((APPLICATION_TYPE, APPLICATION_NAME), {})
-    return LastState(
-        client_id=application.get("clientId"),
-        object_id=application.get("objectId"),
-        secrets=replace(in_use(slots, proofs), forgotten=forgotten),
-        pushed={name: outputs.get("updated_at") or "" for name, outputs in pushes.items()},
-        values=frozenset(value for value in values.values() if value),
-    )
+    @property
+    def as_issued(self) -> IssuedSecret:
+        """The same, for the plan."""
+        return IssuedSecret(self.name, self.issued, self.ends, self.recorded, self.key_id)
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What one NocoBase was last proved to use.
+class Push:
+    """What one NocoBase was given, and verified to use, by the state.
 
-    slot: None if it was never proved, or if the slot was issued into again since. since: when that was switched to.
+    since: when its `slot` was switched to. problem: why the last push failed, where it is one of several.
+    updated_at: what NocoBase said then of when its settings were changed last.
+    mapping: where its email manager keeps them, as far as it is declared. logins: see `Installation`.
+    """
+
+    name: str
+    url: str
+    app: str | None
+    client_id: str
+    client_secret: str | None = field(repr=False)
+    redirect_uris: tuple[str, ...]
+    slot: Slot | None
+    since: datetime | None
+    problem: str | None
+    updated_at: str | None
+    mapping: NocoBaseMapping = field(default_factory=NocoBaseMapping)
+    logins: tuple[str, ...] = ("",)
+
+    @property
+    def target(self) -> str:
+        """Which NocoBase it is, in words."""
+        return f"{self.url} ({self.app})" if self.app else self.url
+
+    def gave(self, secret: KnownSecret) -> bool:
+        """Whether it was this very secret; its slot may hold another one by now."""
+        return self.slot is secret.slot and self.client_secret == secret.value
+
+
+@dataclass(frozen=True)
+class Application:
+    """The application that the state holds, as it was declared when it was deployed last."""
+
+    client_id: str
+    object_id: str
+    declared: Declared
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What a stack's state says, also after a run that failed half-way.
+
+    next_rotation, old_retires, expires: as the last complete run planned them; expires is the end of the secret in use.
+    consent_url: where an administrator of the home tenant consents for everybody.
+    forgotten: secrets that Entra ID was seen not to hold any more, and whose records the state still has.
+    """
+
+    stack: str
+    application: Application | None = None
+    tenant_id: str | None = None
+    secrets: tuple[KnownSecret, ...] = ()
+    pushes: tuple[Push, ...] = ()
+    next_rotation: datetime | None = None
+    old_retires: datetime | None = None
+    consent_url: str | None = None
+    expires: datetime | None = None
+    forgotten: tuple[KnownSecret, ...] = ()
+
+    def used_by(self, secret: KnownSecret) -> tuple[Push, ...]:
+        """The NocoBases that were given this very secret."""
+        return tuple(push for push in self.pushes if push.gave(secret))
+
+    @property
+    def client_id(self) -> str | None:
+        """The application's, None if there is none yet."""
+        return self.application.client_id if self.application else None
+
+    @property
+    def object_id(self) -> str | None:
+        """The application's, None if there is none yet."""
+        return self.application.object_id if self.application else None
+
+    @property
+    def records(self) -> tuple[KnownSecret, ...]:
+        """Every client secret of which the state has a record."""
+        return (*self.secrets, *self.forgotten)
+
+    @property
+    def pushed(self) -> dict[str, str]:
+        """When the settings of each NocoBase were changed by its push, by the push's resource name."""
+        return {push.name: push.updated_at or "" for push in self.pushes}
+
+    @property
+    def last_secrets(self) -> LastSecrets:
+        """What the plan of the client secrets starts from."""
+        slots = {secret.slot: secret.as_issued for secret in self.secrets}
+        forgotten = {secret.slot: secret.as_issued for secret in self.forgotten}
+        return replace(in_use(slots, [self._usage(push) for push in self.pushes]), forgotten=forgotten)
+
+    def _usage(self, push: Push) -> Usage:
+        # Else a run issued a new secret into the slot, and was interrupted before the push.
+        same = any(push.gave(secret) for secret in self.records)
+        return Usage(push.slot if same else None, push.since if push.slot else None)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Which secret one NocoBase was verified to use last.
+
+    slot: None if none was, or if another secret has been issued into that slot since. since: when it was switched to.
     """
 
     slot: Slot | None = None
     since: datetime | None = None
 
 
-def in_use(slots: Mapping[Slot, IssuedSecret], proofs: Sequence[Proof]) -> LastSecrets:
-    """What the plan may rely on where several NocoBase installations use the application: the least of all proofs.
+def in_use(slots: Mapping[Slot, IssuedSecret], usages: Sequence[Usage]) -> LastSecrets:
+    """Which secret the plan may take for the one in use, where several NocoBase installations use the application.
 
-    A slot counts as switched to only when every one of them is proved to use it, and since the last of them was. Until
-    then the older secret counts as the one in use, so that it is neither removed nor replaced, and the newer one is
-    given to all of them again.
+    It is the oldest one that any of them was verified to use: that one is neither removed nor replaced, and the newer
+    one is pushed to all of them again. Only when all use the same one does its time of use begin, with the last switch.
     """
-    proved = {proof.slot for proof in proofs if proof.slot is not None and proof.slot in slots}
-    active = min(proved, key=lambda slot: slots[slot].issued, default=None)
-    agreed = len({proof.slot for proof in proofs}) == 1
-    times = [proof.since for proof in proofs if proof.since is not None]
+    verified = {usage.slot for usage in usages if usage.slot is not None and usage.slot in slots}
+    active = min(verified, key=lambda slot: slots[slot].issued, default=None)
+    agreed = len({usage.slot for usage in usages}) == 1
+    times = [usage.since for usage in usages if usage.since is not None]
     return LastSecrets(slots, active, max(times) if agreed and times else None)
 
 
-def _proof(push: Mapping[str, Any], values: Mapping[Slot, str | None]) -> Proof:
-    if not push.get("slot"):
-        return Proof()
-    slot, since = Slot(push["slot"]), push.get("since")
-    # Else its slot was issued into again, by a run that broke off before the push.
-    same = values[slot] == push.get("client_secret")
-    return Proof(slot if same else None, datetime.fromisoformat(since) if since else None)
-
-
-def _issued_secret(outputs: Mapping[str, Any]) -> IssuedSecret:
-    record = (outputs.get("rotateWhenChanged") or {}).get(ISSUED)
-    return IssuedSecret(
-        outputs["displayName"],
-        issued=datetime.fromisoformat(record or outputs["startDate"]),
-        end=datetime.fromisoformat(outputs["endDate"]),
-        recorded=record is not None,
-        key_id=str(outputs["keyId"]),
+def read_state(resources: Resources, stack: str = "") -> Deployed:
+    """What a stack's state says. stack: its name, for those who show it."""
+    exported = next((outputs for (kind, _), outputs in resources.items() if kind == STACK_TYPE), {})
+    application = resources.get((APPLICATION_TYPE, APPLICATION_NAME))
+    passwords = {slot: resources.get((PASSWORD_TYPE, secret_name(APPLICATION_NAME, slot))) for slot in Slot}
+    secrets = [_secret(slot, outputs) for slot, outputs in passwords.items() if outputs]
+    forgotten = exported.get(FORGOTTEN) or ()
+    return Deployed(
+        stack=stack,
+        application=_application(application) if application else None,
+        tenant_id=exported.get("tenantId"),
+        secrets=tuple(secret for secret in secrets if secret.key_id not in forgotten),
+        pushes=tuple(_push(name, outputs) for (kind, name), outputs in resources.items() if kind == PUSH_TYPE),
+        next_rotation=_moment(exported.get("nextRotation")),
+        old_retires=_moment(exported.get("oldSecretRetires")),
+        consent_url=exported.get("adminConsentUrl"),
+        expires=_moment(exported.get("clientSecretExpiry")),
+        forgotten=tuple(secret for secret in secrets if secret.key_id in forgotten),
     )
+
+
+def _application(outputs: Mapping[str, Any]) -> Application:
+    declared = Declared(
+        display_name=str(outputs["displayName"]),
+        audience=str(outputs.get("signInAudience")),
+        redirect_uris=frozenset((outputs.get("web") or {}).get("redirectUris") or ()),
+        permissions=frozenset(
+            Permission(str(resource["resourceAppId"]), str(access["id"]), str(access["type"]))
+            for resource in outputs.get("requiredResourceAccesses") or ()
+            for access in resource.get("resourceAccesses") or ()
+        ),
+    )
+    return Application(str(outputs["clientId"]), str(outputs["objectId"]), declared, tuple(outputs.get("tags") or ()))
+
+
+def _secret(slot: Slot, outputs: Mapping[str, Any]) -> KnownSecret:
+    recorded = (outputs.get("rotateWhenChanged") or {}).get(ISSUED)
+    return KnownSecret(
+        slot=slot,
+        name=str(outputs["displayName"]),
+        key_id=str(outputs["keyId"]),
+        issued=datetime.fromisoformat(recorded or outputs["startDate"]),
+        ends=datetime.fromisoformat(outputs["endDate"]),
+        value=outputs.get("value"),
+        recorded=recorded is not None,
+    )
+
+
+def _push(name: str, outputs: Mapping[str, Any]) -> Push:
+    return Push(
+        name=name,
+        url=str(outputs["nocobase_url"]),
+        app=outputs.get("nocobase_app"),
+        client_id=str(outputs["client_id"]),
+        client_secret=outputs.get("client_secret"),
+        redirect_uris=tuple(outputs.get("redirect_uris") or ()),
+        slot=Slot(outputs["slot"]) if outputs.get("slot") else None,
+        since=_moment(outputs.get("since")),
+        problem=outputs.get("problem"),
+        updated_at=outputs.get("updated_at"),
+        mapping=NocoBaseMapping.of_record(outputs.get("mapping")),
+        logins=tuple(outputs.get("logins") or ("",)),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

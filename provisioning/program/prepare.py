@@ -20,7 +20,7 @@ from provisioning.nocobase.preflight import check_installations
 from provisioning.nocobase.secret_in_use import doubts
 from provisioning.program import settings as stack_settings
 from provisioning.program import stack
-from provisioning.program.last_state import LastState
+from provisioning.program.last_state import Deployed
 from provisioning.program.settings import SameName, Settings
 
 
@@ -32,7 +32,7 @@ class Run:
     secrets: SecretPlan
 
 
-def prepare(last: LastState) -> Run:
+def prepare(last: Deployed) -> Run:
     """Validate the settings, ask whether they can be carried out, and plan the client secrets.
 
     Warns of what does not end the run; raises RunError with a sentence for what does.
@@ -40,21 +40,23 @@ def prepare(last: LastState) -> Run:
     stack.sign_in_to_its_tenant()
     with stack.errors_as_sentences():
         settings, _, logins = stack_settings.load(*stack.configuration())
-        new = [one for one in settings.installations if one.resource_name not in last.pushed]
+        pushed = last.pushed
+        new = [one for one in settings.installations if one.resource_name not in pushed]
         patience = settings.nocobase_patience_seconds
-        troubles = check_installations(new, logins, last.client_id, bool(last.pushed), patience)
+        known_values = {secret.value for secret in last.records if secret.value}
+        troubles = check_installations(new, logins, last.client_id, bool(pushed), patience)
         if last.object_id is None and settings.same_name is not SameName.ALLOW:
             refuse_namesakes(settings.application_name)
         secrets, orphans = plan_run(
             PlanInputs(
                 object_id=last.object_id,
-                last=last.secrets,
+                last=last.last_secrets,
                 now=stack.now(),
                 policy=settings.rotation_policy,
                 two_at_most=settings.audience.personal,
                 preview=pulumi.runtime.is_dry_run(),
                 removed_for_replacement=stack.removed_for_replacement,
-                doubts=partial(doubts, settings.installations, logins, last.client_id, last.pushed, last.values),
+                doubts=partial(doubts, settings.installations, logins, last.client_id, pushed, known_values),
             )
         )
     for reason in (*orphans, *secrets.reasons):
@@ -70,7 +72,7 @@ class PlanInputs:
 
     object_id: of the application, None if there is none yet. two_at_most: whether Entra ID's limit of two secrets holds
     for the application's audience.
-    removed_for_replacement: key ids of secrets that the engine itself has recorded as removed by a run that broke off
+    removed_for_replacement: key ids of secrets that the engine itself has recorded as removed by an interrupted run
     before their successors came: their slots are free at once, and declaring them again would issue them again.
     doubts: why a secret that the state does not know may be in use all the same; such a one is not removed.
     """

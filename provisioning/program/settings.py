@@ -244,32 +244,34 @@ class Settings(BaseSettings):
     @property
     def installations(self) -> tuple[Installation, ...]:
         """Every NocoBase that is served: the main one, then the further ones."""
-        places = [(self.nocobase_url, self.nocobase_app), *((at.url, at.app) for at in self.nocobase_installations)]
-        derived = [redirect_uri(*place) for place in places]
-
-        def own(place: tuple[str, str | None]) -> tuple[str, ...]:
-            """All that are declared but those of the others."""
-            return tuple(uri for uri in self.redirect_uris if uri == redirect_uri(*place) or uri not in derived)
-
         main = Installation(
-            MAIN, *places[0], self.nocobase_take_over, self.nocobase_mapping.mapping, own(places[0]), (MAIN,)
+            name=MAIN,
+            url=self.nocobase_url,
+            app=self.nocobase_app,
+            take_over=self.nocobase_take_over,
+            mapping=self.nocobase_mapping.mapping,
+            redirect_uris=self._redirect_uris_of(self.nocobase_url, self.nocobase_app),
         )
-        return (
-            main,
-            *(
-                Installation(
-                    at.name,
-                    at.url,
-                    at.app,
-                    at.take_over,
-                    (at.mapping or self.nocobase_mapping).mapping,
-                    own((at.url, at.app)),
-                    # One server's key must never be sent to another server.
-                    (at.name, MAIN) if at.url == self.nocobase_url else (at.name,),
-                )
-                for at in self.nocobase_installations
-            ),
+        return (main, *map(self._further_installation, self.nocobase_installations))
+
+    def _further_installation(self, declared: InstallationSettings) -> Installation:
+        on_the_main_server = declared.url == self.nocobase_url
+        return Installation(
+            name=declared.name,
+            url=declared.url,
+            app=declared.app,
+            take_over=declared.take_over,
+            mapping=(declared.mapping or self.nocobase_mapping).mapping,
+            redirect_uris=self._redirect_uris_of(declared.url, declared.app),
+            # One server's key must never be sent to another server.
+            logins=(declared.name, MAIN) if on_the_main_server else (declared.name,),
         )
+
+    def _redirect_uris_of(self, url: str, app: str | None) -> tuple[str, ...]:
+        """The declared redirect URIs without those that belong to other installations."""
+        places = [(self.nocobase_url, self.nocobase_app), *((one.url, one.app) for one in self.nocobase_installations)]
+        of_others = {redirect_uri(*place) for place in places} - {redirect_uri(url, app)}
+        return tuple(uri for uri in self.redirect_uris if uri not in of_others)
 
     @property
     def tenant_consent(self) -> bool:

@@ -15,7 +15,7 @@ from pulumi.runtime import config, invoke
 from provisioning.addresses import is_loopback
 from provisioning.entra.tenant import TENANT, use_tenant
 from provisioning.errors import ClockRefused, ProvisioningError, StateUnreadable
-from provisioning.program.last_state import LastState, parse_last_state
+from provisioning.program.last_state import Deployed, read_state
 from provisioning.pulumi_cli import Pulumi
 from provisioning.resource_types import PASSWORD_TYPE
 
@@ -36,13 +36,15 @@ def sign_in_to_its_tenant() -> None:
     use_tenant(pulumi.Config(TENANT.partition(":")[0]).get(TENANT.partition(":")[2]))
 
 
-def last_state() -> LastState:
+def last_state() -> Deployed:
     """The stack's last checkpoint, as far as this program plans with it.
 
     The engine answers it in previews and updates alike. It holds secrets in the clear: never log it.
     Raises StateUnreadable; an unreadable state must never pass for an empty one, which would issue a new secret.
     """
-    return parse_last_state(_read_resources(_whole_name()))
+    answer = _read_resources(_whole_name())
+    resources = {(one["type"], urn.rpartition("::")[2]): one["outputs"] for urn, one in answer.items()}
+    return read_state(resources)
 
 
 def _whole_name() -> str:
@@ -64,7 +66,7 @@ def _read_resources(stack: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 def removed_for_replacement() -> frozenset[str]:
-    """The key ids of secrets that a run removed in order to replace them, and then broke off.
+    """The key ids of secrets that a run removed in order to replace them before it was interrupted.
 
     The engine keeps their records and marks them, which its answer to the program does not show. Raises EngineFailed.
     """

@@ -16,7 +16,8 @@ from typing import Any
 from provisioning.entra.client_secret_plan import rfc3339
 from provisioning.entra.registration import Registration, differences
 from provisioning.nocobase.push import disproof
-from provisioning.status.read import Deployed, Held, HeldRow, Push, Unread
+from provisioning.program.last_state import Deployed, Push
+from provisioning.status.read import Held, HeldRow, Unread
 
 GRACE = timedelta(days=7)
 """How long a rotation may be due before it counts as overdue: a weekly `pulumi up` would have done it."""

@@ -1,4 +1,4 @@
-"""Reads the three sides of a deployed stack: its state, what Entra ID shows, and what NocoBase holds. Changes nothing.
+"""Reads what Entra ID shows and what NocoBase holds of a deployed stack. Changes nothing.
 
 A side that cannot be read is an answer, too: `Unread`, with the reason.
 """
@@ -6,92 +6,14 @@ A side that cannot be read is an answer, too: `Unread`, with the reason.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from provisioning.entra.client_secret_plan import FORGOTTEN, ISSUED, Slot, secret_name
-from provisioning.entra.permissions import Permission
-from provisioning.entra.registration import Declared, Registration
+from provisioning.entra.registration import Registration
 from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError
-from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import NocoBaseLogin, missing_login
 from provisioning.nocobase.push import SignIn, read, sign_in
-from provisioning.pulumi_cli import Checkpoint
-from provisioning.resource_types import APPLICATION_TYPE, PASSWORD_TYPE, PUSH_TYPE, STACK_TYPE
-
-
-@dataclass(frozen=True)
-class KnownSecret:
-    """A client secret that this stack issued and has not removed. Times are in UTC."""
-
-    slot: Slot
-    name: str
-    key_id: str
-    issued: datetime
-    ends: datetime
-    value: str | None = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Push:
-    """What one NocoBase was given, and proved to use, by the state.
-
-    since: when its `slot` was switched to. problem: why the last push failed, where it is one of several.
-    updated_at: what NocoBase said then of when its settings were changed last.
-    mapping: where its email manager keeps them, as far as it is declared. logins: see `Installation`.
-    """
-
-    name: str
-    url: str
-    app: str | None
-    client_id: str
-    client_secret: str | None = field(repr=False)
-    redirect_uris: tuple[str, ...]
-    slot: Slot | None
-    since: datetime | None
-    problem: str | None
-    updated_at: str | None
-    mapping: NocoBaseMapping = field(default_factory=NocoBaseMapping)
-    logins: tuple[str, ...] = ("",)
-
-    @property
-    def target(self) -> str:
-        """Which NocoBase it is, in words."""
-        return f"{self.url} ({self.app})" if self.app else self.url
-
-
-@dataclass(frozen=True)
-class Application:
-    """The application that the state holds, as it was declared when it was deployed last."""
-
-    client_id: str
-    object_id: str
-    declared: Declared
-
-
-@dataclass(frozen=True)
-class Deployed:
-    """What a stack's state says.
-
-    next_rotation, old_retires: as the last complete run planned them. consent_url: where an administrator of the home
-    tenant consents for everybody.
-    """
-
-    stack: str
-    application: Application | None = None
-    tenant_id: str | None = None
-    secrets: tuple[KnownSecret, ...] = ()
-    pushes: tuple[Push, ...] = ()
-    next_rotation: datetime | None = None
-    old_retires: datetime | None = None
-    consent_url: str | None = None
-
-    def used_by(self, secret: KnownSecret) -> tuple[Push, ...]:
-        """The NocoBases that were given this very secret; its slot may hold another one by now."""
-        return tuple(push for push in self.pushes if push.slot is secret.slot and push.client_secret == secret.value)
+from provisioning.program.last_state import Deployed, Push
 
 
 @dataclass(frozen=True)
@@ -124,29 +46,6 @@ class Held:
 
     row: HeldRow
     link: SignIn | None
-
-
-def read_state(stack: str, state: Checkpoint) -> Deployed:
-    """What a stack's state says; its secrets must have been asked for."""
-    resources = state.by_urn.values()
-    outputs: Mapping[str, Any] = next((item["outputs"] for item in resources if item["type"] == STACK_TYPE), {})
-    passwords = {_name(item): item["outputs"] for item in resources if item["type"] == PASSWORD_TYPE}
-    stem = next((name.rpartition("-secret-")[0] for name in passwords), "")
-    application = next((item["outputs"] for item in resources if item["type"] == APPLICATION_TYPE), None)
-    forgotten = outputs.get(FORGOTTEN) or ()
-    by_slot = {slot: passwords.get(secret_name(stem, slot)) for slot in Slot}
-    return Deployed(
-        stack=stack,
-        application=_application(application) if application else None,
-        tenant_id=outputs.get("tenantId"),
-        secrets=tuple(
-            _secret(slot, found) for slot, found in by_slot.items() if found and found["keyId"] not in forgotten
-        ),
-        pushes=tuple(_push(_name(item), item["outputs"]) for item in resources if item["type"] == PUSH_TYPE),
-        next_rotation=_moment(outputs.get("nextRotation")),
-        old_retires=_moment(outputs.get("oldSecretRetires")),
-        consent_url=outputs.get("adminConsentUrl"),
-    )
 
 
 def read_registration(state: Deployed, tenant: str | None) -> Registration | Unread | None:
@@ -202,54 +101,3 @@ def read_link(push: Push, login: NocoBaseLogin) -> SignIn | None:
 
     with NocoBaseClient(push.url, push.app, login) as nocobase:
         return sign_in(nocobase, push.mapping)
-
-
-def _application(outputs: Mapping[str, Any]) -> Application:
-    declared = Declared(
-        display_name=str(outputs["displayName"]),
-        audience=str(outputs.get("signInAudience")),
-        redirect_uris=frozenset((outputs.get("web") or {}).get("redirectUris") or ()),
-        permissions=frozenset(
-            Permission(str(resource["resourceAppId"]), str(access["id"]), str(access["type"]))
-            for resource in outputs.get("requiredResourceAccesses") or ()
-            for access in resource.get("resourceAccesses") or ()
-        ),
-    )
-    return Application(str(outputs["clientId"]), str(outputs["objectId"]), declared)
-
-
-def _secret(slot: Slot, outputs: Mapping[str, Any]) -> KnownSecret:
-    record = (outputs.get("rotateWhenChanged") or {}).get(ISSUED)
-    return KnownSecret(
-        slot=slot,
-        name=str(outputs["displayName"]),
-        key_id=str(outputs["keyId"]),
-        issued=datetime.fromisoformat(record or outputs["startDate"]),
-        ends=datetime.fromisoformat(outputs["endDate"]),
-        value=outputs.get("value"),
-    )
-
-
-def _push(name: str, outputs: Mapping[str, Any]) -> Push:
-    return Push(
-        name=name,
-        url=str(outputs["nocobase_url"]),
-        app=outputs.get("nocobase_app"),
-        client_id=str(outputs["client_id"]),
-        client_secret=outputs.get("client_secret"),
-        redirect_uris=tuple(outputs.get("redirect_uris") or ()),
-        slot=Slot(outputs["slot"]) if outputs.get("slot") else None,
-        since=_moment(outputs.get("since")),
-        problem=outputs.get("problem"),
-        updated_at=outputs.get("updated_at"),
-        mapping=NocoBaseMapping.of_record(outputs.get("mapping")),
-        logins=tuple(outputs.get("logins") or ("",)),
-    )
-
-
-def _name(resource: Mapping[str, Any]) -> str:
-    return str(resource["urn"]).rpartition("::")[2]
-
-
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

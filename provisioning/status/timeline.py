@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 from rich.text import Text
 
+from provisioning.program.last_state import Deployed, KnownSecret
 from provisioning.status.compare import day
-from provisioning.status.read import Deployed, KnownSecret
 
 
 class Kind(StrEnum):

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from provisioning.errors import EngineFailed
-from provisioning.pulumi_cli import Pulumi
+from provisioning.pulumi_cli import Engines, Pulumi
+from provisioning.pulumi_events import Event
 from provisioning.resource_types import PASSWORD_TYPE
 from tests.provisioning.checkpoints import ONE_SECRET, encrypted, export, password
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
@@ -20,6 +27,8 @@ CONFIG = {
     "azuread:tenantId": {"value": "somewhere", "secret": False},
 }
 
+SECRET = (PASSWORD_TYPE, "mail-secret-a")
+
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
@@ -30,11 +39,9 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
 
 
 def test_secrets_are_plain_only_if_asked_for(engine: FakePulumi) -> None:
-    (known,) = Pulumi().export(show_secrets=True).outputs_of(PASSWORD_TYPE)
-    assert known["value"] == "value-a"
+    assert Pulumi().export(show_secrets=True).outputs[SECRET]["value"] == "value-a"
     (engine.folder / "prod.export").write_text(export(password("a", "2027-01-01", "2027-06-30", encrypted())))
-    state = Pulumi().export()
-    assert state.outputs_of(PASSWORD_TYPE)[0]["value"] is None
+    assert Pulumi().export().outputs[SECRET]["value"] is None
     assert [("--show-secrets" in call) for call in engine.asked] == [True, False]
 
 
@@ -71,6 +78,94 @@ def test_names(engine: FakePulumi) -> None:
 def test_a_failure_is_the_engines_own_words(engine: FakePulumi) -> None:
     with pytest.raises(EngineFailed, match="`pulumi stack export` failed: error: no stack named 'x' found"):
         Pulumi("x").export()
+
+
+FOLLOWED = """\
+#!/bin/sh
+case "$*" in
+  *slow*)
+    trap 'kill $!; echo "error: update cancelled" >&2; exit 255' INT
+    sleep 30 >&- 2>&- &
+    echo '{"diagnosticEvent": {"severity": "info", "message": "begun"}}'
+    wait ;;
+  *) echo "$PULUMI_ENABLE_STREAMING_JSON_PREVIEW $PWD $*" > said
+     printf '{"diagnosticEvent": {"severity": "info", "message": "M\\303\\274ller"}}\\n'
+     echo 'not JSON'
+     echo '{"summaryEvent": {"resourceChanges": {"create": 2}}}' ;;
+esac
+"""
+
+
+@pytest.fixture
+def followed(tmp_path: Path) -> Pulumi:
+    """A double of `pulumi` whose operations print events; the stack `slow` runs until it is told to end."""
+    command = tmp_path / "followed"
+    command.write_text(FOLLOWED)
+    command.chmod(0o755)
+    return Pulumi("prod", folder=tmp_path, command=str(command))
+
+
+def test_an_operation_is_followed_while_it_runs(followed: Pulumi, tmp_path: Path) -> None:
+    seen: list[Event] = []
+    ended = followed.operate("up", "--refresh", on_event=seen.append)
+    assert (ended.succeeded, ended.changes, list(ended.events)) == (True, {"create": 2}, seen)
+    assert (tmp_path / "said").read_text().split() == [
+        "true", str(tmp_path), "up", "--yes", "--skip-preview", "--json", "--refresh", "--non-interactive",
+        "--stack", "prod",
+    ]  # fmt: skip
+
+
+def test_its_words_are_utf_8_in_any_locale(followed: Pulumi) -> None:
+    program = (
+        "import sys; from pathlib import Path; from provisioning.pulumi_cli import Pulumi\n"
+        "ended = Pulumi(folder=Path(sys.argv[1]).parent, command=sys.argv[1]).operate('preview')\n"
+        "print(ascii(ended.events[0].message))"
+    )
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", program, followed.command]
+    assert subprocess.check_output(command, env=environment, text=True) == "'M\\xfcller'\n"
+
+
+def test_all_that_run_are_told_to_end_and_no_other_runs_long(followed: Pulumi) -> None:
+    engines = Engines()
+    slow = replace(followed, stack="slow", engines=engines)
+
+    def stop(_: Event) -> None:
+        engines.stop()
+
+    assert slow.operate("up", on_event=stop).errors == ["update cancelled"]
+    assert engines.told_to_end
+    began = time.monotonic()
+    assert not slow.operate("up").succeeded
+    assert time.monotonic() - began < 20
+
+
+PATIENT = """\
+#!/bin/sh
+trap 'sleep 1; echo saved > state; exit 255' INT
+sleep 30 >&- 2>&- &
+echo running > began
+wait
+"""
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_change_that_is_interrupted_at_the_terminal_is_waited_for(followed: Pulumi, tmp_path: Path) -> None:
+    Path(followed.command).write_text(PATIENT)
+    program = (
+        "import sys; from pathlib import Path; from provisioning.pulumi_cli import Pulumi\n"
+        "Pulumi(folder=Path(sys.argv[1]).parent, command=sys.argv[1]).up()\n"
+    )
+    # Like a terminal's Ctrl-C, the signal goes to all programs of the group.
+    with subprocess.Popen(
+        [sys.executable, "-c", program, followed.command], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as run:
+        while not (tmp_path / "began").exists():
+            time.sleep(0.02)
+        os.killpg(run.pid, signal.SIGINT)
+        _, said = run.communicate(timeout=30)
+    assert "KeyboardInterrupt" in said
+    assert (tmp_path / "state").read_text() == "saved\n"
 
 
 def test_without_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

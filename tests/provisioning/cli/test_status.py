@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,9 +19,10 @@ from typer.testing import CliRunner, Result
 from provisioning.cli import app
 from provisioning.entra.registration import Registration
 from provisioning.nocobase.login import NocoBaseLogin
+from provisioning.program.last_state import Deployed, Push
 from provisioning.resource_types import STACK_TYPE
 from provisioning.status import read
-from provisioning.status.read import Deployed, Held, Push, Unread
+from provisioning.status.read import Held, Unread
 from tests.golden import check, on_terminal, piped
 from tests.provisioning.checkpoints import ONE_SECRET, TENANT_ID, TWO_SECRETS, export, push
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
@@ -240,14 +240,6 @@ def test_a_missing_login_is_told_by_the_name_of_its_installation(
     (side,) = json.loads(status("--stack", "test", "--format", "json").stdout)["nocobase"]
     assert side["inSync"] is None
     assert f"neither {missing} nor" in side["reasons"][0]
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Started programs hear SIGINT, also where the tests run in a shell's background and ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from pulumi.automation import EngineEvent
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -18,14 +17,16 @@ from provisioning.cli import app
 from provisioning.cli import up as up_command
 from provisioning.cli.common import Format, show_rows
 from provisioning.errors import EngineFailed
-from provisioning.fleet.deploy import Deployer, Engines, _Heard
-from provisioning.fleet.runner import Outcome, Result
+from provisioning.fleet.deploy import Deployer
+from provisioning.fleet.runner import Result, StackOutcome
+from provisioning.pulumi_cli import Engines
 from tests.provisioning.fleet.test_runner import Seen
 
+REFUSED = "NocoBase | refused the login"
 RESULTS = [
-    Result("prod-eu", Outcome.CHANGED, {"create": 7}, 12.34),
-    Result("prod-us", Outcome.FAILED, {}, 2.0, "NocoBase | refused the login", "NocoBase | refused the login\nmore"),
-    Result("staging", Outcome.LEFT_OUT, error="there is no such stack"),
+    Result("prod-eu", StackOutcome.CHANGED, {"create": 7}, 12.34),
+    Result("prod-us", StackOutcome.FAILED, {}, 2.0, REFUSED, f"{REFUSED}\nmore"),
+    Result("staging", StackOutcome.LEFT_OUT, error="there is no such stack"),
 ]
 
 MARKDOWN = """\
@@ -39,7 +40,6 @@ MARKDOWN = """\
 FAKE = """\
 #!/bin/sh
 case "$*" in
-  version) echo v3.255.0 ;;
   *"stack ls"*) echo '[{"name": "a", "current": true}, {"name": "b", "current": false}]' ;;
   *"--stack a"*)
     trap 'kill $!; echo "error: update cancelled" >&2; exit 255' INT
@@ -53,9 +53,9 @@ esac
 LOGS_ITS_LOGIN = """\
 #!/bin/sh
 case "$*" in
-  version) echo v3.255.0 ;;
   *"stack ls"*) echo '[{"name": "a", "current": true}, {"name": "b", "current": false}]' ;;
   *config*"--stack a"*) echo '{
+    "nocobase-outlook:nocobaseUrl": {"value": "https://n.example.com", "secret": false},
     "nocobase-outlook:nocobaseApiKey": {"value": "own", "secret": true},
     "nocobase-outlook:nocobaseApiKeys": {"value": "{\\"west-1\\": \\"own\\"}", "secret": true}
   }' ;;
@@ -146,9 +146,9 @@ def test_when_told_to_end_the_running_one_ends_and_no_other_begins(project: Path
         time.sleep(0.01)
     deployer.engines.stop()
     running.join(10)
-    assert (results[0].outcome, results[0].error) == (Outcome.STOPPED, "update cancelled")
+    assert (results[0].outcome, results[0].error) == (StackOutcome.STOPPED, "update cancelled")
     after = deployer.deploy("b", Seen())
-    assert (after.outcome, after.error) == (Outcome.STOPPED, "not begun")
+    assert (after.outcome, after.error) == (StackOutcome.STOPPED, "not begun")
 
 
 LOGIN = {
@@ -182,28 +182,7 @@ def test_among_many_stacks_each_ones_own_key_comes_first(
     assert logins == {"a": login_of_a, **({"b": LOGIN} if stacks != ["a"] else {})}
 
 
-def test_what_the_engines_events_tell() -> None:
-    seen = Seen()
-    heard = _Heard("prod", seen)
-    azuread = {"urn": "urn:x", "type": "azuread:index/application:Application", "provider": ""}
-    for event in (
-        {"resourcePreEvent": {"metadata": {"op": "same", **azuread}}},
-        {"resourcePreEvent": {"metadata": {"op": "create-replacement", **azuread}}},
-        {"diagnosticEvent": {"severity": "info", "message": "Client secrets: …"}},
-        {"diagnosticEvent": {"severity": "error", "message": "<{%reset%}>error: refused the login<{%reset%}>\n"}},
-        {"diagnosticEvent": {"severity": "error", "message": "error: refused the login"}},
-        {"diagnosticEvent": {"severity": "error", "message": "update failed"}},
-        {"policyEvent": {"enforcementLevel": "advisory", "policyName": "owners", "message": "one"}},
-        {"policyEvent": {"enforcementLevel": "mandatory", "policyName": "owners", "message": "two\nlines"}},
-        {"summaryEvent": {"resourceChanges": {"same": 5, "update": 1}}},
-    ):
-        heard(EngineEvent.from_json(event))
-    assert seen.steps == [("prod", "create replacement Application")]
-    assert heard.errors == ["refused the login", "Policy owners: two\nlines"]
-    assert heard.changes == {"update": 1}
-
-
 def test_no_pulumi_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EngineFailed, match="not found"):
-        Engines()
+        Deployer(tmp_path).stacks()

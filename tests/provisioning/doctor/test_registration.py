@@ -12,23 +12,24 @@ from hypothesis import strategies as st
 
 from provisioning.doctor import registration
 from provisioning.doctor.account import Account
-from provisioning.doctor.registration import Deployed
+from provisioning.doctor.registration import Deployment
 from provisioning.entra.app_policies import ADDITION, LIFETIME, Restriction, SecretPolicy
 from provisioning.entra.client_secret_plan import refuses_policy
 from provisioning.entra.registration import Registration
 from provisioning.errors import DirectoryUnreadable
+from provisioning.program.last_state import Application, Deployed
 from provisioning.program.settings import Settings, judge
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-DEPLOYED = Deployed("object", "client", NOW + timedelta(days=100), NOW + timedelta(days=10))
+DEPLOYED = Deployment("object", "client", NOW + timedelta(days=100), NOW + timedelta(days=10))
 SETTINGS = Settings(nocobaseUrl="https://n.example.com")
 LONG_AGO = NOW - timedelta(days=1000)
-OUTPUTS = {
-    "objectId": "object",
-    "clientId": "client",
-    "clientSecretExpiry": "2027-03-01T00:00:00Z",
-    "nextRotation": "2026-12-01T00:00:00Z",
-}
+STATE = Deployed(
+    "prod",
+    Application("client", "object", registration.declared_by(SETTINGS)),
+    expires=DEPLOYED.expires,
+    next_rotation=DEPLOYED.rotation,
+)
 
 
 def limit(days: int, since: datetime | None = None) -> Restriction:
@@ -92,12 +93,10 @@ def test_a_policy_that_may_not_be_read_is_a_warning_that_says_so() -> None:
     assert "Policy.Read.All" in str(found.remedy)
 
 
-def test_outputs() -> None:
-    found = registration.judge_outputs(OUTPUTS)
-    assert isinstance(found.value, Deployed)
-    assert found.value.expires == datetime(2027, 3, 1, tzinfo=UTC)
-    for name in OUTPUTS:
-        undeployed = registration.judge_outputs({**OUTPUTS, name: None})
+def test_deployments() -> None:
+    assert registration.judge_state(STATE).value == DEPLOYED
+    for state in (replace(STATE, application=None), replace(STATE, expires=None), replace(STATE, next_rotation=None)):
+        undeployed = registration.judge_state(state)
         assert (undeployed.outcome, undeployed.remedy) == ("skipped", "pulumi up")
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Policy, SecretPlan, Slot, rfc3339
-from provisioning.program.last_state import Proof, in_use
+from provisioning.program.last_state import Usage, in_use
 
 Plan = Callable[[LastSecrets, datetime, Policy], SecretPlan]
 
@@ -177,12 +177,12 @@ class World:
         proofs = [self._proof(one.pushed) for one in self.nocobases if one.pushed is not None or one.failed]
         return replace(in_use(secrets, proofs), forgotten=forgotten)
 
-    def _proof(self, pushed: Pushed | None) -> Proof:
+    def _proof(self, pushed: Pushed | None) -> Usage:
         if pushed is None:
-            return Proof()
+            return Usage()
         held = self.slots.get(pushed.slot)
         proved = held is not None and held.key == pushed.key
-        return Proof(pushed.slot if proved else None, pushed.since)
+        return Usage(pushed.slot if proved else None, pushed.since)
 
     def up(self, effects: int = 0, refresh: bool = False) -> SecretPlan:
         """`pulumi up`, or `pulumi up --refresh`; it breaks off after so many effects, 0 for never. Raises RunEnded."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning.fleet.runner import LONGEST_SENTENCE, Outcome, Result, Watch, run, sentence
+from provisioning.fleet.runner import LONGEST_SENTENCE, Result, StackOutcome, Watch, run, sentence
 
 
 @dataclass
@@ -46,7 +46,7 @@ def test_each_has_its_result_and_a_failure_stops_no_other(parallel: int, broken:
             running.remove(stack)
         if int(stack[1:]) in broken:
             raise OSError("the disk\nis full")
-        return Result(stack, Outcome.CHANGED, {"create": 7})
+        return Result(stack, StackOutcome.CHANGED, {"create": 7})
 
     seen = Seen()
     results = run(stacks, deploy, parallel, seen)
@@ -59,9 +59,9 @@ def test_each_has_its_result_and_a_failure_stops_no_other(parallel: int, broken:
 
 def test_changes_in_words() -> None:
     changes = {"update": 1, "create": 7, "odd": 2}
-    assert Result("s", Outcome.CHANGED, changes).counts == "7 created, 2 odd, 1 updated"
-    assert Result("s", Outcome.WOULD_CHANGE, changes).counts == "7 to create, 2 to odd, 1 to update"
-    assert Result("s", Outcome.UNCHANGED).counts == ""
+    assert Result("s", StackOutcome.CHANGED, changes).counts == "7 created, 2 odd, 1 updated"
+    assert Result("s", StackOutcome.WOULD_CHANGE, changes).counts == "7 to create, 2 to odd, 1 to update"
+    assert Result("s", StackOutcome.UNCHANGED).counts == ""
 
 
 @pytest.mark.parametrize(

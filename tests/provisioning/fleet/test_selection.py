@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning.fleet.runner import Outcome
+from provisioning.fleet.runner import StackOutcome
 from provisioning.fleet.selection import choose, configured
 
 NAMES = st.sets(st.sampled_from(["dev", "prod-eu", "prod-us", "staging", "test"]))
@@ -30,16 +30,16 @@ def test_stacks_with_a_file_are_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("patterns", "excepted", "stacks", "left_out"),
     [
-        (["*"], [], ("acme/prod-eu", "prod-us"), {"dev": Outcome.LEFT_OUT, "old": Outcome.LEFT_OUT}),
-        (["*"], ["dev", "prod-e*"], ("prod-us",), {"old": Outcome.LEFT_OUT}),
+        (["*"], [], ("acme/prod-eu", "prod-us"), {"dev": StackOutcome.LEFT_OUT, "old": StackOutcome.LEFT_OUT}),
+        (["*"], ["dev", "prod-e*"], ("prod-us",), {"old": StackOutcome.LEFT_OUT}),
         (["prod-*"], [], ("acme/prod-eu", "prod-us"), {}),
-        (["prod-eu", "dev"], [], ("acme/prod-eu",), {"dev": Outcome.FAILED}),
-        (["prod-eu", "nowhere"], [], ("acme/prod-eu",), {"nowhere": Outcome.FAILED}),
+        (["prod-eu", "dev"], [], ("acme/prod-eu",), {"dev": StackOutcome.FAILED}),
+        (["prod-eu", "nowhere"], [], ("acme/prod-eu",), {"nowhere": StackOutcome.FAILED}),
         (["no-*"], [], (), {}),
     ],
 )
 def test_stacks_are_chosen_by_name_and_pattern(
-    patterns: list[str], excepted: list[str], stacks: tuple[str, ...], left_out: dict[str, Outcome]
+    patterns: list[str], excepted: list[str], stacks: tuple[str, ...], left_out: dict[str, StackOutcome]
 ) -> None:
     choice = choose({"dev", "prod-eu", "prod-us"}, {"acme/prod-eu", "prod-us", "old"}, patterns, excepted)
     assert choice.stacks == stacks

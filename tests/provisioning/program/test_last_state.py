@@ -8,82 +8,101 @@ from typing import Any
 import pytest
 
 from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Slot
-from provisioning.program.last_state import LastState, Proof, in_use, parse_last_state
+from provisioning.program.last_state import Deployed, Usage, in_use, read_state
+from provisioning.pulumi_cli import Checkpoint, plain
+from tests.provisioning.checkpoints import (
+    CLIENT_ID,
+    OBJECT_ID,
+    TENANT_ID,
+    TWO_SECRETS,
+    URL,
+    Json,
+    application,
+    outputs,
+    password,
+    push,
+    resource,
+    secret,
+)
 
-URN = "urn:pulumi:dev::nocobase-outlook::nocobase-outlook:entra:MailApplication$"
-APPLICATION = {
-    f"{URN}azuread:index/application:Application::mail": {
-        "type": "azuread:index/application:Application",
-        "outputs": {"clientId": "the-client-id", "objectId": "the-object-id"},
-    }
-}
-SECRET = {
-    f"{URN}azuread:index/applicationPassword:ApplicationPassword::mail-secret-a": {
-        "type": "azuread:index/applicationPassword:ApplicationPassword",
-        "outputs": {
-            "displayName": "mail",
-            "startDate": "2026-11-21T00:00:05Z",
-            "endDate": "2027-05-20T00:00:00Z",
-            "rotateWhenChanged": {"issued": "2026-11-21T00:00:00Z"},
-            "keyId": "the-key-id",
-            "value": "secret",
-        },
-    }
-}
-PUSH: dict[str, Any] = {
-    "urn:pulumi:dev::nocobase-outlook::pulumi-python:dynamic/nocobase:MailSettings::nocobase": {
-        "type": "pulumi-python:dynamic/nocobase:MailSettings",
-        "outputs": {"slot": "a", "since": "2026-11-21T00:01:00Z", "client_secret": "secret"},
-    }
-}
-PROVIDER = {
-    "urn:pulumi:dev::nocobase-outlook::pulumi:providers:pulumi-python::nocobase": {
-        "type": "pulumi:providers:pulumi-python",
-        "outputs": {},
-    }
-}
-DAY = datetime(2026, 11, 21, tzinfo=UTC)
-ISSUED = {Slot.A: IssuedSecret("mail", DAY, DAY + timedelta(days=180), key_id="the-key-id")}
-STACK = {
-    "urn:pulumi:dev::nocobase-outlook::pulumi:pulumi:Stack::nocobase-outlook-dev": {
-        "type": "pulumi:pulumi:Stack",
-        "outputs": {"forgottenSecrets": ["the-key-id"]},
-    }
-}
-IDS = ("the-client-id", "the-object-id")
-VALUES = frozenset({"secret"})
-IN_USE = LastSecrets(ISSUED, Slot.A, DAY + timedelta(minutes=1))
+DAY = datetime(2027, 1, 1, tzinfo=UTC)
+APPLICATION = application()
+SECRET = password("a", "2027-01-01", "2027-06-30")
+PUSH = push("a", "2027-01-01")
+PROVIDER = resource("pulumi:providers:pulumi-python", "nocobase", {})
+FORGOTTEN = outputs(forgottenSecrets=["key-a"])
+ISSUED = {Slot.A: IssuedSecret("NocoBase mail a 2027-01-01", DAY, DAY + timedelta(days=180), key_id="key-a")}
+IN_USE = LastSecrets(ISSUED, Slot.A, DAY + timedelta(hours=8))
+
+
+def state(*resources: Json) -> Deployed:
+    """A stack with these resources."""
+    checkpoint = Checkpoint([{**item, "outputs": plain(item["outputs"])} for item in resources])
+    return read_state(checkpoint.outputs, "prod")
 
 
 @pytest.mark.parametrize(
-    ("resources", "expected"),
+    ("resources", "secrets"),
     [
-        ({}, LastState()),
-        (PROVIDER, LastState()),
-        (APPLICATION, LastState(*IDS)),
-        ({**STACK, **APPLICATION, **SECRET}, LastState(*IDS, LastSecrets(forgotten=ISSUED), values=VALUES)),
-        ({**APPLICATION, **SECRET}, LastState(*IDS, LastSecrets(ISSUED), values=VALUES)),
-        ({**PROVIDER, **APPLICATION, **SECRET, **PUSH}, LastState(*IDS, IN_USE, {"nocobase": ""}, VALUES)),
+        ([], LastSecrets()),
+        ([PROVIDER], LastSecrets()),
+        ([APPLICATION], LastSecrets()),
+        ([FORGOTTEN, APPLICATION, SECRET], LastSecrets(forgotten=ISSUED)),
+        ([APPLICATION, SECRET], LastSecrets(ISSUED)),
+        ([PROVIDER, APPLICATION, SECRET, PUSH], IN_USE),
     ],
 )
-def test_last_state_after_each_step(resources: dict[str, Any], expected: LastState) -> None:
-    assert parse_last_state(resources) == expected
+def test_the_plan_starts_from_what_each_step_left(resources: list[Json], secrets: LastSecrets) -> None:
+    found = state(*resources)
+    assert found.last_secrets == secrets
+    assert (found.client_id, found.object_id) == ((CLIENT_ID, OBJECT_ID) if APPLICATION in resources else (None, None))
+    assert found.pushed == ({"nocobase": "2027-01-01T08:00:05.000Z"} if PUSH in resources else {})
+    assert [known.value for known in found.records] == (["value-a"] if SECRET in resources else [])
+
+
+def test_nothing_is_no_state_of_a_deployed_stack() -> None:
+    assert state() == Deployed("prod")
+
+
+def test_the_whole_of_a_state() -> None:
+    found = state(*TWO_SECRETS)
+    assert (found.stack, found.tenant_id) == ("prod", TENANT_ID)
+    assert [(known.slot, bool(found.used_by(known))) for known in found.secrets] == [("a", False), ("b", True)]
+    assert [pushed.target for pushed in found.pushes] == [URL]
+    assert found.old_retires == datetime(2027, 4, 10, 8, tzinfo=UTC)
+    assert found.application is not None
+    assert found.application.tags == ("pulumi:organization/nocobase-outlook/prod",)
+
+
+def test_what_a_replacement_has_yet_to_delete_is_not_there_any_more() -> None:
+    old = {**password("a", "2026-01-01", "2026-06-30", secret("old")), "delete": True}
+    assert state(old, APPLICATION, SECRET) == state(APPLICATION, SECRET, old) == state(APPLICATION, SECRET)
+
+
+def test_a_secret_without_a_record_was_issued_when_it_begins() -> None:
+    old = password("a", "2027-01-01", "2027-06-30")
+    del old["outputs"]["rotateWhenChanged"]
+    (issued,) = state(APPLICATION, old).last_secrets.slots.values()
+    assert (issued.issued, issued.recorded) == (DAY + timedelta(hours=8), False)
+
+
+def test_no_secret_shows_itself() -> None:
+    assert "value-" not in repr(state(*TWO_SECRETS))
 
 
 def test_a_slot_that_was_issued_into_after_the_push_is_not_known_to_be_in_use() -> None:
-    ((urn, push),) = PUSH.items()
-    former = {urn: {**push, "outputs": {**push["outputs"], "client_secret": "the former secret"}}}
-    assert parse_last_state({**APPLICATION, **SECRET, **former}).secrets.active is None
+    former: dict[str, Any] = push("a", "2027-01-01", client_secret=secret("the former secret"))
+    assert state(APPLICATION, SECRET, former).last_secrets.active is None
 
 
 NEWER = {Slot.B: IssuedSecret("mail", DAY + timedelta(days=90), DAY + timedelta(days=270), key_id="b")}
 BOTH = {**ISSUED, **NEWER}
-ON_A, ON_B, NEVER = Proof(Slot.A, DAY), Proof(Slot.B, DAY + timedelta(days=90)), Proof()
-LATER_ON_B = Proof(Slot.B, DAY + timedelta(days=93))
+ON_A, ON_B, NEVER = Usage(Slot.A, DAY), Usage(Slot.B, DAY + timedelta(days=90)), Usage()
+LATER_ON_B = Usage(Slot.B, DAY + timedelta(days=93))
 
 
 @pytest.mark.parametrize(
-    ("proofs", "active", "since"),
+    ("usages", "active", "since"),
     [
         ([], None, None),
         ([NEVER], None, None),
@@ -95,16 +114,15 @@ LATER_ON_B = Proof(Slot.B, DAY + timedelta(days=93))
         ([NEVER, NEVER], None, None),
     ],
 )
-def test_a_slot_is_in_use_only_when_all_installations_are_proved_to_use_it(
-    proofs: list[Proof], active: Slot | None, since: datetime | None
+def test_the_older_secret_counts_as_the_one_in_use_until_all_installations_use_the_newer(
+    usages: list[Usage], active: Slot | None, since: datetime | None
 ) -> None:
-    assert in_use(BOTH, proofs) == LastSecrets(BOTH, active, since)
-    assert in_use(BOTH, proofs[::-1]) == LastSecrets(BOTH, active, since)
+    assert in_use(BOTH, usages) == LastSecrets(BOTH, active, since)
+    assert in_use(BOTH, usages[::-1]) == LastSecrets(BOTH, active, since)
 
 
 def test_every_push_counts() -> None:
-    ((urn, push),) = PUSH.items()
-    failed = {f"{urn}-sales": {**push, "outputs": {"slot": None, "since": None, "problem": "down"}}}
-    last = parse_last_state({**APPLICATION, **SECRET, **PUSH, **failed})
-    assert set(last.pushed) == {"nocobase", "nocobase-sales"}
-    assert last.secrets == LastSecrets(ISSUED, Slot.A, None)
+    failed = push("", "2027-01-01", "nocobase-sales", problem="down")
+    found = state(APPLICATION, SECRET, PUSH, failed)
+    assert set(found.pushed) == {"nocobase", "nocobase-sales"}
+    assert found.last_secrets == LastSecrets(ISSUED, Slot.A, None)

@@ -13,9 +13,10 @@ import pytest
 from provisioning.entra.client_secret_plan import LastSecrets
 from provisioning.errors import ClockRefused, StateUnreadable
 from provisioning.program import stack
-from tests.provisioning.checkpoints import export, password
+from provisioning.pulumi_cli import plain
+from tests.provisioning.checkpoints import application, export, password
 from tests.provisioning.fake_pulumi import fake_pulumi
-from tests.provisioning.program.test_last_state import APPLICATION, ISSUED, SECRET
+from tests.provisioning.program.test_last_state import ISSUED
 
 
 def engine(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> None:
@@ -38,8 +39,9 @@ EOF = Exception("invoke of x failed: invocation of x returned an error: failed t
 
 
 def test_a_half_written_state_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine(monkeypatch, EOF, EOF, {**APPLICATION, **SECRET})
-    assert stack.last_state().secrets == LastSecrets(ISSUED)
+    resources = (application(), password("a", "2027-01-01", "2027-06-30"))
+    engine(monkeypatch, EOF, EOF, {one["urn"]: {**one, "outputs": plain(one["outputs"])} for one in resources})
+    assert stack.last_state().last_secrets == LastSecrets(ISSUED)
 
 
 def test_an_unreadable_state_never_passes_for_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,31 +11,24 @@ import pytest
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.registration import Registration
 from provisioning.nocobase.push import SignIn
-from provisioning.pulumi_cli import Checkpoint, plain
+from provisioning.program.last_state import Deployed
 from provisioning.status.compare import Sync, alarms, as_json, compare_entra, compare_nocobase, in_days, overview
-from provisioning.status.read import OFFLINE, Deployed, Held, HeldRow, Unread, read_state
+from provisioning.status.read import OFFLINE, Held, HeldRow, Unread
 from tests.provisioning.checkpoints import (
     CLIENT_ID,
     OBJECT_ID,
     ONE_SECRET,
     REDIRECT_URI,
-    TENANT_ID,
     TWO_SECRETS,
     URL,
-    Json,
     application,
     outputs,
-    password,
     push,
     secret,
 )
+from tests.provisioning.program.test_last_state import state
 
 NOW = datetime(2027, 2, 1, 12, tzinfo=UTC)
-
-
-def state(*resources: Json) -> Deployed:
-    """A stack with these resources."""
-    return read_state("prod", Checkpoint([{**item, "outputs": plain(item["outputs"])} for item in resources]))
 
 
 ONE = state(*ONE_SECRET)
@@ -60,23 +53,10 @@ def held(link: SignIn | None = None, **changed: Any) -> Held:
     return Held(replace(row, **changed), link or SignIn(CLIENT_ID, REDIRECT_URI))
 
 
-def test_a_state_is_read_whole() -> None:
-    assert (TWO.stack, TWO.tenant_id) == ("prod", TENANT_ID)
-    assert [(secret.slot, bool(TWO.used_by(secret))) for secret in TWO.secrets] == [("a", False), ("b", True)]
-    assert [pushed.target for pushed in TWO.pushes] == [URL]
-    assert TWO.old_retires == datetime(2027, 4, 10, 8, tzinfo=UTC)
-    assert state() == Deployed("prod")
-
-
 def test_several_installations_each_have_their_own_slot() -> None:
     found = state(*TWO_SECRETS, push("a", "2027-01-01", "other", nocobase_app="sales"))
     assert [pushed.target for pushed in found.pushes] == [URL, f"{URL} (sales)"]
     assert [bool(found.used_by(secret)) for secret in found.secrets] == [True, True]
-
-
-def test_what_a_replacement_has_yet_to_delete_is_not_there_any_more() -> None:
-    old = {**password("a", "2026-01-01", "2026-06-30", secret("old")), "delete": True}
-    assert state(old, *ONE_SECRET) == state(*ONE_SECRET, old) == ONE
 
 
 def test_a_secret_that_was_gone_in_entra_id_is_forgotten() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning.entra.client_secret_plan import Slot
-from provisioning.status.read import Deployed, KnownSecret, Push
+from provisioning.program.last_state import Deployed, KnownSecret, Push
 from provisioning.status.timeline import LOOKS, TODAY, Bar, Kind, axis, bars, characters, drawing, svg
 from tests.golden import PROJECT, check
 from tests.provisioning.status.test_compare import ONE, TWO

@@ -1,0 +1,91 @@
+"""What is taken from the engine's events, and why an operation failed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from provisioning.pulumi_events import (
+    Diagnostic,
+    Event,
+    Operation,
+    PolicyViolation,
+    StepBegun,
+    Summary,
+    parse_event,
+)
+
+KIND = "azuread:index/application:Application"
+URN = f"urn:pulumi:prod::nocobase-outlook::{KIND}::mail"
+
+
+def step(operation: str, **more: Any) -> dict[str, Any]:
+    """An event as the engine prints it."""
+    return {"sequence": 1, "resourcePreEvent": {"metadata": {"op": operation, "type": KIND, "urn": URN, **more}}}
+
+
+@pytest.mark.parametrize(
+    ("printed", "event"),
+    [
+        (step("same"), StepBegun("same", KIND, URN)),
+        (
+            step("update", detailedDiff={"web.redirectUris[0]": {}, "tags[1]": {}, "tags[0]": {}}),
+            StepBegun("update", KIND, URN, ("tags", "web.redirectUris")),
+        ),
+        ({"diagnosticEvent": {"severity": "info#err", "message": "x"}}, Diagnostic("info#err", "x")),
+        ({"diagnosticEvent": {"severity": "debug", "message": "x"}}, None),
+        (
+            {"policyEvent": {"enforcementLevel": "advisory", "policyName": "owners", "message": "one"}},
+            PolicyViolation("owners", "one", mandatory=False),
+        ),
+        ({"summaryEvent": {"resourceChanges": {"same": 5, "update": 1}}}, Summary({"same": 5, "update": 1})),
+        ({"summaryEvent": {"resourceChanges": None}}, None),
+        ({"preludeEvent": {"config": {}}}, None),
+        ([1], None),
+    ],
+)
+def test_an_event_is_read(printed: object, event: Event | None) -> None:
+    assert parse_event(json.dumps(printed)) == event
+
+
+def test_a_line_that_is_no_event_is_none() -> None:
+    assert parse_event("warning: a new version of Pulumi is available\n") is None
+
+
+def test_a_step_in_words() -> None:
+    assert StepBegun("create-replacement", KIND, URN).words == "create replacement Application"
+
+
+FAILED = (
+    Diagnostic("info", "Client secrets: …"),
+    Diagnostic("error", "<{%reset%}>error: refused the login<{%reset%}>\n"),
+    Diagnostic("error", "error: refused the login"),
+    Diagnostic("error", "update failed"),
+    Diagnostic("error", "error: Resource monitor has terminated, shutting down"),
+    PolicyViolation("owners", "one", mandatory=False),
+    PolicyViolation("owners", "two\nlines", mandatory=True),
+)
+
+
+def test_a_failure_is_told_once_and_without_colours() -> None:
+    assert Operation(False, FAILED, "error: update failed").errors == ["refused the login", "Policy owners: two\nlines"]
+    assert Operation(True, FAILED).errors == []
+
+
+@pytest.mark.parametrize(
+    ("said", "errors"),
+    [
+        ("warning: old\nerror: locked by 1 lock(s)\n  more\nerror: other\n", ["locked by 1 lock(s)\n  more", "other"]),
+        ("panic!", ["panic!"]),
+        ("", [""]),
+    ],
+)
+def test_a_failure_before_the_first_event_is_what_the_command_printed(said: str, errors: list[str]) -> None:
+    assert Operation(False, (), said).errors == errors
+
+
+def test_what_stays_the_same_is_no_change() -> None:
+    assert Operation(True, (Summary({"same": 5, "update": 1}),)).changes == {"update": 1}
+    assert Operation(True, ()).changes == {}
