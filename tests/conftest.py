@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,11 @@ from sandbox.steps import run_steps
 from tests.figures import count_commands, pytest_configure, say
 
 __all__ = ["pytest_configure", "say"]
+
+for name in ("COLUMNS", "PYTHONDONTWRITEBYTECODE"):
+    # pytest-xdist names a width to its workers, which commands would take for a terminal's; and the program that the
+    # engine runs would be compiled anew by each command.
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")
