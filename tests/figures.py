@@ -22,13 +22,14 @@ SAID = "said"
 Say = Callable[[str], None]
 
 
-def count_commands(pulumi: Path) -> None:
-    """Have the executable `pulumi` note each of its starts; it does what it did.
+def count_commands(tools: Path, engine: Path) -> None:
+    """Have the executable `pulumi` in `tools`, the first on PATH, note each of its starts, then run `engine`.
 
-    The engine looks for its language host beside its own executable, so the latter stays in the folder, renamed.
+    An engine in that folder finds its language host beside its own executable, so it stays there, renamed.
     """
-    engine = pulumi.with_name("pulumi-engine")
-    pulumi.rename(engine)
+    pulumi = tools / "pulumi"
+    if engine == pulumi:
+        engine = pulumi.rename(tools / "pulumi-engine")
     note = f'echo "$PYTEST_CURRENT_TEST|$1 $2" >> "${LOG_FOLDER}/$PYTEST_XDIST_WORKER.log"'
     pulumi.write_text(f'#!/bin/sh\n[ -z "${LOG_FOLDER}" ] || {note}\nexec {shlex.quote(str(engine))} "$@"\n')
     pulumi.chmod(0o755)
