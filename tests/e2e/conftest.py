@@ -59,9 +59,9 @@ def deployed_once(place: Place, empty: Moment) -> Callable[..., Moment]:
 
 
 def _at(place: Place, moment: Moment) -> Stack:
-    url = nocobase_url(place)
-    server.start(place, int(url.rpartition(":")[2]))
     moments.go_back(place, moment)
+    # The address in the stack's settings is right again only now.
+    server.start(place, int(nocobase_url(place).rpartition(":")[2]))
     return Stack(place)
 
 

@@ -108,7 +108,7 @@ class World:
         self.day = day
         self.push = Push(day.url, client_secret=FIRST)
         self.direct = httpx.Client(
-            base_url=f"{nocobase_url(place)}/api",
+            base_url=f"{server.url(place)}/api",
             headers={"Authorization": f"Bearer {server.api_key(place)}"},
             trust_env=False,
         )
@@ -144,9 +144,9 @@ class World:
 
 @pytest.fixture
 def world(place: Place, in_process: pytest.MonkeyPatch) -> Iterator[World]:
-    server.start(place, int(nocobase_url(place).rpartition(":")[2]))
+    server.start(place, int(server.url(place).rpartition(":")[2]))
     in_process.setenv("NOCOBASE_API_KEY", server.api_key(place))
-    with BadDay(nocobase_url(place)) as day:
+    with BadDay(server.url(place)) as day:
         yield (world := World(place, day))
         world.direct.close()
 

@@ -12,7 +12,6 @@ import pytest
 
 from sandbox.nocobase import server
 from sandbox.place import Place, default_place
-from sandbox.setup import nocobase_url
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,7 @@ def client_for(url: str, key: str) -> httpx.Client:
 @pytest.fixture(scope="module")
 def nocobase(place: Place) -> Iterator[NocoBase]:
     """The worker's NocoBase, its settings as installed. Tests leave roles and plugins as they found them."""
-    port = int(nocobase_url(place).rpartition(":")[2])
-    url = server.start(place, port)
+    url = server.start(place, int(server.url(place).rpartition(":")[2]))
     with client_for(url, server.api_key(place)) as client:
         client.post("/mailSettings:destroy", params={"filter[type.$ne]": "none"}).raise_for_status()
         for provider in ("google", "microsoft"):
