@@ -14,6 +14,9 @@ import pytest
 LOG_FOLDER = "TESTS_COMMANDS"
 """The environment variable that names the folder in which each worker notes the `pulumi` commands that it starts."""
 
+NOTED = (LOG_FOLDER, "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER")
+"""The variables that a command needs to be counted."""
+
 MOST = 10
 """How many of the tests with the most commands are listed."""
 

@@ -19,6 +19,7 @@ from sandbox.engine.find import Engine
 from sandbox.engine.obtain import engine
 from sandbox.engine.tools import environment, install_tools
 from sandbox.place import PROJECT, Place, cache_folder
+from tests import empty_stack
 from tests.figures import count_commands
 
 Tool = Callable[[str, str], Path]
@@ -121,7 +122,6 @@ def project(real_engine: tuple[Place, Engine], tmp_path: Path) -> Project:
     (folder / ".venv").symlink_to(sys.prefix)
     made.write("Pulumi.yaml", f"name: {folder.name}\nruntime:\n  name: python\n  options:\n    virtualenv: .venv\n")
     made.configure()
-    empty = {"stack": f"organization/{folder.name}/dev", "latest": None}
     made.state_file.parent.mkdir(parents=True)
-    made.state_file.write_text(json.dumps({"version": 3, "checkpoint": empty}))
+    made.state_file.write_text(empty_stack.checkpoint(folder.name, "dev", SALT))
     return made
