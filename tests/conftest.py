@@ -16,9 +16,9 @@ from sandbox.place import Place, cache_folder, default_place
 from sandbox.project_copy import copy_project
 from sandbox.setup import install_steps, load_record, start_steps, stop
 from sandbox.steps import run_steps
-from tests.figures import count_commands, pytest_configure, say
+from tests.figures import count_commands, pytest_configure, say, tally
 
-__all__ = ["pytest_configure", "say"]
+__all__ = ["pytest_configure", "say", "tally"]
 
 for name in ("COLUMNS", "PYTHONDONTWRITEBYTECODE"):
     # pytest-xdist names a width to its workers, which commands would take for a terminal's; and the program that the

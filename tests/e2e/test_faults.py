@@ -20,7 +20,7 @@ from sandbox.place import Place
 from sandbox.setup import nocobase_url
 from tests.e2e.conftest import Stack
 from tests.e2e.in_process import Push, before_request, credentials, in_process, rows, untouchable
-from tests.figures import Say
+from tests.figures import Tally
 
 pytestmark = pytest.mark.e2e
 
@@ -154,7 +154,7 @@ def world(place: Place, in_process: pytest.MonkeyPatch) -> Iterator[World]:
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.proof)], ids=["sample", "every"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_the_next_plain_run_converges_after_faults(
-    scenario: Scenario, every: bool, world: World, in_process: pytest.MonkeyPatch, say: Say
+    scenario: Scenario, every: bool, world: World, in_process: pytest.MonkeyPatch, tally: Tally
 ) -> None:
     """Every fault at every request; or every one at the write of an update, and some at each of the other requests."""
     before = untouchable(rows(world.place))
@@ -171,8 +171,7 @@ def test_the_next_plain_run_converges_after_faults(
                 failures[f"request {number + 1} {name}{', and all after it' if lasting else ''}"] = problems
             cases += 1
             changed += untouchable(rows(world.place)) != before
-    converged = f"{cases - len(failures)} of {cases} converge, {changed} other fields changed"
-    say(f"faults of NocoBase, {scenario.name}, {len(asked)} requests: {converged}")
+    tally("faults of NocoBase converge in the next run, no other field changed", cases - len(failures), cases)
     assert (failures, changed) == ({}, 0)
     assert len(asked) == scenario.requests
 
