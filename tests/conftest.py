@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +14,16 @@ from rich.console import Console
 from sandbox import processes
 from sandbox.place import Place, cache_folder, default_place
 from sandbox.project_copy import copy_project
-from sandbox.setup import install_steps, start_steps, stop
+from sandbox.setup import install_steps, load_record, start_steps, stop
 from sandbox.steps import run_steps
-from tests.figures import count_commands, pytest_configure, say
+from tests.figures import count_commands, pytest_configure, say, tally
 
-__all__ = ["pytest_configure", "say"]
+__all__ = ["pytest_configure", "say", "tally"]
+
+for name in ("COLUMNS", "PYTHONDONTWRITEBYTECODE"):
+    # pytest-xdist names a width to its workers, which commands would take for a terminal's; and the program that the
+    # engine runs would be compiled anew by each command.
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +38,7 @@ def place() -> Iterator[Place]:
         copy_project(place.project, f"http://localhost:{processes.free_port()}")
         try:
             run_steps([*install_steps(place), *start_steps(place)], Console(file=io.StringIO()))
-            count_commands(place.tools / "pulumi")
+            count_commands(place.tools, Path(load_record(place).cli))
             yield place
         finally:
             stop(place)

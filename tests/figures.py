@@ -8,27 +8,33 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 LOG_FOLDER = "TESTS_COMMANDS"
 """The environment variable that names the folder in which each worker notes the `pulumi` commands that it starts."""
 
+NOTED = (LOG_FOLDER, "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER")
+"""The variables that a command needs to be counted."""
+
 MOST = 10
 """How many of the tests with the most commands are listed."""
 
-SAID = "said"
+SAID, TALLIED = "said", "tallied"
 
 Say = Callable[[str], None]
+Tally = Callable[[str, int, int], None]
 
 
-def count_commands(pulumi: Path) -> None:
-    """Have the executable `pulumi` note each of its starts; it does what it did.
+def count_commands(tools: Path, engine: Path) -> None:
+    """Have the executable `pulumi` in `tools`, the first on PATH, note each of its starts, then run `engine`.
 
-    The engine looks for its language host beside its own executable, so the latter stays in the folder, renamed.
+    An engine in that folder finds its language host beside its own executable, so it stays there, renamed.
     """
-    engine = pulumi.with_name("pulumi-engine")
-    pulumi.rename(engine)
+    pulumi = tools / "pulumi"
+    if engine == pulumi:
+        engine = pulumi.rename(tools / "pulumi-engine")
     note = f'echo "$PYTEST_CURRENT_TEST|$1 $2" >> "${LOG_FOLDER}/$PYTEST_XDIST_WORKER.log"'
     pulumi.write_text(f'#!/bin/sh\n[ -z "${LOG_FOLDER}" ] || {note}\nexec {shlex.quote(str(engine))} "$@"\n')
     pulumi.chmod(0o755)
@@ -39,6 +45,13 @@ def say(request: pytest.FixtureRequest) -> Say:
     """Has a figure printed at the end of the run: `say("27 of 27 kills survived")`."""
     properties = request.node.user_properties
     return lambda text: properties.append((SAID, text))
+
+
+@pytest.fixture
+def tally(request: pytest.FixtureRequest) -> Tally:
+    """Has a sum over all tests printed: `tally("kills survived", 1, 1)` in two becomes "2 of 2 kills survived"."""
+    properties = request.node.user_properties
+    return lambda what, done, of: properties.append((TALLIED, (what, done, of)))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -55,6 +68,8 @@ class Collector:
 
     def __init__(self) -> None:
         self._said: list[str] = []
+        self._done: Counter[str] = Counter()
+        self._of: Counter[str] = Counter()
         self._seconds: dict[str, float] = {}
         self._tests: Counter[str] = Counter()
 
@@ -63,14 +78,26 @@ class Collector:
         layer = _layer(report)
         self._seconds[layer] = self._seconds.get(layer, 0) + report.duration
         self._tests[layer] += report.when == "call"
-        if report.when == "teardown":
-            self._said += [str(text) for name, text in report.user_properties if name == SAID]
+        if report.when != "teardown":
+            return
+        properties: Any = report.user_properties
+        for name, value in properties:
+            if name == SAID:
+                self._said.append(value)
+            elif name == TALLIED:
+                what, done, of = value
+                self._done[what] += done
+                self._of[what] += of
+
+    def lines(self) -> list[str]:
+        """What the tests wanted to be said, and the sums."""
+        return sorted([*self._said, *(f"{self._done[what]} of {of} {what}" for what, of in self._of.items())])
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the figures."""
-        if self._said:
+        if lines := self.lines():
             terminalreporter.section("measured")
-            for text in sorted(self._said):
+            for text in lines:
                 terminalreporter.line(text)
         terminalreporter.section("layers")
         for layer, seconds in sorted(self._seconds.items()):

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 
@@ -35,12 +35,6 @@ EMAIL_MANAGER = "@nocobase/plugin-email-manager"
 PATIENCE = 120
 """Seconds that a start may take; measured: 4 to 8 for the first, 2 to 4 for a later one, on two cores."""
 
-Layout = Literal["camel", "snake", "options", "text", "empty"]
-"""Where mailSettings keeps the credentials: clientId/clientSecret, client_id/client_secret, or inside `options`.
-
-text: inside `settings`, JSON as text. empty: as camel, but there is no row yet.
-"""
-
 
 @dataclass(frozen=True)
 class _Kept:
@@ -51,22 +45,15 @@ class _Kept:
     api_key: str = field(default="", repr=False)
     port: int = 0
     public_path: str = "/"
-    layout: Layout = "camel"
     database: Mapping[str, str] = field(default_factory=dict, repr=False)
     installed: bool = False
 
 
-def start(
-    place: Place,
-    port: int,
-    public_path: str = "/",
-    layout: Layout = "camel",
-    database: Mapping[str, str] | None = None,
-) -> str:
+def start(place: Place, port: int, public_path: str = "/", database: Mapping[str, str] | None = None) -> str:
     """Start NocoBase, or leave it running, and return its URL when it answers.
 
-    The first start makes keys and database and settles `layout`; a first start that was interrupted is begun anew.
-    `database` holds the variables (DB_…) of one that is not SQLite; its first start settles that, too.
+    The first start makes keys and database; a first start that was interrupted is begun anew. `database` holds the
+    variables (DB_…) of one that is not SQLite; the first start settles that.
     Raises SandboxError if the packages are not installed, the port is taken, or NocoBase does not come up.
     """
     kept = _read(place)
@@ -89,7 +76,7 @@ def start(
     if kept is None or not kept.installed:
         shutil.rmtree(place.nocobase, ignore_errors=True)
         app_key, password = secrets.token_hex(32), secrets.token_urlsafe(18)
-        kept = _Kept(app_key, password, layout=layout, database=dict(database or {}))
+        kept = _Kept(app_key, password, database=dict(database or {}))
     kept = replace(kept, port=port, public_path=f"/{public_path.strip('/')}/".replace("//", "/"))
     _write(place, kept)
     place.nocobase.mkdir(parents=True, exist_ok=True)
@@ -162,7 +149,6 @@ def _environment(place: Place, kept: _Kept) -> Mapping[str, str]:
         "INIT_ROOT_NICKNAME": "Sandbox",
         "INIT_ROOT_PASSWORD": kept.password,
         "INIT_ROOT_USERNAME": ACCOUNT,
-        "SANDBOX_MAIL_LAYOUT": kept.layout,
         "SOCKET_PATH": str(_socket(place)),
         "STORAGE_PATH": str(place.nocobase),
     }
@@ -215,9 +201,11 @@ def _file(place: Place) -> Path:
 
 def _read(place: Place) -> _Kept | None:
     try:
-        return _Kept(**json.loads(_file(place).read_text()))
+        found = json.loads(_file(place).read_text())
     except FileNotFoundError:
         return None
+    # Once it named the layout, too.
+    return _Kept(**{name: value for name, value in found.items() if name != "layout"})
 
 
 def _started(place: Place) -> _Kept:

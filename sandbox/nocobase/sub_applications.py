@@ -17,7 +17,7 @@ PATIENCE = 60
 
 
 def create(place: Place, name: str) -> None:
-    """Make a sub-application, with its own email manager, and wait until it answers.
+    """Make a sub-application, with its own email manager, unless it is there already, and wait until it answers.
 
     It is then found by the header X-App or by /api/__app/<name>/. The main application's API key works in it too, since
     all applications of one NocoBase sign with the same APP_KEY.
@@ -29,9 +29,10 @@ def create(place: Place, name: str) -> None:
         if PLUGIN not in [plugin["name"] for plugin in enabled]:
             client.post("/pm:enable", params={"filterByTk": PLUGIN})
             _wait(client, "applications:list", {})
-        answer = client.post("/applications:create", json={"name": name, "options": {"autoStart": True}})
-        if answer.is_error:
-            raise SandboxError(f"NocoBase did not make the sub-application {name}: {answer.text}", "Give another name.")
+        if not (place.nocobase / f"{name}.sqlite").is_file():
+            made = client.post("/applications:create", json={"name": name, "options": {"autoStart": True}})
+            if made.is_error:
+                raise SandboxError(f"NocoBase made no sub-application {name}: {made.text}", "Use another name.")
         _wait(client, "app:getInfo", {"X-App": name})
 
 

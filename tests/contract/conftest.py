@@ -17,7 +17,6 @@ from tests.contract import real_tenant
 from tests.contract.normalise import Names
 from tests.contract.recordings import load, recorded_tenant
 from tests.contract.replay import Result, play_http, play_provider, stub_call
-from tests.contract.tally import tally
 from tests.contract.tenant import Access, Tenant, new_prefix
 from tests.sandbox.entra.fixtures import certificates, entra, entra_server
 from tests.sandbox.entra.service import Certificates, Service, running
@@ -57,14 +56,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if "weather" in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.enable_socket)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """How much was compared with the recordings."""
-    if lines := tally(config).lines():
-        terminalreporter.section("sandbox and recordings")
-        for line in lines:
-            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")
@@ -131,7 +122,7 @@ def plugin(environment: dict[str, str]) -> Iterator[grpc.Channel]:
 
 
 @pytest.fixture(scope="session")
-def provider_results(certificates: Certificates, pytestconfig: pytest.Config) -> dict[str, Result]:
+def provider_results(certificates: Certificates) -> dict[str, Result]:
     """All scenarios against the plugin process: each goes on from the state that the last one left."""
     scenarios = load()
     names = Names()
@@ -140,12 +131,11 @@ def provider_results(certificates: Certificates, pytestconfig: pytest.Config) ->
         call = stub_call(channel)
         for scenario in scenarios:
             results[scenario.name] = play_provider(scenario, service, names, call)
-    tally(pytestconfig).add_calls(results.values())
     return results
 
 
 @pytest.fixture(scope="session")
-def http_results(certificates: Certificates, pytestconfig: pytest.Config) -> dict[str, Result]:
+def http_results(certificates: Certificates) -> dict[str, Result]:
     """All recorded requests against the stand-in for Entra."""
     scenarios = load()
     names = Names()
@@ -153,5 +143,4 @@ def http_results(certificates: Certificates, pytestconfig: pytest.Config) -> dic
     with running(certificates, recorded_tenant(scenarios)) as service, service.client() as client:
         for scenario in scenarios:
             results[scenario.name] = play_http(scenario, service, names, client)
-    tally(pytestconfig).add_requests(results.values())
     return results

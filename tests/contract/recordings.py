@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ class Scenario:
     http: list[Json]
 
 
-def load() -> list[Scenario]:
+@cache
+def load() -> Sequence[Scenario]:
     """All scenarios, in the order in which they were recorded: each goes on from the state that the last one left."""
     scenarios = []
     for path in sorted(FOLDER.glob("*.json")):
@@ -40,7 +42,7 @@ def load() -> list[Scenario]:
     return scenarios
 
 
-def recorded_tenant(scenarios: list[Scenario]) -> Directory:
+def recorded_tenant(scenarios: Sequence[Scenario]) -> Directory:
     """A directory with the recorded tenant's domain and its copy of Microsoft Graph's service principal."""
     directory = Directory(None, domain=DOMAIN)
     answers = [

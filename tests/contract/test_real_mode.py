@@ -6,6 +6,7 @@ A whole run of it goes to the sandbox, by the same variables that send the azure
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from pytest_socket import SocketConnectBlockedError
 from sandbox.entra import identity
 from sandbox.place import PROJECT
 from tests.contract import real_tenant, tenant
-from tests.contract.conftest import sandbox_access
+from tests.contract.conftest import pytest_addoption, sandbox_access
 from tests.contract.tenant import ForeignObjectError, LeftoverError, Tenant, new_prefix
 from tests.sandbox.entra.service import Service
 
@@ -94,12 +95,18 @@ def test_another_tenant_than_the_named_one_is_refused(entra: Service, monkeypatc
 # Runs ----------------------------------------------------------------------------------------------------------------
 
 
-def test_run_without_credentials_is_skipped_with_a_sentence() -> None:
-    said = pytest_run(TENANT_TESTS, "--tenant", "real")
+def test_run_without_credentials_is_skipped_with_a_sentence_and_only_a_tenants_tests_may_leave_this_machine() -> None:
+    said = pytest_run("tests/contract", "-m", "enable_socket", "--tenant", "real")
     assert "No credentials for a real tenant: set ARM_TENANT_ID, ARM_CLIENT_ID and ARM_CLIENT_SECRET" in said
     assert " passed" not in said
     assert " failed" not in said
     assert " error" not in said
+    assert set(re.findall(r"^SKIPPED \[\d+\] ([^:]+):", said, re.MULTILINE)) == {TENANT_TESTS}
+
+
+def test_no_test_may_leave_this_machine_where_no_real_tenant_is_meant(request: pytest.FixtureRequest) -> None:
+    items = request.session.items
+    assert [item.nodeid for item in items if item.get_closest_marker("enable_socket")] == []
 
 
 def test_whole_run_passes_where_the_variables_lead_and_leaves_nothing(entra: Service) -> None:
@@ -118,16 +125,6 @@ def test_whole_run_passes_where_the_variables_lead_and_leaves_nothing(entra: Ser
     assert len(made) > 20
 
 
-def test_only_the_tests_of_a_tenant_may_leave_this_machine() -> None:
-    listed = {
-        kind: pytest_run("tests/contract", "--collect-only", "-m", "enable_socket", "--tenant", kind)
-        for kind in ("real", "sandbox")
-    }
-    names = [line.partition("::")[0] for line in listed["real"].splitlines() if "::" in line]
-    assert set(names) == {TENANT_TESTS}
-    assert "::" not in listed["sandbox"]
-
-
 @pytest.mark.filterwarnings("ignore:A test tried to use socket:UserWarning")
 def test_fence_stands_here_and_is_open_there() -> None:
     with pytest.raises(SocketConnectBlockedError):
@@ -138,7 +135,11 @@ def test_fence_stands_here_and_is_open_there() -> None:
 
 
 def test_unknown_tenants_are_refused() -> None:
-    assert "invalid choice: 'production'" in pytest_run("tests/contract", "--tenant", "production")
+    parser = pytest.Parser(_ispytest=True)
+    pytest_addoption(parser)
+    assert parser.parse(["--tenant", "real"]).tenant == "real"
+    with pytest.raises(pytest.UsageError, match="invalid choice: 'production'"):
+        parser.parse(["--tenant", "production"])
 
 
 # What is never touched -----------------------------------------------------------------------------------------------

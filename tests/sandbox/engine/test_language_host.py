@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import queue
+import runpy
 import signal
 import subprocess
 import sys
@@ -100,18 +101,42 @@ def test_text_fields_of_every_length(text: str) -> None:
     assert AboutResponse.FromString(written).executable == text
 
 
-def test_traceback_begins_in_the_program(tmp_path: Path) -> None:
-    program = tmp_path / "__main__.py"
-    program.write_text("def declare():\n    raise ValueError('no such thing')\n")
-    scope: dict[str, object] = {}
-    exec(compile(program.read_text(), program, "exec"), scope)
-    try:
-        scope["declare"]()  # type: ignore[operator]
-    except ValueError as error:
-        said = language_host.describe(error, str(tmp_path))
-    assert f'File "{program}", line 2, in declare' in said
-    assert "no such thing" in said
-    assert "test_language_host" not in said
+@pytest.mark.parametrize(
+    ("text", "kind", "line"),
+    [
+        ("def declare():\n    return {}['missing']\n\ndeclare()\n", KeyError, "line 2, in declare"),
+        ("import helper_of_a_program\n", KeyError, 'helper_of_a_program.py", line 1, in <module>'),
+        ("this is no Python\n", SyntaxError, "this is no Python"),
+    ],
+    ids=["while it runs", "in a module", "of its syntax"],
+)
+def test_traceback_begins_in_the_program(
+    text: str, kind: type[Exception], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "__main__.py").write_text(text)
+    (tmp_path / "helper_of_a_program.py").write_text("{}['missing']\n")
+    with pytest.raises(kind) as caught:
+        runpy.run_path(str(tmp_path), run_name="__main__")
+    said = language_host.describe(caught.value, str(tmp_path))
+    assert line in said
+    assert kind.__name__ in said
+    # Where there is a syntax error, nothing of the program ran.
+    assert kind is SyntaxError or "runpy.py" not in said
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "said"),
+    [
+        (None, "", ""),
+        (0, "", ""),
+        (3, "Program exited with non-zero exit code: 3", ""),
+        ("stopped on purpose", "Program exited with non-zero exit code: 1", "stopped on purpose\n"),
+    ],
+)
+def test_program_that_exits(code: int | str | None, error: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert language_host._ended_by(SystemExit(code)).error == error
+    assert capsys.readouterr().err == said
 
 
 def test_traceback_without_the_program_is_shown_whole(tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
-"""One real NocoBase for the whole session, in a temporary folder; its packages are those of this clone."""
+"""The real NocoBase of the worker's sandbox; its packages are those of this clone."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox import processes
-from sandbox.nocobase import packages, server
+from sandbox.nocobase import server
 from sandbox.place import Place, default_place
 
 
@@ -51,45 +49,12 @@ def client_for(url: str, key: str) -> httpx.Client:
     return httpx.Client(base_url=f"{url}/api", headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=30)
 
 
-@pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A sandbox with NocoBase's packages installed."""
-    place = new_place(tmp_path_factory.mktemp("nocobase"))
-    packages.install(place, print)
-    return place
-
-
-@pytest.fixture(scope="session")
-def started_once(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A sandbox whose NocoBase was started and stopped: to be copied, not to be changed."""
-    once = new_place(tmp_path_factory.mktemp("started-once"))
-    server.start(once, processes.free_port())
-    server.stop(once)
-    return once
-
-
-@pytest.fixture
-def own(started_once: Place, tmp_path: Path) -> Iterator[Place]:
-    """A sandbox of this test alone, past its first start and not running."""
-    own = new_place(tmp_path / "own")
-    shutil.copytree(started_once.home, own.home)
-    yield own
-    server.stop(own)
-
-
-@pytest.fixture
-def fresh(place: Place, tmp_path: Path) -> Iterator[Place]:
-    """A sandbox of this test alone, never started; its packages are those of `place`."""
-    fresh = new_place(tmp_path / "fresh")
-    assert fresh.installed == place.installed
-    yield fresh
-    server.stop(fresh)
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def nocobase(place: Place) -> Iterator[NocoBase]:
-    """The session's NocoBase. Tests leave rows, roles and plugins as they found them, or use another provider's row."""
-    url = server.start(place, processes.free_port())
+    """The worker's NocoBase, its settings as installed. Tests leave roles and plugins as they found them."""
+    url = server.start(place, int(server.url(place).rpartition(":")[2]))
     with client_for(url, server.api_key(place)) as client:
+        client.post("/mailSettings:destroy", params={"filter[type.$ne]": "none"}).raise_for_status()
+        for provider in ("google", "microsoft"):
+            client.post("/mailSettings:create", json={"type": provider}).raise_for_status()
         yield NocoBase(place, url, client)
-    server.stop(place)

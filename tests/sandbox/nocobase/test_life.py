@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import sqlite3
 import stat
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -16,42 +16,83 @@ import pytest
 from sandbox import processes
 from sandbox.errors import SandboxError
 from sandbox.nocobase import server, sub_applications
+from sandbox.nocobase.bad_day import TROUBLES
 from sandbox.place import Place
-from tests.sandbox.nocobase.conftest import NocoBase, client_for
+from tests.sandbox.nocobase.conftest import NocoBase, client_for, new_place
 
 pytestmark = pytest.mark.e2e
 
 CREDENTIALS = {"clientId": "an id", "clientSecret": "a secret"}
 
 
-def observe(url: str, seconds: float) -> list[str]:
-    """What a client of `url` meets until it is answered with 200: each thing once, in order."""
-    seen: list[str] = []
+def observe(url: str, seconds: float) -> dict[str, Any]:
+    """What a client of `url` meets until it is answered with 200: each thing once, in order, and all of an error."""
+    seen: dict[str, Any] = {}
     deadline = time.monotonic() + seconds
     while "200" not in seen and time.monotonic() < deadline:
         try:
             answer = httpx.get(f"{url}/api/app:getInfo", timeout=5)
-            met = "200" if answer.status_code == 200 else f"{answer.status_code} {answer.json()['error']['code']}"
+            error = answer.json().get("error", {})
+            seen["200" if answer.status_code == 200 else f"{answer.status_code} {error['code']}"] = error
         except httpx.ConnectError:
-            met = "refused"
-        if met not in seen:
-            seen.append(met)
+            seen["refused"] = None
         time.sleep(0.02)
     return seen
 
 
-def test_restart_keeps_rows_and_keys(own: Place) -> None:
-    url = server.start(own, processes.free_port())
-    with client_for(url, server.api_key(own)) as client:
-        client.post("/mailSettings:update", params={"filter[type]": "microsoft"}, json={"clientId": "kept"})
-    assert server.stop(own)
+def test_first_start_that_is_interrupted_a_start_below_a_path_and_one_without_a_database(tmp_path: Path) -> None:
+    own = new_place(tmp_path / "own")
+    port = processes.free_port()
+    try:
+        # What was interrupted is begun anew.
+        starting = threading.Thread(target=_start_and_fail, args=(own, port))
+        starting.start()
+        while not (own.nocobase / "nocobase.sqlite").is_file():
+            assert starting.is_alive()
+            time.sleep(0.02)
+        process = processes.running(own, server.NAME)
+        assert process is not None
+        process.kill()
+        starting.join()
+        url = server.start(own, port)
+        with client_for(url, server.api_key(own)) as client:
+            assert client.get("/mailSettings:list").json()["meta"]["count"] == 2
+            client.post("/mailSettings:update", params={"filter[type]": "google"}, json=CREDENTIALS)
+        assert server.stop(own)
 
-    again = server.start(own, processes.free_port())
+        # While it starts, it says so; rows and keys are kept; its path is part of address and callback.
+        starting = threading.Thread(target=server.start, args=(own, port, "/crm"))
+        starting.start()
+        seen = observe(f"http://127.0.0.1:{port}/crm", 60)
+        starting.join()
+        # For a moment, it does not know the application.
+        seen.pop("404 APP_NOT_FOUND", None)
+        assert list(seen) == ["refused", "503 APP_COMMANDING", "200"]
+        commanding = TROUBLES["commanding"]["body"]["error"]
+        assert {**seen["503 APP_COMMANDING"], "message": commanding["message"]} == commanding
+        assert server.url(own) == f"http://127.0.0.1:{port}/crm"
+        with client_for(server.url(own), server.api_key(own)) as client:
+            address = client.get("/mail:oauth2url", params={"type": "google"}).json()["data"]["url"]
+        query = httpx.QueryParams(httpx.URL(address).query)
+        assert query["client_id"] == CREDENTIALS["clientId"]
+        assert query["redirect_uri"] == f"{server.url(own)}/admin/settings/mail/oauth2"
+        assert server.stop(own)
 
-    with client_for(again, server.api_key(own)) as client:
-        assert (
-            client.get("/mailSettings:get", params={"filter[type]": "microsoft"}).json()["data"]["clientId"] == "kept"
-        )
+        # An empty database is named, and answered for as the trouble is.
+        database = own.nocobase / "nocobase.sqlite"
+        database.unlink()
+        sqlite3.connect(database).close()
+        with pytest.raises(SandboxError, match=r"nothing of its own in its database .*nocobase.sqlite"):
+            server.start(own, port)
+        answer = httpx.get(f"http://127.0.0.1:{port}/api/app:getInfo")
+        assert {"status": answer.status_code, "body": answer.json()} == TROUBLES["not-installed"]
+    finally:
+        server.stop(own)
+
+
+def _start_and_fail(place: Place, port: int) -> None:
+    with pytest.raises(SandboxError, match="ended while it was starting"):
+        server.start(place, port)
 
 
 def test_start_of_a_running_one_changes_nothing(nocobase: NocoBase) -> None:
@@ -61,24 +102,8 @@ def test_start_of_a_running_one_changes_nothing(nocobase: NocoBase) -> None:
     assert processes.running(nocobase.place, server.NAME) == process
 
 
-def test_start_refuses_connections_then_says_that_it_is_commanding(own: Place) -> None:
-    port = processes.free_port()
-    starting = threading.Thread(target=server.start, args=(own, port))
-
-    starting.start()
-    seen = observe(f"http://127.0.0.1:{port}", 60)
-    starting.join()
-
-    assert seen == ["refused", "503 APP_COMMANDING", "200"]
-
-
 def test_only_the_owner_can_read_the_keys(nocobase: NocoBase) -> None:
     assert stat.S_IMODE((nocobase.place.home / "nocobase.json").stat().st_mode) == 0o600
-
-
-def test_each_sandbox_has_keys_of_its_own(nocobase: NocoBase, started_once: Place) -> None:
-    assert server.api_key(nocobase.place) != server.api_key(started_once)
-    assert server.password(nocobase.place) != server.password(started_once)
 
 
 def test_neither_log_nor_arguments_hold_a_key_or_a_secret(nocobase: NocoBase) -> None:
@@ -104,117 +129,33 @@ def test_listens_on_loopback_only_and_connects_to_nobody(nocobase: NocoBase) -> 
     assert [c for c in connections if c.raddr and c.raddr.ip != "127.0.0.1"] == []
 
 
-def test_interrupted_first_start_is_begun_anew(fresh: Place) -> None:
-    port = processes.free_port()
-    starting = threading.Thread(target=_start_and_fail, args=(fresh, port))
-    starting.start()
-    while not (fresh.nocobase / "nocobase.sqlite").is_file():
-        assert starting.is_alive()
-        time.sleep(0.02)
-    process = processes.running(fresh, server.NAME)
-    assert process is not None
-    process.kill()
-    starting.join()
+def test_disabled_email_manager_leaves_a_plain_404_and_comes_back_with_its_rows(nocobase: NocoBase) -> None:
+    client = nocobase.client
+    before = client.get("/mailSettings:list").json()
 
-    url = server.start(fresh, port)
-
-    with client_for(url, server.api_key(fresh)) as client:
-        assert client.get("/mailSettings:list").json()["meta"]["count"] == 2
-
-
-def _start_and_fail(place: Place, port: int) -> None:
-    with pytest.raises(SandboxError, match="ended while it was starting"):
-        server.start(place, port)
-
-
-def test_lost_database_is_made_anew(own: Place) -> None:
-    (own.nocobase / "nocobase.sqlite").unlink()
-
-    url = server.start(own, processes.free_port())
-
-    with client_for(url, server.api_key(own)) as client:
-        assert client.get("/mailSettings:list").json()["meta"]["count"] == 2
-
-
-def test_empty_database_is_named(own: Place) -> None:
-    database = own.nocobase / "nocobase.sqlite"
-    database.unlink()
-    sqlite3.connect(database).close()
-
-    with pytest.raises(SandboxError, match=r"nothing of its own in its database .*nocobase.sqlite"):
-        server.start(own, processes.free_port())
-
-
-def test_port_in_use_is_named(own: Place) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SandboxError, match="is in use"):
-        server.start(own, taken.getsockname()[1])
-
-
-def test_packages_that_are_not_installed_are_named(tmp_path: Path) -> None:
-    bare = Place(project=tmp_path, installed=tmp_path / "installed", home=tmp_path / "home", cache=tmp_path / "cache")
-
-    with pytest.raises(SandboxError, match="packages are not installed"):
-        server.start(bare, processes.free_port())
-
-
-def test_public_path_is_part_of_address_and_callback(own: Place) -> None:
-    url = server.start(own, processes.free_port(), public_path="/crm")
-
-    assert url.endswith("/crm")
-    with client_for(url, server.api_key(own)) as client:
-        client.post("/mailSettings:update", params={"filter[type]": "google"}, json=CREDENTIALS)
-        address = client.get("/mail:oauth2url", params={"type": "google"}).json()["data"]["url"]
-    assert httpx.QueryParams(httpx.URL(address).query)["redirect_uri"] == f"{url}/admin/settings/mail/oauth2"
-
-
-@pytest.mark.parametrize(
-    ("layout", "fields"),
-    [
-        ("snake", {"client_id": "an id", "client_secret": "a secret"}),
-        ("options", {"options": {"clientId": "an id", "clientSecret": "a secret"}}),
-    ],
-)
-def test_other_layouts(fresh: Place, layout: server.Layout, fields: dict[str, object]) -> None:
-    url = server.start(fresh, processes.free_port(), layout=layout)
-
-    with client_for(url, server.api_key(fresh)) as client:
-        client.post("/mailSettings:update", params={"filter[type]": "microsoft"}, json=fields)
-        address = client.get("/mail:oauth2url", params={"type": "microsoft"}).json()["data"]["url"]
-
-    assert "client_id=an+id&" in address
-    row = server.mail_settings_row(fresh)
-    assert row is not None
-    assert {name: row[name] for name in fields} == fields
-
-
-def test_disabled_email_manager_leaves_a_plain_404_and_comes_back_with_its_rows(own: Place) -> None:
-    url = server.start(own, processes.free_port())
-    with client_for(url, server.api_key(own)) as client:
-        before = client.get("/mailSettings:list").json()
-
-        client.post("/pm:disable", params={"filterByTk": "email-manager"})
-        disabled = _settled(client, 404)
-        client.post("/pm:enable", params={"filterByTk": "email-manager"})
-        enabled = _settled(client, 200)
+    client.post("/pm:disable", params={"filterByTk": "email-manager"})
+    disabled = _settled(client, 404)
+    client.post("/pm:enable", params={"filterByTk": "email-manager"})
+    enabled = _settled(client, 200)
 
     assert disabled.text == "Not Found"
     assert enabled.json() == before
 
 
-def test_sub_application_has_settings_and_a_callback_of_its_own(own: Place) -> None:
-    url = server.start(own, processes.free_port())
-    sub_applications.create(own, "sales")
+def test_sub_application_has_settings_and_a_callback_of_its_own(nocobase: NocoBase) -> None:
+    sub_applications.create(nocobase.place, "sales")
+    nocobase.write("google", clientId="of the main one")
 
-    with client_for(url, server.api_key(own)) as client:
-        written = client.post("/mailSettings:update?filter[type]=google", headers={"X-App": "sales"}, json=CREDENTIALS)
-        assert written.json()["data"][0]["clientId"] == "an id"
-        address = client.get("/__app/sales/mail:oauth2url", params={"type": "google"}).json()["data"]["url"]
-        main = client.get("/mailSettings:get?filter[type]=google").json()["data"]
+    written = nocobase.client.post(
+        "/mailSettings:update?filter[type]=google", headers={"X-App": "sales"}, json=CREDENTIALS
+    )
+    assert written.json()["data"][0]["clientId"] == "an id"
+    address = nocobase.client.get("/__app/sales/mail:oauth2url", params={"type": "google"}).json()["data"]["url"]
 
     query = httpx.QueryParams(httpx.URL(address).query)
-    assert query["redirect_uri"] == f"{url}/apps/sales/admin/settings/mail/oauth2"
-    assert main["clientId"] is None
-    row = server.mail_settings_row(own, "google", app="sales")
+    assert query["redirect_uri"] == f"{nocobase.url}/apps/sales/admin/settings/mail/oauth2"
+    assert nocobase.row("google")["clientId"] == "of the main one"
+    row = server.mail_settings_row(nocobase.place, "google", app="sales")
     assert row is not None
     assert row["clientSecret"] == "a secret"
 

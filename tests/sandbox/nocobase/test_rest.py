@@ -344,16 +344,3 @@ def test_no_sign_in_address_without_both_credentials(nocobase: NocoBase, credent
 
 def test_no_sign_in_address_for_an_unknown_provider(nocobase: NocoBase) -> None:
     assert nocobase.client.get("/mail:oauth2url", params={"type": "yahoo"}).status_code == 400
-
-
-def test_unknown_sub_application_prepares_and_then_is_not_found(nocobase: NocoBase) -> None:
-    answers = []
-    for _ in range(40):
-        answer = nocobase.client.get("/app:getInfo", headers={"X-App": "nowhere"})
-        answers.append((answer.status_code, answer.json()["error"]["code"]))
-        if answer.status_code == 404:
-            break
-        time.sleep(0.05)
-
-    assert answers[0] == (503, "APP_PREPARING")
-    assert answers[-1] == (404, "APP_NOT_FOUND")

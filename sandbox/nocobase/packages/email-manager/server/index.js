@@ -1,39 +1,42 @@
 /**
  * Stand-in for NocoBase's commercial email manager, for development and tests.
  *
- * It keeps the providers' settings (collection mailSettings) and answers mail:oauth2url from what is stored at that
- * moment. It reads and sends no mail and asks nobody anything.
+ * It keeps the providers' settings (collection mailSettings, and one for each other layout) and answers mail:oauth2url
+ * from what is stored at that moment. It reads and sends no mail and asks nobody anything.
  */
 const { Plugin } = require('@nocobase/server');
-const { layout } = require('./layout');
+const { LAYOUTS } = require('./layout');
 const { signInUrl } = require('./sign-in');
 
 const PROVIDERS = ['google', 'microsoft'];
 
 class PluginEmailManager extends Plugin {
   async load() {
-    this.app.acl.registerSnippet({ name: `pm.${this.name}`, actions: ['mailSettings:*'] });
+    const actions = Object.keys(LAYOUTS).map((name) => `${name}:*`);
+    this.app.acl.registerSnippet({ name: `pm.${this.name}`, actions });
     this.app.acl.allow('mail', 'oauth2url', 'loggedIn');
     this.app.resourceManager.define({ name: 'mail', actions: { oauth2url } });
   }
 
   /** One row for each provider, without credentials: what an administrator finds on the first visit; or none. */
   async install() {
-    if (layout().rows === false) {
-      return;
+    for (const [name, { rows, emptyRow }] of Object.entries(LAYOUTS)) {
+      if (rows !== false) {
+        const values = PROVIDERS.map((type, position) => ({ type, sort: position + 1, ...emptyRow }));
+        await this.db.getRepository(name).create({ values });
+      }
     }
-    const rows = PROVIDERS.map((type, position) => ({ type, sort: position + 1, ...layout().emptyRow }));
-    await this.db.getRepository('mailSettings').create({ values: rows });
   }
 }
 
+/** The sign-in address of the provider `type`, from `settings`, the collection of another layout than the usual one. */
 async function oauth2url(ctx, next) {
-  const { type } = ctx.action.params;
+  const { type, settings = 'mailSettings' } = ctx.action.params;
   if (!PROVIDERS.includes(type)) {
     ctx.throw(400, `Unknown mail provider: ${type}`);
   }
-  const row = await ctx.db.getRepository('mailSettings').findOne({ filter: { type } });
-  const { clientId, clientSecret } = row ? layout().credentials(row) : {};
+  const row = await ctx.db.getRepository(settings).findOne({ filter: { type } });
+  const { clientId, clientSecret } = row ? LAYOUTS[settings].credentials(row) : {};
   if (!clientId || !clientSecret) {
     ctx.throw(400, `The mail provider ${type} has no client ID or client secret`);
   }

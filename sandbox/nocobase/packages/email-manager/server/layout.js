@@ -1,25 +1,27 @@
 /**
- * Where a row keeps the two credentials. The real plugin's field names are not public, so the sandbox can show several
- * layouts; SANDBOX_MAIL_LAYOUT names one for the life of a database.
+ * The collections of settings, one for each layout: where a row keeps the two credentials. The real plugin's field names
+ * are not public. The product is meant for mailSettings; the others show it what else it might meet.
  *
  * The secret is stored as it is, in plain text: the plugin must be able to send it to the token endpoint.
  */
+const { defineCollection } = require('@nocobase/database');
+
 const SYNC = { mailbox: 'INBOX', days: 30, attachments: true };
 
 const LAYOUTS = {
-  camel: columns('clientId', 'clientSecret'),
-  snake: columns('client_id', 'client_secret'),
-  options: {
+  mailSettings: columns('clientId', 'clientSecret'),
+  mailSettingsSnake: columns('client_id', 'client_secret'),
+  mailSettingsOptions: {
     fields: [],
     emptyRow: { options: { sync: SYNC, clientId: '', clientSecret: '' } },
     credentials: (row) => row.get('options') || {},
   },
-  text: {
+  mailSettingsText: {
     fields: [{ type: 'text', name: 'settings' }],
     emptyRow: { settings: JSON.stringify({ sync: SYNC, clientId: '', clientSecret: '' }) },
     credentials: (row) => JSON.parse(row.get('settings') || '{}'),
   },
-  empty: { ...columns('clientId', 'clientSecret'), rows: false },
+  mailSettingsEmpty: { ...columns('clientId', 'clientSecret'), rows: false },
 };
 
 function columns(id, secret) {
@@ -33,8 +35,24 @@ function columns(id, secret) {
   };
 }
 
-function layout() {
-  return LAYOUTS[process.env.SANDBOX_MAIL_LAYOUT || 'camel'];
+/** One row for each mail provider. */
+function collection(name) {
+  return defineCollection({
+    name,
+    title: 'Mail settings',
+    autoGenId: false,
+    createdAt: true,
+    updatedAt: true,
+    fields: [
+      { type: 'snowflakeId', name: 'id', primaryKey: true, allowNull: false },
+      { type: 'string', name: 'type', unique: true, allowNull: false },
+      { type: 'boolean', name: 'enabled', defaultValue: true },
+      { type: 'integer', name: 'sort' },
+      { type: 'integer', name: 'syncInterval', defaultValue: 300 },
+      { type: 'json', name: 'options' },
+      ...LAYOUTS[name].fields,
+    ],
+  });
 }
 
-module.exports = { layout };
+module.exports = { LAYOUTS, collection };
