@@ -21,12 +21,12 @@ SCOPES = ["email", "offline_access", "IMAP.AccessAsUser.All", "SMTP.Send", "User
 
 
 def policy(
-    name: str, description: str, judge: Callable[[ResourceValidationArgs], list[str]], **settings: Any
+    name: str, description: str, violations: Callable[[ResourceValidationArgs], list[str]], **settings: Any
 ) -> ResourceValidationPolicy:
-    """A policy that reports every reason that `judge` finds; settings: what may be set, as JSON schemas."""
+    """A policy that reports every reason that `violations` finds; settings: what may be set, as JSON schemas."""
 
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        for reason in judge(args):
+        for reason in violations(args):
             report(reason, None)
 
     schema = PolicyConfigSchema(properties=settings) if settings else None
@@ -46,15 +46,15 @@ def number(default: int) -> dict[str, Any]:
 def audience(args: ResourceValidationArgs) -> list[str]:
     """Of an application."""
     allowed = args.get_config()["audiences"]
-    return rules.refuses_audience(args.props, allowed) if args.resource_type == rules.APPLICATION else []
+    return rules.audience_violations(args.props, allowed) if args.resource_type == rules.APPLICATION else []
 
 
 def scopes(args: ResourceValidationArgs) -> list[str]:
     """Of an application, and of consent for everybody."""
     allowed = args.get_config()["scopes"]
     if args.resource_type == rules.APPLICATION:
-        return rules.refuses_permissions(args.props, allowed)
-    return rules.refuses_grant(args.props, allowed) if args.resource_type == rules.GRANT else []
+        return rules.permission_violations(args.props, allowed)
+    return rules.grant_violations(args.props, allowed) if args.resource_type == rules.GRANT else []
 
 
 def lifetime(args: ResourceValidationArgs) -> list[str]:
@@ -62,7 +62,7 @@ def lifetime(args: ResourceValidationArgs) -> list[str]:
     days = int(args.get_config()["days"])
     if args.resource_type != rules.PASSWORD:
         return []
-    return rules.refuses_lifetime(args.props, days, datetime.now(UTC))
+    return rules.lifetime_violations(args.props, days, datetime.now(UTC))
 
 
 def owners(args: ResourceValidationArgs) -> list[str]:
@@ -70,7 +70,7 @@ def owners(args: ResourceValidationArgs) -> list[str]:
     least = int(args.get_config()["least"])
     if args.resource_type not in (rules.APPLICATION, rules.PRINCIPAL):
         return []
-    return rules.refuses_owners(args.props, least)
+    return rules.owner_violations(args.props, least)
 
 
 PolicyPack(
@@ -80,7 +80,7 @@ PolicyPack(
         policy(
             "known-resources",
             "Nothing is made in Entra ID but what the program is known to need.",
-            lambda args: rules.refuses_type(args.resource_type, args.props),
+            lambda args: rules.type_violations(args.resource_type, args.props),
         ),
         policy("audience", "Who may sign in.", audience, audiences=texts(AUDIENCES)),
         policy("scopes", "What may be asked for, and consented to for everybody.", scopes, scopes=texts(SCOPES)),

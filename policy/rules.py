@@ -23,7 +23,7 @@ SCOPES: Mapping[str, str] = json.loads((Path(__file__).parent / "scopes.json").r
 """Delegated permissions of Microsoft Graph: name → id."""
 
 
-def refuses_type(kind: str, properties: Mapping[str, Any]) -> list[str]:
+def type_violations(kind: str, properties: Mapping[str, Any]) -> list[str]:
     """Why a resource is refused for what it is: another way to a secret or a permission, past the rules below."""
     if kind.startswith("azuread:") and kind not in (APPLICATION, PRINCIPAL, PASSWORD, GRANT):
         return [f"The program has no need of {kind.rpartition(':')[2]} in Entra ID."]
@@ -32,7 +32,7 @@ def refuses_type(kind: str, properties: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def refuses_audience(properties: Mapping[str, Any], allowed: Collection[str]) -> list[str]:
+def audience_violations(properties: Mapping[str, Any], allowed: Collection[str]) -> list[str]:
     """Why an application's audience is refused. Entra ID's own default is the home tenant."""
     audience = properties.get("signInAudience") or "AzureADMyOrg"
     if audience in allowed:
@@ -40,7 +40,7 @@ def refuses_audience(properties: Mapping[str, Any], allowed: Collection[str]) ->
     return [f"The audience {audience} is not allowed; allowed: {', '.join(sorted(allowed))}."]
 
 
-def refuses_permissions(properties: Mapping[str, Any], allowed: Collection[str]) -> list[str]:
+def permission_violations(properties: Mapping[str, Any], allowed: Collection[str]) -> list[str]:
     """Why an application's permissions are refused: only delegated ones of Microsoft Graph, by name in `allowed`."""
     ids = {SCOPES[name]: name for name in allowed if name in SCOPES}
     names = {key: name for name, key in SCOPES.items()}
@@ -56,13 +56,13 @@ def refuses_permissions(properties: Mapping[str, Any], allowed: Collection[str])
     return reasons
 
 
-def refuses_grant(properties: Mapping[str, Any], allowed: Collection[str]) -> list[str]:
+def grant_violations(properties: Mapping[str, Any], allowed: Collection[str]) -> list[str]:
     """Why a consent for everybody in the tenant is refused."""
     asked = properties.get("claimValues") or []
     return [f"Consent to {name} is not allowed." for name in asked if name not in allowed]
 
 
-def refuses_owners(properties: Mapping[str, Any], least: int) -> list[str]:
+def owner_violations(properties: Mapping[str, Any], least: int) -> list[str]:
     """Why an application's or service principal's owners are refused: fewer than `least` different ones."""
     count = len(set(properties.get("owners") or []))
     if count >= least:
@@ -70,7 +70,7 @@ def refuses_owners(properties: Mapping[str, Any], least: int) -> list[str]:
     return [f"It has {count} {'owner' if count == 1 else 'owners'}; at least {least} are needed (`owners`)."]
 
 
-def refuses_lifetime(properties: Mapping[str, Any], longest_days: int, now: datetime) -> list[str]:
+def lifetime_violations(properties: Mapping[str, Any], longest_days: int, now: datetime) -> list[str]:
     """Why a client secret's end is refused: there is none, or it is further away than `longest_days` from `now`.
 
     Counted from now and not from a beginning that is declared, which could lie in the future.

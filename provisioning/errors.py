@@ -4,12 +4,12 @@ ProvisioningError
 ├── SettingsError              settings of the stack are missing or not allowed; holds all of them
 ├── StateUnreadable            the engine cannot read the stack's last state
 ├── EngineFailed               a `pulumi` command failed, or there is none
-├── ClockRefused               a date for tests was given to a real tenant
+├── ClockRejected               a date for tests was given to a real tenant
 ├── NoPipelineToken            a pipeline is to sign in with its own token, and has none
-├── SecretRefused              the token endpoint does not accept a new client secret
+├── SecretRejected              the token endpoint does not accept a new client secret
 ├── DirectoryUnreadable        the application or its secrets cannot be read or changed in Entra ID
-├── NoRoomForSecret            somebody else's secrets are in the way of a new one
-├── AdoptionRefused            an application made by hand cannot come under this stack
+├── SecretLimitReached            somebody else's secrets are in the way of a new one
+├── AdoptionRejected            an application made by hand cannot come under this stack
 ├── NameTaken                  an application made by hand has the name of the one to be created
 └── NocoBaseError
     ├── Unreachable            no connection, or none that can be trusted
@@ -25,7 +25,7 @@ ProvisioningError
     ├── ChangedMeanwhile       somebody else changed the settings between reading and writing
     ├── ForeignCredentials     NocoBase holds the credentials of an application of somebody else
     ├── UnexpectedAnswer       anything else that NocoBase answers
-    └── NotProved              written, but NocoBase does not use what was written
+    └── NotVerified              written, but NocoBase does not use what was written
 
 A message is one line: what happened, why, and what to do; only lists and lines to copy follow on lines of their own.
 It never holds a secret.
@@ -49,7 +49,7 @@ class EngineFailed(ProvisioningError):
     """A `pulumi` command failed, or there is none."""
 
 
-class ClockRefused(ProvisioningError):
+class ClockRejected(ProvisioningError):
     """PROVISIONING_TODAY is set although Entra ID is a real one."""
 
 
@@ -57,7 +57,7 @@ class NoPipelineToken(ProvisioningError):
     """A pipeline is to sign in to Entra ID with the token of its job, and has none."""
 
 
-class SecretRefused(ProvisioningError):
+class SecretRejected(ProvisioningError):
     """The token endpoint does not accept a new client secret; NocoBase was not given it."""
 
 
@@ -72,11 +72,11 @@ class DirectoryUnreadable(ProvisioningError):
         self.reason = reason
 
 
-class NoRoomForSecret(ProvisioningError):
+class SecretLimitReached(ProvisioningError):
     """A rotation is due, but the secrets of somebody else leave no room for a new one."""
 
 
-class AdoptionRefused(ProvisioningError):
+class AdoptionRejected(ProvisioningError):
     """An application made by hand cannot come under this stack; nothing was changed."""
 
 
@@ -169,7 +169,7 @@ class UnexpectedAnswer(NocoBaseError):
     """NocoBase answered something that this program does not know."""
 
 
-class NotProved(NocoBaseError):
+class NotVerified(NocoBaseError):
     """The credentials were written, but NocoBase does not use them."""
 
 

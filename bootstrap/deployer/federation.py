@@ -47,7 +47,7 @@ def azure_devops(project: str, issuer: str, connection: str) -> Trust:
     return Trust(_name("azure-devops", connection), issuer, f"sc://{project}/{connection}")
 
 
-def refuses_trusts(trusts: tuple[Trust, ...]) -> str | None:
+def why_invalid_trusts(trusts: tuple[Trust, ...]) -> str | None:
     """Why Entra ID refuses these federated credentials of one application, in words; None if it does not."""
     if not trusts:
         return "No pipeline may sign in yet: set githubRepository, gitlabProject, azureDevOpsProject or otherTrusts."

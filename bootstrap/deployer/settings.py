@@ -124,7 +124,7 @@ class Settings(BaseModel):
     def _check_together(self) -> Settings:
         if self.azure_dev_ops_project and not self.azure_dev_ops_issuer:
             raise ValueError("azureDevOpsIssuer is needed with azureDevOpsProject; the service connection shows it.")
-        if reason := federation.refuses_trusts(self.trusts):
+        if reason := federation.why_invalid_trusts(self.trusts):
             raise ValueError(reason)
         return self
 

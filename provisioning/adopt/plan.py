@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, find_room
+from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, classify_secrets
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
 from provisioning.entra.registration import Candidate, Found, Grant
-from provisioning.entra.rules import Audience, refuses_redirect_uri
-from provisioning.errors import AdoptionRefused
+from provisioning.entra.rules import Audience, why_invalid_redirect_uri
+from provisioning.errors import AdoptionRejected
 from provisioning.program.kept import (
     APPLICATION,
     PRINCIPAL,
@@ -56,8 +56,8 @@ class Adoption:
 
 
 def plan_adoption(found: Found, settings: Settings, caller: str, stack_tag: str, now: datetime) -> Adoption:
-    """How `found` comes under the stack of `settings`. caller: object id of whoever asks. Raises AdoptionRefused."""
-    refuse_other_stacks(found.application, stack_tag)
+    """How `found` comes under the stack of `settings`. caller: object id of whoever asks. Raises AdoptionRejected."""
+    reject_other_stacks(found.application, stack_tag)
     audience = Audience(found.application["signInAudience"])
     plan = Adoption()
     _say(plan, "applicationName", settings.application_name, str(found.application["displayName"]))
@@ -73,19 +73,19 @@ def plan_adoption(found: Found, settings: Settings, caller: str, stack_tag: str,
     return plan
 
 
-def refuse_other_stacks(application: Mapping[str, Any], stack_tag: str) -> None:
-    """Raise AdoptionRefused if the application carries the tag of another stack."""
+def reject_other_stacks(application: Mapping[str, Any], stack_tag: str) -> None:
+    """Raise AdoptionRejected if the application carries the tag of another stack."""
     others = [tag for tag in application.get("tags") or [] if tag.startswith(STACK_TAG) and tag != stack_tag]
     if others:
-        raise AdoptionRefused(
+        raise AdoptionRejected(
             f"The application '{application['displayName']}' belongs to another stack: it carries the tag {others[0]}. "
             "Two stacks would change it against each other. If that stack is gone, remove the tag in Entra ID (App "
             "registrations → Manifest), then run the command again."
         )
 
 
-def refuse_second_consent(grants: Iterable[Grant], graph: str | None) -> None:
-    """Raise AdoptionRefused if somebody has consented for the whole tenant, which Entra ID does not take twice.
+def reject_second_consent(grants: Iterable[Grant], graph: str | None) -> None:
+    """Raise AdoptionRejected if somebody has consented for the whole tenant, which Entra ID does not take twice.
 
     graph: the object id of Microsoft Graph's service principal.
     """
@@ -93,7 +93,7 @@ def refuse_second_consent(grants: Iterable[Grant], graph: str | None) -> None:
         {scope for grant in grants if grant.everybody and grant.resource_id == graph for scope in grant.scopes}
     )
     if given:
-        raise AdoptionRefused(
+        raise AdoptionRejected(
             f"The tenant has consented to this application already ({', '.join(given)}), and consent is tenant: "
             "`pulumi up` would be refused a second consent. That consent stays as it is with: pulumi config set "
             "consent user"
@@ -122,7 +122,7 @@ def _extend(plan: Adoption, key: str, there: Sequence[str], declared: Sequence[s
 
 def _redirect_uris(plan: Adoption, found: Found, settings: Settings, audience: Audience) -> None:
     there = at(found.application, "web.redirectUris") or []
-    refused = {uri: refuses_redirect_uri(uri, audience) for uri in there}
+    refused = {uri: why_invalid_redirect_uri(uri, audience) for uri in there}
     for uri, reason in refused.items():
         if reason:
             plan.losses.append(f"The redirect URI {uri} cannot be kept. {reason}")
@@ -190,7 +190,7 @@ def _name(item: object) -> object:
 
 
 def _credentials(plan: Adoption, found: Found, settings: Settings, audience: Audience, now: datetime) -> None:
-    """Say which secrets stay, and that a new one fits in beside them. Raises AdoptionRefused."""
+    """Say which secrets stay, and that a new one fits in beside them. Raises AdoptionRejected."""
     secrets = found.application.get("passwordCredentials") or []
     described = {str(secret["keyId"]): _described(secret, now) for secret in secrets}
     plan.lines += [Line("client secret", said, said, NOT_TOUCHED) for said in described.values()]
@@ -198,7 +198,7 @@ def _credentials(plan: Adoption, found: Found, settings: Settings, audience: Aud
     if certificates:
         plan.lines.append(Line("certificates", certificates, certificates, NOT_TOUCHED))
     if audience.personal and len(secrets) >= MOST_SECRETS:
-        raise AdoptionRefused(
+        raise AdoptionRejected(
             f"A client secret of this stack does not fit in: with personal accounts Entra ID allows an application "
             f"{MOST_SECRETS}, and it has {len(secrets)}: {'; '.join(described.values())}. Remove one that nobody uses "
             "(App registrations → Certificates & secrets), never the one that NocoBase has; nothing was changed."
@@ -210,7 +210,7 @@ def _credentials(plan: Adoption, found: Found, settings: Settings, audience: Aud
             f"remove this one if nobody else uses it, or the next rotation has no room: {said}."
         )
     stored = [StoredSecret(str(secret["keyId"]), secret.get("displayName") or "") for secret in secrets]
-    if find_room(stored, (), [settings.secret_description]).orphans:
+    if classify_secrets(stored, (), [settings.secret_description]).orphans:
         # It would pass for one that a broken-off run left behind, and be removed while NocoBase may still use it.
         plan.config["secretDescription"] = f"{settings.secret_description} (since {_day(now)})"
         plan.lines.append(
@@ -233,7 +233,7 @@ def _day(moment: datetime) -> date:
     return moment.astimezone(UTC).date()
 
 
-def judge_candidates(
+def find_candidates(
     applications: Iterable[Candidate], name: str, redirect_uris: Sequence[str], in_nocobase: str | None
 ) -> list[Candidate]:
     """Those that have the name (in any case) or one of the addresses, or whose credentials NocoBase holds."""

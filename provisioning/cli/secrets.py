@@ -98,7 +98,7 @@ def _sorted_out(state: Checkpoint, description: str | None) -> list[tuple[Stored
     names = orphans.descriptions((str(item["displayName"]) for item in passwords), current)
     known = {str(item["keyId"]) for item in passwords}
     stored = directory.stored_secrets(_object_id(state))
-    found = orphans.find_room(stored, known, names)
+    found = orphans.classify_secrets(stored, known, names)
     kinds = {secret: "orphan" for secret in found.orphans} | {secret: "foreign" for secret in found.foreign}
     return [(secret, kinds.get(secret, "known")) for secret in stored]
 

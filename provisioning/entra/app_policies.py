@@ -35,7 +35,7 @@ class SecretPolicy:
     created: datetime | None = None
 
 
-def refuses_secret(policy: SecretPolicy, lifetime_days: int) -> str | None:
+def why_secret_forbidden(policy: SecretPolicy, lifetime_days: int) -> str | None:
     """Why the policy refuses the application a client secret of `lifetime_days`."""
     created = policy.created
     bound = [rule for rule in policy.restrictions if rule.since is None or created is None or rule.since <= created]

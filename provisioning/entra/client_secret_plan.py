@@ -98,7 +98,7 @@ class SecretPlan:
     gone: Mapping[Slot, IssuedSecret] = field(default_factory=dict)
 
 
-def refuses_policy(lifetime_days: int, rotate_every_days: int, retire_after_days: int) -> str | None:
+def why_invalid_policy(lifetime_days: int, rotate_every_days: int, retire_after_days: int) -> str | None:
     """Why the three durations cannot go together, with the arithmetic; None if they can."""
     used = rotate_every_days + retire_after_days
     if rotate_every_days < 1:

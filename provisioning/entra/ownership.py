@@ -27,7 +27,7 @@ def stack_of(tags: Iterable[str]) -> str | None:
     return next((tag.removeprefix(STACK_TAG) for tag in tags if tag.startswith(STACK_TAG)), None)
 
 
-def refuse_namesakes(name: str) -> None:
+def reject_namesakes(name: str) -> None:
     """Raise NameTaken if an application that no stack made is called `name`, like the one to be created (one request).
 
     Those of other stacks are no doubt: their tags name them. Whoever may not look is not kept from creating.
@@ -39,11 +39,11 @@ def refuse_namesakes(name: str) -> None:
         found = directory.applications(name)
     except DirectoryUnreadable:
         return
-    if error := judge(name, found):
+    if error := name_taken(name, found):
         raise error
 
 
-def judge(name: str, found: list[Candidate]) -> NameTaken | None:
+def name_taken(name: str, found: list[Candidate]) -> NameTaken | None:
     """The objection to a new application called `name`, None if no application made by hand has the name."""
     namesakes = [candidate for candidate in found if candidate.stack is None]
     if not namesakes:

@@ -22,7 +22,7 @@ LONGEST_TAG = 256
 PLAIN_HTTP_HOSTS = ("localhost", "127.0.0.1")
 """Where Entra takes plain http; IPv6's loopback address is not among them."""
 
-REFUSED_CHARACTERS = "!$'(),;"
+FORBIDDEN_CHARACTERS = "!$'(),;"
 """What a redirect URI may not contain, by the page "Redirect URI restrictions and limitations"."""
 
 
@@ -50,7 +50,7 @@ class Audience(StrEnum):
         return 30 if self.personal else 400
 
 
-def refuses_name(name: str, audience: Audience) -> str | None:
+def why_invalid_name(name: str, audience: Audience) -> str | None:
     """Why Entra refuses `name` as the display name of an application for `audience`."""
     if not name.strip():
         return "The name is empty."
@@ -59,14 +59,14 @@ def refuses_name(name: str, audience: Audience) -> str | None:
     return None
 
 
-def refuses_redirect_uri(uri: str, audience: Audience) -> str | None:
+def why_invalid_redirect_uri(uri: str, audience: Audience) -> str | None:
     """Why Entra refuses `uri` as a redirect URI (type Web) of an application for `audience`."""
     try:
         parts = urlsplit(uri)
     except ValueError as error:
         return f"It is not a URL: {error}."
     secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in PLAIN_HTTP_HOSTS)
-    special = sorted(set(uri) & set(REFUSED_CHARACTERS))
+    special = sorted(set(uri) & set(FORBIDDEN_CHARACTERS))
     refused = {
         "It is not an absolute URL.": not parts.hostname,
         f"Only https is allowed; http only on {' and '.join(PLAIN_HTTP_HOSTS)}.": not secure,
@@ -79,7 +79,7 @@ def refuses_redirect_uri(uri: str, audience: Audience) -> str | None:
     return next((reason for reason, broken in refused.items() if broken), None)
 
 
-def refuses_tag(tag: str) -> str | None:
+def why_invalid_tag(tag: str) -> str | None:
     """Why an application cannot be given `tag`."""
     if not tag or len(tag) > LONGEST_TAG or any(letter.isspace() for letter in tag):
         return f"A tag has 1 to {LONGEST_TAG} characters, none of them white space."
@@ -88,7 +88,7 @@ def refuses_tag(tag: str) -> str | None:
     return None
 
 
-def refuses_secret_lifetime(days: int) -> str | None:
+def why_invalid_secret_lifetime(days: int) -> str | None:
     """Why a client secret of `days` days is refused."""
     if not 1 <= days <= LONGEST_SECRET_LIFETIME_DAYS:
         return f"A client secret may live 1 to {LONGEST_SECRET_LIFETIME_DAYS} days."

@@ -14,7 +14,7 @@ from azure.identity import ClientSecretCredential
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from provisioning.entra import error_codes
-from provisioning.errors import SecretRefused
+from provisioning.errors import SecretRejected
 
 SCOPE = "https://graph.microsoft.com/.default"
 
@@ -32,26 +32,26 @@ LOGS = "look at the application's sign-in logs in Entra ID."
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Rejection:
     """Why the token endpoint does not accept a client secret, and what to do about it."""
 
     reason: str
     remedy: str
 
 
-def refusal(tenant_id: str, client_id: str, client_secret: str) -> Refusal | None:
+def rejection(tenant_id: str, client_id: str, client_secret: str) -> Rejection | None:
     """What the token endpoint says against the secret at this moment; None if it accepts it."""
     try:
         _credential(tenant_id, client_id, client_secret).get_token(SCOPE)
     except (ClientAuthenticationError, ServiceRequestError) as error:
-        return _refusal(error)
+        return _rejection(error)
     return None
 
 
 def wait_until_accepted(tenant_id: str, client_id: str, client_secret: str, patience: float = PATIENCE_SECONDS) -> None:
     """Return as soon as the token endpoint accepts the secret.
 
-    Raises SecretRefused after `patience` seconds, or at once where waiting does not help.
+    Raises SecretRejected after `patience` seconds, or at once where waiting does not help.
     """
     retrying = Retrying(
         retry=retry_if_exception(_may_pass),
@@ -62,12 +62,12 @@ def wait_until_accepted(tenant_id: str, client_id: str, client_secret: str, pati
     try:
         retrying(_credential(tenant_id, client_id, client_secret).get_token, SCOPE)
     except (ClientAuthenticationError, ServiceRequestError) as error:
-        refused = _refusal(error)
-        if refused is None:
+        rejected = _rejection(error)
+        if rejected is None:
             return
-        raise SecretRefused(
-            f"Entra ID's token endpoint does not accept the new client secret of {client_id} ({refused.reason}). "
-            f"NocoBase keeps what it has. Run the command again; if it goes on: {refused.remedy}"
+        raise SecretRejected(
+            f"Entra ID's token endpoint does not accept the new client secret of {client_id} ({rejected.reason}). "
+            f"NocoBase keeps what it has. Run the command again; if it goes on: {rejected.remedy}"
         ) from None
 
 
@@ -76,13 +76,13 @@ def _credential(tenant_id: str, client_id: str, client_secret: str) -> ClientSec
     return ClientSecretCredential(tenant_id, client_id, client_secret, disable_instance_discovery=True)
 
 
-def _refusal(error: ClientAuthenticationError | ServiceRequestError) -> Refusal | None:
+def _rejection(error: ClientAuthenticationError | ServiceRequestError) -> Rejection | None:
     if _code(error) in SECRET_ACCEPTED:
         return None
     if _was_not_reached(error):
-        return Refusal("no answer", NETWORK)
+        return Rejection("no answer", NETWORK)
     reason, remedy = error_codes.reason(str(error)) or ("no answer", None)
-    return Refusal(reason, remedy or LOGS)
+    return Rejection(reason, remedy or LOGS)
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from provisioning.entra.client_secret_plan import Policy
-from provisioning.program.settings import Settings, judge
+from provisioning.program.settings import Settings, validate
 
 STACK = re.compile(r"(?:[A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]{1,100}")
 GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -67,12 +67,12 @@ def missing(stack: str | None, exists: bool, answers: Answers) -> list[str]:
     return flags if exists else [*flags, *(item.flag for item in QUESTIONS if item.needed and item.key not in answers)]
 
 
-def refuses_stack(name: str) -> str | None:
+def why_invalid_stack(name: str) -> str | None:
     """Why a stack cannot be called so."""
     return None if STACK.fullmatch(name) else "A stack's name has letters, digits, '-', '_' and '.' only."
 
 
-def refuses_tenant(tenant: str) -> str | None:
+def why_invalid_tenant(tenant: str) -> str | None:
     """Why this names no tenant; whether there is such a one, only Entra ID knows."""
     if tenant in NO_TENANTS:
         return f"{tenant} is no tenant: the application is registered in one, whoever may sign in."
@@ -81,12 +81,12 @@ def refuses_tenant(tenant: str) -> str | None:
     return "A tenant is named by its ID, like 1b4e28ba-2fa1-11d2-883f-0016d3cca427, or by a domain, like example.com."
 
 
-def refuses_tenant_id(tenant: str) -> str | None:
+def why_invalid_tenant_id(tenant: str) -> str | None:
     """Why this cannot be written down: a domain is good enough to find a tenant by, but not for azuread."""
     return None if GUID.fullmatch(tenant) else f"The ID of the tenant is needed, because {tenant} was not looked up."
 
 
-def refuses_setting(config: Mapping[str, str], key: str) -> str | None:
+def why_invalid_setting(config: Mapping[str, str], key: str) -> str | None:
     """Why the answer that the setting `key` has in `config` is refused; later questions are not judged."""
     order = [question.key for question in QUESTIONS]
     asked = {
@@ -95,9 +95,9 @@ def refuses_setting(config: Mapping[str, str], key: str) -> str | None:
     # The three durations are judged together, at the last of them.
     watched = {key, "retireAfterDays"} if key == order[-1] else {key}
     if key == order[-1] or key != "secretLifetimeDays":
-        problems = judge(asked)[1]
+        problems = validate(asked)[1]
     else:
-        problems = judge({**asked, "rotateEveryDays": "1", "retireAfterDays": "0"})[1]
+        problems = validate({**asked, "rotateEveryDays": "1", "retireAfterDays": "0"})[1]
     return next((problem.why for problem in problems if problem.key.partition("[")[0] in watched), None)
 
 
@@ -119,7 +119,7 @@ def usual_secrets_provider(url: str) -> str | None:
     return {State.CLOUD: "default", State.AZURE: None}.get(kind_of_state(url) or State.LOCAL, PASSPHRASE)
 
 
-def refuses_secrets_provider(provider: str, environment: Mapping[str, str]) -> str | None:
+def why_invalid_secrets_provider(provider: str, environment: Mapping[str, str]) -> str | None:
     """Why secrets cannot be encrypted by `provider` here. The passphrase comes from the environment only."""
     scheme, _, rest = provider.partition("://")
     if scheme not in PROVIDERS or (scheme not in ("default", PASSPHRASE) and not rest):

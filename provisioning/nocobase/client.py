@@ -159,11 +159,11 @@ class NocoBaseClient:
         leads_elsewhere = 300 <= response.status_code < 400
         if fate is Fate.FAILED and (response.status_code == 404 or (answer is None and not leads_elsewhere)):
             raise self._nothing_there(action, response.status_code, code)
-        refusal = refused(self.url, self._app, action, response.status_code, code)
+        error = error_for(self.url, self._app, action, response.status_code, code)
         if fate is Fate.FAILED:
-            raise refusal
+            raise error
         pause = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-        raise TryAgain(refusal, pause, doubtful=fate is Fate.DOUBTFUL)
+        raise TryAgain(error, pause, doubtful=fate is Fate.DOUBTFUL)
 
     def _is_up(self) -> bool:
         """Whether the main application has started and is not stopping."""
@@ -179,11 +179,11 @@ class NocoBaseClient:
         why = f"{action} answered {_said(status, code)}"
         version = self._version()
         if version is None:
-            return foreign(self.url, why, status)
+            return not_a_nocobase(self.url, why, status)
         if target_of(version) is Target.CONFIG_YML:
             return not_by_rest(self.url, self._app, version, why)
         if status != 404:
-            return refused(self.url, self._app, action, status, code)
+            return error_for(self.url, self._app, action, status, code)
         remedy = "Enable the email manager plugin in NocoBase's plugin manager, then run the command again."
         return errors.EmailManagerMissing(f"NocoBase {version} at {self.url} has no email manager", why, remedy, status)
 
@@ -238,13 +238,13 @@ def answer_lost(url: str, action: str, why: str) -> errors.AnswerLost:
     return errors.AnswerLost(what, why, "Run the command again: it looks at what is there and goes on from that.")
 
 
-def foreign(url: str, why: str, status: int) -> errors.UnexpectedAnswer:
+def not_a_nocobase(url: str, why: str, status: int) -> errors.UnexpectedAnswer:
     """The error for a server that does not seem to be a NocoBase."""
     remedy = "Is nocobaseUrl the address of a NocoBase, a path before /admin included? Its server log tells more."
     return errors.UnexpectedAnswer(f"NocoBase at {url} gave an answer that is not understood", why, remedy, status)
 
 
-def refused(url: str, app: str | None, action: str, status: int, code: str | None) -> errors.NocoBaseError:
+def error_for(url: str, app: str | None, action: str, status: int, code: str | None) -> errors.NocoBaseError:
     """The error for an answer that is no success. Only NocoBase's error code is repeated, never its free text.
 
     A server's message may echo what it was sent, the client secret included.
@@ -274,7 +274,7 @@ def refused(url: str, app: str | None, action: str, status: int, code: str | Non
     if 300 <= status < 400:
         remedy = "Set nocobaseUrl to the address that it leads to, without /admin."
         return errors.UnexpectedAnswer(f"The server at {url} leads to another address", why, remedy, status)
-    return foreign(url, why, status)
+    return not_a_nocobase(url, why, status)
 
 
 def error_code(answer: Mapping[str, Any] | None, sent: list[str]) -> str | None:

@@ -203,8 +203,8 @@ class _Search:
         secret = parse_path(named) if named else pair.client_secret
         for path in (client_id, secret or client_id):
             if len(path) > 1:
-                self._refuse_replacing(row, path)
-                self._refuse_losses(row, path[0], secret)
+                self._reject_replacing(row, path)
+                self._reject_losses(row, path[0], secret)
         secret = secret or (*client_id[:-1], _partner(client_id[-1]))
         if row is not None and client_id[0] not in row:
             raise self._unknown(f"{client_id[0]} is not among the fields that are shown, {_fields(row)}")
@@ -218,14 +218,14 @@ class _Search:
                 raise self._unknown(f"beside {'.'.join(client_id)} there is no field {name}, neither shown nor hidden")
         return Layout(row, client_id, secret, hidden, f"{why}; the secret is hidden" if hidden else why)
 
-    def _refuse_replacing(self, row: Mapping[str, Any] | None, path: Path) -> None:
+    def _reject_replacing(self, row: Mapping[str, Any] | None, path: Path) -> None:
         """Raise UnknownLayout if what is to hold the value at `path` is something else than a JSON object."""
         for length in range(1, len(path)):
             holder = opened(value_at(row, path[:length]))
             if holder not in (None, "") and not isinstance(holder, Mapping):
                 raise self._unknown(f"{'.'.join(path[:length])} is no JSON object, and a write would replace it")
 
-    def _refuse_losses(self, row: Mapping[str, Any] | None, top: str, secret: Path | None) -> None:
+    def _reject_losses(self, row: Mapping[str, Any] | None, top: str, secret: Path | None) -> None:
         """Raise UnknownLayout if writing the JSON field `top` might lose what is in it."""
         content = (row or {}).get(top)
         paths = [(top, *path) for path in places(opened(content))]

@@ -59,4 +59,4 @@ def check_nocobase(
     ):
         found = push.read(nocobase, installation.mapping, certain=True)
         own = [own_client_id, installation.take_over]
-        push.refuse_foreign(nocobase.url, found, own, whose_application)
+        push.reject_foreign(nocobase.url, found, own, whose_application)

@@ -5,7 +5,7 @@ and of these only what differs. A write is bound to what was read: if somebody c
 written. A write whose answer is lost is settled by reading. The proof is NocoBase's own sign-in link, which names the
 client id and the redirect URI that NocoBase really uses.
 
-For the commands beside `pulumi`: `read`, `sign_in` and `disproof`; they change nothing.
+For the commands beside `pulumi`: `read`, `sign_in` and `sign_in_mismatch`; they change nothing.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def read(nocobase: NocoBaseClient, mapping: NocoBaseMapping = FOUND, certain: bo
     return Reading(found)
 
 
-def refuse_foreign(
+def reject_foreign(
     url: str, found: Reading, own: Sequence[str | None], whose: Callable[[str], str] = lambda _: ""
 ) -> None:
     """Raise ForeignCredentials if NocoBase holds a client id that is none of `own`.
@@ -126,7 +126,7 @@ def refuse_foreign(
         )
 
 
-def push(
+def write_and_verify(
     nocobase: NocoBaseClient,
     mapping: NocoBaseMapping,
     credentials: Credentials,
@@ -137,20 +137,20 @@ def push(
     """Write what of `credentials` is missing in `found`, what was read before; read back; prove.
 
     written_at: the row's time of change when it was last seen to hold these very credentials.
-    Raises NocoBaseError: ChangedMeanwhile, NotProved among them.
+    Raises NocoBaseError: ChangedMeanwhile, NotVerified among them.
     """
     if not found.surely_holds(credentials, written_at):
         found = _write(nocobase, mapping, found, credentials)
     if not found.holds(credentials):
-        raise errors.NotProved(
+        raise errors.NotVerified(
             f"NocoBase at {nocobase.url} did not keep the credentials",
             f"{mapping.collection} shows other values after the write, or none",
             "Has somebody else changed them at this moment? Run the command again.",
         )
     link = sign_in(nocobase, mapping)
-    reason = disproof(link, credentials.client_id, redirect_uris)
+    reason = sign_in_mismatch(link, credentials.client_id, redirect_uris)
     if reason is not None:
-        raise errors.NotProved(f"NocoBase at {nocobase.url} does not use what was written", *reason)
+        raise errors.NotVerified(f"NocoBase at {nocobase.url} does not use what was written", *reason)
     return found, link
 
 
@@ -209,7 +209,7 @@ def parse_link(url: str) -> SignIn:
     return SignIn(first[0], first[1], tuple((first[2] or "").split()), parts.path.strip("/").split("/")[0] or None)
 
 
-def disproof(link: SignIn | None, client_id: str, redirect_uris: Sequence[str]) -> tuple[str, str] | None:
+def sign_in_mismatch(link: SignIn | None, client_id: str, redirect_uris: Sequence[str]) -> tuple[str, str] | None:
     """Why the sign-in link shows that NocoBase does not use what is declared, and the remedy; None if it does."""
     if link is None:
         return None

@@ -109,7 +109,7 @@ class MailSettingsProvider(ResourceProvider):
                 proved = not changed and found.surely_holds(_credentials(_olds), _olds.get("updated_at") or "")
                 if proved:
                     link = push.sign_in(nocobase, _mapping(_news))
-                    proved = push.disproof(link, _news["client_id"], _news["redirect_uris"]) is None
+                    proved = push.sign_in_mismatch(link, _news["client_id"], _news["redirect_uris"]) is None
         except NocoBaseError as error:
             if not several:
                 raise
@@ -124,7 +124,7 @@ class MailSettingsProvider(ResourceProvider):
             with self._nocobase(props) as nocobase:
                 found = push.read(nocobase, _mapping(props))
                 own = [props["client_id"], props.get("take_over")]
-                push.refuse_foreign(nocobase.url, found, own, whose_application)
+                push.reject_foreign(nocobase.url, found, own, whose_application)
                 _wait_until_accepted(props)
                 try:
                     return CreateResult(id_, _push(nocobase, props, found))
@@ -160,9 +160,9 @@ class MailSettingsProvider(ResourceProvider):
             found = self._read.pop(_place(news), None) or push.read(nocobase, _mapping(news))
             if not olds.get("slot") or any(olds.get(key) != news.get(key) for key in PLACE):
                 own = [olds["client_id"], news["client_id"], news.get("take_over")]
-                push.refuse_foreign(nocobase.url, found, own, whose_application)
+                push.reject_foreign(nocobase.url, found, own, whose_application)
             elif self._was_taken_over(found, news):
-                push.refuse_foreign(nocobase.url, found, [], whose_application)
+                push.reject_foreign(nocobase.url, found, [], whose_application)
             same = _credentials(olds) == _credentials(news)
             return _push(nocobase, news, found, (olds.get("updated_at") or "") if same else "")
 
@@ -323,7 +323,7 @@ def _credentials(properties: Mapping[str, Any]) -> Credentials:
 def _push(nocobase: NocoBaseClient, properties: Properties, found: Reading, written_at: str = "") -> Properties:
     """Push and return the outputs: what was declared, and what was proved."""
     credentials, uris = _credentials(properties), properties["redirect_uris"]
-    found, link = push.push(nocobase, _mapping(properties), credentials, uris, found, written_at)
+    found, link = push.write_and_verify(nocobase, _mapping(properties), credentials, uris, found, written_at)
     if found.also_changed:
         # Only the two values were sent: somebody else's doing, or the email manager's own.
         others = hide(", ".join(found.also_changed), _SECRETS)

@@ -37,7 +37,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from provisioning.addresses import is_loopback
 from provisioning.entra import permissions, rules
-from provisioning.entra.client_secret_plan import Policy, refuses_policy
+from provisioning.entra.client_secret_plan import Policy, why_invalid_policy
 from provisioning.entra.permissions import Permission
 from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import DEFAULT_SCOPES, SCOPE_IDS
@@ -71,14 +71,14 @@ def _known_scope(name: str) -> str:
     close = _nearest(name, SCOPE_IDS)
     hint = f"Nearest: {', '.join(close)}." if close else f"Known: {', '.join(SCOPE_IDS)}."
     reason = f"This is no delegated mail permission of Microsoft Graph. {hint}"
-    raise _refusal(reason, suggestion=close[0] if close else None)
+    raise _invalid(reason, suggestion=close[0] if close else None)
 
 
 def _object_id(text: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:
-        raise _refusal(
+        raise _invalid(
             "An owner is given by its object id in Entra ID, like 1b4e28ba-2fa1-11d2-883f-0016d3cca427."
         ) from None
 
@@ -86,7 +86,7 @@ def _object_id(text: str) -> str:
 def _permission(text: str) -> str:
     permission = permissions.parse(text)
     if permission is None:
-        raise _refusal("It is not written as <client id of the API>/<id of the permission>=Scope (or =Role).")
+        raise _invalid("It is not written as <client id of the API>/<id of the permission>=Scope (or =Role).")
     return permissions.written(permission)
 
 
@@ -95,11 +95,11 @@ def _keepable(name: str) -> str:
         return name
     close = _nearest(name, KEEPABLE)
     hint = f"Nearest: {', '.join(close)}." if close else f"Known: {', '.join(KEEPABLE)}."
-    raise _refusal(f"This cannot be kept. {hint}", suggestion=close[0] if close else None)
+    raise _invalid(f"This cannot be kept. {hint}", suggestion=close[0] if close else None)
 
 
 def _tag(tag: str) -> str:
-    _raise_if(rules.refuses_tag(tag))
+    _raise_if(rules.why_invalid_tag(tag))
     return tag
 
 
@@ -130,25 +130,25 @@ class StackConfiguration(PydanticBaseSettingsSource):
 def _address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _refusal("NocoBase's address as users see it in the browser, without /admin, is needed.")
+        raise _invalid("NocoBase's address as users see it in the browser, without /admin, is needed.")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise _refusal("Only https is allowed outside this machine: the client secret travels to this address.")
+        raise _invalid("Only https is allowed outside this machine: the client secret travels to this address.")
     if parts.username or parts.password:
-        raise _refusal("The address must not hold an account or password.")
+        raise _invalid("The address must not hold an account or password.")
     if parts.query or parts.fragment:
-        raise _refusal("The address must not have a query string or a fragment.")
+        raise _invalid("The address must not have a query string or a fragment.")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
 def _sub_application(app: str | None) -> str | None:
     if app and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", app):
-        raise _refusal("A sub-application's name has letters, digits, '-' and '_' only.")
+        raise _invalid("A sub-application's name has letters, digits, '-' and '_' only.")
     return app or None
 
 
 def _installation_name(name: str) -> str:
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
-        raise _refusal("An installation's name has small letters and digits, and '-' between them.")
+        raise _invalid("An installation's name has small letters and digits, and '-' between them.")
     return name
 
 
@@ -299,13 +299,13 @@ class Settings(BaseSettings):
         repeated = [name for name in names if names.count(name) > 1]
         repeated += [f"{url} {app or ''}".strip() for url, app in places if places.count((url, app)) > 1]
         if repeated:
-            raise _refusal(f"Named more than once: {', '.join(sorted(set(repeated)))}.")
+            raise _invalid(f"Named more than once: {', '.join(sorted(set(repeated)))}.")
         return installations
 
     @field_validator("application_name")
     @classmethod
     def _check_application_name(cls, name: str, info: ValidationInfo) -> str:
-        _raise_if(rules.refuses_name(name, _audience(info)))
+        _raise_if(rules.why_invalid_name(name, _audience(info)))
         return name
 
     @field_validator("scopes")
@@ -313,11 +313,11 @@ class Settings(BaseSettings):
     def _check_scopes(cls, scopes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         repeated = sorted({scope for scope in scopes if scopes.count(scope) > 1})
         if repeated:
-            raise _refusal(f"Named more than once: {', '.join(repeated)}.")
+            raise _invalid(f"Named more than once: {', '.join(repeated)}.")
         if not scopes:
-            raise _refusal("At least one scope is needed.")
+            raise _invalid("At least one scope is needed.")
         if len(scopes) > _audience(info).most_scopes:
-            raise _refusal(f"{len(scopes)} scopes; {_audience(info)} allows {_audience(info).most_scopes}.")
+            raise _invalid(f"{len(scopes)} scopes; {_audience(info)} allows {_audience(info).most_scopes}.")
         return scopes
 
     @field_validator("redirect_uris")
@@ -329,7 +329,7 @@ class Settings(BaseSettings):
                 redirect_uri(info.data["nocobase_url"], info.data.get("nocobase_app")),
                 *(redirect_uri(installation.url, installation.app) for installation in further),
             )
-        reasons = [(uri, rules.refuses_redirect_uri(uri, _audience(info))) for uri in uris]
+        reasons = [(uri, rules.why_invalid_redirect_uri(uri, _audience(info))) for uri in uris]
         _raise_if(" ".join(f"{uri}: {reason}" for uri, reason in reasons if reason))
         return uris
 
@@ -337,13 +337,13 @@ class Settings(BaseSettings):
     @classmethod
     def _check_secret_description(cls, description: str) -> str:
         if not description.strip():
-            raise _refusal("The description is empty; in Entra it tells people what the secret is for.")
+            raise _invalid("The description is empty; in Entra it tells people what the secret is for.")
         return description
 
     @field_validator("secret_lifetime_days")
     @classmethod
     def _check_secret_lifetime(cls, days: int) -> int:
-        _raise_if(rules.refuses_secret_lifetime(days))
+        _raise_if(rules.why_invalid_secret_lifetime(days))
         return days
 
     @field_validator("retire_after_days")
@@ -352,7 +352,7 @@ class Settings(BaseSettings):
         # Judged at the last of the three; a lifetime that is itself wrong is not judged twice.
         if "secret_lifetime_days" in info.data and "rotate_every_days" in info.data:
             lifetime, every = info.data["secret_lifetime_days"], info.data["rotate_every_days"]
-            _raise_if(refuses_policy(lifetime, every, days))
+            _raise_if(why_invalid_policy(lifetime, every, days))
         return days
 
 
@@ -374,7 +374,7 @@ def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackS
     secret_keys: which of them are stored encrypted. Raises SettingsError with everything that is wrong, not only the
     first.
     """
-    settings, problems = judge(config)
+    settings, problems = validate(config)
     for key, command in ((API_KEY, f"--secret {API_KEY}"), (API_KEYS, f"--path --secret {API_KEYS}.<name>")):
         if config.get(key) not in (None, "", "{}") and key not in secret_keys:
             why = "It is stored in plain text; an API key must be encrypted, or given in the environment only."
@@ -402,7 +402,7 @@ def _logins(
     return {name: login for name, login in found.items() if login is not None}
 
 
-def judge(config: Mapping[str, str]) -> tuple[Settings | None, list[Problem]]:
+def validate(config: Mapping[str, str]) -> tuple[Settings | None, list[Problem]]:
     """The settings in `config`, without the login to NocoBase; None and everything that is wrong if they are."""
     own: dict[str, Any] = {key: value for key, value in config.items() if key not in (API_KEY, API_KEYS)}
     try:
@@ -426,14 +426,14 @@ def _audience(info: ValidationInfo) -> Audience:
     return audience
 
 
-def _refusal(reason: str, suggestion: str | None = None) -> PydanticCustomError:
+def _invalid(reason: str, suggestion: str | None = None) -> PydanticCustomError:
     # The reason is passed apart because braces in a message would be taken for placeholders.
-    return PydanticCustomError("refused", "{reason}", {"reason": reason, "suggestion": suggestion})
+    return PydanticCustomError("invalid", "{reason}", {"reason": reason, "suggestion": suggestion})
 
 
 def _raise_if(reason: str | None) -> None:
     if reason:
-        raise _refusal(reason)
+        raise _invalid(reason)
 
 
 def _field(key: str) -> FieldInfo | None:

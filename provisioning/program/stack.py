@@ -14,7 +14,7 @@ from pulumi.runtime import config, invoke
 
 from provisioning.addresses import is_loopback
 from provisioning.entra.tenant import TENANT, use_tenant
-from provisioning.errors import ClockRefused, ProvisioningError, StateUnreadable
+from provisioning.errors import ClockRejected, ProvisioningError, StateUnreadable
 from provisioning.program.last_state import LastState, parse_last_state
 from provisioning.pulumi_cli import Pulumi
 from provisioning.resource_types import PASSWORD_TYPE
@@ -76,14 +76,14 @@ def removed_for_replacement() -> frozenset[str]:
 def now(environment: Mapping[str, str] = os.environ) -> datetime:
     """The time by which secrets are planned: the clock's, or PROVISIONING_TODAY's (ISO 8601) for tests of rotation.
 
-    Raises ClockRefused where Entra ID is not on this machine: on a real tenant a wrong date could end mail.
+    Raises ClockRejected where Entra ID is not on this machine: on a real tenant a wrong date could end mail.
     """
     today = environment.get("PROVISIONING_TODAY")
     if not today:
         return datetime.now(UTC)
     host = environment.get("ARM_METADATA_HOSTNAME", "").rpartition(":")[0]
     if not is_loopback(host):
-        raise ClockRefused(
+        raise ClockRejected(
             f"PROVISIONING_TODAY is set to {today}, but Entra ID is not on this machine. Unset it: it is for tests."
         )
     moment = datetime.fromisoformat(today)

@@ -6,7 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Policy, Slot, plan_secrets, refuses_policy
+from provisioning.entra.client_secret_plan import (
+    IssuedSecret,
+    LastSecrets,
+    Policy,
+    Slot,
+    plan_secrets,
+    why_invalid_policy,
+)
 
 A, B = Slot.A, Slot.B
 START = datetime(2026, 11, 21, tzinfo=UTC)
@@ -200,7 +207,7 @@ def test_a_secret_in_use_that_was_removed_by_hand_is_replaced_by_the_other(
 def test_impossible_policies_are_refused_with_the_arithmetic(
     lifetime: int, rotate: int, retire: int, words: str | None
 ) -> None:
-    refusal = refuses_policy(lifetime, rotate, retire)
+    refusal = why_invalid_policy(lifetime, rotate, retire)
     assert (refusal is None) if words is None else (refusal is not None and words in refusal)
 
 

@@ -64,7 +64,7 @@ def test_a_push_changes_the_two_values_and_nothing_else(name: str, monkeypatch: 
     mapping = NocoBaseMapping(**layout.get("mapping", {}))
     with connect(server, monkeypatch) as nocobase:
         read = push.read(nocobase, mapping)
-        push.push(nocobase, mapping, NEW, [CALLBACK], read)
+        push.write_and_verify(nocobase, mapping, NEW, [CALLBACK], read)
     mine = server.rows[-1] if found.row is None else server.row(found.row["id"])
     assert value_at(mine, found.client_id) == NEW.client_id
     assert value_at(mine, found.client_secret) == NEW.client_secret

@@ -15,7 +15,7 @@ from provisioning.entra.rules import Audience
 from provisioning.errors import Problem, SettingsError
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import API_KEY
-from provisioning.program.settings import Consent, Settings, judge, load, redirect_uri
+from provisioning.program.settings import Consent, Settings, load, redirect_uri, validate
 
 PROJECT = Path(__file__).parents[3]
 URL = "https://nocobase.example.com"
@@ -327,7 +327,7 @@ def test_what_cannot_be_kept_tagged_or_asked_for_is_told() -> None:
 def test_text_of_which_pulumi_made_a_number_or_a_truth_value_is_text_again() -> None:
     further = json.dumps([{"name": 2027, "url": OTHER, "app": 7}])
     config = {"nocobaseUrl": URL, "tags": "[4711, true, 0, -5, false]", "nocobaseInstallations": further}
-    loaded = judge(config)[0]
+    loaded = validate(config)[0]
     assert loaded is not None
     assert loaded.tags == ("4711", "true", "0", "-5", "false")
     assert [(at.name, at.app) for at in loaded.nocobase_installations] == [("2027", "7")]
