@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from provisioning import errors
-from provisioning.nocobase.layout import Ask, Layout, NocoBaseMapping, Seen, discover
+from provisioning.nocobase.layout import Ask, Layout, NocoBaseMapping, Seen, autodetect
 from provisioning.nocobase.row import is_mask, merged, other_changes, value_at
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def read(nocobase: NocoBaseClient, mapping: NocoBaseMapping = FOUND, certain: bo
     """
     rows = _rows(nocobase, mapping)
     exists: dict[str, bool] = {}
-    while isinstance(found := discover(Seen(nocobase.url, rows, exists), mapping, certain), Ask):
+    while isinstance(found := autodetect(Seen(nocobase.url, rows, exists), mapping, certain), Ask):
         exists |= {name: _exists(nocobase, mapping, name) for name in found.names}
     return Reading(found)
 

@@ -74,7 +74,7 @@ def test_found_pushed_proved_rotated_and_emptied(
         assert (found.layout.row is None) is (layout == "empty")
         for credentials in (FIRST, SECOND):
             found = mail_settings.read(nocobase, MAPPING)
-            found, link = mail_settings.push(nocobase, MAPPING, credentials, [callback], found)
+            found, link = mail_settings.write_and_verify(nocobase, MAPPING, credentials, [callback], found)
             assert link is not None
             assert (link.client_id, link.redirect_uri) == (credentials.client_id, callback)
             text = json.dumps(stored(own))
