@@ -260,7 +260,8 @@ class _Search:
 
     def _unknown(self, why: str) -> errors.UnknownLayout:
         return errors.UnknownLayout(
-            f"In NocoBase at {self.seen.url} it is unclear which fields of {self.mapping.collection} hold the credentials",
+            f"In NocoBase at {self.seen.url} it is unclear which fields of {self.mapping.collection} hold the "
+            "credentials",
             why,
             "Name them: pulumi config set --path nocobaseMapping.<key> <value>, with the keys collection, "
             "rowFilter.<field>, clientIdField and clientSecretField (options.clientId within JSON), verifyAction.",

@@ -50,9 +50,9 @@ def test_all_wrong_settings_are_reported_at_once(stack: Stack) -> None:
 
 def test_each_trouble_with_nocobase_has_its_own_sentence_and_the_next_up_goes_on(stack: Stack) -> None:
     url = nocobase_url(stack.place)
-    refused(stack, f"NocoBase at {url} refused the login", "401 INVALID_TOKEN", extra={"NOCOBASE_API_KEY": "wrong"})
+    refused(stack, f"NocoBase at {url} rejected the login", "401 INVALID_TOKEN", extra={"NOCOBASE_API_KEY": "wrong"})
     member = key_of_a_role_without_rights(stack)
-    refused(stack, "the API key's role has not the right", extra={"NOCOBASE_API_KEY": member})
+    refused(stack, "the API key's role lacks the permission", extra={"NOCOBASE_API_KEY": member})
 
     stack.set("nocobaseApp", "nowhere")
     refused(stack, f"NocoBase at {url} has no sub-application nowhere", "Correct nocobaseApp")
@@ -111,7 +111,7 @@ def test_trouble_after_the_first_push_is_seen_by_the_preview(stack: Stack) -> No
     before = stack.applications
     stack.set("applicationName", "another name")
     said = stack.up(ok=False, extra={"NOCOBASE_API_KEY": "wrong"})
-    assert "refused the login" in said
+    assert "rejected the login" in said
     assert "Traceback" not in said
     assert stack.applications == before
     stack.up()

@@ -38,7 +38,7 @@ def test_three_sides_are_compared(stack: Stack) -> None:
     # A side that cannot be read is told, and is no guess.
     found = status(stack, ok=False, NOCOBASE_API_KEY="wrong-key-of-the-test")
     assert (found["sync"], found["entra"]["inSync"], found["nocobase"][0]["inSync"]) == (None, True, None)
-    assert "refused the login" in found["nocobase"][0]["reasons"][0]
+    assert "rejected the login" in found["nocobase"][0]["reasons"][0]
     found = status(stack, ok=False, ARM_CLIENT_SECRET="wrong-secret-of-the-test")
     assert (found["entra"]["inSync"], found["nocobase"][0]["inSync"]) == (None, True)
     assert "AADSTS7000215" in found["entra"]["reasons"][0]

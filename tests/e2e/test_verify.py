@@ -86,7 +86,7 @@ def test_every_link_of_the_chain(stack: Stack) -> None:
     assert found["consent"] == ("skipped", "because 'service principal' failed")
     found = verify(stack, ok=False, NOCOBASE_API_KEY="wrong-key-of-the-test", ARM_CLIENT_SECRET="wrong")
     assert "AADSTS7000215" in found["application"][1]
-    assert "refused the login" in found["NocoBase"][1]
+    assert "rejected the login" in found["NocoBase"][1]
     assert found["sign-in link: tenant"][0] == "skipped"
 
     stack.pulumi("refresh", "--yes")

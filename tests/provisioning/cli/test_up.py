@@ -24,7 +24,7 @@ from tests.provisioning.fleet.test_runner import Seen
 
 RESULTS = [
     Result("prod-eu", Outcome.CHANGED, {"create": 7}, 12.34),
-    Result("prod-us", Outcome.FAILED, {}, 2.0, "NocoBase | refused the login", "NocoBase | refused the login\nmore"),
+    Result("prod-us", Outcome.FAILED, {}, 2.0, "NocoBase | rejected the login", "NocoBase | rejected the login\nmore"),
     Result("staging", Outcome.LEFT_OUT, error="there is no such stack"),
 ]
 
@@ -32,7 +32,7 @@ MARKDOWN = """\
 | stack | outcome | changes | seconds | error |
 | --- | --- | --- | --- | --- |
 | prod-eu | changed | 7 created | 12.3 | none |
-| prod-us | failed | none | 2.0 | NocoBase \\| refused the login |
+| prod-us | failed | none | 2.0 | NocoBase \\| rejected the login |
 | staging | left out | none | 0.0 | there is no such stack |
 """
 
@@ -110,7 +110,7 @@ def test_a_terminal_sees_what_runs_now_and_what_has_ended(monkeypatch: pytest.Mo
     assert "prod-eu  starting" in " ".join(said.split("\n")).replace("   ", "  ")
     assert "prod-us" not in said
     assert terminal.file.getvalue() == (  # type: ignore[attr-defined]
-        "prod-us: failed (2.0 s)\n    NocoBase | refused the login\n    more\n"
+        "prod-us: failed (2.0 s)\n    NocoBase | rejected the login\n    more\n"
     )
 
 
@@ -190,8 +190,8 @@ def test_what_the_engines_events_tell() -> None:
         {"resourcePreEvent": {"metadata": {"op": "same", **azuread}}},
         {"resourcePreEvent": {"metadata": {"op": "create-replacement", **azuread}}},
         {"diagnosticEvent": {"severity": "info", "message": "Client secrets: …"}},
-        {"diagnosticEvent": {"severity": "error", "message": "<{%reset%}>error: refused the login<{%reset%}>\n"}},
-        {"diagnosticEvent": {"severity": "error", "message": "error: refused the login"}},
+        {"diagnosticEvent": {"severity": "error", "message": "<{%reset%}>error: rejected the login<{%reset%}>\n"}},
+        {"diagnosticEvent": {"severity": "error", "message": "error: rejected the login"}},
         {"diagnosticEvent": {"severity": "error", "message": "update failed"}},
         {"policyEvent": {"enforcementLevel": "advisory", "policyName": "owners", "message": "one"}},
         {"policyEvent": {"enforcementLevel": "mandatory", "policyName": "owners", "message": "two\nlines"}},
@@ -199,7 +199,7 @@ def test_what_the_engines_events_tell() -> None:
     ):
         heard(EngineEvent.from_json(event))
     assert seen.steps == [("prod", "create replacement Application")]
-    assert heard.errors == ["refused the login", "Policy owners: two\nlines"]
+    assert heard.errors == ["rejected the login", "Policy owners: two\nlines"]
     assert heard.changes == {"update": 1}
 
 
