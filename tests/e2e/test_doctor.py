@@ -310,9 +310,7 @@ def test_nocobase(ask: Patient) -> None:
 
     made = stack.nocobase("apiKeys:create", {"name": "member", "role": {"name": "member"}, "expiresIn": "1d"})
     found = ask(*names, NOCOBASE_API_KEY=made["token"])
-    failed(
-        found["rights in NocoBase"], "the API key's role lacks the permission", "right to read and change mailSettings"
-    )
+    failed(found["rights in NocoBase"], "the API key's role lacks the permission", "to read and change mailSettings")
     assert found["API key"].outcome is Outcome.WARNING
     assert "in 0 days" in found["API key"].said
 

@@ -320,7 +320,7 @@ def test_what_cannot_be_kept_tagged_or_asked_for_is_told() -> None:
     )
     assert set(found) == {"keep[0]", "tags[0]", "tags[1]", "furtherPermissions[0]", "sameName"}
     assert "Nearest: notes" in found["keep[0]"]
-    assert "stacks mark their applications" in found["tags[1]"]
+    assert "are reserved: stacks set them" in found["tags[1]"]
     assert "=Scope (or =Role)" in found["furtherPermissions[0]"]
 
 
