@@ -1,4 +1,4 @@
-"""What a stack is to be: the stack's configuration and the environment as one typed, validated, frozen object.
+"""The settings of a stack: its configuration and the environment as one typed, validated, frozen object.
 
 Two sources, and who wins:
 
@@ -59,7 +59,7 @@ class Consent(StrEnum):
 
 
 class SameName(StrEnum):
-    """What the first deployment does about an application of the same name that no stack made."""
+    """What the first deployment does if an application made by hand has the same name."""
 
     REFUSE = "refuse"
     ALLOW = "allow"
@@ -70,7 +70,7 @@ def _known_scope(name: str) -> str:
         return name
     close = _nearest(name, SCOPE_IDS)
     hint = f"Nearest: {', '.join(close)}." if close else f"Known: {', '.join(SCOPE_IDS)}."
-    reason = f"This is no delegated mail permission of Microsoft Graph. {hint}"
+    reason = f"This is not a delegated mail permission of Microsoft Graph. {hint}"
     raise _invalid(reason, suggestion=close[0] if close else None)
 
 
@@ -104,7 +104,7 @@ def _tag(tag: str) -> str:
 
 
 class StackConfiguration(PydanticBaseSettingsSource):
-    """The stack's configuration as the engine hands it over: every value a string, lists as JSON, unset ones empty."""
+    """The stack's configuration as the engine passes it: every value a string, lists as JSON, unset ones empty."""
 
     def __init__(self, settings_cls: type[BaseSettings], config: Mapping[str, str]) -> None:
         super().__init__(settings_cls)
@@ -116,12 +116,12 @@ class StackConfiguration(PydanticBaseSettingsSource):
         return self._config.get(key), key, _is_list(field) or _is_object(field)
 
     def __call__(self) -> dict[str, Any]:
-        """What is set; keys that are no settings are passed on, to be refused."""
+        """The values that are set, also under unknown keys, which pydantic then rejects."""
         values: dict[str, Any] = {key: value for key, value in self._config.items() if value != ""}
         for name, field in self.settings_cls.model_fields.items():
             value, key, is_json = self.get_field_value(field, name)
             if value and is_json:
-                # What is no JSON is left as it is, to be refused.
+                # What is not JSON stays a string, which pydantic then rejects.
                 with suppress(json.JSONDecodeError):
                     values[key] = json.loads(value)
         return values
@@ -130,11 +130,11 @@ class StackConfiguration(PydanticBaseSettingsSource):
 def _address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _invalid("NocoBase's address as users see it in the browser, without /admin, is needed.")
+        raise _invalid("It must be NocoBase's address as users see it in the browser, without /admin.")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise _invalid("Only https is allowed outside this machine: the client secret travels to this address.")
+        raise _invalid("Only https is allowed outside this machine: the client secret is sent to this address.")
     if parts.username or parts.password:
-        raise _invalid("The address must not hold an account or password.")
+        raise _invalid("The address must not contain an account or password.")
     if parts.query or parts.fragment:
         raise _invalid("The address must not have a query string or a fragment.")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
@@ -142,18 +142,18 @@ def _address(url: str) -> str:
 
 def _sub_application(app: str | None) -> str | None:
     if app and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", app):
-        raise _invalid("A sub-application's name has letters, digits, '-' and '_' only.")
+        raise _invalid("A sub-application's name may contain only letters, digits, '-' and '_'.")
     return app or None
 
 
 def _installation_name(name: str) -> str:
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
-        raise _invalid("An installation's name has small letters and digits, and '-' between them.")
+        raise _invalid("An installation's name may contain only lower-case letters and digits, with '-' between them.")
     return name
 
 
 def _as_text(value: object) -> object:
-    """Of a number or a truth value the text again, of which `pulumi config set --path` made it."""
+    """The text of a number or boolean: `pulumi config set --path` stores `123` and `true` as such, not as text."""
     return json.dumps(value) if isinstance(value, int) else value
 
 
@@ -163,7 +163,7 @@ SubApplication = Annotated[str | None, BeforeValidator(_as_text), AfterValidator
 
 
 class MappingSettings(BaseModel):
-    """Where the email manager keeps the credentials, as far as it is said and not found; see `nocobase.layout`."""
+    """Where the email manager keeps the credentials, if it is not autodetected; see `nocobase.layout`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
@@ -225,7 +225,7 @@ class Settings(BaseSettings):
 
     @property
     def rotation_policy(self) -> Policy:
-        """How long secrets live, and when they are renewed."""
+        """How long secrets live, and when they are rotated."""
         return Policy(
             description=self.secret_description,
             lifetime_days=self.secret_lifetime_days,
@@ -237,7 +237,7 @@ class Settings(BaseSettings):
 
     @property
     def permissions(self) -> tuple[Permission, ...]:
-        """What the application asks for: the scopes, then the further permissions."""
+        """The permissions that the application declares: the scopes, then the further permissions."""
         further = (permissions.parse(text) for text in self.further_permissions)
         return (*permissions.of_scopes(self.scopes), *(permission for permission in further if permission is not None))
 
@@ -315,7 +315,7 @@ class Settings(BaseSettings):
         if repeated:
             raise _invalid(f"Named more than once: {', '.join(repeated)}.")
         if not scopes:
-            raise _invalid("At least one scope is needed.")
+            raise _invalid("At least one scope is required.")
         if len(scopes) > _audience(info).most_scopes:
             raise _invalid(f"{len(scopes)} scopes; {_audience(info)} allows {_audience(info).most_scopes}.")
         return scopes
@@ -337,7 +337,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_secret_description(cls, description: str) -> str:
         if not description.strip():
-            raise _invalid("The description is empty; in Entra it tells people what the secret is for.")
+            raise _invalid("The description is empty; in Entra ID it shows people what the secret is for.")
         return description
 
     @field_validator("secret_lifetime_days")
@@ -349,7 +349,7 @@ class Settings(BaseSettings):
     @field_validator("retire_after_days")
     @classmethod
     def _check_rotation(cls, days: int, info: ValidationInfo) -> int:
-        # Judged at the last of the three; a lifetime that is itself wrong is not judged twice.
+        # Validated with the last of the three, and only if the other two are valid.
         if "secret_lifetime_days" in info.data and "rotate_every_days" in info.data:
             lifetime, every = info.data["secret_lifetime_days"], info.data["rotate_every_days"]
             _raise_if(why_invalid_policy(lifetime, every, days))
@@ -370,14 +370,14 @@ class StackSettings(NamedTuple):
 def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackSettings:
     """Settings and logins from the stack's configuration `config` and the environment.
 
-    config: the keys without the project's name, the values as the engine gives them (lists and objects as JSON).
+    config: the keys without the project's name, the values as the engine passes them (lists and objects as JSON).
     secret_keys: which of them are stored encrypted. Raises SettingsError with everything that is wrong, not only the
     first.
     """
     settings, problems = validate(config)
     for key, command in ((API_KEY, f"--secret {API_KEY}"), (API_KEYS, f"--path --secret {API_KEYS}.<name>")):
         if config.get(key) not in (None, "", "{}") and key not in secret_keys:
-            why = "It is stored in plain text; an API key must be encrypted, or given in the environment only."
+            why = "It is stored in plain text; an API key must be encrypted, or set in the environment only."
             problems.append(Problem(key, None, why, f"pulumi config set {command}"))
     logins = _logins(settings.installations if settings else (), config, problems)
     if problems or settings is None:
@@ -393,9 +393,9 @@ def _logins(
         stored = stored_keys(config.get(API_KEY), config.get(API_KEYS))
     except ValueError:
         command = f"pulumi config set --path --secret {API_KEYS}.<name>"
-        problems.append(Problem(API_KEYS, None, "It holds no keys by name.", command))
+        problems.append(Problem(API_KEYS, None, "It is not an object of keys by name.", command))
         return {}
-    # Where other settings are wrong, at least the main login is judged.
+    # If other settings are wrong, validate at least the main login.
     wanted = {one.name: one.logins for one in installations} or {MAIN: (MAIN,)}
     found = {name: first_login(names, stored) for name, names in wanted.items()}
     problems += [missing_login(name) for name, login in found.items() if login is None]
@@ -403,7 +403,7 @@ def _logins(
 
 
 def validate(config: Mapping[str, str]) -> tuple[Settings | None, list[Problem]]:
-    """The settings in `config`, without the login to NocoBase; None and everything that is wrong if they are."""
+    """The settings in `config`, without the login to NocoBase; if they are not valid, None and every problem."""
     own: dict[str, Any] = {key: value for key, value in config.items() if key not in (API_KEY, API_KEYS)}
     try:
         return Settings(**own), []
@@ -421,13 +421,13 @@ def redirect_uri(nocobase_url: str, nocobase_app: str | None = None) -> str:
 
 
 def _audience(info: ValidationInfo) -> Audience:
-    """The audience by which other settings are judged: the one given, or the default if that one is itself wrong."""
+    """The audience by which other settings are validated: the one that is set, or the default if that is not valid."""
     audience: Audience = info.data.get("audience", Settings.model_fields["audience"].default)
     return audience
 
 
 def _invalid(reason: str, suggestion: str | None = None) -> PydanticCustomError:
-    # The reason is passed apart because braces in a message would be taken for placeholders.
+    # The reason is an argument, because braces in the message itself would be placeholders.
     return PydanticCustomError("invalid", "{reason}", {"reason": reason, "suggestion": suggestion})
 
 
@@ -450,7 +450,7 @@ def _is_object(field: FieldInfo) -> bool:
 
 def _problem(details: ErrorDetails) -> Problem:
     name, *inner = details["loc"]
-    # A default that is refused is told by the field's own name.
+    # pydantic reports an invalid default by the field's name, not by its alias.
     key = str(Settings.model_fields[str(name)].alias if name in Settings.model_fields else name)
     path = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in inner)
     field = _field(key)
@@ -465,7 +465,7 @@ def _problem(details: ErrorDetails) -> Problem:
         return Problem(path, None, "There is no such setting.", f"pulumi config rm --path '{path}'")
     if details["type"] == "missing":
         return Problem(path, None, "It is not set.", remedy)
-    why = "A list is needed." if details["type"] == "tuple_type" else details["msg"]
+    why = "It must be a list." if details["type"] == "tuple_type" else details["msg"]
     value = json.dumps(details["input"], default=str, ensure_ascii=False)
     return Problem(path, None if "@" in value else value, why, remedy)  # user:password@host must not be repeated
 

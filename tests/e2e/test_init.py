@@ -129,7 +129,7 @@ def test_wrong_answers_are_told_with_the_rule_and_nothing_is_written(folder: Fol
     assert "audience" in said
     assert "SMTP.Send" in said
     assert "1 to 730 days" in said
-    assert "common is no tenant" in folder.init(*needed, "--tenant", "common", exit_code=1)
+    assert "common is not a tenant" in folder.init(*needed, "--tenant", "common", exit_code=1)
     assert "The passphrase comes from the environment only" in folder.init(*needed, *tenant, exit_code=1, passphrase="")
     assert "The state is kept in" in folder.init(*needed, *tenant, "--state", "ftp://x", exit_code=1)
     assert not folder.file.exists()
@@ -141,7 +141,7 @@ def test_tenant_and_nocobase_are_looked_for_unless_it_is_too_early(folder: Folde
     assert f"knows no tenant {nobody}" in folder.init(*nowhere, nobody, exit_code=1)
     assert "NocoBase at http://localhost:9 cannot be reached" in folder.init(*nowhere, identity.TENANT_ID, exit_code=1)
     assert not folder.file.exists()
-    assert "The ID of the tenant is needed" in folder.init(*nowhere, "example.com", "--no-checks", exit_code=1)
+    assert "The ID of the tenant is required" in folder.init(*nowhere, "example.com", "--no-checks", exit_code=1)
     assert not folder.file.exists()
     folder.init(*nowhere, nobody, "--no-checks")
     assert folder.config["azuread:tenantId"] == nobody

@@ -33,7 +33,7 @@ def test_two_rotations_and_retirements(stack: Stack) -> None:
     up(stack, "2027-03-31", "--expect-no-changes")
 
     said = stack.pulumi("preview", extra={"PROVISIONING_TODAY": "2027-04-03"})
-    assert "the secret in slot a is due since 2027-04-01: a new one in slot b" in said
+    assert "the secret in slot a has been due since 2027-04-01: a new one in slot b" in said
     assert stack.credentials == first
     up(stack, "2027-04-03")
     assert secrets(stack) == {"NocoBase mail a 2027-01-01", "NocoBase mail b 2027-04-01"}

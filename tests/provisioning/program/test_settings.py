@@ -154,7 +154,7 @@ def test_a_wrong_value_is_named_with_its_rule_and_its_remedy(key: str, value: st
         ("nocobaseMapping", {"clientIdField": "a b"}, "nocobaseMapping.clientIdField", "pattern"),
         ("nocobaseMapping", {"rowFilter": {"id": []}}, "nocobaseMapping.rowFilter.id.str", "string"),
         ("nocobaseInstallations", [{"name": "a"}], "nocobaseInstallations[0].url", "not set"),
-        ("nocobaseInstallations", [{"name": "A b", "url": URL}], "nocobaseInstallations[0].name", "small letters"),
+        ("nocobaseInstallations", [{"name": "A b", "url": URL}], "nocobaseInstallations[0].name", "lower-case letters"),
         (
             "nocobaseInstallations",
             [{"name": "a", "url": "http://x.example.com"}],
@@ -229,7 +229,10 @@ def test_the_keys_of_further_installations_must_be_encrypted() -> None:
     text = problems(config)["nocobaseApiKeys"]
     assert "plain text" in text
     assert "stored" not in text.replace("It is stored", "")
-    assert "no keys by name" in problems({**config, "nocobaseApiKeys": '"x"'}, ("nocobaseApiKeys",))["nocobaseApiKeys"]
+    assert (
+        "not an object of keys"
+        in problems({**config, "nocobaseApiKeys": '"x"'}, ("nocobaseApiKeys",))["nocobaseApiKeys"]
+    )
 
 
 def test_rules_depend_on_the_audience() -> None:
@@ -332,7 +335,7 @@ def test_text_of_which_pulumi_made_a_number_or_a_truth_value_is_text_again() -> 
     assert loaded.tags == ("4711", "true", "0", "-5", "false")
     assert [(at.name, at.app) for at in loaded.nocobase_installations] == [("2027", "7")]
     assert "valid string" in problems({"nocobaseUrl": URL, "tags": '[{"a": 1}]'})["tags[0]"]
-    assert "no delegated mail permission" in problems({"nocobaseUrl": URL, "scopes": "[1]"})["scopes[0]"]
+    assert "not a delegated mail permission" in problems({"nocobaseUrl": URL, "scopes": "[1]"})["scopes[0]"]
 
 
 def test_permissions_are_the_scopes_and_then_the_further_ones() -> None:
