@@ -1,4 +1,4 @@
-"""The policy pack: `rules` as Pulumi policies, each mandatory, with what a company may set."""
+"""The policy pack: `rules` as mandatory Pulumi policies, with what a company may configure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCOPES = ["email", "offline_access", "IMAP.AccessAsUser.All", "SMTP.Send", "User
 def policy(
     name: str, description: str, violations: Callable[[ResourceValidationArgs], list[str]], **settings: Any
 ) -> ResourceValidationPolicy:
-    """A policy that reports every reason that `violations` finds; settings: what may be set, as JSON schemas."""
+    """A policy that reports every violation. settings: what may be configured, as JSON schemas."""
 
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
         for reason in violations(args):
@@ -44,13 +44,13 @@ def number(default: int) -> dict[str, Any]:
 
 
 def audience(args: ResourceValidationArgs) -> list[str]:
-    """Of an application."""
+    """Violations of an application's audience."""
     allowed = args.get_config()["audiences"]
     return rules.audience_violations(args.props, allowed) if args.resource_type == rules.APPLICATION else []
 
 
 def scopes(args: ResourceValidationArgs) -> list[str]:
-    """Of an application, and of consent for everybody."""
+    """Violations of an application's permissions, and of consent for the whole tenant."""
     allowed = args.get_config()["scopes"]
     if args.resource_type == rules.APPLICATION:
         return rules.permission_violations(args.props, allowed)
@@ -58,7 +58,7 @@ def scopes(args: ResourceValidationArgs) -> list[str]:
 
 
 def lifetime(args: ResourceValidationArgs) -> list[str]:
-    """Of a client secret."""
+    """Violations of a client secret's end date."""
     days = int(args.get_config()["days"])
     if args.resource_type != rules.PASSWORD:
         return []
@@ -66,7 +66,7 @@ def lifetime(args: ResourceValidationArgs) -> list[str]:
 
 
 def owners(args: ResourceValidationArgs) -> list[str]:
-    """Of an application and its service principal."""
+    """Violations of the owners of an application and its service principal."""
     least = int(args.get_config()["least"])
     if args.resource_type not in (rules.APPLICATION, rules.PRINCIPAL):
         return []
@@ -79,11 +79,16 @@ PolicyPack(
     policies=[
         policy(
             "known-resources",
-            "Nothing is made in Entra ID but what the program is known to need.",
+            "Only resources that the program needs are created in Entra ID.",
             lambda args: rules.type_violations(args.resource_type, args.props),
         ),
         policy("audience", "Who may sign in.", audience, audiences=texts(AUDIENCES)),
-        policy("scopes", "What may be asked for, and consented to for everybody.", scopes, scopes=texts(SCOPES)),
+        policy(
+            "scopes",
+            "Which permissions may be declared, and consented to for the whole tenant.",
+            scopes,
+            scopes=texts(SCOPES),
+        ),
         policy("secret-lifetime", "How far away a client secret's end may be.", lifetime, days=number(180)),
         policy("owners", "How many people can look after the application.", owners, least=number(2)),
     ],

@@ -72,7 +72,7 @@ def test_consent_for_everybody() -> None:
     [
         (["a", "b"], 2, None),
         (["a"], 1, None),
-        (["a"], 2, "It has 1 owner; at least 2 are needed"),
+        (["a"], 2, "It has 1 owner; at least 2 are required"),
         (["a", "a"], 2, "It has 1 owner;"),
         (None, 1, "It has 0 owners;"),
     ],
@@ -103,8 +103,8 @@ def test_a_secret_without_an_end_that_is_a_date() -> None:
     [
         (rules.APPLICATION, {}, None),
         ("pulumi:pulumi:Stack", {}, None),
-        ("azuread:index/servicePrincipalPassword:ServicePrincipalPassword", {}, "no need of ServicePrincipalPassword"),
-        ("azuread:index/appRoleAssignment:AppRoleAssignment", {}, "no need of AppRoleAssignment"),
+        ("azuread:index/servicePrincipalPassword:ServicePrincipalPassword", {}, "does not need ServicePrincipalPassword"),
+        ("azuread:index/appRoleAssignment:AppRoleAssignment", {}, "does not need AppRoleAssignment"),
         (rules.APPLICATION, {"password": {"displayName": "inline"}}, "a resource of its own"),
         (rules.APPLICATION, {"passwords": [{"displayName": "inline"}]}, "a resource of its own"),
     ],
