@@ -1,4 +1,4 @@
-"""The policy pack: `rules` as Pulumi policies, each mandatory, with what a company may set."""
+"""The policy pack: `rules` as mandatory Pulumi policies, with what a company may configure."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SCOPES = ["email", "offline_access", "IMAP.AccessAsUser.All", "SMTP.Send", "User
 
 
 def policy(
-    name: str, description: str, judge: Callable[[ResourceValidationArgs], list[str]], **settings: Any
+    name: str, description: str, violations: Callable[[ResourceValidationArgs], list[str]], **settings: Any
 ) -> ResourceValidationPolicy:
-    """A policy that reports every reason that `judge` finds; settings: what may be set, as JSON schemas."""
+    """A policy that reports every violation. settings: what may be configured, as JSON schemas."""
 
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        for reason in judge(args):
+        for reason in violations(args):
             report(reason, None)
 
     schema = PolicyConfigSchema(properties=settings) if settings else None
@@ -44,33 +44,33 @@ def number(default: int) -> dict[str, Any]:
 
 
 def audience(args: ResourceValidationArgs) -> list[str]:
-    """Of an application."""
+    """Violations of an application's audience."""
     allowed = args.get_config()["audiences"]
-    return rules.refuses_audience(args.props, allowed) if args.resource_type == rules.APPLICATION else []
+    return rules.audience_violations(args.props, allowed) if args.resource_type == rules.APPLICATION else []
 
 
 def scopes(args: ResourceValidationArgs) -> list[str]:
-    """Of an application, and of consent for everybody."""
+    """Violations of an application's permissions, and of consent for the whole tenant."""
     allowed = args.get_config()["scopes"]
     if args.resource_type == rules.APPLICATION:
-        return rules.refuses_permissions(args.props, allowed)
-    return rules.refuses_grant(args.props, allowed) if args.resource_type == rules.GRANT else []
+        return rules.permission_violations(args.props, allowed)
+    return rules.grant_violations(args.props, allowed) if args.resource_type == rules.GRANT else []
 
 
 def lifetime(args: ResourceValidationArgs) -> list[str]:
-    """Of a client secret."""
+    """Violations of a client secret's end date."""
     days = int(args.get_config()["days"])
     if args.resource_type != rules.PASSWORD:
         return []
-    return rules.refuses_lifetime(args.props, days, datetime.now(UTC))
+    return rules.lifetime_violations(args.props, days, datetime.now(UTC))
 
 
 def owners(args: ResourceValidationArgs) -> list[str]:
-    """Of an application and its service principal."""
+    """Violations of the owners of an application and its service principal."""
     least = int(args.get_config()["least"])
     if args.resource_type not in (rules.APPLICATION, rules.PRINCIPAL):
         return []
-    return rules.refuses_owners(args.props, least)
+    return rules.owner_violations(args.props, least)
 
 
 PolicyPack(
@@ -79,11 +79,16 @@ PolicyPack(
     policies=[
         policy(
             "known-resources",
-            "Nothing is made in Entra ID but what the program is known to need.",
-            lambda args: rules.refuses_type(args.resource_type, args.props),
+            "Only resources that the program needs are created in Entra ID.",
+            lambda args: rules.type_violations(args.resource_type, args.props),
         ),
         policy("audience", "Who may sign in.", audience, audiences=texts(AUDIENCES)),
-        policy("scopes", "What may be asked for, and consented to for everybody.", scopes, scopes=texts(SCOPES)),
+        policy(
+            "scopes",
+            "Which permissions may be declared, and consented to for the whole tenant.",
+            scopes,
+            scopes=texts(SCOPES),
+        ),
         policy("secret-lifetime", "How far away a client secret's end may be.", lifetime, days=number(180)),
         policy("owners", "How many people can look after the application.", owners, least=number(2)),
     ],

@@ -1,8 +1,7 @@
-"""What a company demands of an application for mail: pure functions over what the engine is about to make.
+"""What a company requires of an application for mail: pure functions over what the engine is about to create.
 
-Each takes the properties of one resource as azuread names them, and the company's configuration, and returns the
-reasons why it is refused; none if there is nothing to object to. A property that is not known before a change is left
-to the next look at it: the engine asks again when it is.
+Each takes the properties of one resource, as azuread names them, and the company's configuration, and returns the
+violations as sentences. A property that is unknown in a preview passes: the engine checks again once it is known.
 """
 
 from __future__ import annotations
@@ -23,25 +22,25 @@ SCOPES: Mapping[str, str] = json.loads((Path(__file__).parent / "scopes.json").r
 """Delegated permissions of Microsoft Graph: name → id."""
 
 
-def refuses_type(kind: str, properties: Mapping[str, Any]) -> list[str]:
-    """Why a resource is refused for what it is: another way to a secret or a permission, past the rules below."""
+def type_violations(kind: str, properties: Mapping[str, Any]) -> list[str]:
+    """Resources that would allow a secret or a permission without the rules below."""
     if kind.startswith("azuread:") and kind not in (APPLICATION, PRINCIPAL, PASSWORD, GRANT):
-        return [f"The program has no need of {kind.rpartition(':')[2]} in Entra ID."]
+        return [f"The program does not need {kind.rpartition(':')[2]} in Entra ID."]
     if kind == APPLICATION and (properties.get("password") or properties.get("passwords")):
         return ["A client secret has to be a resource of its own, not a property of the application."]
     return []
 
 
-def refuses_audience(properties: Mapping[str, Any], allowed: Collection[str]) -> list[str]:
-    """Why an application's audience is refused. Entra ID's own default is the home tenant."""
+def audience_violations(properties: Mapping[str, Any], allowed: Collection[str]) -> list[str]:
+    """An audience that is not allowed. Entra ID's default is the home tenant."""
     audience = properties.get("signInAudience") or "AzureADMyOrg"
     if audience in allowed:
         return []
     return [f"The audience {audience} is not allowed; allowed: {', '.join(sorted(allowed))}."]
 
 
-def refuses_permissions(properties: Mapping[str, Any], allowed: Collection[str]) -> list[str]:
-    """Why an application's permissions are refused: only delegated ones of Microsoft Graph, by name in `allowed`."""
+def permission_violations(properties: Mapping[str, Any], allowed: Collection[str]) -> list[str]:
+    """Permissions that are not allowed: all but delegated ones of Microsoft Graph with a name in `allowed`."""
     ids = {SCOPES[name]: name for name in allowed if name in SCOPES}
     names = {key: name for name, key in SCOPES.items()}
     reasons = []
@@ -56,24 +55,24 @@ def refuses_permissions(properties: Mapping[str, Any], allowed: Collection[str])
     return reasons
 
 
-def refuses_grant(properties: Mapping[str, Any], allowed: Collection[str]) -> list[str]:
-    """Why a consent for everybody in the tenant is refused."""
+def grant_violations(properties: Mapping[str, Any], allowed: Collection[str]) -> list[str]:
+    """Scopes that a consent for the whole tenant must not have."""
     asked = properties.get("claimValues") or []
     return [f"Consent to {name} is not allowed." for name in asked if name not in allowed]
 
 
-def refuses_owners(properties: Mapping[str, Any], least: int) -> list[str]:
-    """Why an application's or service principal's owners are refused: fewer than `least` different ones."""
+def owner_violations(properties: Mapping[str, Any], least: int) -> list[str]:
+    """Fewer than `least` different owners of an application or service principal."""
     count = len(set(properties.get("owners") or []))
     if count >= least:
         return []
-    return [f"It has {count} {'owner' if count == 1 else 'owners'}; at least {least} are needed (`owners`)."]
+    return [f"It has {count} {'owner' if count == 1 else 'owners'}; at least {least} are required (`owners`)."]
 
 
-def refuses_lifetime(properties: Mapping[str, Any], longest_days: int, now: datetime) -> list[str]:
-    """Why a client secret's end is refused: there is none, or it is further away than `longest_days` from `now`.
+def lifetime_violations(properties: Mapping[str, Any], longest_days: int, now: datetime) -> list[str]:
+    """A client secret without an end date, or with one more than `longest_days` after `now`.
 
-    Counted from now and not from a beginning that is declared, which could lie in the future.
+    The days count from now, not from the declared start, which could lie in the future.
     """
     end = properties.get("endDate")
     if not end:

@@ -1,31 +1,31 @@
-"""Every error of this program that a person can do something about.
+"""Every error of this program that a person can act on.
 
 ProvisioningError
-├── SettingsError              settings of the stack are missing or not allowed; holds all of them
+├── SettingsError              settings of the stack are missing or not allowed; lists all of them
 ├── StateUnreadable            the engine cannot read the stack's last state
-├── EngineFailed               a `pulumi` command failed, or there is none
-├── ClockRefused               a date for tests was given to a real tenant
-├── NoPipelineToken            a pipeline is to sign in with its own token, and has none
-├── SecretRefused              the token endpoint does not accept a new client secret
+├── EngineFailed               a `pulumi` command failed, or `pulumi` is not installed
+├── ClockRejected              a date for tests was set for a real tenant
+├── NoPipelineToken            a pipeline should sign in with its own token, and has none
+├── SecretRejected             the token endpoint does not accept a new client secret
 ├── DirectoryUnreadable        the application or its secrets cannot be read or changed in Entra ID
-├── NoRoomForSecret            somebody else's secrets are in the way of a new one
-├── AdoptionRefused            an application made by hand cannot come under this stack
+├── SecretLimitReached         Entra ID allows no further client secret
+├── AdoptionRejected           an application made by hand cannot be adopted
 ├── NameTaken                  an application made by hand has the name of the one to be created
 └── NocoBaseError
     ├── Unreachable            no connection, or none that can be trusted
     ├── NotReady               starting, or under maintenance: waiting may help
-    ├── AnswerLost             a write was sent and not answered: only reading tells whether it was made
-    ├── NotInstalled           the server runs, its database was never installed
+    ├── AnswerLost             a write was sent and not answered: only reading shows whether it was carried out
+    ├── NotInstalled           the server runs, but its database was never installed
     ├── UnknownApplication     no such sub-application
-    ├── Unauthorized           the API key or the password was refused
-    ├── Forbidden              the API key's role may not do it
+    ├── Unauthorized           the API key or the password was rejected
+    ├── Forbidden              the API key's role lacks the permission
     ├── EmailManagerMissing    the plugin is absent or not enabled
-    ├── CredentialsInFile      a NocoBase 3, which takes the credentials from its server's config.yml only
-    ├── UnknownLayout          the settings exist but the credential fields cannot be told
+    ├── CredentialsInFile      a NocoBase 3, which takes the credentials only from its server's config.yml
+    ├── UnknownLayout          the settings exist, but it is unclear which fields hold the credentials
     ├── ChangedMeanwhile       somebody else changed the settings between reading and writing
-    ├── ForeignCredentials     NocoBase holds the credentials of an application of somebody else
-    ├── UnexpectedAnswer       anything else that NocoBase answers
-    └── NotProved              written, but NocoBase does not use what was written
+    ├── ForeignCredentials     NocoBase holds the credentials of another application
+    ├── UnexpectedAnswer       any other answer of NocoBase
+    └── NotVerified            written, but NocoBase does not use what was written
 
 A message is one line: what happened, why, and what to do; only lists and lines to copy follow on lines of their own.
 It never holds a secret.
@@ -38,7 +38,7 @@ from dataclasses import dataclass
 
 
 class ProvisioningError(Exception):
-    """Something went wrong that a person can understand and mend."""
+    """Something went wrong that a person can understand and fix."""
 
 
 class StateUnreadable(ProvisioningError):
@@ -46,19 +46,19 @@ class StateUnreadable(ProvisioningError):
 
 
 class EngineFailed(ProvisioningError):
-    """A `pulumi` command failed, or there is none."""
+    """A `pulumi` command failed, or `pulumi` is not installed."""
 
 
-class ClockRefused(ProvisioningError):
-    """PROVISIONING_TODAY is set although Entra ID is a real one."""
+class ClockRejected(ProvisioningError):
+    """PROVISIONING_TODAY is set, but Entra ID is a real one."""
 
 
 class NoPipelineToken(ProvisioningError):
-    """A pipeline is to sign in to Entra ID with the token of its job, and has none."""
+    """A pipeline should sign in to Entra ID with the token of its job, and has none."""
 
 
-class SecretRefused(ProvisioningError):
-    """The token endpoint does not accept a new client secret; NocoBase was not given it."""
+class SecretRejected(ProvisioningError):
+    """The token endpoint does not accept a new client secret; NocoBase keeps its old one."""
 
 
 class DirectoryUnreadable(ProvisioningError):
@@ -72,27 +72,27 @@ class DirectoryUnreadable(ProvisioningError):
         self.reason = reason
 
 
-class NoRoomForSecret(ProvisioningError):
-    """A rotation is due, but the secrets of somebody else leave no room for a new one."""
+class SecretLimitReached(ProvisioningError):
+    """A rotation is due, but Entra ID allows the application no further client secret."""
 
 
-class AdoptionRefused(ProvisioningError):
-    """An application made by hand cannot come under this stack; nothing was changed."""
+class AdoptionRejected(ProvisioningError):
+    """An application made by hand cannot be adopted by this stack; nothing was changed."""
 
 
 class NameTaken(ProvisioningError):
     """The tenant already has an application, made by hand, of the name of the one that is to be created."""
 
 
-def hide(text: str, secrets: Collection[str]) -> str:
-    """`text` where a word stands in place of each of `secrets`."""
+def redact(text: str, secrets: Collection[str]) -> str:
+    """`text` with each of `secrets` replaced by a placeholder."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "[secret]")
     return text
 
 
 class NocoBaseError(ProvisioningError):
-    """NocoBase could not be read, written or proved.
+    """NocoBase could not be read, written or verified.
 
     what: what happened, with the URL; why: what NocoBase said; remedy: what to do; status: HTTP's, if it answered.
     """
@@ -104,9 +104,9 @@ class NocoBaseError(ProvisioningError):
         self.why = why
         self.remedy = remedy
 
-    def without(self, secrets: Collection[str]) -> NocoBaseError:
-        """The same error where each of `secrets`, which a server may echo anywhere, is left out."""
-        what, why, remedy = (hide(text, secrets) for text in (self.what, self.why, self.remedy))
+    def redacted(self, secrets: Collection[str]) -> NocoBaseError:
+        """The same error with `secrets` redacted, which a server may echo anywhere."""
+        what, why, remedy = (redact(text, secrets) for text in (self.what, self.why, self.remedy))
         return type(self)(what, why, remedy, self.status)
 
 
@@ -119,15 +119,15 @@ class NotReady(NocoBaseError):
 
 
 class AnswerLost(NocoBaseError):
-    """A write was sent, and its answer was lost: NocoBase may have made it, may still be making it, or never will.
+    """A write was sent, and its answer was lost: NocoBase may or may not have carried it out, or may still do so.
 
-    Raised by `NocoBaseClient.post` alone. Whoever wrote reads what is there and goes on from that; a write is never
-    repeated without reading first. Uncaught, it is an error like the others, and the next run settles it.
+    Raised by `NocoBaseClient.post` alone. The caller reads what is there before it writes again. Uncaught, it is an
+    error like the others, and the next run reads and writes again.
     """
 
 
 class NotInstalled(NocoBaseError):
-    """The NocoBase server runs, but nobody has installed its database; waiting does not help."""
+    """The NocoBase server runs, but its database was never installed; waiting does not help."""
 
 
 class UnknownApplication(NocoBaseError):
@@ -135,15 +135,15 @@ class UnknownApplication(NocoBaseError):
 
 
 class Unauthorized(NocoBaseError):
-    """NocoBase refused the API key, or the account and its password."""
+    """NocoBase rejected the API key, or the account and its password."""
 
 
 class Forbidden(NocoBaseError):
-    """The API key is valid, but its role has not the right."""
+    """The API key is valid, but its role lacks the permission."""
 
 
 class EmailManagerMissing(NocoBaseError):
-    """The email manager plugin is not there or not enabled."""
+    """The email manager plugin is not installed or not enabled."""
 
 
 class CredentialsInFile(NocoBaseError):
@@ -154,11 +154,11 @@ class CredentialsInFile(NocoBaseError):
 
 
 class UnknownLayout(NocoBaseError):
-    """The email settings are there, but which fields hold the credentials cannot be told."""
+    """The email settings exist, but it is unclear which fields hold the credentials."""
 
 
 class ChangedMeanwhile(NocoBaseError):
-    """Somebody else changed the email settings while this program was at it."""
+    """Somebody else changed the email settings between reading and writing."""
 
 
 class ForeignCredentials(NocoBaseError):
@@ -166,10 +166,10 @@ class ForeignCredentials(NocoBaseError):
 
 
 class UnexpectedAnswer(NocoBaseError):
-    """NocoBase answered something that this program does not know."""
+    """NocoBase gave an answer that this program does not expect."""
 
 
-class NotProved(NocoBaseError):
+class NotVerified(NocoBaseError):
     """The credentials were written, but NocoBase does not use them."""
 
 
@@ -177,8 +177,8 @@ class NotProved(NocoBaseError):
 class Problem:
     """One setting that is not allowed.
 
-    key: the setting; value: what it is now, or None where it is missing or must not be shown; why: the rule that
-    it breaks; remedy: a command or action that mends it.
+    key: the setting; value: its value, or None if it is missing or must not be shown; why: the rule that it breaks;
+    remedy: a command or action that fixes it.
     """
 
     key: str

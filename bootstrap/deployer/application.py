@@ -14,7 +14,7 @@ TYPE_TOKEN = "nocobase-outlook-bootstrap:deployer:Deployer"
 class Deployer(pulumi.ComponentResource):
     """An application that pipelines sign in as with their own tokens; it has no secret.
 
-    object_id: of its service principal, which is who owns what it makes. variables: what a pipeline sets to sign in.
+    object_id: of its service principal, which owns what it creates. variables: what a pipeline sets to sign in.
     """
 
     object_id: pulumi.Output[str]

@@ -1,4 +1,4 @@
-"""Which tokens of which pipelines may sign in: issuers and subjects, letter by letter as their systems write them.
+"""Which tokens of which pipelines may sign in: issuers and subjects, exactly as their systems write them.
 
 Pure functions. Entra ID compares issuer, subject and audience exactly, upper and lower case included, so each form has
 its source here: GitHub "OpenID Connect reference" (also for the ids, which repositories made since July 2026 name),
@@ -11,17 +11,17 @@ import re
 from dataclasses import dataclass
 
 AUDIENCE = "api://AzureADTokenExchange"
-"""Whom the tokens must be meant for: Entra ID, where their system lets that be chosen."""
+"""The audience of the tokens, if their system lets it be chosen: Entra ID."""
 
 MOST_TRUSTS = 20
-"""Federated credentials that Entra ID allows an application."""
+"""How many federated credentials Entra ID allows an application."""
 
 LONGEST_NAME = 120
 
 
 @dataclass(frozen=True)
 class Trust:
-    """One federated credential: tokens of `issuer` about `subject`, meant for `audience`, sign in.
+    """One federated credential: a token with this issuer, subject and audience may sign in.
 
     name: unique in the application.
     """
@@ -47,8 +47,8 @@ def azure_devops(project: str, issuer: str, connection: str) -> Trust:
     return Trust(_name("azure-devops", connection), issuer, f"sc://{project}/{connection}")
 
 
-def refuses_trusts(trusts: tuple[Trust, ...]) -> str | None:
-    """Why Entra ID refuses these federated credentials of one application, in words; None if it does not."""
+def why_invalid_trusts(trusts: tuple[Trust, ...]) -> str | None:
+    """Why Entra ID would reject these federated credentials of one application; None if it would not."""
     if not trusts:
         return "No pipeline may sign in yet: set githubRepository, gitlabProject, azureDevOpsProject or otherTrusts."
     if len(trusts) > MOST_TRUSTS:
@@ -64,5 +64,5 @@ def refuses_trusts(trusts: tuple[Trust, ...]) -> str | None:
 
 
 def _name(system: str, text: str) -> str:
-    """A name that Entra ID takes: letters, digits and dashes."""
+    """A name that Entra ID accepts: letters, digits and dashes."""
     return f"{system}-{re.sub('[^A-Za-z0-9]+', '-', text)}"[:LONGEST_NAME].strip("-")

@@ -1,4 +1,4 @@
-"""What the deployer is to be: the stack's configuration as one typed, validated, frozen object."""
+"""The settings of the deployer: the stack's configuration as one typed, validated, frozen object."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from deployer import federation
 from deployer.federation import Trust
 
 OWN_APPLICATIONS = "Application.ReadWrite.OwnedBy"
-"""To make applications and change those that it owns: all that a deployment needs."""
+"""To create applications and change those that it owns: all that a deployment needs."""
 CONSENT = "DelegatedPermissionGrant.ReadWrite.All"
-"""To consent for everybody in the tenant, to any application: far more than one mail application, so not unasked."""
+"""To consent for the whole tenant, to any application. That is far more than mail needs, so it has to be set."""
 
 
 class SettingsError(Exception):
@@ -47,7 +47,7 @@ def _azure_dev_ops_path(text: str) -> str:
     try:
         return _path(text)
     except ValueError as error:
-        # Nobody has seen how a subject writes a space.
+        # It is not documented how a subject writes a space.
         raise ValueError(
             f"{error}; where the project's name has any, copy issuer and subject of each service connection "
             "into otherTrusts instead"
@@ -57,14 +57,14 @@ def _azure_dev_ops_path(text: str) -> str:
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Path = Annotated[str, AfterValidator(_path)]
 Issuer = Annotated[str, AfterValidator(_https)]
-"""Word for word, since Entra ID compares it so; those of AKS end in a slash."""
+"""Not normalised, since Entra ID compares it exactly; those of AKS end in a slash."""
 Address = Annotated[Issuer, AfterValidator(_without_slash)]
-"""A site that issues tokens under its own address, however it was typed."""
+"""The address of a site that issues tokens; a slash at the end is dropped."""
 ObjectId = Annotated[str, AfterValidator(lambda text: str(UUID(text)))]
 
 
 class OtherTrust(BaseModel):
-    """A token that may sign in, word for word."""
+    """A token that may sign in, with its exact values."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -123,8 +123,8 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
         if self.azure_dev_ops_project and not self.azure_dev_ops_issuer:
-            raise ValueError("azureDevOpsIssuer is needed with azureDevOpsProject; the service connection shows it.")
-        if reason := federation.refuses_trusts(self.trusts):
+            raise ValueError("azureDevOpsIssuer is required with azureDevOpsProject; the service connection shows it.")
+        if reason := federation.why_invalid_trusts(self.trusts):
             raise ValueError(reason)
         return self
 
@@ -149,12 +149,12 @@ def load(values: Mapping[str, str], project: str = "") -> Settings:
         listed = "\n".join(f"  {_sentence(details)}" for details in error.errors(include_url=False))
         raise SettingsError(
             f"Settings of {project or 'the deployer'} are wrong; nothing was changed.\n{listed}\n"
-            "Mend each by `pulumi config set`; bootstrap/README.md lists the settings."
+            "Correct each with `pulumi config set`; bootstrap/README.md lists the settings."
         ) from None
 
 
 def _parsed(value: str) -> Any:
-    """A list as JSON; what is no list, as it is."""
+    """A JSON list as a list; any other value unchanged."""
     if not value.startswith("["):
         return value
     try:

@@ -1,8 +1,8 @@
-"""Taking an application that was made by hand under a stack, as a pure plan: what is there, what it will be, and why.
+"""The plan for adopting an application that was made by hand: what it has, what it will have, and why. Pure.
 
-Nothing that works may change. Where a setting can say what is there, the setting is written; what this program
-declares nothing about is named in `keep`; secrets that somebody else made are never touched. What is left over is a
-loss, which a person has to accept.
+Nothing that works may change. If a setting can express what the application has, the setting is written. Properties
+that this program does not declare are named in `keep`. Secrets that somebody else made are never touched. Everything
+else is a loss, which a person has to accept.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, find_room
+from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, classify_secrets
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
 from provisioning.entra.registration import Candidate, Found, Grant
-from provisioning.entra.rules import Audience, refuses_redirect_uri
-from provisioning.errors import AdoptionRefused
+from provisioning.entra.rules import Audience, why_invalid_redirect_uri
+from provisioning.errors import AdoptionRejected
 from provisioning.program.kept import (
     APPLICATION,
     PRINCIPAL,
@@ -37,7 +37,7 @@ NOT_TOUCHED = "not touched"
 
 @dataclass(frozen=True)
 class Line:
-    """One property: what is there, what is there after the next `pulumi up`, and how it comes to that."""
+    """One property: its value now, its value after the next `pulumi up`, and how that comes about."""
 
     property: str
     there: object
@@ -56,12 +56,12 @@ class Adoption:
 
 
 def plan_adoption(found: Found, settings: Settings, caller: str, stack_tag: str, now: datetime) -> Adoption:
-    """How `found` comes under the stack of `settings`. caller: object id of whoever asks. Raises AdoptionRefused."""
-    refuse_other_stacks(found.application, stack_tag)
+    """How the stack of `settings` adopts `found`. caller: the caller's object id. Raises AdoptionRejected."""
+    reject_other_stacks(found.application, stack_tag)
     audience = Audience(found.application["signInAudience"])
     plan = Adoption()
-    _say(plan, "applicationName", settings.application_name, str(found.application["displayName"]))
-    _say(plan, "audience", settings.audience.value, audience.value)
+    _keep_by_setting(plan, "applicationName", settings.application_name, str(found.application["displayName"]))
+    _keep_by_setting(plan, "audience", settings.audience.value, audience.value)
     _redirect_uris(plan, found, settings, audience)
     _permissions(plan, found, settings)
     tags = found.application.get("tags") or []
@@ -73,19 +73,19 @@ def plan_adoption(found: Found, settings: Settings, caller: str, stack_tag: str,
     return plan
 
 
-def refuse_other_stacks(application: Mapping[str, Any], stack_tag: str) -> None:
-    """Raise AdoptionRefused if the application carries the tag of another stack."""
+def reject_other_stacks(application: Mapping[str, Any], stack_tag: str) -> None:
+    """Raise AdoptionRejected if the application carries the tag of another stack."""
     others = [tag for tag in application.get("tags") or [] if tag.startswith(STACK_TAG) and tag != stack_tag]
     if others:
-        raise AdoptionRefused(
+        raise AdoptionRejected(
             f"The application '{application['displayName']}' belongs to another stack: it carries the tag {others[0]}. "
-            "Two stacks would change it against each other. If that stack is gone, remove the tag in Entra ID (App "
+            "Two stacks would undo each other's changes. If that stack is gone, remove the tag in Entra ID (App "
             "registrations → Manifest), then run the command again."
         )
 
 
-def refuse_second_consent(grants: Iterable[Grant], graph: str | None) -> None:
-    """Raise AdoptionRefused if somebody has consented for the whole tenant, which Entra ID does not take twice.
+def reject_second_consent(grants: Iterable[Grant], graph: str | None) -> None:
+    """Raise AdoptionRejected if consent for the whole tenant exists already: Entra ID rejects a second one.
 
     graph: the object id of Microsoft Graph's service principal.
     """
@@ -93,22 +93,22 @@ def refuse_second_consent(grants: Iterable[Grant], graph: str | None) -> None:
         {scope for grant in grants if grant.everybody and grant.resource_id == graph for scope in grant.scopes}
     )
     if given:
-        raise AdoptionRefused(
+        raise AdoptionRejected(
             f"The tenant has consented to this application already ({', '.join(given)}), and consent is tenant: "
-            "`pulumi up` would be refused a second consent. That consent stays as it is with: pulumi config set "
+            "Entra ID would reject a second consent by `pulumi up`. To keep the consent as it is: pulumi config set "
             "consent user"
         )
 
 
-def _say(plan: Adoption, key: str, declared: str, there: str) -> None:
-    """A property that one setting says."""
+def _keep_by_setting(plan: Adoption, key: str, declared: str, there: str) -> None:
+    """Plan a property that one setting expresses."""
     if declared != there:
         plan.config[key] = there
     plan.lines.append(Line(key, there, there, AS_IT_IS if declared == there else f"kept by {key}"))
 
 
 def _extend(plan: Adoption, key: str, there: Sequence[str], declared: Sequence[str], added: Sequence[str] = ()) -> None:
-    """A list that a setting says: what is there, and what is declared besides. added: comes without being set."""
+    """Plan a list that a setting expresses: what is there, and what is declared. added: added without the setting."""
     wanted = [*there, *(item for item in declared if item not in there)]
     if wanted != list(declared):
         plan.config[key] = wanted
@@ -122,12 +122,12 @@ def _extend(plan: Adoption, key: str, there: Sequence[str], declared: Sequence[s
 
 def _redirect_uris(plan: Adoption, found: Found, settings: Settings, audience: Audience) -> None:
     there = at(found.application, "web.redirectUris") or []
-    refused = {uri: refuses_redirect_uri(uri, audience) for uri in there}
-    for uri, reason in refused.items():
+    reasons = {uri: why_invalid_redirect_uri(uri, audience) for uri in there}
+    for uri, reason in reasons.items():
         if reason:
             plan.losses.append(f"The redirect URI {uri} cannot be kept. {reason}")
             plan.lines.append(Line("redirectUris", uri, None, "cannot be kept"))
-    _extend(plan, "redirectUris", [uri for uri in there if not refused[uri]], settings.redirect_uris)
+    _extend(plan, "redirectUris", [uri for uri in there if not reasons[uri]], settings.redirect_uris)
 
 
 def _permissions(plan: Adoption, found: Found, settings: Settings) -> None:
@@ -146,13 +146,13 @@ def _permissions(plan: Adoption, found: Found, settings: Settings) -> None:
 
 
 def _owners(plan: Adoption, found: Found, settings: Settings, caller: str) -> set[str]:
-    """Say the owners, whoever runs `pulumi up` among them; returns all that are declared then."""
+    """Plan the owners, the caller among them; return all that will be declared."""
     others = sorted(set(found.owners) - {caller})
     _extend(plan, "owners", others, settings.owners, [] if caller in found.owners else [caller])
     if caller not in found.owners:
         plan.warnings.append(
-            f"You ({caller}) are no owner of the application. With Application.ReadWrite.OwnedBy alone `pulumi up` "
-            f"will be refused: have an owner run `az ad app owner add --id {found.application['appId']} "
+            f"You ({caller}) are not an owner of the application. With Application.ReadWrite.OwnedBy alone `pulumi up` "
+            f"will fail: have an owner run `az ad app owner add --id {found.application['appId']} "
             f"--owner-object-id {caller}` first."
         )
     return {caller, *others, *settings.owners}
@@ -175,7 +175,7 @@ def _undeclared(plan: Adoption, found: Found, settings: Settings, owners: set[st
 
 
 def _shown(value: object) -> object:
-    """A value in a cell: nested ones in short."""
+    """A value for a table cell; nested values are shortened."""
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {_shown(inner)}" for key, inner in value.items() if meaningful(inner)) or "defaults"
     if isinstance(value, list):
@@ -190,7 +190,7 @@ def _name(item: object) -> object:
 
 
 def _credentials(plan: Adoption, found: Found, settings: Settings, audience: Audience, now: datetime) -> None:
-    """Say which secrets stay, and that a new one fits in beside them. Raises AdoptionRefused."""
+    """Plan the secrets, which stay. Raises AdoptionRejected if Entra ID allows no further one."""
     secrets = found.application.get("passwordCredentials") or []
     described = {str(secret["keyId"]): _described(secret, now) for secret in secrets}
     plan.lines += [Line("client secret", said, said, NOT_TOUCHED) for said in described.values()]
@@ -198,34 +198,35 @@ def _credentials(plan: Adoption, found: Found, settings: Settings, audience: Aud
     if certificates:
         plan.lines.append(Line("certificates", certificates, certificates, NOT_TOUCHED))
     if audience.personal and len(secrets) >= MOST_SECRETS:
-        raise AdoptionRefused(
-            f"A client secret of this stack does not fit in: with personal accounts Entra ID allows an application "
-            f"{MOST_SECRETS}, and it has {len(secrets)}: {'; '.join(described.values())}. Remove one that nobody uses "
-            "(App registrations → Certificates & secrets), never the one that NocoBase has; nothing was changed."
+        raise AdoptionRejected(
+            "This stack cannot add its client secret: with personal accounts Entra ID allows an application "
+            f"{MOST_SECRETS}, and this one has {len(secrets)}: {'; '.join(described.values())}. Remove one that "
+            "is not in use (App registrations → Certificates & secrets), never the one that NocoBase has; nothing was "
+            "changed."
         )
     if audience.personal and secrets:
         (said,) = described.values()
         plan.warnings.append(
-            f"With personal accounts Entra ID allows {MOST_SECRETS} client secrets. Once NocoBase has the stack's own, "
-            f"remove this one if nobody else uses it, or the next rotation has no room: {said}."
+            f"With personal accounts Entra ID allows {MOST_SECRETS} client secrets. Once NocoBase uses the stack's "
+            f"own, remove this one if nothing else uses it, or the next rotation will fail: {said}."
         )
     stored = [StoredSecret(str(secret["keyId"]), secret.get("displayName") or "") for secret in secrets]
-    if find_room(stored, (), [settings.secret_description]).orphans:
-        # It would pass for one that a broken-off run left behind, and be removed while NocoBase may still use it.
+    if classify_secrets(stored, (), [settings.secret_description]).orphans:
+        # It would look like an orphaned secret, and be removed while NocoBase may still use it.
         plan.config["secretDescription"] = f"{settings.secret_description} (since {_day(now)})"
         plan.lines.append(
             Line(
                 "secretDescription",
                 settings.secret_description,
                 plan.config["secretDescription"],
-                "tells this stack's secrets from those that are there",
+                "distinguishes this stack's secrets from the existing ones",
             )
         )
 
 
 def _described(secret: Mapping[str, Any], now: datetime) -> str:
     end = datetime.fromisoformat(str(secret["endDateTime"]))
-    ends = f"expired on {_day(end)}: nobody can use it" if end <= now else f"ends on {_day(end)}"
+    ends = f"expired on {_day(end)}" if end <= now else f"ends on {_day(end)}"
     return f"'{secret.get('displayName') or ''}' ({secret['keyId']}), {ends}"
 
 
@@ -233,11 +234,11 @@ def _day(moment: datetime) -> date:
     return moment.astimezone(UTC).date()
 
 
-def judge_candidates(
+def find_candidates(
     applications: Iterable[Candidate], name: str, redirect_uris: Sequence[str], in_nocobase: str | None
 ) -> list[Candidate]:
-    """Those that have the name (in any case) or one of the addresses, or whose credentials NocoBase holds."""
-    judged = []
+    """The applications with this name (in any case) or one of the URIs, or whose client id NocoBase has."""
+    candidates = []
     for application in applications:
         reasons = {
             "NocoBase has its client id": application.client_id == in_nocobase,
@@ -246,7 +247,7 @@ def judge_candidates(
         }
         why = ", ".join(reason for reason, true in reasons.items() if true)
         if why:
-            judged.append(
+            candidates.append(
                 Candidate(application.client_id, application.name, application.redirect_uris, application.tags, why)
             )
-    return sorted(judged, key=lambda candidate: (-candidate.why.count(","), candidate.name, candidate.client_id))
+    return sorted(candidates, key=lambda candidate: (-candidate.why.count(","), candidate.name, candidate.client_id))

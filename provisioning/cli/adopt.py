@@ -13,7 +13,7 @@ import typer
 
 from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, now, show_rows, words
 from provisioning.entra.tenant import TENANT, use_tenant
-from provisioning.errors import AdoptionRefused, NocoBaseError, SettingsError
+from provisioning.errors import AdoptionRejected, NocoBaseError, SettingsError
 from provisioning.pulumi_cli import Pulumi
 from provisioning.pulumi_events import SAME, StepBegun
 from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, COMPONENT_TYPE, PRINCIPAL_TYPE
@@ -77,22 +77,24 @@ def adopt(
 
 
 def _settings(config: Mapping[str, str]) -> Settings:
-    from provisioning.program.settings import judge  # noqa: PLC0415 - pydantic-settings is not for `--help`
+    from provisioning.program.settings import validate  # noqa: PLC0415 - pydantic-settings is not for `--help`
 
-    settings, problems = judge(config)
+    settings, problems = validate(config)
     if settings is None:
         raise SettingsError(problems)
     return settings
 
 
 def _refuse_settings(config: Mapping[str, str | list[str]]) -> None:
-    """Raise AdoptionRefused if the settings that keep what is there would be refused by the next `pulumi up`."""
-    from provisioning.program.settings import judge  # noqa: PLC0415 - as above
+    """Raise AdoptionRejected if the settings that keep what is there would be refused by the next `pulumi up`."""
+    from provisioning.program.settings import validate  # noqa: PLC0415 - as above
 
-    _, problems = judge({key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()})
+    _, problems = validate(
+        {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    )
     if problems:
         told = (f"  {at.key}{'' if at.value is None else f' = {at.value}'}: {at.why}" for at in problems)
-        raise AdoptionRefused(
+        raise AdoptionRejected(
             "What the application has would be refused as settings of this stack; nothing was changed. Change it in "
             "Entra ID, then repeat this command.\n" + "\n".join(told)
         )
@@ -100,11 +102,11 @@ def _refuse_settings(config: Mapping[str, str | list[str]]) -> None:
 
 def _list(settings: Settings, search: str | None, output: Format) -> None:
     """Print the applications that may be meant."""
-    from provisioning.adopt.plan import judge_candidates  # noqa: PLC0415 - not for `--help`
+    from provisioning.adopt.plan import find_candidates  # noqa: PLC0415 - not for `--help`
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
     name = search or settings.application_name
-    found = judge_candidates(directory.applications(), name, settings.redirect_uris, _held_by_nocobase(settings))
+    found = find_candidates(directory.applications(), name, settings.redirect_uris, _held_by_nocobase(settings))
     if found or output is Format.JSON:
         facts = [(item.client_id, item.name, item.why, item.stack or "none") for item in found]
         show_rows([dict(zip(("clientId", "name", "why", "stack"), fact, strict=True)) for fact in facts], output)
@@ -138,12 +140,12 @@ def _held_by_nocobase(settings: Settings) -> str | None:
 def _adopted_before(engine: Pulumi, client_id: str) -> set[str]:
     """Which types of the resources to import the state has, from an adoption that broke off.
 
-    Raises AdoptionRefused if its application is another one.
+    Raises AdoptionRejected if its application is another one.
     """
     resources = engine.export().outputs
     own = resources.get((APPLICATION_TYPE, APPLICATION_NAME), {}).get("clientId")
     if own not in (None, client_id):
-        raise AdoptionRefused(
+        raise AdoptionRejected(
             f"This stack has an application of its own already (client id {own}). Adopt into a new stack "
             "(`pulumi stack init`), or have this stack remove its own first (`pulumi destroy`)."
         )
@@ -151,7 +153,7 @@ def _adopted_before(engine: Pulumi, client_id: str) -> set[str]:
 
 
 def _plan(settings: Settings, client_id: str, name: str) -> tuple[Found, Adoption]:
-    from provisioning.adopt.plan import Line, plan_adoption, refuse_second_consent  # noqa: PLC0415 - not for `--help`
+    from provisioning.adopt.plan import Line, plan_adoption, reject_second_consent  # noqa: PLC0415 - not for `--help`
     from provisioning.doctor.account import account_of, read_claims  # noqa: PLC0415 - as above
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
     from provisioning.entra.ownership import stack_tag  # noqa: PLC0415 - as above
@@ -159,13 +161,13 @@ def _plan(settings: Settings, client_id: str, name: str) -> tuple[Found, Adoptio
 
     found = directory.look_up(client_id)
     if found is None:
-        raise AdoptionRefused(
+        raise AdoptionRejected(
             f"This tenant has no application of client id {client_id}. It is neither the object id nor a secret's id; "
             "`python -m provisioning adopt` lists candidates."
         )
     if settings.tenant_consent and found.principal is not None:
         graph = directory.principal(MICROSOFT_GRAPH)
-        refuse_second_consent(directory.grants(str(found.principal["id"])), graph)
+        reject_second_consent(directory.grants(str(found.principal["id"])), graph)
     caller = account_of(read_claims(directory.access_token())).object_id
     plan = plan_adoption(found, settings, caller, stack_tag(*name.split("/")), now())
     held = _held_by_nocobase(settings)
@@ -182,9 +184,9 @@ def _plan(settings: Settings, client_id: str, name: str) -> tuple[Found, Adoptio
 
 
 def _agreed(plan: Adoption, client_id: str, yes: bool, accept_losses: bool) -> bool:
-    """Whether to go on; says how, if nobody can be asked. Raises AdoptionRefused for losses that nobody accepts."""
+    """Whether to go on; says how, if nobody can be asked. Raises AdoptionRejected for losses that nobody accepts."""
     if plan.losses and not accept_losses:
-        raise AdoptionRefused(
+        raise AdoptionRejected(
             "Something cannot be kept; nothing was changed. To adopt it all the same, add --accept-losses."
         )
     if yes:
@@ -220,7 +222,7 @@ def _row(line: Line, output: Format) -> dict[str, object]:
 
 
 def _tell_next(engine: Pulumi) -> None:
-    """Say what the next `pulumi up` does. Raises AdoptionRefused if that is more than an adoption should need."""
+    """Say what the next `pulumi up` does. Raises AdoptionRejected if that is more than an adoption should need."""
     preview = engine.operate("preview")
     if not preview.succeeded:
         words.print("! `pulumi preview` failed: " + "\n".join(preview.errors), markup=False, style="yellow")
@@ -232,7 +234,7 @@ def _tell_next(engine: Pulumi) -> None:
         words.print(f"  {step.words}{changed}", markup=False)
     surprises = [step.urn for step in steps if step.operation not in EXPECTED]
     if surprises:
-        raise AdoptionRefused(
+        raise AdoptionRejected(
             f"`pulumi up` would replace or delete something: {', '.join(surprises)}. Do not run it. "
             "`pulumi state delete --all` undoes the adoption and leaves Entra ID as it is."
         )

@@ -82,7 +82,7 @@ class _Init:
         from provisioning.init import questions  # noqa: PLC0415 - pydantic-settings is not for `--help`
 
         if stack is None and self.ask:
-            stack = self._asked("Stack: the environment's name", "", questions.refuses_stack)
+            stack = self._asked("Stack: the environment's name", "", questions.why_invalid_stack)
         backend = self._backend(state)
         engine = Pulumi(stack, {"PULUMI_BACKEND_URL": backend} if backend else {})
         exists = stack is not None and self._exists(stack, engine)
@@ -93,7 +93,7 @@ class _Init:
         if lacking or stack is None:
             words.print(f"Nobody can be asked here, and there is no {', '.join(lacking)}. Nothing was written.")
             raise typer.Exit(WRONG_USAGE)
-        _raise_if(questions.refuses_stack(stack))
+        _raise_if(questions.why_invalid_stack(stack))
         if exists and provider is not None:
             command = f"pulumi stack change-secrets-provider '{provider}' --stack {stack}"
             raise ProvisioningError(f"The stack {stack} has a secrets provider already. To change it: {command}")
@@ -107,7 +107,7 @@ class _Init:
         if self.check:
             self._look(config)
         if "tenantId" in self.answers:
-            _raise_if(questions.refuses_tenant_id(config["tenantId"]))
+            _raise_if(questions.why_invalid_tenant_id(config["tenantId"]))
         if not exists:
             engine.create(provider or "")
         written = {"azuread:tenantId" if key == "tenantId" else key: value for key, value in self.answers.items()}
@@ -151,10 +151,10 @@ class _Init:
             return self._asked(
                 "Secrets provider: default (Pulumi Cloud), passphrase, azurekeyvault://<vault>.vault.azure.net/keys/<key>",
                 usual,
-                lambda answer: questions.refuses_secrets_provider(answer, os.environ),
+                lambda answer: questions.why_invalid_secrets_provider(answer, os.environ),
             )
         chosen = provider or questions.usual_secrets_provider(url) or ""
-        _raise_if(questions.refuses_secrets_provider(chosen, os.environ))
+        _raise_if(questions.why_invalid_secrets_provider(chosen, os.environ))
         return chosen
 
     def _present(self, engine: Pulumi) -> dict[str, str]:
@@ -179,12 +179,12 @@ class _Init:
 
         def refuses(answer: str) -> str | None:
             if key == questions.TENANT.key:
-                return questions.refuses_tenant(answer)
+                return questions.why_invalid_tenant(answer)
             known = {**present, **{name: _text(value) for name, value in self.answers.items()}}
             proposed = {name: value for name, value in known.items() if name != "tenantId"} | {
                 key: _text(self._as_answer(key, answer))
             }
-            return questions.refuses_setting(proposed, key)
+            return questions.why_invalid_setting(proposed, key)
 
         answer = self._asked(prompt.text, shown, refuses)
         if answer != (shown if exists and present.get(key) else questions.default(key)):
@@ -208,11 +208,11 @@ class _Init:
     def _judge(self, config: dict[str, str], exists: bool) -> None:
         """Raise SettingsError, or ProvisioningError for the tenant, if something is wrong."""
         from provisioning.init import questions  # noqa: PLC0415 - as above
-        from provisioning.program.settings import judge  # noqa: PLC0415 - as above
+        from provisioning.program.settings import validate  # noqa: PLC0415 - as above
 
         if "tenantId" in self.answers:
-            _raise_if(questions.refuses_tenant(config["tenantId"]))
-        _, problems = judge({key: value for key, value in config.items() if key != "tenantId"})
+            _raise_if(questions.why_invalid_tenant(config["tenantId"]))
+        _, problems = validate({key: value for key, value in config.items() if key != "tenantId"})
         if problems:
             raise SettingsError(problems)
 
@@ -220,9 +220,9 @@ class _Init:
         """Look whether tenant and NocoBase are there. Raises ProvisioningError if not, and nobody overrides it."""
         from provisioning.doctor.nocobase import ask_plugins, ask_server  # noqa: PLC0415 - as above
         from provisioning.doctor.tenant import ask_tenant  # noqa: PLC0415 - as above
-        from provisioning.program.settings import judge  # noqa: PLC0415 - as above
+        from provisioning.program.settings import validate  # noqa: PLC0415 - as above
 
-        settings, _ = judge({key: value for key, value in config.items() if key != "tenantId"})
+        settings, _ = validate({key: value for key, value in config.items() if key != "tenantId"})
         assert settings is not None
         if isinstance(tenant := self.answers.get("tenantId"), str):
             finding = self._found("Tenant", lambda: ask_tenant(tenant))

@@ -94,7 +94,7 @@ def _sorted_out(state: Deployed, description: str | None) -> list[tuple[StoredSe
     names = orphans.descriptions((secret.name for secret in state.records), current)
     known = {secret.key_id for secret in state.records}
     stored = directory.stored_secrets(_object_id(state))
-    found = orphans.find_room(stored, known, names)
+    found = orphans.classify_secrets(stored, known, names)
     kinds = {secret: "orphan" for secret in found.orphans} | {secret: "foreign" for secret in found.foreign}
     return [(secret, kinds.get(secret, "known")) for secret in stored]
 

@@ -16,7 +16,7 @@ from provisioning.status.compare import day, row_differences, shown
 from provisioning.status.read import HeldRow
 
 if TYPE_CHECKING:
-    from provisioning.entra.token_check import Refusal
+    from provisioning.entra.token_check import Rejection
 
 PUT_BACK = "pulumi up --refresh"
 """Looks at what is there, and puts back what is declared."""
@@ -63,7 +63,7 @@ def judge_principal(found: str | None) -> Finding:
     return ok("there", found)
 
 
-def judge_secrets(asked: Iterable[tuple[KnownSecret, Refusal | None]]) -> Finding:
+def judge_secrets(asked: Iterable[tuple[KnownSecret, Rejection | None]]) -> Finding:
     """Whether the token endpoint accepts the secrets in use."""
     answers = list(asked)
     if not answers:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from provisioning.doctor.account import Account
 from provisioning.doctor.runner import Finding, failed, ok, skipped, warning
-from provisioning.entra.app_policies import SecretPolicy, refuses_secret
-from provisioning.entra.client_secret_plan import refuses_policy
+from provisioning.entra.app_policies import SecretPolicy, why_secret_forbidden
+from provisioning.entra.client_secret_plan import why_invalid_policy
 from provisioning.entra.registration import Declared, Registration, differences
 from provisioning.errors import DirectoryUnreadable
 
@@ -45,7 +45,7 @@ def judge_state(state: Deployed) -> Finding:
 
 def judge_policy(policy: SecretPolicy, lifetime_days: int, retire_after_days: int) -> Finding:
     """Whether the tenant allows secrets that live `lifetime_days`. retire_after_days: as declared, for the remedy."""
-    refusal = refuses_secret(policy, lifetime_days)
+    refusal = why_secret_forbidden(policy, lifetime_days)
     if refusal is None:
         return ok(f"allows client secrets of {lifetime_days} days")
     said = f"the tenant's policy {refusal}; declared are {lifetime_days} days"
@@ -55,7 +55,7 @@ def judge_policy(policy: SecretPolicy, lifetime_days: int, retire_after_days: in
     days = int(refusal.split()[-2])
     every = days // 2
     retire = min(retire_after_days, every - 1)
-    if refuses_policy(days, every, retire):
+    if why_invalid_policy(days, every, retire):
         return failed(f"{said}; so short a lifetime leaves no time to rotate", exempt.capitalize())
     shorter = {"secretLifetimeDays": days, "rotateEveryDays": every}
     shorter |= {"retireAfterDays": retire} if retire != retire_after_days else {}

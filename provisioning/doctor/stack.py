@@ -38,7 +38,7 @@ def judge_settings(stack: Stack) -> Finding:
     """Whether the settings are allowed, all of them at once."""
     from provisioning.program import settings  # noqa: PLC0415 - pydantic takes longer than the rest of this module
 
-    found, wrong = settings.judge(stack.values)
+    found, wrong = settings.validate(stack.values)
     try:
         settings.load(stack.values, stack.secret_keys)
     except SettingsError as error:

@@ -42,7 +42,7 @@ def questions(state: Deployed, application: Application, settings: Settings, log
         used = [secret for secret in state.secrets if state.used_by(secret)]
         tenant = state.tenant_id or ""
         return chain.judge_secrets(
-            [(secret, token_check.refusal(tenant, application.client_id, secret.value or "")) for secret in used]
+            [(secret, token_check.rejection(tenant, application.client_id, secret.value or "")) for secret in used]
         )
 
     def ask_consent(principal: str) -> Finding:

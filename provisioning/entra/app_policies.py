@@ -1,4 +1,4 @@
-"""The tenant's policy for applications' client secrets, as Microsoft Graph tells it. Pure, plain data.
+"""The tenant's policy for applications' client secrets, as Microsoft Graph returns it. Pure, plain data.
 
 Source: the documentation of Microsoft Graph, `tenantAppManagementPolicy` and `passwordCredentialConfiguration`.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 ADDITION = "passwordAddition"
-"""No new secret at all. `customPasswordAddition` is about values that the caller chooses: not so here."""
+"""Forbids every new secret. `customPasswordAddition` only forbids values that the caller chooses."""
 
 LIFETIME = "passwordLifetime"
 
@@ -18,8 +18,8 @@ LIFETIME = "passwordLifetime"
 class Restriction:
     """One rule of a policy.
 
-    kind: Graph's `restrictionType`. longest: how long a secret may live, of a rule about lifetimes. since: only
-    applications created from then on are bound by it; None binds all.
+    kind: Graph's `restrictionType`. longest: how long a secret may live, if the rule is about lifetimes. since: the
+    rule applies to applications created from then on; None applies to all.
     """
 
     kind: str
@@ -29,19 +29,19 @@ class Restriction:
 
 @dataclass(frozen=True)
 class SecretPolicy:
-    """What holds for an application. created: when it was created; None if it is not there yet."""
+    """What applies to one application. created: when it was created; None if it does not exist yet."""
 
     restrictions: tuple[Restriction, ...]
     created: datetime | None = None
 
 
-def refuses_secret(policy: SecretPolicy, lifetime_days: int) -> str | None:
-    """Why the policy refuses the application a client secret of `lifetime_days`."""
+def why_secret_forbidden(policy: SecretPolicy, lifetime_days: int) -> str | None:
+    """Why the policy forbids the application a client secret of `lifetime_days`; None if it does not."""
     created = policy.created
-    bound = [rule for rule in policy.restrictions if rule.since is None or created is None or rule.since <= created]
-    if any(rule.kind == ADDITION for rule in bound):
+    applied = [rule for rule in policy.restrictions if rule.since is None or created is None or rule.since <= created]
+    if any(rule.kind == ADDITION for rule in applied):
         return "forbids new client secrets"
-    limits = [rule.longest for rule in bound if rule.kind == LIFETIME and rule.longest is not None]
+    limits = [rule.longest for rule in applied if rule.kind == LIFETIME and rule.longest is not None]
     if limits and min(limits) < timedelta(days=lifetime_days):
         return f"allows client secrets {min(limits).days} days"
     return None

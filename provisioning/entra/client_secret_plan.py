@@ -1,13 +1,13 @@
-"""Which client secrets are to exist and which one NocoBase is to use: a pure plan of two slots.
+"""Which client secrets should exist, and which one NocoBase should use: a pure plan of two slots.
 
-Inputs are the last state, the time and the policy; there is no I/O and no clock here. What keeps mail alive:
+Inputs are the last state, the time and the policy; there is no I/O and no clock here. Three rules keep mail working:
 
-- A secret's description and dates are settled when it is issued. As long as its slot holds it, the plan repeats them,
-  so that neither a later date nor a changed setting replaces it.
-- A new secret goes into the slot that NocoBase does not use, and only if that is free: no valid secret is ever replaced
-  in its slot. The secret in use stays until a later run, which has seen NocoBase use the new one; only a compromised
-  one goes at the end of the same run, after the push.
-- A run that failed half-way is gone on with: a newer secret that NocoBase may use by now is pushed, not issued again.
+- A secret's description and dates are fixed when it is issued. As long as its slot holds it, the plan repeats them, so
+  that neither a later date nor a changed setting replaces it.
+- A new secret goes into the slot that NocoBase does not use, and only if that slot is free: a valid secret is never
+  replaced in its slot. The secret in use stays until a later run, after NocoBase was verified to use the new one. Only
+  a compromised one is revoked at the end of the same run, after the push.
+- A run that failed half-way is resumed: a newer secret that NocoBase may already use is pushed, not issued again.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from enum import StrEnum
 
 
 class Slot(StrEnum):
-    """A place for one client secret; Entra allows an application for personal accounts two secrets."""
+    """A place for one client secret; Entra ID allows an application for personal accounts two secrets."""
 
     A = "a"
     B = "b"
 
     @property
     def other(self) -> Slot:
-        """The other one of the two."""
+        """The other slot."""
         return Slot.B if self is Slot.A else Slot.A
 
 
 @dataclass(frozen=True)
 class IssuedSecret:
-    """What was settled when a secret was issued.
+    """What was fixed when a secret was issued.
 
     end: absolute, because the azuread provider's relative end dates are unreliable. recorded: whether the secret's
-    resource keeps `issued`; one that does not must not be given it, which would replace the secret. key_id: its key in
-    Entra ID, None as long as it is only planned. Times are in UTC.
+    resource records `issued`; adding it later would replace the secret. key_id: its key in Entra ID, None as long as
+    it is only planned. Times are in UTC.
     """
 
     display_name: str
@@ -48,11 +48,11 @@ class IssuedSecret:
 
 @dataclass(frozen=True)
 class Policy:
-    """How long secrets live, and when they are renewed.
+    """How long secrets live, and when they are rotated.
 
-    rotate_every_days: after so many days a new secret is issued. retire_after_days: after so many days of the new one's
-    use the old one is removed. requested: secrets issued before this time are to be replaced now. compromised: secrets
-    issued before this time are to be replaced now and removed as soon as the new one is in use.
+    rotate_every_days: the age at which a secret gets a successor. retire_after_days: how long the successor is in use
+    before the old secret is removed. requested: secrets issued before this time are replaced now. compromised: secrets
+    issued before this time are replaced now, and removed as soon as their successor is in use.
     """
 
     description: str
@@ -67,9 +67,9 @@ class Policy:
 class LastSecrets:
     """What the last state holds.
 
-    slots: the secrets that were issued and not removed. active: the slot whose secret NocoBase was proved to use last.
-    since: when that slot was switched to. gone: the slots whose secret Entra ID was seen not to hold any more.
-    forgotten: secrets that are gone; their slots are free, but the state still has their records.
+    slots: the secrets that were issued and not removed. active: the slot whose secret NocoBase was last verified to
+    use. since: when NocoBase switched to it. gone: the slots whose secret Entra ID no longer has. forgotten: secrets
+    that are gone; their slots are free, but the state still records them.
     """
 
     slots: Mapping[Slot, IssuedSecret] = field(default_factory=dict)
@@ -81,12 +81,12 @@ class LastSecrets:
 
 @dataclass(frozen=True)
 class SecretPlan:
-    """What is to be there after this run.
+    """What should exist after this run.
 
-    slots: the secrets that are to exist. active: the one that NocoBase is to use. since: when it was switched to.
+    slots: the secrets that should exist. active: the one that NocoBase should use. since: when NocoBase switched to it.
     reasons: what happens to secrets in this run and why, a sentence each. next_rotation: when the next secret is due.
-    old_retires: when the secret that is no longer used is removed; None if there is none. gone: secrets that Entra ID
-    does not hold any more; what is left of them in the state is to be forgotten.
+    old_retires: when the old secret is removed; None if there is none. gone: secrets that Entra ID no longer has; their
+    records in the state are dropped.
     """
 
     slots: Mapping[Slot, IssuedSecret]
@@ -98,8 +98,8 @@ class SecretPlan:
     gone: Mapping[Slot, IssuedSecret] = field(default_factory=dict)
 
 
-def refuses_policy(lifetime_days: int, rotate_every_days: int, retire_after_days: int) -> str | None:
-    """Why the three durations cannot go together, with the arithmetic; None if they can."""
+def why_invalid_policy(lifetime_days: int, rotate_every_days: int, retire_after_days: int) -> str | None:
+    """Why the three durations contradict each other, with the arithmetic; None if they do not."""
     used = rotate_every_days + retire_after_days
     if rotate_every_days < 1:
         return f"rotateEveryDays {rotate_every_days} must be 1 or more."
@@ -119,10 +119,10 @@ def refuses_policy(lifetime_days: int, rotate_every_days: int, retire_after_days
 
 
 def plan_secrets(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
-    """What is to be there after this run: see the module's docstring for what it never does.
+    """What should exist after this run; the module's docstring has the rules.
 
-    A secret that is dropped from the plan is deleted by the engine at the very end, if everything else has succeeded.
-    One that is gone in Entra ID cannot be deleted: it is set apart, and nothing is issued into its slot in this run.
+    The engine deletes a secret that is no longer in the plan at the very end, if everything else has succeeded. One
+    that is gone in Entra ID cannot be deleted: the plan lists it as gone and issues nothing into its slot in this run.
     """
     plan = _plan(last, now, policy)
     gone = {slot: secret for slot, secret in last.slots.items() if slot in last.gone and slot is not plan.active}
@@ -135,65 +135,65 @@ def plan_secrets(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan
 
 
 def _plan(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
-    policy = _asked_by(now, policy)
+    policy = _with_past_requests(now, policy)
     current = _current(last, now)
     if current is None:
         new = _issue(Slot.A, max([_midnight(now), *_requests(policy)]), last, policy)
-        reasons = (f"no secret is there: a new one in slot {Slot.A}, valid until {_day(new.end)}",)
+        reasons = (f"there is no secret: a new one in slot {Slot.A}, valid until {_day(new.end)}",)
         return _planned({Slot.A: new}, Slot.A, now, reasons, policy)
     held, other = last.slots[current], current.other
     spare = last.slots.get(other)
     gone = other in last.gone
     if spare is not None and (gone or now >= spare.end):
-        spare = None  # nobody can use it
+        spare = None  # it no longer works
     if spare is not None and spare.issued > held.issued:
         return _switched(current, held, spare, now, policy)
     why = _why_replace(current, held, now, policy)
     if why is None:
         return _settled(last, current, now, policy)
     if gone and now >= held.end:
-        # Nobody can use the one in the slot, and the other slot is not free yet.
+        # The secret in the slot no longer works, and the other slot is not free yet.
         new = _issue(current, _start(held, now, policy), last, policy)
         reason = f"{why}: a new one takes its place, valid until {_day(new.end)}"
         return _planned({current: new}, current, now, (reason,), policy)
     if spare is not None or gone:
-        # NocoBase may have been given it again, by a restored backup: it goes only after the push has proved the other.
-        reason = f"{why}: a new one comes with the next run, slot {other} is freed first"
+        # A restored backup of NocoBase may use the other secret: remove it only after the push has verified this one.
+        reason = f"{why}: slot {other} is freed first, the next run issues a new one"
         return _planned({current: held}, current, _since(last, current, now), (reason,), policy)
     new = _issue(other, _start(held, now, policy), last, policy)
     reason = f"{why}: a new one in slot {other}, valid until {_day(new.end)}"
-    if _goes_at_once(held, now, policy):
+    if _is_revoked_at_once(held, now, policy):
         removed = f"the old secret in slot {current} is removed once NocoBase uses the new one"
         return _planned({other: new}, other, now, (reason, removed), policy)
     return _planned({current: held, other: new}, other, now, (reason,), policy)
 
 
 def _switched(current: Slot, held: IssuedSecret, newer: IssuedSecret, now: datetime, policy: Policy) -> SecretPlan:
-    """A run that issued a newer secret broke off: whether NocoBase was given it is not known, so it is given it now."""
+    """A run was interrupted after it issued a newer secret. NocoBase may or may not use it: push it now."""
     other = current.other
-    reason = f"the new secret in slot {other} is not known to be in use: NocoBase is given it"
-    if _goes_at_once(held, now, policy) or _why_replace(other, newer, now, policy) is not None:
+    reason = f"the new secret in slot {other} may not be in use yet: it is pushed to NocoBase"
+    if _is_revoked_at_once(held, now, policy) or _why_replace(other, newer, now, policy) is not None:
         removed = f"the old secret in slot {current} is removed once NocoBase uses the new one"
         return _planned({other: newer}, other, now, (reason, removed), policy)
     return _planned({current: held, other: newer}, other, now, (reason,), policy)
 
 
 def _settled(last: LastSecrets, current: Slot, now: datetime, policy: Policy) -> SecretPlan:
-    """Nothing is due: keep the secret in use, and the old one until its time has come."""
+    """Nothing is due: keep the secret in use, and the old one until it retires."""
     since = _since(last, current, now)
     spare = None if current.other in last.gone else last.slots.get(current.other)
     retires = since + timedelta(days=policy.retire_after_days)
-    if spare is not None and not _goes_at_once(spare, now, policy) and now < retires:
+    if spare is not None and not _is_revoked_at_once(spare, now, policy) and now < retires:
         return _planned(dict(last.slots), current, since, (), policy)
-    reason = f"the old secret in slot {current.other} is removed: slot {current} is in use since {_day(since)}"
+    reason = f"the old secret in slot {current.other} is removed: slot {current} has been in use since {_day(since)}"
     return _planned({current: last.slots[current]}, current, since, (reason,) if spare else (), policy)
 
 
 def _current(last: LastSecrets, now: datetime) -> Slot | None:
-    """The slot whose secret NocoBase uses; the other one if that is gone or has expired."""
+    """The slot whose secret NocoBase uses; the other slot if that secret is gone or has expired."""
     if not last.slots:
         return None
-    # NocoBase was never proved to use any: the first one issued is taken for the one in use.
+    # If NocoBase was never verified to use one, assume that it uses the one issued first.
     slot = last.active or min(last.slots, key=lambda slot: last.slots[slot].issued)
     here, there = last.slots.get(slot), last.slots.get(slot.other)
     if here is None:
@@ -203,23 +203,23 @@ def _current(last: LastSecrets, now: datetime) -> Slot | None:
 
 
 def _since(last: LastSecrets, current: Slot, now: datetime) -> datetime:
-    """When `current` was switched to: now, if the last state does not say that it was."""
+    """When NocoBase switched to `current`; now, if the last state does not record that."""
     return last.since if last.active is current and last.since is not None else now
 
 
-def _goes_at_once(old: IssuedSecret, now: datetime, policy: Policy) -> bool:
-    """Whether an old secret goes at the end of the very run that has NocoBase use another one."""
+def _is_revoked_at_once(old: IssuedSecret, now: datetime, policy: Policy) -> bool:
+    """Whether an old secret is removed at the end of the same run that pushes its successor."""
     compromised = policy.compromised is not None and old.issued < policy.compromised
     return compromised or now >= old.end or policy.retire_after_days == 0
 
 
-def _asked_by(now: datetime, policy: Policy) -> Policy:
-    """The policy with the requests whose time has come, in whole seconds: so finely are records kept."""
+def _with_past_requests(now: datetime, policy: Policy) -> Policy:
+    """The policy without requests that lie in the future; the others in whole seconds, as records are kept."""
 
-    def come(at: datetime | None) -> datetime | None:
+    def past(at: datetime | None) -> datetime | None:
         return None if at is None or at > now else at.replace(microsecond=0)
 
-    return replace(policy, requested=come(policy.requested), compromised=come(policy.compromised))
+    return replace(policy, requested=past(policy.requested), compromised=past(policy.compromised))
 
 
 def _requests(policy: Policy) -> list[datetime]:
@@ -227,19 +227,19 @@ def _requests(policy: Policy) -> list[datetime]:
 
 
 def _why_replace(slot: Slot, held: IssuedSecret, now: datetime, policy: Policy) -> str | None:
-    """Why the secret in `slot` is to be replaced at `now`; None if it is not."""
+    """Why the secret in `slot` has to be replaced at `now`; None if it need not."""
     if policy.compromised is not None and held.issued < policy.compromised:
         return f"the secret in slot {slot} is compromised"
     if policy.requested is not None and held.issued < policy.requested:
-        return f"a new secret was asked for on {_day(policy.requested)}"
+        return f"a new secret was requested on {_day(policy.requested)}"
     if now >= held.end:
-        return f"the secret in slot {slot} has expired on {_day(held.end)}"
+        return f"the secret in slot {slot} expired on {_day(held.end)}"
     due = _due(held, policy)
-    return f"the secret in slot {slot} is due since {_day(due)}" if now >= due else None
+    return f"the secret in slot {slot} has been due since {_day(due)}" if now >= due else None
 
 
 def _due(held: IssuedSecret, policy: Policy) -> datetime:
-    """When `held` is to be replaced: after its time, and early enough before its end."""
+    """When `held` has to be replaced: at the age of rotation, but early enough before its end."""
     by_age = held.issued + timedelta(days=policy.rotate_every_days)
     by_end = held.end - timedelta(days=policy.retire_after_days)
     return min(by_age, by_end)
@@ -247,17 +247,19 @@ def _due(held: IssuedSecret, policy: Policy) -> datetime:
 
 def _start(held: IssuedSecret, now: datetime, policy: Policy) -> datetime:
     """When the successor of `held` counts as issued: the same for every `now` of one period, so that retries agree."""
-    asked = [at for at in _requests(policy) if held.issued < at]
-    base, period = max(asked, default=held.issued), timedelta(days=policy.rotate_every_days)
+    requests = [at for at in _requests(policy) if held.issued < at]
+    base, period = max(requests, default=held.issued), timedelta(days=policy.rotate_every_days)
     start = base + (now - base) // period * period
-    # Less than a period has passed where the end of `held` makes it due. A successor is always the later one.
-    return start if start > held.issued else max(min(_due(held, policy), now), held.issued + timedelta(seconds=1))
+    if start > held.issued:
+        return start
+    # Less than a period has passed: `held` is due because of its end. A successor must be issued later than it.
+    return max(min(_due(held, policy), now), held.issued + timedelta(seconds=1))
 
 
 def _issue(slot: Slot, start: datetime, last: LastSecrets, policy: Policy) -> IssuedSecret:
     former = last.forgotten.get(slot)
     if former is not None:
-        # With the very inputs of the former one, the engine would see nothing to issue.
+        # With exactly the inputs of the former secret, the engine would see no change and issue nothing.
         start = max(start, former.issued + timedelta(seconds=1))
     name = f"{policy.description} {slot} {_day(start)}"
     return IssuedSecret(name, start, start + timedelta(days=policy.lifetime_days))
@@ -284,7 +286,7 @@ def secret_name(name: str, slot: Slot) -> str:
 
 
 ISSUED = "issued"
-"""The key under which a client secret's resource keeps when it was issued."""
+"""The key under which a client secret's resource records when it was issued."""
 
 FORGOTTEN = "forgottenSecrets"
 """The output with the key ids of secrets that were gone in Entra ID; the state still holds them until the next run."""

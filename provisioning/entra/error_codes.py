@@ -1,7 +1,7 @@
-"""What Microsoft's error codes mean for NocoBase's mail and what to do about them, in words.
+"""What Microsoft's error codes mean for NocoBase's mail, and what to do about them.
 
 The table is `error_codes.json`. `explain` prints it, and other errors take their reasons from it. Each entry names its
-source; the words are this program's own. Pure; reads the table once.
+source; the wording is this program's own. Pure; reads the table once.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 AADSTS = re.compile(r"AADSTS\s?(\d{4,8})|error\?code=(\d{4,8})|\"error_codes\":\s*\[\s*(\d{4,8})", re.IGNORECASE)
-"""How Entra ID's codes stand in messages, links and answers."""
+"""How Entra ID's codes are written in messages, links and answers."""
 
 STATUS = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
 """An enhanced mail status code."""
 
 REPLY = re.compile(rf"\b[45]\d\d[ -]{STATUS.pattern}")
-"""What a mail server says: a reply code, then the enhanced one."""
+"""A mail server's reply: a reply code, then the enhanced one."""
 
 LOOK_UP = "https://login.microsoftonline.com/error?code="
 """Microsoft's own page for one of Entra ID's codes."""
@@ -31,9 +31,9 @@ LOOK_UP = "https://login.microsoftonline.com/error?code="
 class Entry:
     """One code.
 
-    title: what happened, in a few words. meaning: why. remedy: what to do. source: where that is known from.
-    deployer: what to do where whoever deploys meets it at their own sign-in, if that is something else. also: other
-    codes that mean the same. matches: regular expressions that recognise it in a text without its code.
+    title: what happened, in a few words. meaning: why. remedy: what to do. source: where this is documented.
+    deployer: what to do if the error comes from the deployer's own sign-in, if that differs. also: other codes with the
+    same meaning. matches: regular expressions that recognise it in a text without its code.
     """
 
     code: str
@@ -48,7 +48,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Found:
-    """One code that stands in a text, as it stands there; entry: None if the table does not know it."""
+    """One code as a text has it; entry: None if the table does not have the code."""
 
     code: str
     entry: Entry | None
@@ -75,7 +75,7 @@ def entries() -> tuple[Entry, ...]:
 
 
 def find(text: str) -> list[Found]:
-    """The codes in `text`, each once, in the order in which they stand there; those that are not known, too."""
+    """The codes in `text`, each once, in their order there; also those that the table does not have."""
     found: dict[str, Found] = {}
     for _, code, entry in sorted(_matches(text), key=lambda match: match[0]):
         found.setdefault(entry.code if entry else code, Found(code, entry))
@@ -93,15 +93,15 @@ def nearest(text: str) -> list[str]:
 
 
 def reason(text: str, deployer: bool = False) -> tuple[str, str | None] | None:
-    """What the first code in an error's `text` says, with the code, and its remedy; None if there is no code.
+    """The first code in an error's `text` with its title, and the remedy; None if there is no code.
 
-    deployer: whether it was met at the sign-in of whoever deploys. Nothing else of the text is repeated: it may hold
-    what nobody should read.
+    deployer: whether the error comes from the deployer's own sign-in. The rest of the text is not repeated: it may
+    contain secrets.
     """
     found = find(text)
     if not found:
         return None
-    first = next((one for one in found if one.entry), found[0])
+    first = next((match for match in found if match.entry), found[0])
     if first.entry is None:
         return first.code, None
     remedy = (first.entry.deployer if deployer else None) or first.entry.remedy
@@ -130,6 +130,6 @@ def _matches(text: str) -> Iterator[tuple[int, str, Entry | None]]:
 
 @functools.cache
 def _known_statuses() -> frozenset[str]:
-    """The mail status codes that some entry is about."""
+    """The mail status codes that the table has."""
     texts = (entry.code + " " + " ".join(entry.matches).replace("\\.", ".") for entry in entries())
     return frozenset(status for text in texts for status in re.findall(r"\d\.\d{1,3}\.\d{1,3}", text))

@@ -1,8 +1,8 @@
-"""Whether a new client secret finds its place, as pure functions: never more than two, and none that nobody knows.
+"""Which client secrets in Entra ID are orphaned, and whether a new one can be issued beside them. Pure functions.
 
-An answer that is lost after Entra ID had made a secret (a killed run, a broken connection) leaves an orphan: a secret
-with a name of ours whose key no state holds. Its value was told to nobody, so nobody uses it. Entra ID allows an
-application for personal accounts two secrets, so that orphans would block the next rotation.
+A secret is orphaned if Entra ID created it and the answer was lost (an interrupted run, a broken connection): its name
+is one of this stack's, but its key is in no state. Its value was never received, so nothing uses it. Entra ID allows an
+application for personal accounts two secrets, so orphaned ones would block the next rotation.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from provisioning.errors import NoRoomForSecret
+from provisioning.errors import SecretLimitReached
 
 MOST_SECRETS = 2
 
@@ -26,47 +26,59 @@ class StoredSecret:
     end: datetime | None = None
 
     def __str__(self) -> str:
-        """By what a person finds it in Entra ID."""
+        """Name and key id, as the portal shows them."""
         return f"'{self.display_name}' ({self.key_id})"
 
 
 @dataclass(frozen=True)
-class Room:
-    """What is in the way of a new secret. orphans: ours, in no state. foreign: made by somebody else."""
+class UnrecordedSecrets:
+    """Client secrets in Entra ID that this stack's state does not record.
+
+    orphans: left by an interrupted run of this stack. foreign: made by somebody else.
+    """
 
     orphans: tuple[StoredSecret, ...]
     foreign: tuple[StoredSecret, ...]
 
 
-def find_room(stored: Iterable[StoredSecret], known: Collection[str | None], descriptions: Collection[str]) -> Room:
-    """Sort out what Entra ID holds besides the secrets whose key ids are `known`.
+def classify_secrets(
+    stored: Iterable[StoredSecret], known: Collection[str | None], descriptions: Collection[str]
+) -> UnrecordedSecrets:
+    """Which of the `stored` secrets are orphaned and which are foreign; those with a key id in `known` are neither.
 
-    descriptions: how this stack's secrets begin, now and at the time of those in the state.
+    descriptions: how the names of this stack's secrets begin, by today's setting and by the secrets in the state.
     """
-    ours = re.compile(rf"(?:{'|'.join(re.escape(text) for text in descriptions)}) [ab] \d{{4}}-\d\d-\d\d")
-    unknown = [secret for secret in stored if secret.key_id not in known]
-    orphans = tuple(secret for secret in unknown if ours.fullmatch(secret.display_name))
-    return Room(orphans, tuple(secret for secret in unknown if secret not in orphans))
+    own_name = re.compile(rf"(?:{'|'.join(re.escape(text) for text in descriptions)}) [ab] \d{{4}}-\d\d-\d\d")
+    unrecorded = [secret for secret in stored if secret.key_id not in known]
+    orphans = tuple(secret for secret in unrecorded if own_name.fullmatch(secret.display_name))
+    foreign = tuple(secret for secret in unrecorded if secret not in orphans)
+    return UnrecordedSecrets(orphans, foreign)
 
 
-def refuse_without_room(room: Room, kept: int, two_at_most: bool, doubts: Sequence[str] = ()) -> None:
-    """Raise NoRoomForSecret if secrets that are not removed would keep Entra ID from issuing another one.
+def reject_if_full(
+    unrecorded: UnrecordedSecrets, planned: int, two_at_most: bool, why_maybe_in_use: Sequence[str] = ()
+) -> None:
+    """Raise SecretLimitReached if Entra ID would reject a new secret.
 
-    kept: how many secrets the plan has in the end, the new one included. two_at_most: whether Entra ID's limit of two
-    holds for the application's audience. doubts: why orphans may be in use all the same, so that they stay.
+    planned: how many secrets of this stack exist once the new one is issued. two_at_most: whether Entra ID's limit of
+    two applies to the application's audience. why_maybe_in_use: why an orphaned secret may be in use, so that none is
+    removed; empty if all are removed first.
     """
-    if two_at_most and doubts and kept + len(room.orphans) + len(room.foreign) > MOST_SECRETS and room.orphans:
-        raise NoRoomForSecret(
+    if not two_at_most:
+        return
+    with_foreign = planned + len(unrecorded.foreign)
+    if unrecorded.orphans and why_maybe_in_use and with_foreign + len(unrecorded.orphans) > MOST_SECRETS:
+        raise SecretLimitReached(
             f"A new client secret is due, but Entra ID allows this application {MOST_SECRETS}, and this stack's state "
-            f"does not know {_named(room.orphans)}, which may be in use: {'; '.join(doubts)}. Was the state restored "
-            "from a backup? Then restore the newest one. If nobody uses that secret: `python -m provisioning secrets "
-            "prune --yes`, then run the command again; nothing was changed."
+            f"does not know {_named(unrecorded.orphans)}, which may be in use: {'; '.join(why_maybe_in_use)}. Nothing "
+            "was changed. If the state was restored from a backup, restore the newest one. If the secret is not in "
+            "use, run `python -m provisioning secrets prune --yes`. Then run the command again."
         )
-    if two_at_most and kept + len(room.foreign) > MOST_SECRETS:
-        raise NoRoomForSecret(
-            f"A new client secret is due, but Entra ID allows this application {MOST_SECRETS}, and one that this stack "
-            f"did not make is in the way: {_named(room.foreign)}. Remove it in Entra ID (App registrations → "
-            "Certificates & secrets) if nobody uses it; nothing was changed."
+    if with_foreign > MOST_SECRETS:
+        raise SecretLimitReached(
+            f"A new client secret is due, but Entra ID allows this application {MOST_SECRETS}, and this stack did not "
+            f"create {_named(unrecorded.foreign)}. If it is not in use, remove it in Entra ID (App registrations → "
+            "Certificates & secrets), then run the command again; nothing was changed."
         )
 
 
@@ -75,5 +87,5 @@ def _named(secrets: Iterable[StoredSecret]) -> str:
 
 
 def descriptions(names: Iterable[str], current: str) -> Sequence[str]:
-    """How names of this stack's secrets begin: `current`, and what those in the state, called `names`, begin with."""
+    """How the names of this stack's secrets begin: `current`, and the beginnings of `names`, those in the state."""
     return sorted({current, *(name.rsplit(" ", 2)[0] for name in names)})

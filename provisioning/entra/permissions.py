@@ -1,4 +1,4 @@
-"""Permissions, and how a person writes them: mail scopes by name, whatever else is wanted by ids."""
+"""Permissions, and how a person writes them: mail scopes by name, any other permission by ids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 
 DELEGATED = "Scope"
-"""What Entra ID calls a permission that a signed-in user delegates; `Role` is one of the application's own."""
+"""Entra ID's type for a permission that a signed-in user delegates; `Role` is an application permission."""
 
 SCOPE_NAMES = {id_: name for name, id_ in SCOPE_IDS.items()}
 
@@ -33,7 +33,7 @@ WRITTEN = re.compile(rf"(?P<resource>{GUID})/(?P<id>{GUID})=(?P<kind>Scope|Role)
 
 
 def parse(text: str) -> Permission | None:
-    """The permission that `text` stands for, None if it is not written as one."""
+    """The permission that `text` names; None if it is not written as one."""
     found = WRITTEN.fullmatch(text)
     return Permission(found["resource"].lower(), found["id"].lower(), found["kind"]) if found else None
 

@@ -13,7 +13,7 @@ from provisioning.entra.permissions import Permission
 
 @dataclass(frozen=True)
 class Declared:
-    """What an application is to be, as far as Entra ID shows it."""
+    """What an application should be, as far as Entra ID shows it."""
 
     display_name: str
     audience: str
@@ -44,14 +44,14 @@ class Grant:
 
 
 def differences(declared: Declared, found: Registration) -> tuple[str, ...]:
-    """How Entra ID's application differs from what is declared, a sentence each; empty if it does not."""
-    said = []
+    """How the application in Entra ID differs from the declared one, a sentence each; empty if it does not."""
+    sentences = []
     if found.display_name != declared.display_name:
-        said.append(f"the application is called '{found.display_name}' instead of '{declared.display_name}'")
+        sentences.append(f"the application is called '{found.display_name}' instead of '{declared.display_name}'")
     if found.audience != declared.audience:
-        said.append(f"its audience is {found.audience} instead of {declared.audience}")
+        sentences.append(f"its audience is {found.audience} instead of {declared.audience}")
     return (
-        *said,
+        *sentences,
         *_set_differences("redirect URI", declared.redirect_uris, found.redirect_uris),
         *_set_differences("permission", declared.permissions, found.permissions),
     )
@@ -80,7 +80,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An application that may be the one to adopt. why: what speaks for it. tags: as Entra ID has them."""
+    """An application that may be the one to adopt. why: the reason. tags: as Entra ID has them."""
 
     client_id: str
     name: str
@@ -90,5 +90,5 @@ class Candidate:
 
     @property
     def stack(self) -> str | None:
-        """The stack that it belongs to, None if it was made by hand."""
+        """The stack that it belongs to; None if it was made by hand."""
         return stack_of(self.tags)

@@ -1,7 +1,7 @@
-"""What Entra ID refuses in an application registration: pure functions, so that it is found before a change.
+"""What Entra ID rejects in an application registration: pure functions, to validate settings before a change.
 
-Each returns the reason in words, or None where there is nothing to object to. The rules are those of Microsoft's
-documentation, "Supported accounts validation" and "Redirect URI restrictions and limitations".
+Each returns the reason, or None if the value is valid. The rules are from Microsoft's documentation, "Supported
+accounts validation" and "Redirect URI restrictions and limitations".
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ LONGEST_REDIRECT_URI = 256
 
 LONGEST_TAG = 256
 
-
 PLAIN_HTTP_HOSTS = ("localhost", "127.0.0.1")
-"""Where Entra takes plain http; IPv6's loopback address is not among them."""
+"""The hosts for which Entra ID accepts plain http; IPv6's loopback address is not among them."""
 
-REFUSED_CHARACTERS = "!$'(),;"
-"""What a redirect URI may not contain, by the page "Redirect URI restrictions and limitations"."""
+FORBIDDEN_CHARACTERS = "!$'(),;"
+"""What a redirect URI must not contain; see the page "Redirect URI restrictions and limitations"."""
 
 
 class Audience(StrEnum):
@@ -36,22 +35,22 @@ class Audience(StrEnum):
 
     @property
     def personal(self) -> bool:
-        """Whether personal Microsoft accounts may sign in; Entra is stricter with such applications."""
+        """Whether personal Microsoft accounts may sign in; Entra ID is stricter with such applications."""
         return self in (Audience.ANY_TENANT_AND_PERSONAL, Audience.PERSONAL)
 
     @property
     def longest_name(self) -> int:
-        """Characters that the application's display name may have."""
+        """How many characters the application's display name may have."""
         return 90 if self.personal else 120
 
     @property
     def most_scopes(self) -> int:
-        """Delegated permissions that may be declared for one resource such as Microsoft Graph."""
+        """How many delegated permissions may be declared for one resource, such as Microsoft Graph."""
         return 30 if self.personal else 400
 
 
-def refuses_name(name: str, audience: Audience) -> str | None:
-    """Why Entra refuses `name` as the display name of an application for `audience`."""
+def why_invalid_name(name: str, audience: Audience) -> str | None:
+    """Why `name` is not a valid display name of an application for `audience`."""
     if not name.strip():
         return "The name is empty."
     if len(name) > audience.longest_name:
@@ -59,15 +58,15 @@ def refuses_name(name: str, audience: Audience) -> str | None:
     return None
 
 
-def refuses_redirect_uri(uri: str, audience: Audience) -> str | None:
-    """Why Entra refuses `uri` as a redirect URI (type Web) of an application for `audience`."""
+def why_invalid_redirect_uri(uri: str, audience: Audience) -> str | None:
+    """Why `uri` is not a valid redirect URI (type Web) of an application for `audience`."""
     try:
         parts = urlsplit(uri)
     except ValueError as error:
         return f"It is not a URL: {error}."
     secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in PLAIN_HTTP_HOSTS)
-    special = sorted(set(uri) & set(REFUSED_CHARACTERS))
-    refused = {
+    special = sorted(set(uri) & set(FORBIDDEN_CHARACTERS))
+    broken_rules = {
         "It is not an absolute URL.": not parts.hostname,
         f"Only https is allowed; http only on {' and '.join(PLAIN_HTTP_HOSTS)}.": not secure,
         f"It has {len(uri)} characters; {LONGEST_REDIRECT_URI} are allowed.": len(uri) > LONGEST_REDIRECT_URI,
@@ -76,20 +75,20 @@ def refuses_redirect_uri(uri: str, audience: Audience) -> str | None:
         "A wildcard (*) is not allowed.": "*" in uri,
         f"A query string (?…) is not allowed with personal accounts ({audience}).": parts.query and audience.personal,
     }
-    return next((reason for reason, broken in refused.items() if broken), None)
+    return next((reason for reason, broken in broken_rules.items() if broken), None)
 
 
-def refuses_tag(tag: str) -> str | None:
-    """Why an application cannot be given `tag`."""
+def why_invalid_tag(tag: str) -> str | None:
+    """Why `tag` is not a valid tag of an application."""
     if not tag or len(tag) > LONGEST_TAG or any(letter.isspace() for letter in tag):
         return f"A tag has 1 to {LONGEST_TAG} characters, none of them white space."
     if tag.startswith(STACK_TAG):
-        return f"Tags that begin with {STACK_TAG} are those that stacks mark their applications with."
+        return f"Tags that begin with {STACK_TAG} are reserved: stacks set them on their applications."
     return None
 
 
-def refuses_secret_lifetime(days: int) -> str | None:
-    """Why a client secret of `days` days is refused."""
+def why_invalid_secret_lifetime(days: int) -> str | None:
+    """Why a client secret cannot have a lifetime of `days` days."""
     if not 1 <= days <= LONGEST_SECRET_LIFETIME_DAYS:
         return f"A client secret may live 1 to {LONGEST_SECRET_LIFETIME_DAYS} days."
     return None

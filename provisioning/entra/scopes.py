@@ -1,4 +1,4 @@
-"""Delegated permissions of Microsoft Graph that a mail client may need: a person writes names, Entra wants ids.
+"""Delegated permissions of Microsoft Graph that a mail client may need: people write names, Entra ID needs ids.
 
 The table is `scopes.json`; its ids are those of Microsoft's permissions reference, the same in every tenant.
 """
@@ -12,7 +12,7 @@ MICROSOFT_GRAPH = "00000003-0000-0000-c000-000000000000"
 """Application id of Microsoft Graph, the same in every tenant."""
 
 DEFAULT_SCOPES = ("email", "offline_access", "IMAP.AccessAsUser.All", "SMTP.Send", "User.Read")
-"""What NocoBase's documentation has an administrator click together."""
+"""The scopes that NocoBase's documentation tells an administrator to add."""
 
 SCOPE_IDS: dict[str, str] = json.loads((Path(__file__).parent / "scopes.json").read_text())
 """Name of a delegated permission of Microsoft Graph → its id."""

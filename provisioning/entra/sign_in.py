@@ -1,9 +1,9 @@
-"""Who asks Entra ID: the credential that the azuread provider would use, by the same environment variables.
+"""The caller's credential for Entra ID: the one that the azuread provider would use, by the same environment variables.
 
-In this order: ARM_CLIENT_SECRET; with ARM_USE_OIDC the token that a pipeline gives its job, which is in ARM_OIDC_TOKEN,
-in the file ARM_OIDC_TOKEN_FILE_PATH, or answered at ARM_OIDC_REQUEST_URL (GitHub's own variables count, too); else
-whoever azure-identity finds (`az login`, a workload identity), in the tenant of ARM_TENANT_ID if that is set. Source:
-the provider's page "Installation & Configuration".
+In this order: ARM_CLIENT_SECRET; with ARM_USE_OIDC the pipeline's token, which is in ARM_OIDC_TOKEN, in the file
+ARM_OIDC_TOKEN_FILE_PATH, or requested from ARM_OIDC_REQUEST_URL (or by GitHub's own variables); else what
+azure-identity finds (`az login`, a workload identity), in the tenant of ARM_TENANT_ID if that is set. Source: the
+provider's page "Installation & Configuration".
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from azure.identity import (
 from provisioning.errors import NoPipelineToken
 
 AUDIENCE = "api://AzureADTokenExchange"
-"""What Entra ID expects a pipeline's token to be meant for."""
+"""The audience that Entra ID expects in a pipeline's token."""
 
 ANSWER_SECONDS = 30
 
 
 def credential(environment: Mapping[str, str], authority: str) -> TokenCredential:
-    """The credential of whoever runs this. authority: the cloud's token endpoint, without a tenant.
+    """The caller's credential. authority: the cloud's token endpoint, without a tenant.
 
-    A pipeline's token is asked for when it is needed, and may then raise NoPipelineToken.
+    A pipeline's token is requested when it is needed; that may raise NoPipelineToken.
     """
     tenant, client, secret = (
         environment.get(f"ARM_{name}", "") for name in ("TENANT_ID", "CLIENT_ID", "CLIENT_SECRET")
@@ -44,13 +44,13 @@ def credential(environment: Mapping[str, str], authority: str) -> TokenCredentia
         return ClientAssertionCredential(
             tenant, client, pipeline_token(environment), authority=authority, disable_instance_discovery=True
         )
-    anybody = DefaultAzureCredential(authority=authority)
-    # Else `az` answers for the tenant that it was signed in to last.
-    return ChainedTokenCredential(AzureCliCredential(tenant_id=tenant), anybody) if tenant else anybody
+    default = DefaultAzureCredential(authority=authority)
+    # Without the tenant, `az` answers for the tenant that it was last signed in to.
+    return ChainedTokenCredential(AzureCliCredential(tenant_id=tenant), default) if tenant else default
 
 
 def pipeline_token(environment: Mapping[str, str]) -> Callable[[], str]:
-    """How to get the token that the pipeline gives this job. Raises NoPipelineToken, also from what is returned."""
+    """A function that returns the pipeline's token. Raises NoPipelineToken, and so does that function."""
     token, path = (environment.get(f"ARM_OIDC_{name}", "") for name in ("TOKEN", "TOKEN_FILE_PATH"))
     url = environment.get("ARM_OIDC_REQUEST_URL") or environment.get("ACTIONS_ID_TOKEN_REQUEST_URL")
     bearer = environment.get("ARM_OIDC_REQUEST_TOKEN") or environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
@@ -61,7 +61,7 @@ def pipeline_token(environment: Mapping[str, str]) -> Callable[[], str]:
     if url and bearer:
         return lambda: _request(url, bearer)
     raise NoPipelineToken(
-        "ARM_USE_OIDC is set, but this job was given no token. Set ARM_OIDC_TOKEN or ARM_OIDC_TOKEN_FILE_PATH; on "
+        "ARM_USE_OIDC is set, but this job has no token. Set ARM_OIDC_TOKEN or ARM_OIDC_TOKEN_FILE_PATH; on "
         "GitHub give the job `permissions: id-token: write`."
     )
 
@@ -79,7 +79,7 @@ def _request(url: str, bearer: str) -> str:
     address = httpx.URL(url).copy_merge_params({"audience": AUDIENCE})
     headers = {"Authorization": f"Bearer {bearer}"}
     try:
-        # An own context, because only it honours SSL_CERT_FILE on every system.
+        # A context of its own: only that honours SSL_CERT_FILE on every system.
         answer = httpx.get(address, headers=headers, verify=ssl.create_default_context(), timeout=ANSWER_SECONDS)
         return str(answer.raise_for_status().json()["value"])
     except httpx.HTTPStatusError as error:
@@ -87,6 +87,6 @@ def _request(url: str, bearer: str) -> str:
     except (httpx.HTTPError, ValueError, KeyError) as error:
         reason = type(error).__name__
     raise NoPipelineToken(
-        f"{address.host} gave this job no token to sign in with ({reason}). Has the job the right to ask for one? Run "
-        "it again."
+        f"{address.host} gave this job no token to sign in with ({reason}). Is the job allowed to request one? "
+        "Then run it again."
     )

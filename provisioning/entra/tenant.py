@@ -9,6 +9,6 @@ TENANT = "azuread:tenantId"
 
 
 def use_tenant(configured: str | None) -> None:
-    """Sign in to the tenant with this id from now on; None leaves it to the environment."""
+    """Use the tenant with this id from now on; None leaves the choice to the environment."""
     if configured:
         os.environ["ARM_TENANT_ID"] = configured

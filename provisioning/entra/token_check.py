@@ -1,7 +1,7 @@
-"""Asks Entra ID's token endpoint whether a client secret works, before anybody is given it.
+"""Checks at Entra ID's token endpoint whether a client secret works, before NocoBase gets it.
 
-New secrets are accepted only after some seconds (4 to 18 were measured), and so is a new service principal. The
-authority is azure-identity's own: AZURE_AUTHORITY_HOST, or Microsoft's public cloud.
+New secrets and new service principals are accepted only after some seconds (4 to 18 were measured). The authority is
+azure-identity's default: AZURE_AUTHORITY_HOST, or Microsoft's public cloud.
 """
 
 from __future__ import annotations
@@ -14,44 +14,44 @@ from azure.identity import ClientSecretCredential
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from provisioning.entra import error_codes
-from provisioning.errors import SecretRefused
+from provisioning.errors import SecretRejected
 
 SCOPE = "https://graph.microsoft.com/.default"
 
 PATIENCE_SECONDS = 90.0
 
 NOT_SPREAD_YET = {"7000215", "7000229", "700016"}
-"""Wrong secret, no service principal, unknown application: what a new one is answered until it has spread."""
+"""Wrong secret, no service principal, unknown application: the answers for new ones until they have spread."""
 
 SECRET_ACCEPTED = {"53003", "53000", "530031"}
-"""Conditional access refuses the token, after the secret was found right."""
+"""Conditional access rejects the token after the secret was accepted."""
 
-NETWORK = "is the endpoint reached from here? `python -m provisioning doctor --network-only` tells."
+NETWORK = "check the connection with `python -m provisioning doctor --network-only`."
 
 LOGS = "look at the application's sign-in logs in Entra ID."
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Rejection:
     """Why the token endpoint does not accept a client secret, and what to do about it."""
 
     reason: str
     remedy: str
 
 
-def refusal(tenant_id: str, client_id: str, client_secret: str) -> Refusal | None:
-    """What the token endpoint says against the secret at this moment; None if it accepts it."""
+def rejection(tenant_id: str, client_id: str, client_secret: str) -> Rejection | None:
+    """Why the token endpoint rejects the secret now; None if it accepts it."""
     try:
         _credential(tenant_id, client_id, client_secret).get_token(SCOPE)
     except (ClientAuthenticationError, ServiceRequestError) as error:
-        return _refusal(error)
+        return _rejection(error)
     return None
 
 
 def wait_until_accepted(tenant_id: str, client_id: str, client_secret: str, patience: float = PATIENCE_SECONDS) -> None:
     """Return as soon as the token endpoint accepts the secret.
 
-    Raises SecretRefused after `patience` seconds, or at once where waiting does not help.
+    Raises SecretRejected after `patience` seconds, or at once if waiting does not help.
     """
     retrying = Retrying(
         retry=retry_if_exception(_may_pass),
@@ -62,27 +62,27 @@ def wait_until_accepted(tenant_id: str, client_id: str, client_secret: str, pati
     try:
         retrying(_credential(tenant_id, client_id, client_secret).get_token, SCOPE)
     except (ClientAuthenticationError, ServiceRequestError) as error:
-        refused = _refusal(error)
-        if refused is None:
+        rejected = _rejection(error)
+        if rejected is None:
             return
-        raise SecretRefused(
-            f"Entra ID's token endpoint does not accept the new client secret of {client_id} ({refused.reason}). "
-            f"NocoBase keeps what it has. Run the command again; if it goes on: {refused.remedy}"
+        raise SecretRejected(
+            f"Entra ID's token endpoint does not accept the new client secret of {client_id} ({rejected.reason}). "
+            f"NocoBase keeps its old secret. Run the command again. If the error stays: {rejected.remedy}"
         ) from None
 
 
 def _credential(tenant_id: str, client_id: str, client_secret: str) -> ClientSecretCredential:
-    # Discovery would ask Microsoft's public cloud about an authority that it does not know.
+    # Instance discovery asks Microsoft's public cloud, which does not know other authorities.
     return ClientSecretCredential(tenant_id, client_id, client_secret, disable_instance_discovery=True)
 
 
-def _refusal(error: ClientAuthenticationError | ServiceRequestError) -> Refusal | None:
+def _rejection(error: ClientAuthenticationError | ServiceRequestError) -> Rejection | None:
     if _code(error) in SECRET_ACCEPTED:
         return None
     if _was_not_reached(error):
-        return Refusal("no answer", NETWORK)
+        return Rejection("no answer", NETWORK)
     reason, remedy = error_codes.reason(str(error)) or ("no answer", None)
-    return Refusal(reason, remedy or LOGS)
+    return Rejection(reason, remedy or LOGS)
 
 
 def _may_pass(error: BaseException) -> bool:
@@ -90,7 +90,7 @@ def _may_pass(error: BaseException) -> bool:
 
 
 def _was_not_reached(error: BaseException) -> bool:
-    # azure-identity hands on what is no answer of the endpoint's as the cause of an error of its own.
+    # If there was no answer, azure-identity raises its own error with the connection's as the cause.
     return any(isinstance(one, ServiceRequestError | ServiceResponseError) for one in (error, error.__cause__))
 
 

@@ -1,4 +1,4 @@
-"""What `init` asks: the questions of a stack, which answers are taken, what they become. Pure; knows no terminal."""
+"""The questions of `init`, which answers are valid, and the settings they become. Pure; knows no terminal."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from provisioning.entra.client_secret_plan import Policy
-from provisioning.program.settings import Settings, judge
+from provisioning.program.settings import Settings, validate
 
 STACK = re.compile(r"(?:[A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]{1,100}")
 GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 DOMAIN = re.compile(r"(?=.{4,253}$)[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
 NO_TENANTS = ("common", "organizations", "consumers")
-"""Endpoints of Entra ID that are no tenant."""
+"""Endpoints of Entra ID that are not a tenant."""
 
 
 class State(StrEnum):
-    """Where Pulumi keeps what it knows of a stack."""
+    """Where Pulumi keeps the state of a stack."""
 
     CLOUD = "cloud"
     AZURE = "azure"
@@ -30,7 +30,7 @@ class State(StrEnum):
 
 SCHEMES = {"https": State.CLOUD, "azblob": State.AZURE, "s3": State.S3, "file": State.LOCAL}
 SHORT = {State.CLOUD: "https://api.pulumi.com", State.LOCAL: "file://~"}
-"""Kinds of state that need no further word."""
+"""Kinds of state that need no address."""
 
 PASSPHRASE = "passphrase"
 VAULT = "azurekeyvault"
@@ -41,19 +41,19 @@ PROVIDERS = ("default", PASSPHRASE, VAULT, "awskms", "gcpkms", "hashivault")
 class Prompt:
     """What a person is asked.
 
-    key: of the setting that the answer becomes. flag: its option. needed: a new stack must have it.
+    key: of the setting that the answer becomes. flag: its option. required: for a new stack.
     """
 
     key: str
     flag: str
     text: str
-    needed: bool = False
+    required: bool = False
 
 
-TENANT = Prompt("tenantId", "--tenant", "Tenant (its ID, or a domain of it)", needed=True)
+TENANT = Prompt("tenantId", "--tenant", "Tenant (its ID, or a domain of it)", required=True)
 PROMPTS = (
     TENANT,
-    Prompt("nocobaseUrl", "--nocobase-url", "NocoBase's address as its users see it, without /admin", needed=True),
+    Prompt("nocobaseUrl", "--nocobase-url", "NocoBase's address as its users see it, without /admin", required=True),
     Prompt("nocobaseApp", "--nocobase-app", "Sub-application of NocoBase (empty: the main one)"),
     Prompt("audience", "--audience", "Whose accounts may sign in"),
     Prompt("scopes", "--scope", "Scopes, separated by commas"),
@@ -65,47 +65,47 @@ Answers = Mapping[str, str | Sequence[str]]
 
 
 def missing(stack: str | None, exists: bool, answers: Answers) -> list[str]:
-    """The flags without which nobody can be spared a question: none for a stack that exists."""
+    """The flags that are required if `init` cannot ask; an existing stack requires only its name."""
     flags = [] if stack else ["--stack"]
-    return flags if exists else [*flags, *(item.flag for item in PROMPTS if item.needed and item.key not in answers)]
+    return flags if exists else [*flags, *(item.flag for item in PROMPTS if item.required and item.key not in answers)]
 
 
-def refuses_stack(name: str) -> str | None:
-    """Why a stack cannot be called so."""
-    return None if STACK.fullmatch(name) else "A stack's name has letters, digits, '-', '_' and '.' only."
+def why_invalid_stack(name: str) -> str | None:
+    """Why this is not a valid name of a stack."""
+    return None if STACK.fullmatch(name) else "A stack's name may contain only letters, digits, '-', '_' and '.'."
 
 
-def refuses_tenant(tenant: str) -> str | None:
-    """Why this names no tenant; whether there is such a one, only Entra ID knows."""
+def why_invalid_tenant(tenant: str) -> str | None:
+    """Why this cannot name a tenant; whether the tenant exists, only Entra ID knows."""
     if tenant in NO_TENANTS:
-        return f"{tenant} is no tenant: the application is registered in one, whoever may sign in."
+        return f"{tenant} is not a tenant. The application is registered in one tenant, whatever its audience."
     if GUID.fullmatch(tenant) or DOMAIN.fullmatch(tenant):
         return None
     return "A tenant is named by its ID, like 1b4e28ba-2fa1-11d2-883f-0016d3cca427, or by a domain, like example.com."
 
 
-def refuses_tenant_id(tenant: str) -> str | None:
-    """Why this cannot be written down: a domain is good enough to find a tenant by, but not for azuread."""
-    return None if GUID.fullmatch(tenant) else f"The ID of the tenant is needed, because {tenant} was not looked up."
+def why_invalid_tenant_id(tenant: str) -> str | None:
+    """Why azuread does not accept this: it needs the tenant's ID, not a domain."""
+    return None if GUID.fullmatch(tenant) else f"The ID of the tenant is required, because {tenant} was not looked up."
 
 
-def refuses_setting(config: Mapping[str, str], key: str) -> str | None:
-    """Why the answer that the setting `key` has in `config` is refused; later questions are not judged."""
+def why_invalid_setting(config: Mapping[str, str], key: str) -> str | None:
+    """Why the answer for the setting `key` in `config` is not valid; answers to later questions are ignored."""
     order = [prompt.key for prompt in PROMPTS]
     asked = {
         name: value for name, value in config.items() if name not in order or order.index(name) <= order.index(key)
     }
-    # The three durations are judged together, at the last of them.
+    # The three durations are validated together, with the last of them.
     watched = {key, "retireAfterDays"} if key == order[-1] else {key}
     if key == order[-1] or key != "secretLifetimeDays":
-        problems = judge(asked)[1]
+        problems = validate(asked)[1]
     else:
-        problems = judge({**asked, "rotateEveryDays": "1", "retireAfterDays": "0"})[1]
+        problems = validate({**asked, "rotateEveryDays": "1", "retireAfterDays": "0"})[1]
     return next((problem.why for problem in problems if problem.key.partition("[")[0] in watched), None)
 
 
 def state_url(answer: str) -> str | None:
-    """The backend's address behind an answer, which may be its kind where that says enough; None if it is neither."""
+    """The backend's address for an answer, which may be a kind that needs no address; None if it is neither."""
     if answer in SHORT:
         return SHORT[State(answer)]
     parts = urlsplit(answer)
@@ -118,12 +118,12 @@ def kind_of_state(url: str) -> State | None:
 
 
 def usual_secrets_provider(url: str) -> str | None:
-    """What encrypts secrets in such a state unless another one is named; None where one has to be named."""
+    """What encrypts secrets in such a state by default; None if one has to be named."""
     return {State.CLOUD: "default", State.AZURE: None}.get(kind_of_state(url) or State.LOCAL, PASSPHRASE)
 
 
-def refuses_secrets_provider(provider: str, environment: Mapping[str, str]) -> str | None:
-    """Why secrets cannot be encrypted by `provider` here. The passphrase comes from the environment only."""
+def why_invalid_secrets_provider(provider: str, environment: Mapping[str, str]) -> str | None:
+    """Why `provider` cannot encrypt secrets here. The passphrase comes only from the environment."""
     scheme, _, rest = provider.partition("://")
     if scheme not in PROVIDERS or (scheme not in ("default", PASSPHRASE) and not rest):
         return f"Secrets are encrypted by one of: {', '.join(PROVIDERS)}; the last four with an address (name://…)."
@@ -141,14 +141,14 @@ def has_passphrase(environment: Mapping[str, str]) -> bool:
 
 
 def usual_rotation(lifetime: str) -> int:
-    """After how many days a secret of this lifetime is renewed, unless it is said: the default, or half of the time."""
+    """After how many days a secret of this lifetime is rotated by default: rotateEveryDays, or half of the lifetime."""
     usual, retire = Policy("").rotate_every_days, Policy("").retire_after_days
     days = int(lifetime) if lifetime.isdecimal() else 0
     return usual if usual + retire < days else max(days // 2, 1)
 
 
 def default(key: str) -> str:
-    """What a setting is if nothing is said, as a person writes it."""
+    """The default of a setting, as a person writes it."""
     field = next((field for field in Settings.model_fields.values() if field.alias == key), None)
     value = None if field is None else field.get_default()
     if isinstance(value, tuple):

@@ -1,13 +1,13 @@
-"""One NocoBase application over its REST API: sends a request, returns the data, or raises what went wrong in words.
+"""One NocoBase application over its REST API: sends a request, and returns the data or raises an error in plain words.
 
 NocoBase's answers, measured on 2.2.15: success `{"data": …}`; an application's errors
 `{"errors": [{message, code?}]}`; the gateway's errors `{"error": {status, maintaining, message, code}}`; an unknown
-resource 404 as plain text. A 200 alone says little: callers look at the data.
+resource 404 as plain text. A 200 alone says little: callers check the data.
 
-What waiting may cure is repeated, as long as the client's patience lasts (see `patience`).
+Requests that may succeed later are repeated as long as the client's patience lasts (see `retry`).
 
-TLS trusts the authorities in SSL_CERT_FILE, else those of certifi; a proxy in HTTPS_PROXY is used unless NO_PROXY names
-the host. Plain http, which is allowed on this machine only, never takes a proxy: the secret would leave the machine.
+TLS trusts the authorities in SSL_CERT_FILE, else those of certifi. A proxy in HTTPS_PROXY is used unless NO_PROXY names
+the host. Plain http, which is allowed on this machine only, never uses a proxy: the secret would leave the machine.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SIGN_IN = "auth:signIn"
 """The one POST that changes nothing."""
 
 NOT_FOUND = "APP_NOT_FOUND"
-"""What NocoBase's gateway says of an application that it does not have, or does not have yet, or no longer."""
+"""The gateway's code for an application that is unknown, not started yet, or stopping."""
 
 PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
@@ -51,7 +51,7 @@ PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 class NocoBaseClient:
     """A connection to the NocoBase at `url`, or to its sub-application `app`; use it in a `with` statement.
 
-    patience: how long to wait for a NocoBase that is not there or not ready; by default not at all.
+    patience: how long to wait for a NocoBase that is unreachable or not ready; by default not at all.
     Raises Unreachable if the environment's certificates or proxy cannot be used.
     """
 
@@ -74,7 +74,7 @@ class NocoBaseClient:
 
     @property
     def token(self) -> str:
-        """What requests are signed with; empty before the first one."""
+        """The token in the Authorization header; empty before the first request."""
         return str(self._http.headers.get("Authorization", "")).removeprefix("Bearer ")
 
     def __enter__(self) -> Self:
@@ -86,7 +86,7 @@ class NocoBaseClient:
         self._http.close()
 
     def get_public(self, action: str) -> Any:
-        """The data that `action` answers to anybody; the login is not used. Raises NocoBaseError."""
+        """The data that `action` answers without a login. Raises NocoBaseError."""
         return self._send("GET", action, {}, None)
 
     def get(self, action: str, **parameters: str) -> Any:
@@ -96,7 +96,7 @@ class NocoBaseClient:
     def post(self, action: str, body: Mapping[str, object], **parameters: str) -> Any:
         """Have NocoBase carry out `action` with `body` and return the data of the answer.
 
-        Raises NocoBaseError, AnswerLost among them: that one is settled by reading, not by writing again.
+        Raises NocoBaseError. After AnswerLost, read what is there before writing again.
         """
         return self._authorized("POST", action, parameters, body)
 
@@ -110,8 +110,8 @@ class NocoBaseClient:
     def _token(self) -> str:
         if self._login.api_key:
             if not re.fullmatch(r"[!-~]+", self._login.api_key):
-                why = "it holds a blank, a line break or another character that no API key has"
-                remedy = "Set NOCOBASE_API_KEY to the whole key and nothing else."
+                why = "it contains a space, a line break or another character that no API key has"
+                remedy = "Set NOCOBASE_API_KEY to the whole key, without anything else."
                 raise errors.Unauthorized(f"The API key for NocoBase at {self.url} cannot be sent", why, remedy)
             return self._login.api_key
         body = {"account": self._login.account, "password": self._login.password}
@@ -120,7 +120,7 @@ class NocoBaseClient:
         if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
             raise errors.UnexpectedAnswer(
                 f"NocoBase at {self.url} did not sign in {self._login.account}",
-                f"the answer to {SIGN_IN} holds no token",
+                f"the answer to {SIGN_IN} has no token",
                 "Use an API key (NOCOBASE_API_KEY) instead.",
             )
         return token
@@ -142,7 +142,7 @@ class NocoBaseClient:
             response = self._http.request(method, f"{self.url}/api/{action}", params=dict(parameters), json=body)
         except httpx.InvalidURL:
             what = f"NocoBase at {self.url} cannot be asked for {action}"
-            raise errors.Unreachable(what, "that is no address", "Correct nocobaseUrl.") from None
+            raise errors.Unreachable(what, "that is not a URL", "Correct nocobaseUrl.") from None
         except httpx.RequestError as failure:
             fate = fate_of_failure(failure, write)
             if fate is Fate.LOST:
@@ -156,14 +156,14 @@ class NocoBaseClient:
         fate = fate_of_answer(response.status_code, code, write)
         if fate is Fate.LOST:
             raise answer_lost(self.url, action, _said(response.status_code, code))
-        leads_elsewhere = 300 <= response.status_code < 400
-        if fate is Fate.FAILED and (response.status_code == 404 or (answer is None and not leads_elsewhere)):
+        redirected = 300 <= response.status_code < 400
+        if fate is Fate.FAILED and (response.status_code == 404 or (answer is None and not redirected)):
             raise self._nothing_there(action, response.status_code, code)
-        refusal = refused(self.url, self._app, action, response.status_code, code)
+        error = error_for(self.url, self._app, action, response.status_code, code)
         if fate is Fate.FAILED:
-            raise refusal
+            raise error
         pause = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-        raise TryAgain(refusal, pause, doubtful=fate is Fate.DOUBTFUL)
+        raise TryAgain(error, pause, doubtful=fate is Fate.DOUBTFUL)
 
     def _is_up(self) -> bool:
         """Whether the main application has started and is not stopping."""
@@ -175,15 +175,15 @@ class NocoBaseClient:
         return code != NOT_FOUND and fate_of_answer(health.status_code, code, write=False) is not Fate.REPEATED
 
     def _nothing_there(self, action: str, status: int, code: str | None) -> errors.NocoBaseError:
-        """Why `action` is not known here: it asks for NocoBase's version, which needs no login."""
+        """The error for an unknown `action`, by NocoBase's version, which this requests without a login."""
         why = f"{action} answered {_said(status, code)}"
         version = self._version()
         if version is None:
-            return foreign(self.url, why, status)
+            return not_a_nocobase(self.url, why, status)
         if target_of(version) is Target.CONFIG_YML:
             return not_by_rest(self.url, self._app, version, why)
         if status != 404:
-            return refused(self.url, self._app, action, status, code)
+            return error_for(self.url, self._app, action, status, code)
         remedy = "Enable the email manager plugin in NocoBase's plugin manager, then run the command again."
         return errors.EmailManagerMissing(f"NocoBase {version} at {self.url} has no email manager", why, remedy, status)
 
@@ -198,24 +198,24 @@ class NocoBaseClient:
 
 def unusable_environment(url: str, error: Exception) -> errors.Unreachable:
     """The error for certificates or a proxy that cannot be used. The proxy's address may hold a password."""
-    what = f"NocoBase at {url} cannot be asked"
+    what = f"No request can be sent to NocoBase at {url}"
     if isinstance(error, OSError):
         file = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
         why = f"{file} holds no certificates" if isinstance(error, ssl.SSLError) else f"{file} cannot be read"
-        return errors.Unreachable(what, why, "Let SSL_CERT_FILE name a file of certificates (PEM), or unset it.")
-    why = "the proxy in the environment is not understood"
-    return errors.Unreachable(what, why, "Let HTTPS_PROXY and ALL_PROXY be http://host:port or https://host:port.")
+        return errors.Unreachable(what, why, "Set SSL_CERT_FILE to a file of certificates (PEM), or unset it.")
+    why = "the proxy in the environment cannot be used"
+    return errors.Unreachable(what, why, "Set HTTPS_PROXY and ALL_PROXY to http://host:port or https://host:port.")
 
 
 def unreachable(url: str, action: str, error: httpx.RequestError) -> errors.NocoBaseError:
-    """The error for a request that got no answer. Of the words of others only the operating system's are repeated."""
+    """The error for a request that got no answer. It repeats only the operating system's text."""
     what = f"NocoBase at {url} cannot be reached for {action}"
     cause = root_cause(error)
     if isinstance(error, httpx.TimeoutException):
         return errors.Unreachable(what, f"no answer within {TIMEOUT_SECONDS:.0f} s", "Is it overloaded or firewalled?")
     if isinstance(error, httpx.ProxyError):
         status = proxy_status(error)
-        why = f"the proxy answered {status}" if status else "the proxy refused"
+        why = f"the proxy answered {status}" if status else "the proxy rejected the connection"
         return errors.Unreachable(what, why, "Correct HTTPS_PROXY, or name NocoBase's host in NO_PROXY.")
     if isinstance(cause, ssl.SSLCertVerificationError):
         remedy = "Name the authority that signed its certificate in SSL_CERT_FILE."
@@ -223,29 +223,29 @@ def unreachable(url: str, action: str, error: httpx.RequestError) -> errors.Noco
     if isinstance(cause, ssl.SSLError):
         remedy = "Does nocobaseUrl begin with https although the server there speaks http, or an outdated TLS?"
         return errors.Unreachable(what, f"no secure connection: {cause.reason or type(cause).__name__}", remedy)
-    broken_off = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
-    default = "the connection broke off" if broken_off else "the request or its answer is no HTTP"
+    interrupted = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
+    default = "the connection was interrupted" if interrupted else "the request or its answer is not valid HTTP"
     why = (cause.strerror if isinstance(cause, OSError) else None) or default
     remedy = "Is it running, and is nocobaseUrl its address? Then run the command again."
     if url.startswith("https:") and any(os.environ.get(name) for name in PROXY_VARIABLES):
-        remedy += " A proxy is set in the environment: does it run, or does the host belong into NO_PROXY?"
+        remedy += " A proxy is set in the environment: is it running, or should NO_PROXY name the host?"
     return errors.Unreachable(what, why, remedy)
 
 
 def answer_lost(url: str, action: str, why: str) -> errors.AnswerLost:
     """The error for a write that was sent and not answered."""
     what = f"NocoBase at {url} did not answer {action}, so that it is unknown whether it was carried out"
-    return errors.AnswerLost(what, why, "Run the command again: it looks at what is there and goes on from that.")
+    return errors.AnswerLost(what, why, "Run the command again: it reads first what is there.")
 
 
-def foreign(url: str, why: str, status: int) -> errors.UnexpectedAnswer:
+def not_a_nocobase(url: str, why: str, status: int) -> errors.UnexpectedAnswer:
     """The error for a server that does not seem to be a NocoBase."""
-    remedy = "Is nocobaseUrl the address of a NocoBase, a path before /admin included? Its server log tells more."
-    return errors.UnexpectedAnswer(f"NocoBase at {url} gave an answer that is not understood", why, remedy, status)
+    remedy = "Is nocobaseUrl the address of a NocoBase, with any path before /admin? See its server log."
+    return errors.UnexpectedAnswer(f"NocoBase at {url} gave an unexpected answer", why, remedy, status)
 
 
-def refused(url: str, app: str | None, action: str, status: int, code: str | None) -> errors.NocoBaseError:
-    """The error for an answer that is no success. Only NocoBase's error code is repeated, never its free text.
+def error_for(url: str, app: str | None, action: str, status: int, code: str | None) -> errors.NocoBaseError:
+    """The error for an unsuccessful answer. Only NocoBase's error code is repeated, never its free text.
 
     A server's message may echo what it was sent, the client secret included.
     """
@@ -258,29 +258,29 @@ def refused(url: str, app: str | None, action: str, status: int, code: str | Non
         return errors.UnknownApplication(f"NocoBase at {url} has no sub-application {app}", why, remedy, status)
     if status == 429:
         remedy = "Run the command again later."
-        return errors.NotReady(f"NocoBase at {url} takes no more requests for now", why, remedy, status)
+        return errors.NotReady(f"NocoBase at {url} accepts no more requests for now", why, remedy, status)
     if status in (502, 503, 504) or code == NOT_FOUND:
         remedy = "Wait until it has started, then run the command again."
         return errors.NotReady(f"NocoBase at {url} is starting or under maintenance", why, remedy, status)
     if status == 401:
-        remedy = "Make a new API key in NocoBase (Settings → API keys) and set NOCOBASE_API_KEY."
+        remedy = "Create a new API key in NocoBase (Settings → API keys) and set NOCOBASE_API_KEY."
         if action == SIGN_IN:
             remedy = "Correct NOCOBASE_ACCOUNT and NOCOBASE_PASSWORD."
-        return errors.Unauthorized(f"NocoBase at {url} refused the login", why, remedy, status)
+        return errors.Unauthorized(f"NocoBase at {url} rejected the login", why, remedy, status)
     if status == 403:
-        remedy = "Give the API key's role the right to read and change mailSettings (the role root has it)."
-        what = f"NocoBase at {url} denied {action}: the API key's role has not the right"
+        remedy = "Allow the API key's role to read and change mailSettings (the role root has it)."
+        what = f"NocoBase at {url} denied {action}: the API key's role lacks the permission"
         return errors.Forbidden(what, why, remedy, status)
     if 300 <= status < 400:
-        remedy = "Set nocobaseUrl to the address that it leads to, without /admin."
-        return errors.UnexpectedAnswer(f"The server at {url} leads to another address", why, remedy, status)
-    return foreign(url, why, status)
+        remedy = "Set nocobaseUrl to the address that it redirects to, without /admin."
+        return errors.UnexpectedAnswer(f"The server at {url} redirects to another address", why, remedy, status)
+    return not_a_nocobase(url, why, status)
 
 
 def error_code(answer: Mapping[str, Any] | None, sent: list[str]) -> str | None:
     """NocoBase's own error code in an answer, from the application (`errors`) or from the gateway (`error`).
 
-    None also for what is part of anything that was `sent`, a password say: a code is repeated in errors.
+    None if the code is part of something that was `sent`, such as a password, because errors repeat the code.
     """
     if answer is None:
         return None
@@ -293,7 +293,7 @@ def error_code(answer: Mapping[str, Any] | None, sent: list[str]) -> str | None:
 
 
 def _object(response: httpx.Response) -> dict[str, Any] | None:
-    """The JSON object that was answered, None where it is something else."""
+    """The JSON object in the answer; None if it is something else."""
     try:
         answer = response.json()
     except (ValueError, RecursionError):

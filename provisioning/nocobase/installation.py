@@ -12,10 +12,10 @@ MAIN = ""
 
 @dataclass(frozen=True)
 class Installation:
-    """Where one NocoBase is, and what is particular about it.
+    """Where one NocoBase is, and its own settings.
 
-    app: a sub-application, None for the main one. take_over: a client id there that may be replaced. redirect_uris: the
-    ones that are its own. logins: the names under which its login may be given, the best first.
+    app: a sub-application, None for the main one. take_over: a client id that may be replaced there. redirect_uris: its
+    own. logins: the names of the logins to try, in this order.
     """
 
     name: str

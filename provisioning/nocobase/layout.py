@@ -1,14 +1,14 @@
-"""Where an installation's email manager keeps the two credentials: a pure function over what its REST API shows.
+"""Where an installation's email manager keeps the two credentials: autodetected from what its REST API shows. Pure.
 
-The email manager's field names are not public and differ by version. So row, client id and client secret are found by
-what they are called and where they stand, or the settings `nocobaseMapping` name them. What could be read in two ways
-is refused, with the candidates and the settings that decide.
+The email manager's field names are not public and differ by version. So the row, the client id and the client secret
+are autodetected by their names and places, or named by the settings `nocobaseMapping`. A layout that can be read in two
+ways is rejected, with the candidates and the settings that decide.
 
-Two properties of NocoBase (measured on 2.2.15) make the rules:
+The rules follow from two properties of NocoBase (measured on 2.2.15):
 
-- A hidden field is in no row, but can be filtered by; a filter by a field that does not exist is refused with 400, also
-  where there is no row at all. So `Ask` names the fields whose existence has to be asked before more can be told.
-- A JSON field is replaced as a whole. So one that seems to hide something is refused: a write would lose it.
+- A hidden field is in no row, but can be filtered by. A filter by a field that does not exist is answered with 400,
+  even if there is no row at all. So `Ask` names the fields whose existence has to be checked first.
+- A JSON field is replaced as a whole. So one that seems to hide something is rejected: a write would lose it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ OTHERS = ("google", "gmail", "yahoo")
 """Names of mail providers: values of a row, or in the names of its fields."""
 
 PROTOCOLS = ("imap", "smtp", "pop3")
-"""What a row may be for that is no provider's."""
+"""What a row may be about besides a provider."""
 
 PAIRS = (("clientId", "clientSecret"), ("client_id", "client_secret"))
-"""What is asked for where no row shows a name; the first is the likeliest."""
+"""The fields whose existence is checked if no row shows a client id; the likeliest pair first."""
 
 COLLECTION = "mailSettings"
 VERIFY_ACTION = "mail:oauth2url?type=microsoft"
@@ -37,11 +37,11 @@ VERIFY_ACTION = "mail:oauth2url?type=microsoft"
 
 @dataclass(frozen=True)
 class NocoBaseMapping:
-    """What the settings `nocobaseMapping` say of one installation; None and empty where it is to be found.
+    """The settings `nocobaseMapping` of one installation; None or empty means autodetected.
 
-    collection: of the email settings. row_filter: what Microsoft's row has, field → value. client_id_field,
-    client_secret_field: `clientId`, or `options.clientId` for one within JSON. verify_action: what answers the sign-in
-    link; `none` where nothing does.
+    collection: of the email settings. row_filter: field → value of Microsoft's row. client_id_field,
+    client_secret_field: `clientId`, or `options.clientId` for a value within JSON. verify_action: the action that
+    answers the sign-in link; `none` if there is no such action.
     """
 
     collection: str = COLLECTION
@@ -52,25 +52,25 @@ class NocoBaseMapping:
 
     @property
     def of_microsoft(self) -> Mapping[str, object]:
-        """What Microsoft's row has; a new one is given it."""
+        """Field → value that identifies Microsoft's row; a new row gets them."""
         return self.row_filter or {"type": "microsoft"}
 
     def recorded(self) -> dict[str, Any]:
-        """As properties of a resource.
+        """The mapping as properties of a resource.
 
-        row_filter is text there: the engine's numbers are floating point, and a row's id may have more digits.
+        row_filter becomes text: the engine's numbers are floating point, and a row's id may have more digits.
         """
         return {**asdict(self), "row_filter": json.dumps(self.row_filter)}
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any] | None) -> NocoBaseMapping:
-        """What `recorded` made, or nothing in particular."""
+        """The mapping that `recorded` returned; without a record, everything is autodetected."""
         return cls(**{**record, "row_filter": json.loads(record["row_filter"])}) if record else cls()
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What REST shows. rows: of the settings collection. exists: whether there is a field, for each that was asked."""
+    """What REST shows. rows: of the settings collection. exists: whether a field exists, for each that was checked."""
 
     url: str
     rows: Sequence[Mapping[str, Any]] = field(repr=False)
@@ -79,7 +79,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Ask:
-    """Whether these fields exist has to be asked before more can be told."""
+    """The layout depends on whether these fields exist: check it, then autodetect again."""
 
     names: tuple[str, ...]
 
@@ -88,7 +88,7 @@ class Ask:
 class Layout:
     """Where the credentials are.
 
-    row: Microsoft's, as shown; None if there is none yet. hidden: the secret is not shown. why: how it was found.
+    row: Microsoft's, as shown; None if there is none yet. hidden: the secret is not shown. why: how it was detected.
     """
 
     row: Mapping[str, Any] | None = field(repr=False)
@@ -100,17 +100,17 @@ class Layout:
 
 @dataclass(frozen=True)
 class _Pair:
-    """What looks like a client id, and the secret beside it; None where none is shown."""
+    """What looks like a client id, and the client secret beside it; None if none is shown."""
 
     client_id: Path
     client_secret: Path | None = None
 
 
-def discover(seen: Seen, mapping: NocoBaseMapping, certain: bool = False) -> Layout | Ask:
-    """Where the credentials are, or what has to be asked first.
+def autodetect(seen: Seen, mapping: NocoBaseMapping, certain: bool = False) -> Layout | Ask:
+    """Where the credentials are, or which fields have to be checked first.
 
-    certain: have a hidden secret's field asked for, too, instead of taking its name from the client id's.
-    Raises UnknownLayout if it cannot be told.
+    certain: also check that a hidden secret's field exists, instead of deriving its name from the client id's.
+    Raises UnknownLayout if the layout is ambiguous or unknown.
     """
     return _Search(seen, mapping, certain).layout()
 
@@ -123,8 +123,10 @@ class _Search:
 
     def layout(self) -> Layout | Ask:
         row = self._row()
-        if row is None and (unknown := self._unidentified()):
-            return Ask(unknown)
+        if row is None:
+            unchecked = self._unchecked_identifying_fields()
+            if unchecked:
+                return Ask(unchecked)
         if self.mapping.client_id_field:
             return self._with_secret(row, self._named(row), "named by nocobaseMapping")
         if row is not None and (shown := _pairs(row)):
@@ -135,42 +137,61 @@ class _Search:
         if self.seen.rows:
             raise self._unknown(f"no field looks like a client id among {_fields(row or self.seen.rows[0])}")
         asked = self._asked()
-        return asked if isinstance(asked, Ask) else self._with_secret(None, asked, "asked for, as there is no row yet")
+        return asked if isinstance(asked, Ask) else self._with_secret(None, asked, "there is no row yet")
 
     def _row(self) -> Mapping[str, Any] | None:
-        """Microsoft's row; None if there is none, and one may be made."""
-        wanted, rows = self.mapping.of_microsoft, self.seen.rows
-        found = [row for row in rows if all(str(row.get(key)) == str(value) for key, value in wanted.items())]
-        if not found and not self.mapping.row_filter:
-            found = [row for row in rows if _names(row, MICROSOFT)] or (
-                # One row for all providers.
-                list(rows)
-                if len(rows) == 1 and "type" not in rows[0] and not _names(rows[0], (*OTHERS, *PROTOCOLS))
-                else []
-            )
+        """Microsoft's row; None if there is none and one may be created. Raises UnknownLayout."""
+        found = self._rows_of_microsoft()
         if len(found) > 1:
             raise self._unknown(f"{len(found)} rows are Microsoft's: {_described(found)}")
-        if not found and not self.mapping.row_filter and any(not _names(row, (*OTHERS, *PROTOCOLS)) for row in rows):
-            raise self._unknown(f"no row names Microsoft: {_described(rows)}")
-        if not found and (microsoft := [row for row in rows if _names(row, MICROSOFT)]):
-            raise self._unknown(
-                f"rowFilter finds none of the rows, although Microsoft's is there: {_described(microsoft)}"
-            )
-        return found[0] if found else None
+        if found:
+            return found[0]
+        self._reject_unrecognised_rows()
+        return None
 
-    def _unidentified(self) -> tuple[str, ...]:
-        """The fields that would tell a new row from others, as far as it is not known whether they exist.
+    def _rows_of_microsoft(self) -> list[Mapping[str, Any]]:
+        """The rows that the mapping identifies, else those that name Microsoft, else one row for all providers."""
+        rows, wanted = self.seen.rows, self.mapping.of_microsoft
+        identified = [row for row in rows if all(str(row.get(key)) == str(value) for key, value in wanted.items())]
+        if identified or self.mapping.row_filter:
+            return identified
+        named = [row for row in rows if _names(row, MICROSOFT)]
+        if named:
+            return named
+        for_all_providers = len(rows) == 1 and "type" not in rows[0] and not _names(rows[0], (*OTHERS, *PROTOCOLS))
+        return [rows[0]] if for_all_providers else []
 
-        NocoBase drops what it has no field for: the row could never be found again. Raises UnknownLayout.
+    def _reject_unrecognised_rows(self) -> None:
+        """Raise UnknownLayout if one of the rows may be Microsoft's although none was recognised as it.
+
+        A second row for Microsoft must not be created.
         """
-        rows, exists = self.seen.rows, self.seen.exists
-        fields = tuple(self.mapping.of_microsoft)
-        missing = [
-            name for name in fields if (not any(name in row for row in rows) if rows else exists.get(name) is False)
-        ]
+        rows = self.seen.rows
+        if self.mapping.row_filter:
+            microsoft = [row for row in rows if _names(row, MICROSOFT)]
+            if microsoft:
+                raise self._unknown(
+                    f"rowFilter matches none of the rows, although Microsoft's is there: {_described(microsoft)}"
+                )
+        elif any(not _names(row, (*OTHERS, *PROTOCOLS)) for row in rows):
+            raise self._unknown(f"no row names Microsoft: {_described(rows)}")
+
+    def _unchecked_identifying_fields(self) -> tuple[str, ...]:
+        """The fields that would identify a new row and are not checked yet. Raises UnknownLayout if one is missing.
+
+        NocoBase drops values that it has no field for: the new row could never be recognised again.
+        """
+        identifying = tuple(self.mapping.of_microsoft)
+        if self.seen.rows:
+            shown = {name for row in self.seen.rows for name in row}
+            missing = [name for name in identifying if name not in shown]
+            unchecked: tuple[str, ...] = ()
+        else:
+            missing = [name for name in identifying if self.seen.exists.get(name) is False]
+            unchecked = tuple(name for name in identifying if name not in self.seen.exists)
         if missing:
-            raise self._unknown(f"there is no field {', '.join(missing)} to make Microsoft's row with")
-        return () if rows else tuple(name for name in fields if name not in exists)
+            raise self._unknown(f"there is no field {', '.join(missing)} to create Microsoft's row with")
+        return unchecked
 
     def _named(self, row: Mapping[str, Any] | None) -> _Pair:
         client_id = parse_path(self.mapping.client_id_field or "")
@@ -178,7 +199,7 @@ class _Search:
         return _Pair(client_id, beside)
 
     def _only(self, pairs: Iterable[_Pair]) -> _Pair:
-        """The one that is meant: Microsoft's, else nobody's in particular; of several, one with a secret beside it."""
+        """The pair that mentions Microsoft, else any; of several, the one with a secret. Raises UnknownLayout."""
         left = list(pairs)
         left = [pair for pair in left if _mentions(pair.client_id, MICROSOFT)] or left
         left = [pair for pair in left if pair.client_secret is not None] or left
@@ -198,13 +219,13 @@ class _Search:
         return self._only(there)
 
     def _with_secret(self, row: Mapping[str, Any] | None, pair: _Pair, why: str) -> Layout | Ask:
-        """The layout, when it is told whether the secret is shown, and that a write takes nothing else with it."""
+        """The layout, once it is known whether the secret is shown and that a write loses nothing else."""
         client_id, named = pair.client_id, self.mapping.client_secret_field
         secret = parse_path(named) if named else pair.client_secret
         for path in (client_id, secret or client_id):
             if len(path) > 1:
-                self._refuse_replacing(row, path)
-                self._refuse_losses(row, path[0], secret)
+                self._reject_replacing(row, path)
+                self._reject_losses(row, path[0], secret)
         secret = secret or (*client_id[:-1], _partner(client_id[-1]))
         if row is not None and client_id[0] not in row:
             raise self._unknown(f"{client_id[0]} is not among the fields that are shown, {_fields(row)}")
@@ -218,38 +239,39 @@ class _Search:
                 raise self._unknown(f"beside {'.'.join(client_id)} there is no field {name}, neither shown nor hidden")
         return Layout(row, client_id, secret, hidden, f"{why}; the secret is hidden" if hidden else why)
 
-    def _refuse_replacing(self, row: Mapping[str, Any] | None, path: Path) -> None:
-        """Raise UnknownLayout if what is to hold the value at `path` is something else than a JSON object."""
+    def _reject_replacing(self, row: Mapping[str, Any] | None, path: Path) -> None:
+        """Raise UnknownLayout if the value at `path` would have to go into something that is not a JSON object."""
         for length in range(1, len(path)):
             holder = opened(value_at(row, path[:length]))
             if holder not in (None, "") and not isinstance(holder, Mapping):
-                raise self._unknown(f"{'.'.join(path[:length])} is no JSON object, and a write would replace it")
+                raise self._unknown(f"{'.'.join(path[:length])} is not a JSON object, and a write would replace it")
 
-    def _refuse_losses(self, row: Mapping[str, Any] | None, top: str, secret: Path | None) -> None:
-        """Raise UnknownLayout if writing the JSON field `top` might lose what is in it."""
+    def _reject_losses(self, row: Mapping[str, Any] | None, top: str, secret: Path | None) -> None:
+        """Raise UnknownLayout if a write to the JSON field `top` might lose some of its content."""
         content = (row or {}).get(top)
         paths = [(top, *path) for path in places(opened(content))]
         masked = [".".join(path) for path in paths if path != secret and is_mask(value_at(row, path))]
         if masked:
-            raise self._unknown(f"{', '.join(masked)} shows a mask, which would take the place of what it hides")
+            raise self._unknown(f"{', '.join(masked)} shows a mask, and a write would replace what it hides")
         if secret is None and opened(content):
-            raise self._unknown(f"{top} shows no client secret; what NocoBase hides in it would be lost by a write")
+            raise self._unknown(f"{top} shows no client secret; a write would lose what NocoBase hides in it")
         if not is_reproducible(content):
             raise self._unknown(f"{top} is JSON in a form that could not be written back unchanged")
 
     def _unknown(self, why: str) -> errors.UnknownLayout:
         return errors.UnknownLayout(
-            f"In NocoBase at {self.seen.url} it cannot be told where {self.mapping.collection} keeps the credentials",
+            f"In NocoBase at {self.seen.url} it is unclear which fields of {self.mapping.collection} hold the "
+            "credentials",
             why,
-            "Say where: pulumi config set --path nocobaseMapping.<key> <value>, with the keys collection, "
+            "Name them: pulumi config set --path nocobaseMapping.<key> <value>, with the keys collection, "
             "rowFilter.<field>, clientIdField and clientSecretField (options.clientId within JSON), verifyAction.",
         )
 
 
 def _pairs(row: Mapping[str, Any]) -> list[_Pair]:
-    """Everything in a row that is called like a client id; only where nothing is, like an application's id.
+    """Every field of a row that is named like a client id; if none is, those named like an application's id.
 
-    What another provider's name is in is never meant.
+    Fields that mention another provider do not count.
     """
     there = [path for path in places(row) if not _mentions(path, OTHERS)]
     for endings in (("clientid",), ("appid", "applicationid")):
@@ -259,7 +281,7 @@ def _pairs(row: Mapping[str, Any]) -> list[_Pair]:
 
 
 def _secret_beside(client_id: Path, there: Sequence[Path], alone: bool) -> Path | None:
-    """The secret that is called like the client id; if that is `alone`, the only one that is called a secret."""
+    """The secret whose name matches the client id's; if that is `alone`, the only field whose name ends in secret."""
     beside = [path for path in there if path[:-1] == client_id[:-1]]
     found = [path for path in beside if plain(path[-1]) == plain(_partner(client_id[-1]))]
     if not found and alone:
@@ -268,7 +290,7 @@ def _secret_beside(client_id: Path, there: Sequence[Path], alone: bool) -> Path 
 
 
 def _partner(name: str) -> str:
-    """How the secret beside `name` is called: clientId → clientSecret, client_id → client_secret."""
+    """The name of the secret beside `name`: clientId → clientSecret, client_id → client_secret."""
     endings = {"Id": "Secret", "ID": "Secret", "id": "secret"}
     return name[:-2] + endings[name[-2:]] if name[-2:] in endings else f"{name}Secret"
 
@@ -286,7 +308,10 @@ def _fields(row: Mapping[str, Any]) -> str:
 
 
 def _described(rows: Iterable[Mapping[str, Any]]) -> str:
-    keys = ("id", "type", "name", "provider")
-    return "; ".join(
-        " ".join(f"{key} {row[key]}" for key in keys if row.get(key)) or "one without a name" for row in rows
-    )
+    """The rows by what names them, for an error."""
+    return "; ".join(map(_description, rows))
+
+
+def _description(row: Mapping[str, Any]) -> str:
+    keys = [key for key in ("id", "type", "name", "provider") if row.get(key)]
+    return " ".join(f"{key} {row[key]}" for key in keys) or "one without a name"

@@ -4,8 +4,8 @@ The environment (`NOCOBASE_API_KEY`, or `NOCOBASE_ACCOUNT` and `NOCOBASE_PASSWOR
 configuration value `nocobaseApiKey`, which stays encrypted. There is no other source. An installation with a name has a
 login of its own: NOCOBASE_API_KEY_<NAME> and so on, and `nocobaseApiKeys.<name>`.
 
-The process of the push reads the login, too, and every `pulumi up` waits for that process: so this module, unlike the
-other settings, does without the import of pydantic, which takes as long as the push itself.
+Unlike the other settings, this module does not import pydantic: the process of the push reads the login, too, and every
+`pulumi up` waits for that process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ API_KEYS = "nocobaseApiKeys"
 
 @dataclass(frozen=True)
 class NocoBaseLogin:
-    """An API key, or an account with its password; the API key is used where both are given."""
+    """An API key, or an account with its password; the API key is used if both are given."""
 
     api_key: str = field(default="", repr=False)
     account: str = ""
@@ -36,7 +36,7 @@ class NocoBaseLogin:
 def load_login(
     configured_api_key: str | None, environment: Mapping[str, str] = os.environ, name: str = ""
 ) -> NocoBaseLogin | None:
-    """The login, or None where neither the environment nor the stack has a complete one.
+    """The login; None if neither the environment nor the stack has a complete one.
 
     name: of the installation, if it is not the main one.
     """
@@ -62,11 +62,11 @@ def first_login(
 def stored_keys(api_key: str | None, api_keys: str | None) -> dict[str, str]:
     """The API keys in the stack's configuration by the installation's name, the main one's under "".
 
-    api_keys: a JSON object, as the engine hands it over. Raises ValueError if it is none.
+    api_keys: a JSON object, as the engine passes it. Raises ValueError if it is not one.
     """
     named = json.loads(api_keys or "{}")
     if not isinstance(named, dict):
-        raise ValueError("no object")
+        raise ValueError("not an object")
     return {**{str(name): str(key) for name, key in named.items()}, **({"": api_key} if api_key else {})}
 
 
@@ -75,7 +75,7 @@ def _suffix(name: str) -> str:
 
 
 def missing_login(name: str = "") -> Problem:
-    """What to say when neither the environment nor the stack has a login to NocoBase."""
+    """The problem to report if neither the environment nor the stack has a login to NocoBase."""
     key = f"NOCOBASE_API_KEY{_suffix(name)}"
     account, password = f"NOCOBASE_ACCOUNT{_suffix(name)}", f"NOCOBASE_PASSWORD{_suffix(name)}"
     of = f" {name}" if name else ""

@@ -1,4 +1,4 @@
-"""Asks, before the first change, whether credentials can be pushed into these NocoBase installations at all."""
+"""Checks, before the first change, whether the credentials can be pushed into these NocoBase installations."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def check_installations(
     served: bool,
     patience_seconds: float,
 ) -> list[str]:
-    """Ask each of `installations`, which were never served; a sentence for each that cannot be served.
+    """Check each of `installations`, which had no push yet; return a sentence for each that cannot be served.
 
-    own_client_id: of this stack's application, if it exists already. served: whether there are others that are served;
-    if so, or if there are several, none is waited for: the push waits for each on its own.
-    Raises NocoBaseError where nobody would be served.
+    own_client_id: of this stack's application, if it exists already. served: whether the stack serves others already.
+    With several or served ones this does not wait for any: the push waits for each on its own.
+    Raises NocoBaseError if none could be served.
     """
     if len(installations) == 1 and not served:
         (only,) = installations
@@ -46,17 +46,18 @@ def check_installations(
 def check_nocobase(
     installation: Installation, login: NocoBaseLogin, own_client_id: str | None, patience: Patience | None = None
 ) -> None:
-    """Raise NocoBaseError if NocoBase is not there, refuses the login, or holds foreign credentials.
+    """Raise NocoBaseError if NocoBase cannot be reached, rejects the login, or holds foreign credentials.
 
-    UnknownLayout is among them. One that is not ready is waited for. One request; one more where the secret is hidden.
+    Also if its layout is unknown. patience: how long to wait for a NocoBase that is not ready. One request; one more if
+    the secret is hidden.
     """
-    # Needed at the first deployment only; every `pulumi up` would pay for the import of httpx.
+    # 0.1 s of imports (httpx) that only a first deployment needs.
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415
 
     with (
         NocoBaseClient(installation.url, installation.app, login, patience) as nocobase,
-        push.kept_secret(lambda: (login.api_key, login.password, nocobase.token)),
+        push.redacted_errors(lambda: (login.api_key, login.password, nocobase.token)),
     ):
         found = push.read(nocobase, installation.mapping, certain=True)
         own = [own_client_id, installation.take_over]
-        push.refuse_foreign(nocobase.url, found, own, whose_application)
+        push.reject_foreign(nocobase.url, found, own, whose_application)

@@ -1,11 +1,11 @@
-"""The push: gives NocoBase's email manager the client id and the client secret, and proves that it uses them.
+"""The push: gives NocoBase's email manager the client id and the client secret, and verifies that it uses them.
 
-Read → merge → write → read back → prove. What is written is two values of one row, wherever `layout` finds them,
-and of these only what differs. A write is bound to what was read: if somebody changed the row meanwhile, nothing is
-written. A write whose answer is lost is settled by reading. The proof is NocoBase's own sign-in link, which names the
-client id and the redirect URI that NocoBase really uses.
+Read → merge → write → read back → verify. Two values of one row are written, wherever `layout` finds them, and of these
+only what differs. A write is conditional on what was read: if somebody changed the row meanwhile, nothing is written.
+If the answer to a write is lost, the row is read to see whether it was carried out. Verified is NocoBase's own sign-in
+link: it names the client id and the redirect URI that NocoBase really uses.
 
-For the commands beside `pulumi`: `read`, `sign_in` and `disproof`; they change nothing.
+`read`, `sign_in` and `sign_in_mismatch` change nothing; the commands beside `pulumi` use them, too.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from provisioning import errors
-from provisioning.nocobase.layout import Ask, Layout, NocoBaseMapping, Seen, discover
-from provisioning.nocobase.row import is_mask, merged, other_changes, value_at
+from provisioning.nocobase.layout import Ask, Layout, NocoBaseMapping, Seen, autodetect
+from provisioning.nocobase.row import Path, is_mask, merged, other_changes, value_at
 
 if TYPE_CHECKING:
     from provisioning.nocobase.client import NocoBaseClient
 
-FOUND = NocoBaseMapping()
-"""No hints: everything is found."""
+AUTODETECT = NocoBaseMapping()
+"""Everything is autodetected."""
 
 TIMES_OF_CHANGE = ("updatedAt", "updated_at")
 
@@ -44,7 +44,7 @@ class Credentials:
 class Reading:
     """What NocoBase's email settings show of Microsoft at one moment; `layout.row` is None where there is no row.
 
-    also_changed: fields that were not written and yet changed while something was.
+    also_changed: fields that were not written, but changed at the same time as the write.
     """
 
     layout: Layout
@@ -52,12 +52,12 @@ class Reading:
 
     @property
     def client_id(self) -> str:
-        """The client id; empty where there is none."""
+        """The client id; empty if there is none."""
         return str(value_at(self.layout.row, self.layout.client_id) or "")
 
     @property
     def client_secret(self) -> str | None:
-        """The client secret; None where NocoBase hides it, empty where there is none."""
+        """The client secret; None if NocoBase hides it, empty if there is none."""
         return None if self.layout.hidden else str(value_at(self.layout.row, self.layout.client_secret) or "")
 
     @property
@@ -67,24 +67,24 @@ class Reading:
 
     @property
     def updated_at(self) -> str:
-        """When anything in the row was changed last, as NocoBase writes it; empty where it does not say."""
+        """When the row was last changed, as NocoBase writes it; empty if it does not say."""
         row = self.layout.row or {}
         return next((str(row[name]) for name in TIMES_OF_CHANGE if row.get(name)), "")
 
     def holds(self, credentials: Credentials) -> bool:
-        """Whether NocoBase holds `credentials`, as far as it shows."""
+        """Whether NocoBase holds `credentials`; a hidden secret counts as the right one."""
         return self.client_id == credentials.client_id and self.client_secret in (None, credentials.client_secret)
 
     def surely_holds(self, credentials: Credentials, at: str) -> bool:
-        """The same; where the secret is hidden, only if nothing has changed since `at`, when it was written."""
+        """The same, but a hidden secret counts only if the row has not changed since `at`, when it was written."""
         return self.holds(credentials) and (not self.layout.hidden or (at != "" and self.updated_at == at))
 
 
 @dataclass(frozen=True)
 class SignIn:
-    """What the sign-in link that NocoBase gives its users says; None where it says nothing, or there is no link.
+    """What NocoBase's sign-in link for its users says; None for what it does not say, or if there is no link.
 
-    tenant: whose accounts the sign-in page is for, a tenant or `common`, `organizations`, `consumers`.
+    tenant: whose accounts the sign-in page is for: a tenant, or `common`, `organizations`, `consumers`.
     """
 
     client_id: str | None
@@ -93,40 +93,43 @@ class SignIn:
     tenant: str | None = None
 
 
-def read(nocobase: NocoBaseClient, mapping: NocoBaseMapping = FOUND, certain: bool = False) -> Reading:
-    """What the email settings show: one request, and one for each field whose existence has to be asked.
+def read(nocobase: NocoBaseClient, mapping: NocoBaseMapping = AUTODETECT, certain: bool = False) -> Reading:
+    """What the email settings show: one request, and one for each field whose existence has to be checked.
 
-    certain: have the name of a hidden secret's field confirmed. Raises NocoBaseError, UnknownLayout among them.
+    certain: also check that a hidden secret's field exists. Raises NocoBaseError, such as UnknownLayout.
     """
     rows = _rows(nocobase, mapping)
     exists: dict[str, bool] = {}
-    while isinstance(found := discover(Seen(nocobase.url, rows, exists), mapping, certain), Ask):
+    while isinstance(found := autodetect(Seen(nocobase.url, rows, exists), mapping, certain), Ask):
         exists |= {name: _exists(nocobase, mapping, name) for name in found.names}
     return Reading(found)
 
 
-def refuse_foreign(
+def reject_foreign(
     url: str, found: Reading, own: Sequence[str | None], whose: Callable[[str], str] = lambda _: ""
 ) -> None:
     """Raise ForeignCredentials if NocoBase holds a client id that is none of `own`.
 
-    whose: says of a client id whose application it is, as far as that can be known.
+    whose: a clause about the application behind a client id, such as its name and stack, if that can be read.
     """
-    there = found.client_id
-    if there and there not in own:
-        # A client secret that was pasted into the wrong field has other characters, too.
-        known = re.fullmatch(r"[\w-]+", there) is not None
-        remedy = f"pulumi config set nocobaseTakeOver {there}" if known else "empty them on its email settings page."
-        raise errors.ForeignCredentials(
-            f"NocoBase at {url} already holds the credentials of another application",
-            f"client id {there}{whose(there)}"
-            if known
-            else "what it has as client id is not shown: it may be a secret",
-            f"Is this the right NocoBase? To replace them: {remedy}",
-        )
+    client_id = found.client_id
+    if not client_id or client_id in own:
+        return
+    # A client secret that was pasted into the wrong field has characters that no client id has: it is not repeated.
+    if re.fullmatch(r"[\w-]+", client_id):
+        why = f"client id {client_id}{whose(client_id)}"
+        remedy = f"pulumi config set nocobaseTakeOver {client_id}"
+    else:
+        why = "its client id is not shown, because it may be a secret"
+        remedy = "empty them on its email settings page."
+    raise errors.ForeignCredentials(
+        f"NocoBase at {url} already holds the credentials of another application",
+        why,
+        f"Is this the right NocoBase? To replace them: {remedy}",
+    )
 
 
-def push(
+def write_and_verify(
     nocobase: NocoBaseClient,
     mapping: NocoBaseMapping,
     credentials: Credentials,
@@ -134,30 +137,31 @@ def push(
     found: Reading,
     written_at: str = "",
 ) -> tuple[Reading, SignIn | None]:
-    """Write what of `credentials` is missing in `found`, what was read before; read back; prove.
+    """Write those of `credentials` that `found`, the reading before, does not hold; read back; verify.
 
-    written_at: the row's time of change when it was last seen to hold these very credentials.
-    Raises NocoBaseError: ChangedMeanwhile, NotProved among them.
+    written_at: the row's time of change when it was last known to hold exactly these credentials.
+    Returns the reading after the write and the sign-in link. Raises NocoBaseError, such as ChangedMeanwhile and
+    NotVerified.
     """
     if not found.surely_holds(credentials, written_at):
         found = _write(nocobase, mapping, found, credentials)
     if not found.holds(credentials):
-        raise errors.NotProved(
+        raise errors.NotVerified(
             f"NocoBase at {nocobase.url} did not keep the credentials",
             f"{mapping.collection} shows other values after the write, or none",
-            "Has somebody else changed them at this moment? Run the command again.",
+            "Somebody else may have changed them at the same moment. Run the command again.",
         )
     link = sign_in(nocobase, mapping)
-    reason = disproof(link, credentials.client_id, redirect_uris)
+    reason = sign_in_mismatch(link, credentials.client_id, redirect_uris)
     if reason is not None:
-        raise errors.NotProved(f"NocoBase at {nocobase.url} does not use what was written", *reason)
+        raise errors.NotVerified(f"NocoBase at {nocobase.url} does not use what was written", *reason)
     return found, link
 
 
 def clear(nocobase: NocoBaseClient, mapping: NocoBaseMapping, written: Credentials) -> bool:
-    """Empty the two values if they are of the application that was written; False if they are another's, which stay.
+    """Empty the two values if the client id is the one that was written; return False if it is another, which stays.
 
-    A secret that differs is this application's all the same: of a push that was not proved, or typed in by hand.
+    The secret need not be the same: a push that failed half-way or a person may have written another one.
     """
     found = read(nocobase, mapping)
     if not found.client_id:
@@ -174,8 +178,8 @@ def clear(nocobase: NocoBaseClient, mapping: NocoBaseMapping, written: Credentia
     return True
 
 
-def sign_in(nocobase: NocoBaseClient, mapping: NocoBaseMapping = FOUND) -> SignIn | None:
-    """What NocoBase's sign-in link for Microsoft says now (one request); None where it has none to ask for.
+def sign_in(nocobase: NocoBaseClient, mapping: NocoBaseMapping = AUTODETECT) -> SignIn | None:
+    """What NocoBase's sign-in link for Microsoft says now (one request); None if `verify_action` is `none`.
 
     Raises NocoBaseError.
     """
@@ -186,13 +190,13 @@ def sign_in(nocobase: NocoBaseClient, mapping: NocoBaseMapping = FOUND) -> SignI
         data = nocobase.get(action, **dict(parse_qsl(query)))
     except errors.EmailManagerMissing as error:
         raise errors.UnknownLayout(
-            f"NocoBase at {nocobase.url} does not know the action {action}, which would prove the credentials",
+            f"NocoBase at {nocobase.url} has no action {action}, which is needed to verify the credentials",
             error.why,
-            "Name the one that answers the sign-in link, or none to go without that proof: "
+            "Name the action that answers the sign-in link, or none to skip this verification: "
             "pulumi config set --path nocobaseMapping.verifyAction <action>",
         ) from None
     except errors.UnexpectedAnswer as error:
-        # So NocoBase answers as long as client id or secret is missing.
+        # NocoBase's answer while client id or secret is missing.
         if error.status != HTTPStatus.BAD_REQUEST:
             raise
         return SignIn(None, None)
@@ -202,15 +206,16 @@ def sign_in(nocobase: NocoBaseClient, mapping: NocoBaseMapping = FOUND) -> SignI
 
 
 def parse_link(url: str) -> SignIn:
-    """What a sign-in link of Microsoft's says: an authorization request by RFC 6749, the tenant first in its path."""
+    """What a sign-in link of Microsoft's says: an authorization request (RFC 6749); its path begins with a tenant."""
     parts = urlsplit(url)
     query = parse_qs(parts.query)
-    first = [query.get(name, [None])[0] for name in ("client_id", "redirect_uri", "scope")]
-    return SignIn(first[0], first[1], tuple((first[2] or "").split()), parts.path.strip("/").split("/")[0] or None)
+    client_id, redirect_uri, scopes = (query.get(name, [None])[0] for name in ("client_id", "redirect_uri", "scope"))
+    tenant = parts.path.strip("/").split("/")[0] or None
+    return SignIn(client_id, redirect_uri, tuple((scopes or "").split()), tenant)
 
 
-def disproof(link: SignIn | None, client_id: str, redirect_uris: Sequence[str]) -> tuple[str, str] | None:
-    """Why the sign-in link shows that NocoBase does not use what is declared, and the remedy; None if it does."""
+def sign_in_mismatch(link: SignIn | None, client_id: str, redirect_uris: Sequence[str]) -> tuple[str, str] | None:
+    """How the sign-in link differs from what is declared, and the remedy; None if it does not."""
     if link is None:
         return None
     if link.client_id != client_id:
@@ -218,17 +223,17 @@ def disproof(link: SignIn | None, client_id: str, redirect_uris: Sequence[str]) 
         return why, "Restart NocoBase if it was set up with environment variables; then run the command again."
     if link.redirect_uri not in redirect_uris:
         why = f"it sends users back to {link.redirect_uri or 'nowhere'}, but declared is {', '.join(redirect_uris)}"
-        return why, "Set nocobaseUrl to the address that users see, or add the address to redirectUris."
+        return why, "Set nocobaseUrl to the address that users see, or add this address to redirectUris."
     return None
 
 
 @contextmanager
-def kept_secret(secrets: Callable[[], Sequence[str]]) -> Iterator[None]:
-    """Let no NocoBaseError out that holds one of `secrets`, also where the server echoed it."""
+def redacted_errors(secrets: Callable[[], Sequence[str]]) -> Iterator[None]:
+    """Redact `secrets`, which a server may have echoed, in every NocoBaseError raised within."""
     try:
         yield
     except errors.NocoBaseError as error:
-        raise error.without(secrets()) from None
+        raise error.redacted(secrets()) from None
 
 
 def _rows(nocobase: NocoBaseClient, mapping: NocoBaseMapping, **parameters: str) -> list[Mapping[str, Any]]:
@@ -241,7 +246,7 @@ def _rows(nocobase: NocoBaseClient, mapping: NocoBaseMapping, **parameters: str)
         raise errors.UnknownLayout(
             f"NocoBase at {nocobase.url} has no collection {mapping.collection}",
             f"{error.why}, although the plugin {', '.join(likely)} is enabled",
-            "Name its settings: pulumi config set --path nocobaseMapping.collection <collection>",
+            "Name the collection: pulumi config set --path nocobaseMapping.collection <collection>",
         ) from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise errors.UnexpectedAnswer(
@@ -253,7 +258,7 @@ def _rows(nocobase: NocoBaseClient, mapping: NocoBaseMapping, **parameters: str)
 
 
 def _plugins(nocobase: NocoBaseClient) -> list[str]:
-    """The names of the plugins that are enabled; none where NocoBase does not tell."""
+    """The names of the enabled plugins; empty if NocoBase does not list them."""
     with suppress(errors.NocoBaseError):
         listed = nocobase.get("pm:listEnabled")
         return [str(item.get("name")) for item in listed or () if isinstance(item, dict)]
@@ -271,60 +276,73 @@ def _exists(nocobase: NocoBaseClient, mapping: NocoBaseMapping, name: str) -> bo
 
 
 def _write(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, credentials: Credentials) -> Reading:
-    """Write what of `credentials` is missing, and read back.
+    """Write those of `credentials` that `before` does not hold, and read back.
 
-    Raises ChangedMeanwhile if somebody else wrote at the same moment, too: before it, or into a JSON field that was
-    replaced as a whole.
+    Raises ChangedMeanwhile if somebody else wrote at the same moment: before this write, or into a JSON field that this
+    write replaced as a whole. Raises AnswerLost if the write was not answered and was not carried out either.
     """
-    layout, row = before.layout, before.layout.row
-    values = {}
-    if before.client_id != credentials.client_id or row is None:
-        values[layout.client_id] = credentials.client_id
-    if before.client_secret != credentials.client_secret or row is None:
-        values[layout.client_secret] = credentials.client_secret
-    fields = merged(row, values)
+    values = _missing_values(before, credentials)
+    fields = merged(before.layout.row, values)
     lost = None
     try:
-        if row is None:
-            nocobase.post(f"{mapping.collection}:create", {**mapping.of_microsoft, **fields})
-        else:
-            bound = {**_key(row, mapping), **_as_read(before)}
-            written = nocobase.post(f"{mapping.collection}:update", fields, filter=_filter(bound))
-            if written == []:
-                raise _changed_meanwhile(nocobase, mapping, before)
-            if not written:
-                raise errors.AnswerLost(
-                    f"NocoBase at {nocobase.url} did not say whether it wrote the credentials",
-                    f"{mapping.collection}:update was answered without rows, and nothing shows the new values",
-                    "Run the command again: it looks at what is there by then.",
-                )
+        _send(nocobase, mapping, before, fields)
     except errors.AnswerLost as error:
         lost = error
     after = _read_back(nocobase, mapping, before, filled=credentials.client_secret != "")
-    if lost is not None and not _was_made(before, after, credentials):
+    if lost is not None and not _was_carried_out(before, after, credentials):
         raise lost
-    if row is not None and after.layout.row is not None:
-        others = other_changes(row, after.layout.row, values)
-        if any(name.partition(".")[0] in fields for name in others):
-            raise _others_changed(nocobase, mapping, others)
-        return replace(after, also_changed=others)
-    return after
+    if before.layout.row is None or after.layout.row is None:
+        return after
+    others = other_changes(before.layout.row, after.layout.row, values)
+    if any(name.partition(".")[0] in fields for name in others):
+        raise _others_changed(nocobase, mapping, others)
+    return replace(after, also_changed=others)
+
+
+def _missing_values(before: Reading, credentials: Credentials) -> dict[Path, str]:
+    """What to write, by its place in the row; a new row gets both values."""
+    layout = before.layout
+    values = {}
+    if layout.row is None or before.client_id != credentials.client_id:
+        values[layout.client_id] = credentials.client_id
+    if layout.row is None or before.client_secret != credentials.client_secret:
+        values[layout.client_secret] = credentials.client_secret
+    return values
+
+
+def _send(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, fields: Mapping[str, Any]) -> None:
+    """Create the row, or update it if it is still as it was read. Raises ChangedMeanwhile and AnswerLost."""
+    row = before.layout.row
+    if row is None:
+        nocobase.post(f"{mapping.collection}:create", {**mapping.of_microsoft, **fields})
+        return
+    condition = _filter({**_key(row, mapping), **_as_read(before)})
+    written = nocobase.post(f"{mapping.collection}:update", fields, filter=condition)
+    if written == []:
+        raise _changed_meanwhile(nocobase, mapping, before)
+    if not written:
+        raise errors.AnswerLost(
+            f"NocoBase at {nocobase.url} did not say whether it wrote the credentials",
+            f"{mapping.collection}:update was answered without rows, and nothing shows the new values",
+            "Run the command again: it reads first what is there.",
+        )
 
 
 def _read_back(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, filled: bool) -> Reading:
-    """The row after the write; where the secret is hidden and `filled`, no row unless NocoBase has one."""
+    """The row after the write. filled: whether it must hold a secret; if it is hidden, a row without one is no row."""
     layout = before.layout
-    hidden = layout.hidden and len(layout.client_secret) == 1
-    only = {"filter": _filter({f"{layout.client_secret[0]}.$notEmpty": True})} if hidden and filled else {}
-    rows = _rows(nocobase, mapping, **only)
+    if filled and layout.hidden and len(layout.client_secret) == 1:
+        rows = _rows(nocobase, mapping, filter=_filter({f"{layout.client_secret[0]}.$notEmpty": True}))
+    else:
+        rows = _rows(nocobase, mapping)
     key = mapping.of_microsoft if layout.row is None else _key(layout.row, mapping)
     found = next((row for row in rows if all(str(row.get(name)) == str(value) for name, value in key.items())), None)
     hidden = is_mask(value_at(found, layout.client_secret)) or layout.client_secret[0] not in (found or {})
     return Reading(replace(layout, row=found, hidden=hidden))
 
 
-def _was_made(before: Reading, after: Reading, credentials: Credentials) -> bool:
-    """Whether a write whose answer was lost was made: bound to what was read, it was if exactly its values changed."""
+def _was_carried_out(before: Reading, after: Reading, credentials: Credentials) -> bool:
+    """Whether a write whose answer was lost was carried out; a hidden secret shows only by the row's time of change."""
     if not after.holds(credentials):
         return False
     return not after.layout.hidden or before.layout.row is None or before.updated_at != after.updated_at
@@ -335,10 +353,10 @@ def _key(row: Mapping[str, Any], mapping: NocoBaseMapping) -> Mapping[str, objec
 
 
 def _as_read(found: Reading) -> dict[str, object]:
-    """The condition that the row is still as it was read; NocoBase cannot be asked to compare JSON."""
+    """The condition that the row is still as it was read; NocoBase cannot compare JSON."""
     row, client_id = found.layout.row or {}, found.layout.client_id
     condition = {name: row[name] for name in TIMES_OF_CHANGE if row.get(name)}
-    # NocoBase would put a variable's value in the place of a value like {{$env.CLIENT_ID}}.
+    # NocoBase replaces a value like {{$env.CLIENT_ID}} by the variable's value.
     cannot_compare = len(client_id) > 1 or "{{" in found.client_id
     return condition if cannot_compare else {**condition, client_id[0]: row[client_id[0]]}
 
@@ -353,7 +371,7 @@ def _changed_meanwhile(nocobase: NocoBaseClient, mapping: NocoBaseMapping, befor
     return errors.ChangedMeanwhile(
         f"Somebody else changed {mapping.collection} in NocoBase at {nocobase.url} at the same moment",
         f"nothing was written; changed: {', '.join(changed) or 'only the time of change'}",
-        "Run the command again: it looks at what is there by then.",
+        "Run the command again: it reads first what is there.",
     )
 
 
@@ -361,8 +379,8 @@ def _others_changed(
     nocobase: NocoBaseClient, mapping: NocoBaseMapping, others: Sequence[str]
 ) -> errors.ChangedMeanwhile:
     return errors.ChangedMeanwhile(
-        f"In NocoBase at {nocobase.url} more of {mapping.collection} changed than was written",
+        f"In NocoBase at {nocobase.url} more of {mapping.collection} changed than this program wrote",
         f"changed: {', '.join(others)}",
-        "Look at them on its email settings page: somebody else saved them at the same moment, and the write may have "
-        "put back what was there before. Then run the command again.",
+        "Somebody else saved them at the same moment, and this write may have undone that. Check them on its email "
+        "settings page, then run the command again.",
     )

@@ -11,10 +11,10 @@ Path = tuple[str, ...]
 """Where a value is in a row: a field, and below it the keys within a JSON field."""
 
 DEEPEST = 3
-"""How many names a path may have where it is looked for: field, provider, name."""
+"""How many names an autodetected path may have: field, provider, name."""
 
 CHANGED_BY_ITSELF = frozenset({"updatedat", "updatedby", "updatedbyid"})
-"""Fields that NocoBase itself changes with every write, as `plain` has them."""
+"""Fields that NocoBase itself changes with every write, as `plain` returns them."""
 
 
 def parse_path(text: str) -> Path:
@@ -28,7 +28,7 @@ def plain(name: str) -> str:
 
 
 def opened(value: Any) -> Any:
-    """A JSON object that is kept as text, as an object; anything else as it is."""
+    """The object in a JSON text; any other value unchanged."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
             return json.loads(value)
@@ -38,7 +38,7 @@ def opened(value: Any) -> Any:
 
 
 def value_at(row: Mapping[str, Any] | None, path: Path) -> Any:
-    """What is at `path`; None where nothing is."""
+    """What is at `path`; None if nothing is."""
     found: Any = row
     for key in path:
         inside = opened(found)
@@ -47,7 +47,7 @@ def value_at(row: Mapping[str, Any] | None, path: Path) -> Any:
 
 
 def places(value: Any, path: Path = ()) -> Iterable[Path]:
-    """Where there are values in a row, within JSON too."""
+    """The paths of all values in a row, also within JSON."""
     content = opened(value)
     if isinstance(content, Mapping) and len(path) < DEEPEST:
         for key, inner in content.items():
@@ -57,15 +57,15 @@ def places(value: Any, path: Path = ()) -> Iterable[Path]:
 
 
 def is_mask(value: object) -> bool:
-    """Whether a value only stands for one that is not shown, like `********`."""
+    """Whether a value is a mask for one that is not shown, like `********`."""
     return isinstance(value, str) and len(value) > 2 and set(value) <= {"*", "•", "●"}
 
 
 def merged(row: Mapping[str, Any] | None, values: Mapping[Path, str]) -> dict[str, Any]:
     """The fields to write so that each of `values` is at its place.
 
-    NocoBase replaces a JSON field as a whole, so everything else that was in it is in it again. A JSON text must be one
-    that `is_reproducible`.
+    NocoBase replaces a JSON field as a whole, so the rest of its content is written again. A JSON text has to be
+    reproducible; see `is_reproducible`.
     """
     fields: dict[str, Any] = {}
     for (top, *keys), value in values.items():
@@ -75,12 +75,12 @@ def merged(row: Mapping[str, Any] | None, values: Mapping[Path, str]) -> dict[st
 
 
 def is_reproducible(value: Any) -> bool:
-    """Whether a value can be written back unchanged: a JSON text only if its very form can be told."""
+    """Whether a value can be written back unchanged: a JSON text only if its exact spacing is known."""
     return not isinstance(value, str) or opened(value) is value or _style(value) is not None
 
 
 def other_changes(before: Mapping[str, Any], after: Mapping[str, Any], written: Iterable[Path]) -> list[str]:
-    """Where two readings of a row differ, besides what was written and what changes by itself."""
+    """Where two readings of a row differ, except for what was written and what NocoBase itself changes."""
     own = {path[:length] for path in written for length in range(1, len(path) + 1)}
     differing = {path for path, _ in _leaves(before).items() ^ _leaves(after).items()}
     return sorted(".".join(path) for path in differing - own if plain(path[0]) not in CHANGED_BY_ITSELF)
@@ -104,7 +104,7 @@ def _set(before: Any, keys: Sequence[str], value: str) -> Any:
 
 
 def _style(text: str) -> dict[str, Any] | None:
-    """With which options json.dumps gives this very text; None if with none."""
+    """The options with which json.dumps returns exactly this text; None if there are none."""
     content = opened(text)
     for spacing in ({"separators": (",", ":")}, {}, {"indent": 2}):
         for ascii_only in (False, True):

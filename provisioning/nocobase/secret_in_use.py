@@ -1,6 +1,7 @@
 """Whether a NocoBase may use a client secret that this stack's state does not know.
 
-A state that was restored from a backup, or is shared by copies, takes the secret in use for one that nobody knows.
+After a state was restored from a backup, or where copies of it are in use, a secret that NocoBase uses looks like an
+orphaned one.
 """
 
 from __future__ import annotations
@@ -17,48 +18,48 @@ if TYPE_CHECKING:
     from provisioning.nocobase.push import Reading
 
 
-def doubts(
+def may_hold_unknown_secret(
     installations: Sequence[Installation],
     logins: Mapping[str, NocoBaseLogin],
     client_id: str | None,
     written_at: Mapping[str, str],
     known: Collection[str],
 ) -> list[str]:
-    """A clause for each of `installations` that is not seen to do without a secret of `client_id` besides `known`.
+    """A clause for each of `installations` that may hold a secret of the application `client_id` besides `known`.
 
-    written_at: the time of change that a push recorded, by its resource name: nobody wrote since if it is the same.
-    One request each, none of which is waited for.
+    written_at: the row's time of change after the last push, by the push's resource name; if it is still the same,
+    nobody has written since. One request for each installation, without retries.
     """
-    return [
-        doubt
-        for one in installations
-        if (doubt := _doubt(one, logins[one.name], client_id, written_at.get(one.resource_name, ""), known))
-    ]
+    clauses = []
+    for installation in installations:
+        last_push = written_at.get(installation.resource_name, "")
+        why = _ask(installation, logins[installation.name], client_id, last_push, known)
+        if why is not None:
+            clauses.append(f"NocoBase at {installation.url} {why}")
+    return clauses
 
 
-def _doubt(
+def _ask(
     installation: Installation, login: NocoBaseLogin, client_id: str | None, written_at: str, known: Collection[str]
 ) -> str | None:
-    # Needed for a rare question only; every `pulumi up` would pay for the import of httpx.
+    # 0.1 s of imports (httpx) that only a run with orphaned secrets needs.
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415
 
     try:
         with NocoBaseClient(installation.url, installation.app, login, None) as nocobase:
             found = push.read(nocobase, installation.mapping)
     except NocoBaseError:
-        return f"NocoBase at {installation.url} cannot be asked which secret it uses"
-    return (
-        f"NocoBase at {installation.url} {why}"
-        if (why := unknown_secret(found, client_id, written_at, known))
-        else None
-    )
+        return "cannot be asked which secret it uses"
+    return _why_maybe_unknown(found, client_id, written_at, known)
 
 
-def unknown_secret(found: Reading, client_id: str | None, written_at: str, known: Collection[str]) -> str | None:
-    """Why the secret that was `found` may be another one than `known`; None if it surely is none of `client_id`."""
+def _why_maybe_unknown(found: Reading, client_id: str | None, written_at: str, known: Collection[str]) -> str | None:
+    """Why the secret in NocoBase may be one besides `known`; None if it is known, or another application's."""
     if not found.client_id or found.client_id != client_id:
         return None
     if found.client_secret is None:
-        same = found.updated_at != "" and found.updated_at == written_at
-        return None if same else "hides its secret, and was changed since this stack's state was written"
-    return None if found.client_secret in {"", *known} else "holds a secret that this stack's state does not know"
+        unchanged = found.updated_at != "" and found.updated_at == written_at
+        return None if unchanged else "hides its secret, and was changed since this stack's state was written"
+    if found.client_secret in {"", *known}:
+        return None
+    return "holds a secret that this stack's state does not know"

@@ -1,8 +1,7 @@
-"""Which kind of NocoBase is at an address, and so the place that its mail credentials have to go to.
+"""Which version of NocoBase is at an address, and where that version takes its mail credentials from.
 
-NocoBase 2 takes them by its REST API, which is what `push` does. NocoBase 3 takes them from its server's
-config.yml alone (source: its documentation of the Mail plugin); this program does not write that file, and says what
-belongs into it. A program that writes it would be a second target: it starts from `target_of`.
+NocoBase 2 takes them by its REST API, which `push` uses. NocoBase 3 takes them only from its server's config.yml
+(source: its documentation of the Mail plugin). This program does not write that file, but says what belongs into it.
 """
 
 from __future__ import annotations
@@ -21,21 +20,21 @@ class Target(StrEnum):
 
 
 def target_of(version: str) -> Target:
-    """Where the NocoBase of this version, as numbered_version gives it, takes its mail credentials from."""
+    """Where the NocoBase of this version, as numbered_version returns it, takes its mail credentials from."""
     return Target.CONFIG_YML if int(version.partition(".")[0]) >= 3 else Target.REST
 
 
 def numbered_version(text: object) -> str | None:
-    """The numbers of a version that a server calls its own, like 2.2.15; None where it is none.
+    """The numbers of the version that a server reports, like 2.2.15; None if `text` is not a version.
 
-    Nothing else of the text is kept: it is repeated in errors.
+    The rest of the text is dropped, because errors repeat the version.
     """
     found = re.match(r"v?(\d{1,4}(?:\.\d{1,4}){1,3})(?!\w)", text) if isinstance(text, str) else None
     return found[1] if found else None
 
 
 def config_yml() -> str:
-    """The lines of NocoBase 3's config.yml that hold the credentials, with words in place of both."""
+    """The lines of NocoBase 3's config.yml that hold the credentials, with placeholders for both."""
     return "\n".join(
         (
             "mail:",
@@ -50,7 +49,7 @@ def config_yml() -> str:
 
 
 def callback(url: str, app: str | None) -> str:
-    """Where NocoBase 3 has Microsoft send users back to, unless its mail.oauthCallbackUrl says otherwise."""
+    """Where NocoBase 3 has Microsoft send users back to, unless its mail.oauthCallbackUrl is set."""
     return f"{url}{f'/apps/{app}' if app else ''}/mail/oauth/callback"
 
 

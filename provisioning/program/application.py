@@ -42,7 +42,7 @@ class MailApplication(pulumi.ComponentResource):
         super().__init__(COMPONENT_TYPE, name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         caller = azuread.get_client_config_output(pulumi.InvokeOutputOptions(parent=self))
-        # azuread removes a caller who is not listed, who may then be locked out.
+        # azuread removes a caller who is not listed, which may lock that caller out.
         owners = caller.object_id.apply(lambda object_id: sorted({object_id, *settings.owners}))
 
         application = azuread.Application(
@@ -51,7 +51,7 @@ class MailApplication(pulumi.ComponentResource):
             sign_in_audience=settings.audience.value,
             tags=[stack_tag(pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()), *settings.tags],
             owners=owners,
-            # Entra demands version 2 where personal accounts may sign in.
+            # Entra ID requires version 2 if personal accounts may sign in.
             api=azuread.ApplicationApiArgs(requested_access_token_version=2),
             web=azuread.ApplicationWebArgs(redirect_uris=list(settings.redirect_uris)),
             required_resource_accesses=[
@@ -66,7 +66,7 @@ class MailApplication(pulumi.ComponentResource):
             ],
             opts=_keeping(child, of_application(settings.keep)),
         )
-        # Without it, tokens are refused in this tenant (AADSTS7000229).
+        # Without it, the tenant issues no tokens (AADSTS7000229).
         principal = azuread.ServicePrincipal(
             name, client_id=application.client_id, owners=owners, opts=_keeping(child, of_principal(settings.keep))
         )
@@ -80,11 +80,11 @@ class MailApplication(pulumi.ComponentResource):
                 rotate_when_changed={ISSUED: rfc3339(issued.issued)} if issued.recorded else None,
                 opts=pulumi.ResourceOptions(
                     parent=self,
-                    # Entra allows two secrets, so that the old one of this slot has to go first.
+                    # Entra ID allows two secrets, so the old one of this slot has to be removed first.
                     delete_before_replace=True,
-                    # An application takes its secrets with it, also those that somebody has removed already.
+                    # Deleting the application deletes its secrets, also those that somebody has removed already.
                     deleted_with=application,
-                    # The next run then drops one that is gone without asking the provider, which would refuse.
+                    # The next run then drops a secret that is gone without the provider, which would fail.
                     retain_on_delete=slot in secrets.gone,
                 ),
             )
@@ -123,7 +123,7 @@ class MailApplication(pulumi.ComponentResource):
 
 
 def _keeping(opts: pulumi.ResourceOptions, properties: list[str]) -> pulumi.ResourceOptions:
-    """`opts`, and the `properties`, about which nothing is declared, stay as the state has them."""
+    """`opts`, with the undeclared `properties` kept as the state has them."""
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=properties)) if properties else opts
 
 

@@ -1,9 +1,9 @@
-"""What this program declares nothing about, and what of it may be kept: for applications that were made by hand.
+"""The properties that this program does not declare, and which of them an adopted application may keep.
 
-Whenever the azuread provider changes an application or service principal, it sends every property that it knows, and
-empties those that the program leaves out (recorded with azuread 6.10.0). The setting `keep` names those that are to
-stay as they are in the stack's state instead. What azuread does not know at all (certificates, preauthorized
-applications) or sends only when it is given (the logo), it leaves alone.
+When the azuread provider changes an application or service principal, it sends every property that it knows, and
+empties those that the program leaves out (recorded with azuread 6.10.0). The setting `keep` names those that stay as
+they are in the stack's state instead. azuread does not change properties that it does not know (certificates,
+preauthorized applications) or sends only if they are set (the logo).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ KEEPABLE = (*APPLICATION, *(f"{PRINCIPAL}{name}" for name in SERVICE_PRINCIPAL),
 """What the setting `keep` may name."""
 
 DECLARED = {"api": {"requestedAccessTokenVersion": 2}, "accountEnabled": True}
-"""What the program and azuread's own defaults make of a property that is not kept, where that is not empty."""
+"""The values that the program or azuread's defaults set if a property is not kept, unless they are empty."""
 
 
 def of_application(keep: Collection[str]) -> list[str]:
@@ -72,13 +72,13 @@ def of_principal(keep: Collection[str]) -> list[str]:
 
 
 def would_be_reset(item: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, Any]:
-    """Property → value of what `item`, an object as Graph sends it, holds and an update without `keep` would change."""
+    """Property → value of `item`, an object as Graph sends it, for those that an update without `keep` would change."""
     values = {name: at(item, path) for name, path in paths.items()}
     return {name: value for name, value in values.items() if meaningful(value) != meaningful(DECLARED.get(name))}
 
 
 def at(item: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path, None where there is none."""
+    """The value at a dotted path; None if there is none."""
     value: Any = item
     for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
@@ -86,7 +86,7 @@ def at(item: Mapping[str, Any], path: str) -> Any:
 
 
 def meaningful(value: Any) -> Any:
-    """`value` without what stands for nothing in Graph's objects, at every depth: null, false, "", [] and {}."""
+    """`value` without the empty values of Graph's objects, at every depth: null, false, "", [] and {}."""
     if isinstance(value, Mapping):
         kept = {key: meaningful(inner) for key, inner in value.items() if key != "@odata.type"}
         return {key: inner for key, inner in kept.items() if inner is not None} or None

@@ -1,4 +1,4 @@
-"""What a deployed stack tells: its outputs, whose names pipelines and the commands rely on."""
+"""The outputs of a deployed stack; pipelines and the commands rely on their names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provisioning.program.application import MailApplication
 
 
 def export_outputs(secrets: SecretPlan, application: MailApplication, pushes: Sequence[MailSettings]) -> None:
-    """Export them. pushes: the main installation's first."""
+    """Export the outputs. pushes: the main installation's first."""
     pulumi.export("clientId", application.client_id)
     pulumi.export("objectId", application.object_id)
     pulumi.export("tenantId", application.tenant_id)

@@ -1,7 +1,7 @@
 """Everything between the stack's settings and its resources: what is validated, asked and planned before a change.
 
-NocoBase is asked only where it was never served, Entra ID only before the first deployment and where something is to
-happen to client secrets: an `up` without changes asks neither here.
+NocoBase is asked only before its first push. Entra ID is asked only before the first deployment, and when the plan
+changes client secrets. An `up` without changes asks neither here.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from functools import partial
 import pulumi
 
 from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, plan_secrets
-from provisioning.entra.orphans import descriptions, find_room, refuse_without_room
-from provisioning.entra.ownership import refuse_namesakes
+from provisioning.entra.orphans import classify_secrets, descriptions, reject_if_full
+from provisioning.entra.ownership import reject_namesakes
 from provisioning.nocobase.preflight import check_installations
-from provisioning.nocobase.secret_in_use import doubts
+from provisioning.nocobase.secret_in_use import may_hold_unknown_secret
 from provisioning.program import settings as stack_settings
 from provisioning.program import stack
 from provisioning.program.last_state import Deployed
@@ -26,16 +26,16 @@ from provisioning.program.settings import SameName, Settings
 
 @dataclass(frozen=True)
 class Run:
-    """What one run declares: the stack's settings, and the client secrets that are to be there after it."""
+    """What one run declares: the stack's settings, and the client secrets that exist after it."""
 
     settings: Settings
     secrets: SecretPlan
 
 
 def prepare(last: Deployed) -> Run:
-    """Validate the settings, ask whether they can be carried out, and plan the client secrets.
+    """Validate the settings, check that they can be deployed, and plan the client secrets.
 
-    Warns of what does not end the run; raises RunError with a sentence for what does.
+    Warns of problems that do not end the run. Raises RunError with a sentence for those that do.
     """
     stack.sign_in_to_its_tenant()
     with stack.errors_as_sentences():
@@ -44,9 +44,9 @@ def prepare(last: Deployed) -> Run:
         new = [one for one in settings.installations if one.resource_name not in pushed]
         patience = settings.nocobase_patience_seconds
         known_values = {secret.value for secret in last.records if secret.value}
-        troubles = check_installations(new, logins, last.client_id, bool(pushed), patience)
+        warnings = check_installations(new, logins, last.client_id, bool(pushed), patience)
         if last.object_id is None and settings.same_name is not SameName.ALLOW:
-            refuse_namesakes(settings.application_name)
+            reject_namesakes(settings.application_name)
         secrets, orphans = plan_run(
             PlanInputs(
                 object_id=last.object_id,
@@ -56,13 +56,15 @@ def prepare(last: Deployed) -> Run:
                 two_at_most=settings.audience.personal,
                 preview=pulumi.runtime.is_dry_run(),
                 removed_for_replacement=stack.removed_for_replacement,
-                doubts=partial(doubts, settings.installations, logins, last.client_id, pushed, known_values),
+                why_maybe_in_use=partial(
+                    may_hold_unknown_secret, settings.installations, logins, last.client_id, pushed, known_values
+                ),
             )
         )
     for reason in (*orphans, *secrets.reasons):
         pulumi.info(f"Client secrets: {reason}.")
-    for trouble in troubles:
-        pulumi.warn(trouble)
+    for warning in warnings:
+        pulumi.warn(warning)
     return Run(settings, secrets)
 
 
@@ -72,9 +74,9 @@ class PlanInputs:
 
     object_id: of the application, None if there is none yet. two_at_most: whether Entra ID's limit of two secrets holds
     for the application's audience.
-    removed_for_replacement: key ids of secrets that the engine itself has recorded as removed by an interrupted run
-    before their successors came: their slots are free at once, and declaring them again would issue them again.
-    doubts: why a secret that the state does not know may be in use all the same; such a one is not removed.
+    removed_for_replacement: key ids of secrets that the engine recorded as removed by a run that was interrupted
+    before it issued their successors: their slots are free, and declaring them again would issue them again.
+    why_maybe_in_use: why a NocoBase may use an orphaned secret; empty if none does. One that may be in use stays.
     """
 
     object_id: str | None
@@ -84,21 +86,21 @@ class PlanInputs:
     two_at_most: bool
     preview: bool
     removed_for_replacement: Callable[[], Collection[str]]
-    doubts: Callable[[], Sequence[str]]
+    why_maybe_in_use: Callable[[], Sequence[str]]
 
 
 def plan_run(given: PlanInputs) -> tuple[SecretPlan, list[str]]:
-    """The plan, and a sentence for each orphan; orphans are removed before a secret is issued, in a preview only told.
+    """The plan, and a sentence for each orphaned secret; they are removed before one is issued, except in a preview.
 
     A secret may be gone in Entra ID although the state holds it: it was removed by hand, or by a run that was killed
-    before it recorded that. The azuread provider refuses to remove it again, so the plan is told.
-    Entra ID is asked only if the plan has something to do. Raises NoRoomForSecret and DirectoryUnreadable.
+    before it recorded that. The azuread provider fails to remove it again, so the plan takes it into account.
+    Entra ID is asked only if the plan has something to do. Raises SecretLimitReached and DirectoryUnreadable.
     """
     last = given.last
     plan = plan_secrets(last, given.now, given.policy)
     if given.object_id is None or not plan.reasons:
         return plan, []
-    # Seconds of imports that only a rotation should pay for.
+    # 0.4 s of imports (msgraph) that only a rotation needs.
     from provisioning.entra import directory  # noqa: PLC0415
 
     stored = directory.stored_secrets(given.object_id)
@@ -119,17 +121,17 @@ def plan_run(given: PlanInputs) -> tuple[SecretPlan, list[str]]:
         return plan, []
     known = {secret.key_id for secret in last.slots.values()}
     names = descriptions((secret.display_name for secret in last.slots.values()), given.policy.description)
-    room = find_room(stored, known, names)
-    # Also a secret that goes at the end of the run is there when the new one comes.
-    kept = len(last.slots.keys() - gone | plan.slots.keys())
-    why = given.doubts() if room.orphans else ()
-    refuse_without_room(room, kept, given.two_at_most, why)
+    unrecorded = classify_secrets(stored, known, names)
+    # A secret that is removed at the end of the run still exists when the new one is issued.
+    planned = len(last.slots.keys() - gone | plan.slots.keys())
+    why = given.why_maybe_in_use() if unrecorded.orphans else ()
+    reject_if_full(unrecorded, planned, given.two_at_most, why)
     if why:
-        unsure = f"is not in this stack's state and may be in use: {'; '.join(why)}"
-        return plan, [f"{orphan} {unsure}" for orphan in room.orphans]
+        kept = f"is not in this stack's state and may be in use, so it stays: {'; '.join(why)}"
+        return plan, [f"{orphan} {kept}" for orphan in unrecorded.orphans]
     if not given.preview:
-        for orphan in room.orphans:
+        for orphan in unrecorded.orphans:
             directory.remove_secret(given.object_id, orphan.key_id)
     return plan, [
-        f"{orphan} was left by a run that broke off; nobody knows its value: removed" for orphan in room.orphans
+        f"{orphan} was left by an interrupted run and is not in use: removed" for orphan in unrecorded.orphans
     ]

@@ -1,4 +1,4 @@
-"""What a stack is to be: the stack's configuration and the environment as one typed, validated, frozen object.
+"""The settings of a stack: its configuration and the environment as one typed, validated, frozen object.
 
 Two sources, and who wins:
 
@@ -37,7 +37,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from provisioning.addresses import is_loopback
 from provisioning.entra import permissions, rules
-from provisioning.entra.client_secret_plan import Policy, refuses_policy
+from provisioning.entra.client_secret_plan import Policy, why_invalid_policy
 from provisioning.entra.permissions import Permission
 from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import DEFAULT_SCOPES, SCOPE_IDS
@@ -59,7 +59,7 @@ class Consent(StrEnum):
 
 
 class SameName(StrEnum):
-    """What the first deployment does about an application of the same name that no stack made."""
+    """What the first deployment does if an application made by hand has the same name."""
 
     REFUSE = "refuse"
     ALLOW = "allow"
@@ -70,15 +70,15 @@ def _known_scope(name: str) -> str:
         return name
     close = _nearest(name, SCOPE_IDS)
     hint = f"Nearest: {', '.join(close)}." if close else f"Known: {', '.join(SCOPE_IDS)}."
-    reason = f"This is no delegated mail permission of Microsoft Graph. {hint}"
-    raise _refusal(reason, suggestion=close[0] if close else None)
+    reason = f"This is not a delegated mail permission of Microsoft Graph. {hint}"
+    raise _invalid(reason, suggestion=close[0] if close else None)
 
 
 def _object_id(text: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:
-        raise _refusal(
+        raise _invalid(
             "An owner is given by its object id in Entra ID, like 1b4e28ba-2fa1-11d2-883f-0016d3cca427."
         ) from None
 
@@ -86,7 +86,7 @@ def _object_id(text: str) -> str:
 def _permission(text: str) -> str:
     permission = permissions.parse(text)
     if permission is None:
-        raise _refusal("It is not written as <client id of the API>/<id of the permission>=Scope (or =Role).")
+        raise _invalid("It is not written as <client id of the API>/<id of the permission>=Scope (or =Role).")
     return permissions.written(permission)
 
 
@@ -95,16 +95,16 @@ def _keepable(name: str) -> str:
         return name
     close = _nearest(name, KEEPABLE)
     hint = f"Nearest: {', '.join(close)}." if close else f"Known: {', '.join(KEEPABLE)}."
-    raise _refusal(f"This cannot be kept. {hint}", suggestion=close[0] if close else None)
+    raise _invalid(f"This cannot be kept. {hint}", suggestion=close[0] if close else None)
 
 
 def _tag(tag: str) -> str:
-    _raise_if(rules.refuses_tag(tag))
+    _raise_if(rules.why_invalid_tag(tag))
     return tag
 
 
 class StackConfiguration(PydanticBaseSettingsSource):
-    """The stack's configuration as the engine hands it over: every value a string, lists as JSON, unset ones empty."""
+    """The stack's configuration as the engine passes it: every value a string, lists as JSON, unset ones empty."""
 
     def __init__(self, settings_cls: type[BaseSettings], config: Mapping[str, str]) -> None:
         super().__init__(settings_cls)
@@ -116,12 +116,12 @@ class StackConfiguration(PydanticBaseSettingsSource):
         return self._config.get(key), key, _is_list(field) or _is_object(field)
 
     def __call__(self) -> dict[str, Any]:
-        """What is set; keys that are no settings are passed on, to be refused."""
+        """The values that are set, also under unknown keys, which pydantic then rejects."""
         values: dict[str, Any] = {key: value for key, value in self._config.items() if value != ""}
         for name, field in self.settings_cls.model_fields.items():
             value, key, is_json = self.get_field_value(field, name)
             if value and is_json:
-                # What is no JSON is left as it is, to be refused.
+                # What is not JSON stays a string, which pydantic then rejects.
                 with suppress(json.JSONDecodeError):
                     values[key] = json.loads(value)
         return values
@@ -130,30 +130,30 @@ class StackConfiguration(PydanticBaseSettingsSource):
 def _address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _refusal("NocoBase's address as users see it in the browser, without /admin, is needed.")
+        raise _invalid("It must be NocoBase's address as users see it in the browser, without /admin.")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise _refusal("Only https is allowed outside this machine: the client secret travels to this address.")
+        raise _invalid("Only https is allowed outside this machine: the client secret is sent to this address.")
     if parts.username or parts.password:
-        raise _refusal("The address must not hold an account or password.")
+        raise _invalid("The address must not contain an account or password.")
     if parts.query or parts.fragment:
-        raise _refusal("The address must not have a query string or a fragment.")
+        raise _invalid("The address must not have a query string or a fragment.")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
 def _sub_application(app: str | None) -> str | None:
     if app and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", app):
-        raise _refusal("A sub-application's name has letters, digits, '-' and '_' only.")
+        raise _invalid("A sub-application's name may contain only letters, digits, '-' and '_'.")
     return app or None
 
 
 def _installation_name(name: str) -> str:
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
-        raise _refusal("An installation's name has small letters and digits, and '-' between them.")
+        raise _invalid("An installation's name may contain only lower-case letters and digits, with '-' between them.")
     return name
 
 
 def _as_text(value: object) -> object:
-    """Of a number or a truth value the text again, of which `pulumi config set --path` made it."""
+    """The text of a number or boolean: `pulumi config set --path` stores `123` and `true` as such, not as text."""
     return json.dumps(value) if isinstance(value, int) else value
 
 
@@ -163,7 +163,7 @@ SubApplication = Annotated[str | None, BeforeValidator(_as_text), AfterValidator
 
 
 class MappingSettings(BaseModel):
-    """Where the email manager keeps the credentials, as far as it is said and not found; see `nocobase.layout`."""
+    """Where the email manager keeps the credentials, if it is not autodetected; see `nocobase.layout`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
@@ -225,7 +225,7 @@ class Settings(BaseSettings):
 
     @property
     def rotation_policy(self) -> Policy:
-        """How long secrets live, and when they are renewed."""
+        """How long secrets live, and when they are rotated."""
         return Policy(
             description=self.secret_description,
             lifetime_days=self.secret_lifetime_days,
@@ -237,7 +237,7 @@ class Settings(BaseSettings):
 
     @property
     def permissions(self) -> tuple[Permission, ...]:
-        """What the application asks for: the scopes, then the further permissions."""
+        """The permissions that the application declares: the scopes, then the further permissions."""
         further = (permissions.parse(text) for text in self.further_permissions)
         return (*permissions.of_scopes(self.scopes), *(permission for permission in further if permission is not None))
 
@@ -301,13 +301,13 @@ class Settings(BaseSettings):
         repeated = [name for name in names if names.count(name) > 1]
         repeated += [f"{url} {app or ''}".strip() for url, app in places if places.count((url, app)) > 1]
         if repeated:
-            raise _refusal(f"Named more than once: {', '.join(sorted(set(repeated)))}.")
+            raise _invalid(f"Named more than once: {', '.join(sorted(set(repeated)))}.")
         return installations
 
     @field_validator("application_name")
     @classmethod
     def _check_application_name(cls, name: str, info: ValidationInfo) -> str:
-        _raise_if(rules.refuses_name(name, _audience(info)))
+        _raise_if(rules.why_invalid_name(name, _audience(info)))
         return name
 
     @field_validator("scopes")
@@ -315,11 +315,11 @@ class Settings(BaseSettings):
     def _check_scopes(cls, scopes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         repeated = sorted({scope for scope in scopes if scopes.count(scope) > 1})
         if repeated:
-            raise _refusal(f"Named more than once: {', '.join(repeated)}.")
+            raise _invalid(f"Named more than once: {', '.join(repeated)}.")
         if not scopes:
-            raise _refusal("At least one scope is needed.")
+            raise _invalid("At least one scope is required.")
         if len(scopes) > _audience(info).most_scopes:
-            raise _refusal(f"{len(scopes)} scopes; {_audience(info)} allows {_audience(info).most_scopes}.")
+            raise _invalid(f"{len(scopes)} scopes; {_audience(info)} allows {_audience(info).most_scopes}.")
         return scopes
 
     @field_validator("redirect_uris")
@@ -331,7 +331,7 @@ class Settings(BaseSettings):
                 redirect_uri(info.data["nocobase_url"], info.data.get("nocobase_app")),
                 *(redirect_uri(installation.url, installation.app) for installation in further),
             )
-        reasons = [(uri, rules.refuses_redirect_uri(uri, _audience(info))) for uri in uris]
+        reasons = [(uri, rules.why_invalid_redirect_uri(uri, _audience(info))) for uri in uris]
         _raise_if(" ".join(f"{uri}: {reason}" for uri, reason in reasons if reason))
         return uris
 
@@ -339,22 +339,22 @@ class Settings(BaseSettings):
     @classmethod
     def _check_secret_description(cls, description: str) -> str:
         if not description.strip():
-            raise _refusal("The description is empty; in Entra it tells people what the secret is for.")
+            raise _invalid("The description is empty; in Entra ID it shows people what the secret is for.")
         return description
 
     @field_validator("secret_lifetime_days")
     @classmethod
     def _check_secret_lifetime(cls, days: int) -> int:
-        _raise_if(rules.refuses_secret_lifetime(days))
+        _raise_if(rules.why_invalid_secret_lifetime(days))
         return days
 
     @field_validator("retire_after_days")
     @classmethod
     def _check_rotation(cls, days: int, info: ValidationInfo) -> int:
-        # Judged at the last of the three; a lifetime that is itself wrong is not judged twice.
+        # Validated with the last of the three, and only if the other two are valid.
         if "secret_lifetime_days" in info.data and "rotate_every_days" in info.data:
             lifetime, every = info.data["secret_lifetime_days"], info.data["rotate_every_days"]
-            _raise_if(refuses_policy(lifetime, every, days))
+            _raise_if(why_invalid_policy(lifetime, every, days))
         return days
 
 
@@ -372,14 +372,14 @@ class StackSettings(NamedTuple):
 def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackSettings:
     """Settings and logins from the stack's configuration `config` and the environment.
 
-    config: the keys without the project's name, the values as the engine gives them (lists and objects as JSON).
+    config: the keys without the project's name, the values as the engine passes them (lists and objects as JSON).
     secret_keys: which of them are stored encrypted. Raises SettingsError with everything that is wrong, not only the
     first.
     """
-    settings, problems = judge(config)
+    settings, problems = validate(config)
     for key, command in ((API_KEY, f"--secret {API_KEY}"), (API_KEYS, f"--path --secret {API_KEYS}.<name>")):
         if config.get(key) not in (None, "", "{}") and key not in secret_keys:
-            why = "It is stored in plain text; an API key must be encrypted, or given in the environment only."
+            why = "It is stored in plain text; an API key must be encrypted, or set in the environment only."
             problems.append(Problem(key, None, why, f"pulumi config set {command}"))
     logins = _logins(settings.installations if settings else (), config, problems)
     if problems or settings is None:
@@ -395,17 +395,17 @@ def _logins(
         stored = stored_keys(config.get(API_KEY), config.get(API_KEYS))
     except ValueError:
         command = f"pulumi config set --path --secret {API_KEYS}.<name>"
-        problems.append(Problem(API_KEYS, None, "It holds no keys by name.", command))
+        problems.append(Problem(API_KEYS, None, "It is not an object of keys by name.", command))
         return {}
-    # Where other settings are wrong, at least the main login is judged.
+    # If other settings are wrong, validate at least the main login.
     wanted = {one.name: one.logins for one in installations} or {MAIN: (MAIN,)}
     found = {name: first_login(names, stored) for name, names in wanted.items()}
     problems += [missing_login(name) for name, login in found.items() if login is None]
     return {name: login for name, login in found.items() if login is not None}
 
 
-def judge(config: Mapping[str, str]) -> tuple[Settings | None, list[Problem]]:
-    """The settings in `config`, without the login to NocoBase; None and everything that is wrong if they are."""
+def validate(config: Mapping[str, str]) -> tuple[Settings | None, list[Problem]]:
+    """The settings in `config`, without the login to NocoBase; if they are not valid, None and every problem."""
     own: dict[str, Any] = {key: value for key, value in config.items() if key not in (API_KEY, API_KEYS)}
     try:
         return Settings(**own), []
@@ -423,19 +423,19 @@ def redirect_uri(nocobase_url: str, nocobase_app: str | None = None) -> str:
 
 
 def _audience(info: ValidationInfo) -> Audience:
-    """The audience by which other settings are judged: the one given, or the default if that one is itself wrong."""
+    """The audience by which other settings are validated: the one that is set, or the default if that is not valid."""
     audience: Audience = info.data.get("audience", Settings.model_fields["audience"].default)
     return audience
 
 
-def _refusal(reason: str, suggestion: str | None = None) -> PydanticCustomError:
-    # The reason is passed apart because braces in a message would be taken for placeholders.
-    return PydanticCustomError("refused", "{reason}", {"reason": reason, "suggestion": suggestion})
+def _invalid(reason: str, suggestion: str | None = None) -> PydanticCustomError:
+    # The reason is an argument, because braces in the message itself would be placeholders.
+    return PydanticCustomError("invalid", "{reason}", {"reason": reason, "suggestion": suggestion})
 
 
 def _raise_if(reason: str | None) -> None:
     if reason:
-        raise _refusal(reason)
+        raise _invalid(reason)
 
 
 def _field(key: str) -> FieldInfo | None:
@@ -452,7 +452,7 @@ def _is_object(field: FieldInfo) -> bool:
 
 def _problem(details: ErrorDetails) -> Problem:
     name, *inner = details["loc"]
-    # A default that is refused is told by the field's own name.
+    # pydantic reports an invalid default by the field's name, not by its alias.
     key = str(Settings.model_fields[str(name)].alias if name in Settings.model_fields else name)
     path = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in inner)
     field = _field(key)
@@ -467,7 +467,7 @@ def _problem(details: ErrorDetails) -> Problem:
         return Problem(path, None, "There is no such setting.", f"pulumi config rm --path '{path}'")
     if details["type"] == "missing":
         return Problem(path, None, "It is not set.", remedy)
-    why = "A list is needed." if details["type"] == "tuple_type" else details["msg"]
+    why = "It must be a list." if details["type"] == "tuple_type" else details["msg"]
     value = json.dumps(details["input"], default=str, ensure_ascii=False)
     return Problem(path, None if "@" in value else value, why, remedy)  # user:password@host must not be repeated
 

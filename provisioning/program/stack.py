@@ -14,7 +14,7 @@ from pulumi.runtime import config, invoke
 
 from provisioning.addresses import is_loopback
 from provisioning.entra.tenant import TENANT, use_tenant
-from provisioning.errors import ClockRefused, ProvisioningError, StateUnreadable
+from provisioning.errors import ClockRejected, ProvisioningError, StateUnreadable
 from provisioning.program.last_state import Deployed, read_state
 from provisioning.pulumi_cli import Pulumi
 from provisioning.resource_types import PASSWORD_TYPE
@@ -32,15 +32,15 @@ def configuration() -> tuple[dict[str, str], set[str]]:
 
 
 def sign_in_to_its_tenant() -> None:
-    """Have this program ask Entra ID in the tenant that the stack names, as the azuread provider does."""
+    """Make this program use the tenant that the stack names, as the azuread provider does."""
     use_tenant(pulumi.Config(TENANT.partition(":")[0]).get(TENANT.partition(":")[2]))
 
 
 def last_state() -> Deployed:
     """The stack's last checkpoint, as far as this program plans with it.
 
-    The engine answers it in previews and updates alike. It holds secrets in the clear: never log it.
-    Raises StateUnreadable; an unreadable state must never pass for an empty one, which would issue a new secret.
+    The engine returns it in previews and updates. It contains secrets in plain text: never log it.
+    Raises StateUnreadable: an unreadable state must never count as an empty one, which would issue a new secret.
     """
     answer = _read_resources(_whole_name())
     resources = {(one["type"], urn.rpartition("::")[2]): one["outputs"] for urn, one in answer.items()}
@@ -48,12 +48,12 @@ def last_state() -> Deployed:
 
 
 def _whole_name() -> str:
-    """The stack's name with organization and project: the bare one is looked for in the default organization."""
+    """The stack's full name; the engine looks for a bare name in the default organization."""
     return f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
 
 
 def _read_resources(stack: str) -> Mapping[str, Mapping[str, Any]]:
-    # A file backend writes a checkpoint's attributes in place, so that a reader may meet them half-written (measured:
+    # A file backend writes a checkpoint's attributes in place, so a reader may find them half-written (measured:
     # "failed to load checkpoint: EOF" while the engine recorded the stack's first resource).
     for _ in range(READ_ATTEMPTS):
         try:
@@ -68,7 +68,7 @@ def _read_resources(stack: str) -> Mapping[str, Mapping[str, Any]]:
 def removed_for_replacement() -> frozenset[str]:
     """The key ids of secrets that a run removed in order to replace them before it was interrupted.
 
-    The engine keeps their records and marks them, which its answer to the program does not show. Raises EngineFailed.
+    The engine keeps their records and marks them; only an exported state shows the mark. Raises EngineFailed.
     """
     checkpoint = Pulumi(_whole_name()).export()
     passwords = [item for item in checkpoint.resources if item["type"] == PASSWORD_TYPE]
@@ -76,16 +76,16 @@ def removed_for_replacement() -> frozenset[str]:
 
 
 def now(environment: Mapping[str, str] = os.environ) -> datetime:
-    """The time by which secrets are planned: the clock's, or PROVISIONING_TODAY's (ISO 8601) for tests of rotation.
+    """The time for which secrets are planned: now, or PROVISIONING_TODAY (ISO 8601) in tests of rotation.
 
-    Raises ClockRefused where Entra ID is not on this machine: on a real tenant a wrong date could end mail.
+    Raises ClockRejected if Entra ID is not on this machine: in a real tenant a wrong date could stop mail.
     """
     today = environment.get("PROVISIONING_TODAY")
     if not today:
         return datetime.now(UTC)
     host = environment.get("ARM_METADATA_HOSTNAME", "").rpartition(":")[0]
     if not is_loopback(host):
-        raise ClockRefused(
+        raise ClockRejected(
             f"PROVISIONING_TODAY is set to {today}, but Entra ID is not on this machine. Unset it: it is for tests."
         )
     moment = datetime.fromisoformat(today)
@@ -94,7 +94,7 @@ def now(environment: Mapping[str, str] = os.environ) -> datetime:
 
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
-    """Have the engine show this program's own errors as their message, without a traceback."""
+    """Make the engine show this program's own errors by their message, without a traceback."""
     try:
         yield
     except ProvisioningError as error:

@@ -15,7 +15,7 @@ from typing import Any
 
 from provisioning.entra.client_secret_plan import rfc3339
 from provisioning.entra.registration import Registration, differences
-from provisioning.nocobase.push import disproof
+from provisioning.nocobase.push import sign_in_mismatch
 from provisioning.program.last_state import Deployed, Push
 from provisioning.status.read import Held, HeldRow, Unread
 
@@ -92,7 +92,7 @@ def compare_nocobase(state: Deployed, push: Push, held: Held | Unread) -> Side:
     if isinstance(held, Unread):
         return Side(push.target, Sync.UNREAD, (held.reason,), skipped=held.asked_for)
     reasons = row_differences(state, push, held.row)
-    disproved = disproof(held.link, push.client_id, push.redirect_uris)
+    disproved = sign_in_mismatch(held.link, push.client_id, push.redirect_uris)
     if disproved is not None and not reasons:
         reasons = (disproved[0],)
     client_id = shown(held.row.client_id) if held.row.client_id else None

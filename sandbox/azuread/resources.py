@@ -211,7 +211,7 @@ class Application:
         """POST, a PATCH with a temporary name and back (to see that Graph has caught up), owners, read."""
         given = plain(inputs)
         if given.get("preventDuplicateNames"):
-            self._refuse_duplicate(graph, given["displayName"])
+            self._reject_duplicate(graph, given["displayName"])
         body = state.to_graph(self.type.properties, given)
         owners = given.get("owners") or []
         body |= {
@@ -239,7 +239,7 @@ class Application:
             return None
         return identifier, state.after_create(self.type.properties, given, values)
 
-    def _refuse_duplicate(self, graph: Graph, name: str) -> None:
+    def _reject_duplicate(self, graph: Graph, name: str) -> None:
         quoted = name.replace("'", "''")
         with explained("Could not check for existing application(s)"):
             found = graph.get("/applications", filter=f"displayName eq '{quoted}'")["value"]

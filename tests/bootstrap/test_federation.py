@@ -61,16 +61,16 @@ def test_every_name_is_one_that_entra_takes(text: str) -> None:
 def test_what_entra_refuses_of_all_together() -> None:
     one = federation.github("contoso/mail", GITHUB, "prod")
     other = federation.gitlab("contoso/mail", GITLAB, "prod")
-    assert federation.refuses_trusts((one, other)) is None
-    assert "No pipeline may sign in" in str(federation.refuses_trusts(()))
-    assert "same name: github-prod" in str(federation.refuses_trusts((one, Trust("github-prod", GITLAB, "x"))))
-    assert "same issuer and subject" in str(federation.refuses_trusts((one, Trust("x", one.issuer, one.subject))))
+    assert federation.why_invalid_trusts((one, other)) is None
+    assert "No pipeline may sign in" in str(federation.why_invalid_trusts(()))
+    assert "same name: github-prod" in str(federation.why_invalid_trusts((one, Trust("github-prod", GITLAB, "x"))))
+    assert "same issuer and subject" in str(federation.why_invalid_trusts((one, Trust("x", one.issuer, one.subject))))
 
 
 def test_the_limit_is_the_one_that_the_sandbox_enforces() -> None:
     many = tuple(federation.gitlab("contoso/mail", GITLAB, f"branch{number}") for number in range(MOST_TRUSTS + 1))
-    assert federation.refuses_trusts(many[:-1]) is None
-    assert "21 federated credentials; Entra ID allows an application 20" in str(federation.refuses_trusts(many))
+    assert federation.why_invalid_trusts(many[:-1]) is None
+    assert "21 federated credentials; Entra ID allows an application 20" in str(federation.why_invalid_trusts(many))
     bodies = [
         {"name": trust.name, "issuer": trust.issuer, "subject": trust.subject, "audiences": [federation.AUDIENCE]}
         for trust in many

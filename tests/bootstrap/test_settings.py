@@ -102,7 +102,7 @@ def test_one_connection_for_all_environments_is_trusted_once() -> None:
         ({**GITHUB, "environments": '["test prod"]'}, r"environments\[0\]: "),
         ({**GITHUB, "environments": "prod"}, "environments: "),
         ({**GITHUB, "owners": '["me"]'}, r"owners\[0\]: "),
-        ({**GITHUB, "azureDevOpsProject": "contoso/mail"}, "azureDevOpsIssuer is needed"),
+        ({**GITHUB, "azureDevOpsProject": "contoso/mail"}, "azureDevOpsIssuer is required"),
         ({**GITHUB, "environments": '["a", "a"]'}, "same name"),
         ({**GITHUB, "gitHubRepository": "x/y"}, "gitHubRepository: "),
         (

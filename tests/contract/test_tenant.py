@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from provisioning.entra.rules import Audience, refuses_redirect_uri
+from provisioning.entra.rules import Audience, why_invalid_redirect_uri
 from provisioning.entra.scopes import DEFAULT_SCOPES, MICROSOFT_GRAPH, SCOPE_IDS
 from tests.contract.tenant import ACCEPTED, Tenant
 
@@ -98,7 +98,7 @@ def test_names_have_the_length_that_the_product_allows(
     ],
 )
 def test_redirect_uris_are_refused_as_the_product_says(tenant: Tenant, uri: str) -> None:
-    refused = refuses_redirect_uri(uri, Audience.ANY_TENANT_AND_PERSONAL)
+    refused = why_invalid_redirect_uri(uri, Audience.ANY_TENANT_AND_PERSONAL)
     asked = {"displayName": tenant.name(), **PERSONAL, "web": {"redirectUris": [uri]}}
 
     tenant.call("POST", "/applications", asked, expect=400 if refused else 201)
@@ -106,7 +106,7 @@ def test_redirect_uris_are_refused_as_the_product_says(tenant: Tenant, uri: str)
 
 def test_query_string_is_allowed_without_personal_accounts(tenant: Tenant) -> None:
     uri = f"{CALLBACK}?x=1"
-    assert refuses_redirect_uri(uri, Audience.ONE_TENANT) is None
+    assert why_invalid_redirect_uri(uri, Audience.ONE_TENANT) is None
 
     made = tenant.create_application(signInAudience="AzureADMyOrg", web={"redirectUris": [uri]})
 

@@ -307,14 +307,14 @@ def test_nocobase(ask: Patient) -> None:
     stack.set("nocobaseUrl", url)
 
     found = ask(*names, NOCOBASE_API_KEY="wrong-key-of-the-test")
-    failed(found["login to NocoBase"], "refused the login", "Make a new API key")
+    failed(found["login to NocoBase"], "rejected the login", "Create a new API key")
     assert "wrong-key-of-the-test" not in str(found)
     assert found["email manager"].outcome is OK
     failed(ask(*names, NOCOBASE_API_KEY="")["login to NocoBase"], "No login to NocoBase", "export NOCOBASE_API_KEY")
 
     made = stack.nocobase("apiKeys:create", {"name": "member", "role": {"name": "member"}, "expiresIn": "1d"})
     found = ask(*names, NOCOBASE_API_KEY=made["token"])
-    failed(found["rights in NocoBase"], "the API key's role has not the right", "right to read and change mailSettings")
+    failed(found["rights in NocoBase"], "the API key's role lacks the permission", "to read and change mailSettings")
     assert found["API key"].outcome is Outcome.WARNING
     assert "in 0 days" in found["API key"].said
 

@@ -56,7 +56,7 @@ def test_found_pushed_proved_rotated_and_emptied(
         assert (found.layout.row is None) is empty
         for credentials in (FIRST, SECOND):
             found = mail_settings.read(client, mapping)
-            found, link = mail_settings.push(client, mapping, credentials, [callback], found)
+            found, link = mail_settings.write_and_verify(client, mapping, credentials, [callback], found)
             assert link is not None
             assert (link.client_id, link.redirect_uri) == (credentials.client_id, callback)
             text = json.dumps(stored(nocobase.place, collection))

@@ -133,7 +133,7 @@ def test_an_orphan_of_a_lost_answer_is_removed_by_the_next_run(deployed_at_new_y
     assert len(stack.applications[0]["passwordCredentials"]) == 2
 
     said = stack.pulumi("preview", extra={"PROVISIONING_TODAY": "2027-04-04"})
-    assert "was left by a run that broke off" in said
+    assert "was left by an interrupted run" in said
     assert len(stack.applications[0]["passwordCredentials"]) == 2
     up(stack, "2027-04-04")
     assert secrets(stack) == {FIRST, SECOND}

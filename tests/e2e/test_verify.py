@@ -99,7 +99,7 @@ def test_another_client_id_in_nocobase_and_no_service_principal(deployed: Stack)
 def test_neither_side_takes_the_login(deployed: Stack) -> None:
     found = verify(deployed, ok=False, NOCOBASE_API_KEY="wrong-key-of-the-test", ARM_CLIENT_SECRET="wrong")
     assert "AADSTS7000215" in found["application"][1]
-    assert "refused the login" in found["NocoBase"][1]
+    assert "rejected the login" in found["NocoBase"][1]
     assert found["sign-in link: tenant"][0] == "skipped"
 
 

@@ -40,7 +40,7 @@ def test_the_pack_knows_the_scopes_of_the_program() -> None:
     ],
 )
 def test_audience(properties: dict[str, Any], allowed: list[str], reason: str | None) -> None:
-    expect(rules.refuses_audience(properties, allowed), reason)
+    expect(rules.audience_violations(properties, allowed), reason)
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,16 @@ def test_audience(properties: dict[str, Any], allowed: list[str], reason: str | 
     ],
 )
 def test_permissions(properties: dict[str, Any], reason: str | None) -> None:
-    expect(rules.refuses_permissions(properties, ["email", "User.Read", "no such scope"]), reason)
+    expect(rules.permission_violations(properties, ["email", "User.Read", "no such scope"]), reason)
 
 
 def test_every_permission_that_is_refused_is_named() -> None:
-    assert len(rules.refuses_permissions(accesses("Mail.Read", "Mail.Send", "email"), ["email"])) == 2
+    assert len(rules.permission_violations(accesses("Mail.Read", "Mail.Send", "email"), ["email"])) == 2
 
 
 def test_consent_for_everybody() -> None:
-    expect(rules.refuses_grant({"claimValues": ["email"]}, ["email"]), None)
-    expect(rules.refuses_grant({"claimValues": ["email", "Mail.Read"]}, ["email"]), "Consent to Mail.Read")
+    expect(rules.grant_violations({"claimValues": ["email"]}, ["email"]), None)
+    expect(rules.grant_violations({"claimValues": ["email", "Mail.Read"]}, ["email"]), "Consent to Mail.Read")
 
 
 @pytest.mark.parametrize(
@@ -72,13 +72,13 @@ def test_consent_for_everybody() -> None:
     [
         (["a", "b"], 2, None),
         (["a"], 1, None),
-        (["a"], 2, "It has 1 owner; at least 2 are needed"),
+        (["a"], 2, "It has 1 owner; at least 2 are required"),
         (["a", "a"], 2, "It has 1 owner;"),
         (None, 1, "It has 0 owners;"),
     ],
 )
 def test_owners(owners: list[str] | None, least: int, reason: str | None) -> None:
-    expect(rules.refuses_owners({"owners": owners}, least), reason)
+    expect(rules.owner_violations({"owners": owners}, least), reason)
 
 
 @given(hours=st.integers(-24, 24 * 800), longest=st.integers(1, 730), declared=st.integers(0, 900))
@@ -90,12 +90,12 @@ def test_a_secrets_end_is_counted_from_now_whatever_beginning_is_declared(
         "startDate": (NOW + timedelta(days=declared)).isoformat(),
         "rotateWhenChanged": {"issued": (NOW + timedelta(days=declared)).isoformat()},
     }
-    assert bool(rules.refuses_lifetime(properties, longest, NOW)) is (hours > longest * 24)
+    assert bool(rules.lifetime_violations(properties, longest, NOW)) is (hours > longest * 24)
 
 
 def test_a_secret_without_an_end_that_is_a_date() -> None:
-    expect(rules.refuses_lifetime({}, 180, NOW), "needs an end")
-    expect(rules.refuses_lifetime({"endDateRelative": "24h"}, 180, NOW), "needs an end")
+    expect(rules.lifetime_violations({}, 180, NOW), "needs an end")
+    expect(rules.lifetime_violations({"endDateRelative": "24h"}, 180, NOW), "needs an end")
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,18 @@ def test_a_secret_without_an_end_that_is_a_date() -> None:
     [
         (rules.APPLICATION, {}, None),
         ("pulumi:pulumi:Stack", {}, None),
-        ("azuread:index/servicePrincipalPassword:ServicePrincipalPassword", {}, "no need of ServicePrincipalPassword"),
-        ("azuread:index/appRoleAssignment:AppRoleAssignment", {}, "no need of AppRoleAssignment"),
+        (
+            "azuread:index/servicePrincipalPassword:ServicePrincipalPassword",
+            {},
+            "does not need ServicePrincipalPassword",
+        ),
+        ("azuread:index/appRoleAssignment:AppRoleAssignment", {}, "does not need AppRoleAssignment"),
         (rules.APPLICATION, {"password": {"displayName": "inline"}}, "a resource of its own"),
         (rules.APPLICATION, {"passwords": [{"displayName": "inline"}]}, "a resource of its own"),
     ],
 )
 def test_other_ways_to_the_same_are_closed(kind: str, properties: dict[str, Any], reason: str | None) -> None:
-    expect(rules.refuses_type(kind, properties), reason)
+    expect(rules.type_violations(kind, properties), reason)
 
 
 def test_each_type_that_the_program_declares_is_known() -> None:

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning.adopt.plan import Adoption, judge_candidates, plan_adoption, refuse_second_consent
-from provisioning.entra.ownership import judge
+from provisioning.adopt.plan import Adoption, find_candidates, plan_adoption, reject_second_consent
+from provisioning.entra.ownership import name_taken
 from provisioning.entra.permissions import Permission
 from provisioning.entra.registration import Candidate, Found, Grant
-from provisioning.entra.rules import Audience, refuses_redirect_uri
+from provisioning.entra.rules import Audience, why_invalid_redirect_uri
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
-from provisioning.errors import AdoptionRefused
+from provisioning.errors import AdoptionRejected
 from provisioning.program import kept
 from provisioning.program.settings import Settings
-from provisioning.program.settings import judge as judge_settings
+from provisioning.program.settings import validate as validate_settings
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 TAG = "pulumi:organization/nocobase-outlook/prod"
@@ -80,7 +80,7 @@ found = st.builds(Found, applications, owners, principals, owners)
 def settings(config: Mapping[str, object]) -> Settings:
     """Settings from a configuration, as the engine hands it over."""
     given = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-    judged, problems = judge_settings(given)
+    judged, problems = validate_settings(given)
     assert judged is not None, problems
     return judged
 
@@ -104,7 +104,7 @@ def test_what_is_there_is_declared_kept_or_told_as_a_loss_and_a_second_plan_has_
     application = there.application
     assert after.application_name == application["displayName"]
     assert after.audience == application["signInAudience"]
-    lost = [uri for uri in application["web"]["redirectUris"] if refuses_redirect_uri(uri, after.audience)]
+    lost = [uri for uri in application["web"]["redirectUris"] if why_invalid_redirect_uri(uri, after.audience)]
     assert set(application["web"]["redirectUris"]) - set(lost) <= set(after.redirect_uris)
     assert all(any(uri in loss for loss in made.losses) for uri in lost)
     assert len(made.losses) == len(lost)
@@ -145,13 +145,13 @@ def secret(name: str, end: str) -> dict[str, str]:
 
 def test_two_secrets_leave_no_room_where_personal_accounts_may_sign_in() -> None:
     two = [secret("old", "2026-01-01T00:00:00Z"), secret("new", "2027-01-01T00:00:00Z")]
-    with pytest.raises(AdoptionRefused) as refusal:
+    with pytest.raises(AdoptionRejected) as refusal:
         plan(one(passwordCredentials=two))
-    assert "'old' (key of old), expired on 2026-01-01: nobody can use it" in str(refusal.value)
+    assert "'old' (key of old), expired on 2026-01-01" in str(refusal.value)
     assert "'new' (key of new), ends on 2027-01-01" in str(refusal.value)
     assert plan(one(passwordCredentials=two, signInAudience="AzureADMyOrg")).warnings == []
     (warning,) = plan(one(passwordCredentials=two[1:])).warnings
-    assert "the next rotation has no room" in warning
+    assert "the next rotation will fail" in warning
 
 
 def test_secrets_of_a_lost_state_are_not_taken_for_orphans() -> None:
@@ -170,15 +170,15 @@ def test_whoever_is_no_owner_is_told_the_command() -> None:
 
 
 def test_an_application_of_another_stack_is_refused() -> None:
-    with pytest.raises(AdoptionRefused, match=r"belongs to another stack.*pulumi:organization/nocobase-outlook/dev"):
+    with pytest.raises(AdoptionRejected, match=r"belongs to another stack.*pulumi:organization/nocobase-outlook/dev"):
         plan(one(tags=["pulumi:organization/nocobase-outlook/dev"]))
 
 
 def test_a_consent_for_the_tenant_is_not_given_twice() -> None:
     mine, graph = Grant("another API", frozenset({"x"}), everybody=True), "graph"
-    refuse_second_consent([mine, Grant(graph, frozenset({"email"}), everybody=False)], graph)
-    with pytest.raises(AdoptionRefused, match=r"consented to this application already \(email, openid\)"):
-        refuse_second_consent([Grant(graph, frozenset({"openid", "email"}), everybody=True)], graph)
+    reject_second_consent([mine, Grant(graph, frozenset({"email"}), everybody=False)], graph)
+    with pytest.raises(AdoptionRejected, match=r"consented to this application already \(email, openid\)"):
+        reject_second_consent([Grant(graph, frozenset({"openid", "email"}), everybody=True)], graph)
 
 
 def test_candidates_are_those_with_something_in_common_the_likeliest_first() -> None:
@@ -188,7 +188,7 @@ def test_candidates_are_those_with_something_in_common_the_likeliest_first() -> 
         Candidate("3", "NocoBase mail", (URL,), ()),
         Candidate("4", "else", (), ()),
     ]
-    judged = judge_candidates(known, "NocoBase mail", [URL], "2")
+    judged = find_candidates(known, "NocoBase mail", [URL], "2")
     assert [(item.client_id, item.why, item.stack) for item in judged] == [
         ("3", "redirect URI, same name", None),
         ("2", "NocoBase has its client id, redirect URI", "o/p/s"),
@@ -197,6 +197,6 @@ def test_candidates_are_those_with_something_in_common_the_likeliest_first() -> 
 
 
 def test_only_namesakes_that_no_stack_made_are_in_the_way() -> None:
-    assert judge("mail", [Candidate("1", "mail", (), ("pulumi:o/p/s",))]) is None
-    objection = judge("mail", [Candidate("1", "mail", (), ()), Candidate("2", "mail", (), ("x",))])
+    assert name_taken("mail", [Candidate("1", "mail", (), ("pulumi:o/p/s",))]) is None
+    objection = name_taken("mail", [Candidate("1", "mail", (), ()), Candidate("2", "mail", (), ("x",))])
     assert re.search("client id 1, 2.*adopt 1.*sameName allow", str(objection))

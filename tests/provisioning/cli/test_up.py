@@ -33,7 +33,7 @@ MARKDOWN = """\
 | stack | outcome | changes | seconds | error |
 | --- | --- | --- | --- | --- |
 | prod-eu | changed | 7 created | 12.3 | none |
-| prod-us | failed | none | 2.0 | NocoBase \\| refused the login |
+| prod-us | failed | none | 2.0 | NocoBase \\| rejected the login |
 | staging | left out | none | 0.0 | there is no such stack |
 """
 
@@ -110,7 +110,7 @@ def test_a_terminal_sees_what_runs_now_and_what_has_ended(monkeypatch: pytest.Mo
     assert "prod-eu  starting" in " ".join(said.split("\n")).replace("   ", "  ")
     assert "prod-us" not in said
     assert terminal.file.getvalue() == (  # type: ignore[attr-defined]
-        "prod-us: failed (2.0 s)\n    NocoBase | refused the login\n    more\n"
+        "prod-us: failed (2.0 s)\n    NocoBase | rejected the login\n    more\n"
     )
 
 

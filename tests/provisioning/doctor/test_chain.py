@@ -12,7 +12,7 @@ from provisioning.doctor.runner import Outcome
 from provisioning.entra.permissions import of_scopes
 from provisioning.entra.registration import Grant
 from provisioning.entra.rules import Audience
-from provisioning.entra.token_check import Refusal
+from provisioning.entra.token_check import Rejection
 from provisioning.errors import DirectoryUnreadable
 from provisioning.nocobase.push import SignIn, parse_link
 from tests.provisioning.checkpoints import CLIENT_ID, REDIRECT_URI, TENANT_ID
@@ -70,7 +70,7 @@ def test_client_secrets() -> None:
     assert found.said == (
         "the token endpoint accepts slot a, until 2027-06-30; the token endpoint accepts slot a, until 2027-09-01"
     )
-    refused = chain.judge_secrets([(secret, Refusal("AADSTS7000222: Client secret has expired", "pulumi up"))])
+    refused = chain.judge_secrets([(secret, Rejection("AADSTS7000222: Client secret has expired", "pulumi up"))])
     assert (refused.outcome, refused.remedy) == (FAILED, "pulumi up")
     assert "slot a (AADSTS7000222: Client secret has expired)" in refused.said
 

@@ -14,11 +14,11 @@ from provisioning.doctor import registration
 from provisioning.doctor.account import Account
 from provisioning.doctor.registration import Deployment
 from provisioning.entra.app_policies import ADDITION, LIFETIME, Restriction, SecretPolicy
-from provisioning.entra.client_secret_plan import refuses_policy
+from provisioning.entra.client_secret_plan import why_invalid_policy
 from provisioning.entra.registration import Registration
 from provisioning.errors import DirectoryUnreadable
 from provisioning.program.last_state import Application, Deployed
-from provisioning.program.settings import Settings, judge
+from provisioning.program.settings import Settings, validate
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 DEPLOYED = Deployment("object", "client", NOW + timedelta(days=100), NOW + timedelta(days=10))
@@ -70,10 +70,10 @@ def test_the_remedy_for_any_lifetime_can_be_followed(days: int, retire: int) -> 
     policy = SecretPolicy((limit(days),))
     remedy = str(registration.judge_policy(policy, 730, retire).remedy)
     told = dict(re.findall(r"pulumi config set (\w+) (\d+)", remedy))
-    mended, problems = judge({"nocobaseUrl": "https://n.example.com", "retireAfterDays": str(retire), **told})
+    mended, problems = validate({"nocobaseUrl": "https://n.example.com", "retireAfterDays": str(retire), **told})
     assert mended is not None, problems
     durations = mended.secret_lifetime_days, mended.rotate_every_days, mended.retire_after_days
-    assert refuses_policy(*durations) is None
+    assert why_invalid_policy(*durations) is None
     assert registration.judge_policy(policy, durations[0], durations[2]).outcome == "OK"
     assert durations[2] <= retire
 

@@ -47,7 +47,7 @@ def test_a_missing_login_is_told_by_its_own_check(keys: dict[str, str], missing:
     ("values", "said"),
     [
         ({"nocobaseUrl": URL, "nocobaseApiKeys": '{"sales": "key"}', "audience": "all"}, "audience: "),
-        ({"nocobaseUrl": URL, "nocobaseApiKeys": "[]"}, "nocobaseApiKeys: It holds no keys by name."),
+        ({"nocobaseUrl": URL, "nocobaseApiKeys": "[]"}, "nocobaseApiKeys: It is not an object of keys by name."),
         ({"nocobaseUrl": URL, "NOCOBASE_API_KEY": "key"}, "NOCOBASE_API_KEY: There is no such setting."),
     ],
 )

@@ -6,7 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Policy, Slot, plan_secrets, refuses_policy
+from provisioning.entra.client_secret_plan import (
+    IssuedSecret,
+    LastSecrets,
+    Policy,
+    Slot,
+    plan_secrets,
+    why_invalid_policy,
+)
 
 A, B = Slot.A, Slot.B
 START = datetime(2026, 11, 21, tzinfo=UTC)
@@ -30,7 +37,7 @@ def test_the_first_secret() -> None:
     assert plan.since == day(0.7)
     assert plan.next_rotation == day(90)
     assert plan.old_retires is None
-    assert "no secret is there" in plan.reasons[0]
+    assert "there is no secret" in plan.reasons[0]
 
 
 @pytest.mark.parametrize("now", [0.8, 1, 45, 89.9])
@@ -50,7 +57,7 @@ def test_a_due_secret_gets_a_successor_in_the_other_slot(now: float, issued: int
     assert plan.slots[B].end == day(issued + 180)
     assert plan.active is B
     assert plan.since == day(now)
-    assert ("due since 2027-02-19" if now < 180 else "has expired") in plan.reasons[0]
+    assert ("due since 2027-02-19" if now < 180 else "expired on") in plan.reasons[0]
     assert "a new one in slot b" in plan.reasons[0]
 
 
@@ -59,7 +66,7 @@ def test_a_successor_that_is_not_in_use_yet_is_pushed_not_issued_again() -> None
     plan = plan_secrets(last, day(95), POLICY)
     assert plan.slots == last.slots
     assert plan.active is B
-    assert "not known to be in use" in plan.reasons[0]
+    assert "may not be in use yet" in plan.reasons[0]
 
 
 def test_a_successor_that_is_due_itself_is_pushed_first_and_replaced_by_the_next_run() -> None:
@@ -110,7 +117,7 @@ def test_a_request_issues_a_new_secret_once() -> None:
     asked = Policy("mail", requested=day(10.5))
     plan = plan_secrets(LastSecrets({A: secret(0)}, A, day(0)), day(11), asked)
     assert plan.slots == {A: secret(0), B: IssuedSecret("mail b 2026-12-01", day(10.5), day(190.5))}
-    assert "asked for" in plan.reasons[0]
+    assert "requested on" in plan.reasons[0]
     again = plan_secrets(LastSecrets(plan.slots, B, day(11)), day(12), asked)
     assert again.slots == plan.slots
     assert again.reasons == ()
@@ -200,7 +207,7 @@ def test_a_secret_in_use_that_was_removed_by_hand_is_replaced_by_the_other(
 def test_impossible_policies_are_refused_with_the_arithmetic(
     lifetime: int, rotate: int, retire: int, words: str | None
 ) -> None:
-    refusal = refuses_policy(lifetime, rotate, retire)
+    refusal = why_invalid_policy(lifetime, rotate, retire)
     assert (refusal is None) if words is None else (refusal is not None and words in refusal)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from provisioning.entra.orphans import Room, StoredSecret, descriptions, find_room, refuse_without_room
-from provisioning.errors import NoRoomForSecret
+from provisioning.entra.orphans import StoredSecret, UnrecordedSecrets, classify_secrets, descriptions, reject_if_full
+from provisioning.errors import SecretLimitReached
 
 IN_USE = StoredSecret("key-1", "NocoBase mail a 2026-11-21")
 ORPHAN = StoredSecret("key-2", "NocoBase mail b 2027-02-19")
@@ -30,15 +30,17 @@ LONGER_NAME = StoredSecret("key-6", "my NocoBase mail a 2027-02-19")
 def test_only_secrets_of_our_naming_in_no_state_are_orphans(
     stored: list[StoredSecret], orphans: tuple[StoredSecret, ...], foreign: tuple[StoredSecret, ...]
 ) -> None:
-    assert find_room(stored, {"key-1"}, ["NocoBase mail", "Mail (old name)"]) == Room(orphans, foreign)
+    assert classify_secrets(stored, {"key-1"}, ["NocoBase mail", "Mail (old name)"]) == UnrecordedSecrets(
+        orphans, foreign
+    )
 
 
 def test_foreign_secrets_block_only_where_two_are_the_limit() -> None:
-    refuse_without_room(Room((ORPHAN,), ()), 2, two_at_most=True)
-    refuse_without_room(Room((), (BY_HAND,)), 1, two_at_most=True)
-    refuse_without_room(Room((), (BY_HAND,)), 2, two_at_most=False)
-    with pytest.raises(NoRoomForSecret, match=r"'made by hand' \(key-4\).*nothing was changed"):
-        refuse_without_room(Room((), (BY_HAND,)), 2, two_at_most=True)
+    reject_if_full(UnrecordedSecrets((ORPHAN,), ()), 2, two_at_most=True)
+    reject_if_full(UnrecordedSecrets((), (BY_HAND,)), 1, two_at_most=True)
+    reject_if_full(UnrecordedSecrets((), (BY_HAND,)), 2, two_at_most=False)
+    with pytest.raises(SecretLimitReached, match=r"'made by hand' \(key-4\).*nothing was changed"):
+        reject_if_full(UnrecordedSecrets((), (BY_HAND,)), 2, two_at_most=True)
 
 
 def test_descriptions_of_earlier_settings_are_known() -> None:

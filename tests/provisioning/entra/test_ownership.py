@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provisioning.entra.ownership import refuse_namesakes
+from provisioning.entra.ownership import reject_namesakes
 from provisioning.errors import NameTaken
 from sandbox.entra import identity
 from tests.provisioning.entra.test_directory import NOBODY, make
@@ -17,12 +17,12 @@ NAME = "it's mail"
 
 
 def test_an_application_made_by_hand_is_in_the_way_of_a_first_deployment(tenant: Service) -> None:
-    refuse_namesakes(NAME)
+    reject_namesakes(NAME)
     with tenant.graph() as graph:
         made = make(graph, "/applications", {"displayName": NAME})
     with pytest.raises(NameTaken, match=made["appId"]):
-        refuse_namesakes(NAME)
-    refuse_namesakes("another")
+        reject_namesakes(NAME)
+    reject_namesakes("another")
 
 
 def test_whoever_may_not_look_is_not_kept_from_creating(tenant: Service) -> None:
@@ -30,7 +30,7 @@ def test_whoever_may_not_look_is_not_kept_from_creating(tenant: Service) -> None
         make(graph, "/applications", {"displayName": NAME})
     body = {"error": {"code": "Authorization_RequestDenied", "message": "Insufficient privileges"}}
     tenant.fault("GET /v1.0/applications", status=403, body=body)
-    refuse_namesakes(NAME)
+    reject_namesakes(NAME)
 
 
 def test_an_application_is_looked_up_with_its_owners_and_all_are_listed_page_by_page(

@@ -24,7 +24,7 @@ from provisioning.entra.client_secret_plan import (
     Policy,
     SecretPlan,
     plan_secrets,
-    refuses_policy,
+    why_invalid_policy,
 )
 from tests.figures import Say
 from tests.provisioning.entra.rotation_world import Plan, RunEnded, World
@@ -52,7 +52,7 @@ PAUSES = st.one_of(st.just(timedelta(0)), TIMES)
 DURATIONS = (
     st.tuples(st.integers(2, 730), st.integers(1, 400), st.integers(0, 60))
     | st.sampled_from([(180, 90, 7), (2, 1, 0), (730, 365, 30), (30, 10, 1), (90, 45, 0), (60, 7, 6)])
-).filter(lambda days: refuses_policy(*days) is None)
+).filter(lambda days: why_invalid_policy(*days) is None)
 EFFECTS = st.sampled_from([1, 2, 3, 3, 3, 4, 5, 6])
 """A rotation has four: issued, recorded, written to NocoBase, recorded. The old one goes after them."""
 

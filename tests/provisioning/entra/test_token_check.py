@@ -10,7 +10,7 @@ from azure.core.pipeline.transport import HttpTransport
 from azure.identity import ClientSecretCredential
 
 from provisioning.entra import token_check
-from provisioning.errors import SecretRefused
+from provisioning.errors import SecretRejected
 
 
 class Silent(HttpTransport[Any, Any]):
@@ -47,11 +47,11 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Silent:
 
 
 def test_silence_is_waited_for(silent: Silent) -> None:
-    with pytest.raises(SecretRefused, match=r"no answer.*doctor --network-only"):
+    with pytest.raises(SecretRejected, match=r"no answer.*doctor --network-only"):
         token_check.wait_until_accepted("11111111-1111-1111-1111-111111111111", "client", "the~secret", patience=1)
     assert silent.asked >= 2
 
 
 def test_silence_is_told_as_what_it_is(silent: Silent) -> None:
-    found = token_check.refusal("11111111-1111-1111-1111-111111111111", "client", "the~secret")
-    assert found == token_check.Refusal("no answer", token_check.NETWORK)
+    found = token_check.rejection("11111111-1111-1111-1111-111111111111", "client", "the~secret")
+    assert found == token_check.Rejection("no answer", token_check.NETWORK)

@@ -31,7 +31,7 @@ def test_all_missing_flags_are_named(
     ("name", "taken"), [("prod", True), ("acme/prod", True), ("a b", False), ("", False), ("prod;rm", False)]
 )
 def test_names_of_stacks(name: str, taken: bool) -> None:
-    assert (questions.refuses_stack(name) is None) is taken
+    assert (questions.why_invalid_stack(name) is None) is taken
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_names_of_stacks(name: str, taken: bool) -> None:
     ],
 )
 def test_tenants(tenant: str, taken: bool) -> None:
-    assert (questions.refuses_tenant(tenant) is None) is taken
+    assert (questions.why_invalid_tenant(tenant) is None) is taken
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_what_is_no_state(answer: str) -> None:
     ],
 )
 def test_secrets_providers(provider: str, environment: dict[str, str], taken: bool) -> None:
-    assert (questions.refuses_secrets_provider(provider, environment) is None) is taken
+    assert (questions.why_invalid_secrets_provider(provider, environment) is None) is taken
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,9 @@ def test_secrets_providers(provider: str, environment: dict[str, str], taken: bo
     ],
 )
 def test_each_answer_is_judged_when_it_is_given(config: dict[str, str], key: str, refused: bool) -> None:
-    assert (questions.refuses_setting({"nocobaseUrl": "https://n.example.com", **config}, key) is not None) is refused
+    assert (
+        questions.why_invalid_setting({"nocobaseUrl": "https://n.example.com", **config}, key) is not None
+    ) is refused
 
 
 @pytest.mark.parametrize("lifetime", range(9, 731, 7))
@@ -114,7 +116,7 @@ def test_the_rotation_that_is_proposed_goes_with_the_lifetime(lifetime: int) -> 
         "rotateEveryDays": str(every),
     }
     if lifetime > 2 * (Settings.model_fields["retire_after_days"].default + 1):
-        assert questions.refuses_setting(config, "rotateEveryDays") is None
+        assert questions.why_invalid_setting(config, "rotateEveryDays") is None
 
 
 def test_defaults_and_lists_are_shown_as_a_person_writes_them() -> None:

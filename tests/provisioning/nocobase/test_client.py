@@ -81,13 +81,13 @@ NOT_INSTALLED = {"error": {"status": 503, "maintaining": True, "message": "x", "
         (None, 503, "Service Unavailable", errors.NotReady, "Wait"),
         (None, 404, NOT_FOUND, errors.NotReady, "404 APP_NOT_FOUND.*Wait"),
         ("sales", 404, NOT_FOUND, errors.UnknownApplication, "no sub-application sales.*nocobaseApp"),
-        (None, 429, {}, errors.NotReady, "takes no more requests.*later"),
+        (None, 429, {}, errors.NotReady, "accepts no more requests.*later"),
         (None, 503, NOT_INSTALLED, errors.NotInstalled, "Install it"),
         (None, 401, {"errors": [{"message": "x", "code": "INVALID_TOKEN"}]}, errors.Unauthorized, "INVALID_TOKEN"),
         (None, 401, {"errors": [{"message": "x"}]}, errors.Unauthorized, "API key"),
         (None, 403, {"errors": [{"message": "No permissions"}]}, errors.Forbidden, "role"),
-        (None, 404, "Not Found", errors.UnexpectedAnswer, "address of a NocoBase, a path before /admin included"),
-        (None, 301, "", errors.UnexpectedAnswer, "leads to another address"),
+        (None, 404, "Not Found", errors.UnexpectedAnswer, "address of a NocoBase, with any path before /admin"),
+        (None, 301, "", errors.UnexpectedAnswer, "redirects to another address"),
         (None, 500, {"errors": [{"message": "x"}]}, errors.UnexpectedAnswer, "500.*server log"),
         (None, 401, "<html>", errors.UnexpectedAnswer, "address of a NocoBase"),
         (None, 200, "<html>", errors.UnexpectedAnswer, "address of a NocoBase"),
@@ -129,10 +129,10 @@ NO_TLS.reason = "WRONG_VERSION_NUMBER"
         (httpx.ConnectError("x"), UNTRUSTED, "not trusted here: self-signed certificate.*SSL_CERT_FILE"),
         (httpx.ConnectError("x"), NO_TLS, "no secure connection: WRONG_VERSION_NUMBER.*speaks http"),
         (httpx.ReadTimeout("timed out"), None, "no answer within 20 s"),
-        (httpx.RemoteProtocolError("Server disconnected"), None, "the connection broke off"),
+        (httpx.RemoteProtocolError("Server disconnected"), None, "the connection was interrupted"),
         (httpx.ProxyError("407 Proxy Authentication Required"), None, "the proxy answered 407.*NO_PROXY"),
-        (httpx.ProxyError("x"), None, "the proxy refused"),
-        (httpx.DecodingError("incorrect header check"), None, "no HTTP"),
+        (httpx.ProxyError("x"), None, "the proxy rejected"),
+        (httpx.DecodingError("incorrect header check"), None, "not valid HTTP"),
     ],
 )
 def test_no_answer_is_explained(error: httpx.RequestError, cause: BaseException | None, words: str) -> None:
@@ -161,9 +161,9 @@ def test_an_address_that_is_none_is_named() -> None:
     [
         ("SSL_CERT_FILE", "/nowhere.pem", "/nowhere.pem cannot be read"),
         ("SSL_CERT_FILE", __file__, "holds no certificates"),
-        ("HTTPS_PROXY", "foo://user:password@proxy.example.com", "the proxy in the environment is not understood"),
-        ("HTTPS_PROXY", "user:password@proxy.example.com:x", "the proxy in the environment is not understood"),
-        ("HTTPS_PROXY", "socks5://user:password@proxy.example.com", "the proxy in the environment is not understood"),
+        ("HTTPS_PROXY", "foo://user:password@proxy.example.com", "the proxy in the environment cannot be used"),
+        ("HTTPS_PROXY", "user:password@proxy.example.com:x", "the proxy in the environment cannot be used"),
+        ("HTTPS_PROXY", "socks5://user:password@proxy.example.com", "the proxy in the environment cannot be used"),
     ],
 )
 def test_an_environment_that_cannot_be_used_is_explained(
@@ -203,7 +203,7 @@ def test_a_sign_in_without_a_token_is_explained(answer: Any) -> None:
     login = NocoBaseLogin(account="admin", password="hidden")
     with (
         connect(answering(signIn=data(answer)), login=login) as nocobase,
-        pytest.raises(errors.UnexpectedAnswer, match="holds no token"),
+        pytest.raises(errors.UnexpectedAnswer, match="has no token"),
     ):
         nocobase.get(LIST)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from provisioning import errors
 from provisioning.nocobase import push
-from provisioning.nocobase.layout import Ask, Layout, NocoBaseMapping, Seen, discover
+from provisioning.nocobase.layout import Ask, Layout, NocoBaseMapping, Seen, autodetect
 from provisioning.nocobase.push import Credentials
 from provisioning.nocobase.row import merged, opened, other_changes, parse_path, places, value_at
 from tests.provisioning.nocobase.fake_nocobase import CALLBACK, URL, FakeNocoBase, connect
@@ -29,7 +29,7 @@ def search(layout: dict[str, Any]) -> Layout:
     """What is discovered when every question is answered."""
     exists: dict[str, bool] = {}
     mapping = NocoBaseMapping(**layout.get("mapping", {}))
-    while isinstance(found := discover(Seen(URL, layout["rows"], exists), mapping, certain=True), Ask):
+    while isinstance(found := autodetect(Seen(URL, layout["rows"], exists), mapping, certain=True), Ask):
         shown = {field for row in layout["rows"] for field in row}
         exists |= {name: name in {*shown, *layout.get("hidden", ())} for name in found.names}
     return found
@@ -64,7 +64,7 @@ def test_a_push_changes_the_two_values_and_nothing_else(name: str, monkeypatch: 
     mapping = NocoBaseMapping(**layout.get("mapping", {}))
     with connect(server, monkeypatch) as nocobase:
         read = push.read(nocobase, mapping)
-        push.push(nocobase, mapping, NEW, [CALLBACK], read)
+        push.write_and_verify(nocobase, mapping, NEW, [CALLBACK], read)
     mine = server.rows[-1] if found.row is None else server.row(found.row["id"])
     assert value_at(mine, found.client_id) == NEW.client_id
     assert value_at(mine, found.client_secret) == NEW.client_secret
@@ -130,7 +130,7 @@ def test_whatever_else_a_json_field_holds_is_kept(content: dict[str, Any], as_te
 @given(st.lists(st.dictionaries(st.sampled_from(["id", "type", "clientId", "client_id", "options", "x"]), JSON)))
 def test_any_rows_are_understood_asked_about_or_refused(rows: list[dict[str, Any]]) -> None:
     try:
-        found: object = discover(Seen(URL, rows), NocoBaseMapping())
+        found: object = autodetect(Seen(URL, rows), NocoBaseMapping())
     except errors.UnknownLayout as error:
         found = error
     assert isinstance(found, Layout | Ask | errors.UnknownLayout)

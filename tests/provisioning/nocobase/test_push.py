@@ -28,7 +28,7 @@ def pushed(
 ) -> tuple[Reading, SignIn | None]:
     with connect(server, monkeypatch) as nocobase:
         found = push.read(nocobase)
-        return push.push(nocobase, FOUND, NEW, [CALLBACK], found, written_at)
+        return push.write_and_verify(nocobase, FOUND, NEW, [CALLBACK], found, written_at)
 
 
 def reading(row: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch) -> Reading:
@@ -203,7 +203,7 @@ def test_a_write_that_is_not_kept_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
         return httpx.Response(200, json={"data": [{}]}) if request.method == "POST" else None
 
     server.before = forget
-    with pytest.raises(errors.NotProved, match="did not keep"):
+    with pytest.raises(errors.NotVerified, match="did not keep"):
         pushed(server, monkeypatch)
 
 
@@ -215,13 +215,13 @@ def test_a_hidden_secret_that_is_not_kept_is_noticed(monkeypatch: pytest.MonkeyP
             server.change(clientSecret=None)
 
     server.after = forget
-    with pytest.raises(errors.NotProved, match="did not keep"):
+    with pytest.raises(errors.NotVerified, match="did not keep"):
         pushed(server, monkeypatch)
 
 
 def test_another_redirect_uri_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
     server = FakeNocoBase([microsoft()], redirect_uri="https://elsewhere.example.com/oauth2")
-    with pytest.raises(errors.NotProved, match=r"elsewhere.*nocobaseUrl"):
+    with pytest.raises(errors.NotVerified, match=r"elsewhere.*nocobaseUrl"):
         pushed(server, monkeypatch)
 
 
@@ -268,16 +268,16 @@ def test_without_an_action_the_reading_back_is_the_only_proof(monkeypatch: pytes
     server, mapping = FakeNocoBase([microsoft()]), NocoBaseMapping(verify_action="none")
     with connect(server, monkeypatch) as nocobase:
         found = push.read(nocobase, mapping)
-        assert push.push(nocobase, mapping, NEW, [CALLBACK], found)[1] is None
+        assert push.write_and_verify(nocobase, mapping, NEW, [CALLBACK], found)[1] is None
     assert server.requests == [LIST, UPDATE, LIST]
 
 
 def test_another_client_id_in_the_sign_in_link_is_no_proof() -> None:
-    reason = push.disproof(SignIn("other", CALLBACK), "new-id", [CALLBACK])
+    reason = push.sign_in_mismatch(SignIn("other", CALLBACK), "new-id", [CALLBACK])
     assert reason is not None
     assert "other" in reason[0]
-    assert push.disproof(SignIn(None, None), "new-id", [CALLBACK]) is not None
-    assert push.disproof(SignIn("new-id", CALLBACK), "new-id", [CALLBACK]) is None
+    assert push.sign_in_mismatch(SignIn(None, None), "new-id", [CALLBACK]) is not None
+    assert push.sign_in_mismatch(SignIn("new-id", CALLBACK), "new-id", [CALLBACK]) is None
 
 
 @pytest.mark.parametrize(
@@ -325,9 +325,9 @@ def test_a_collection_of_another_name_is_told_from_a_missing_plugin(monkeypatch:
 def test_credentials_of_another_application_are_refused_unless_named(monkeypatch: pytest.MonkeyPatch) -> None:
     found = reading(microsoft(clientId="foreign"), monkeypatch)
     with pytest.raises(errors.ForeignCredentials, match=r"foreign, 'x' of the stack y\).*nocobaseTakeOver foreign"):
-        push.refuse_foreign(URL, found, ["own", None], lambda client_id: ", 'x' of the stack y")
-    push.refuse_foreign(URL, found, ["own", "foreign"])
-    push.refuse_foreign(URL, reading(None, monkeypatch), [])
+        push.reject_foreign(URL, found, ["own", None], lambda client_id: ", 'x' of the stack y")
+    push.reject_foreign(URL, found, ["own", "foreign"])
+    push.reject_foreign(URL, reading(None, monkeypatch), [])
 
 
 def failing(status: int, body: Any) -> Callable[[httpx.Request], httpx.Response]:

@@ -190,7 +190,7 @@ def test_another_redirect_uri_is_a_difference_that_no_write_mends(
     server.redirect_uri = "https://elsewhere.example.com/oauth2"
     assert (provider.read(ID, outs).outs or {})["proved_redirect_uri"] == server.redirect_uri
     assert provider.diff(ID, outs, PROPERTIES).changes is True
-    with pytest.raises(errors.NotProved, match="elsewhere"):
+    with pytest.raises(errors.NotVerified, match="elsewhere"):
         provider.update(ID, outs, PROPERTIES)
     assert server.writes == []
 
@@ -247,7 +247,7 @@ def test_a_first_push_that_is_not_proved_leaves_nothing_behind(
 ) -> None:
     server = FakeNocoBase([microsoft()], redirect_uri="https://elsewhere.example.com/oauth2")
     connect(server, monkeypatch)
-    with pytest.raises(errors.NotProved):
+    with pytest.raises(errors.NotVerified):
         provider.create(PROPERTIES)
     assert not server.row()["clientId"]
     assert not server.row()["clientSecret"]

@@ -9,7 +9,7 @@ import pytest
 
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.login import NocoBaseLogin
-from provisioning.nocobase.secret_in_use import doubts
+from provisioning.nocobase.secret_in_use import may_hold_unknown_secret
 from tests.provisioning.nocobase.fake_nocobase import API_KEY, CALLBACK, FOUND, URL, FakeNocoBase, connect, microsoft
 
 HERE = Installation("", URL, None, None, FOUND, (CALLBACK,))
@@ -34,7 +34,7 @@ def test_what_a_nocobase_shows_decides(
     row: dict[str, Any], hidden: frozenset[str], written_at: str, said: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect(FakeNocoBase([microsoft(**row)], hidden), monkeypatch)
-    found = doubts([HERE], {"": NocoBaseLogin(API_KEY)}, "own", {"nocobase": written_at}, {"known"})
+    found = may_hold_unknown_secret([HERE], {"": NocoBaseLogin(API_KEY)}, "own", {"nocobase": written_at}, {"known"})
     assert len(found) == (said is not None)
     assert (said or "") in "".join(found)
     assert "newer" not in "".join(found)
@@ -45,5 +45,5 @@ def test_one_that_cannot_be_asked_leaves_a_doubt(monkeypatch: pytest.MonkeyPatch
         raise httpx.ConnectError("refused")
 
     connect(down, monkeypatch)
-    (doubt,) = doubts([HERE], {"": NocoBaseLogin(API_KEY)}, "own", {}, set())
+    (doubt,) = may_hold_unknown_secret([HERE], {"": NocoBaseLogin(API_KEY)}, "own", {}, set())
     assert "cannot be asked" in doubt

@@ -9,7 +9,7 @@ import pytest
 
 from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, SecretPlan, Slot
 from provisioning.entra.orphans import StoredSecret
-from provisioning.errors import NoRoomForSecret
+from provisioning.errors import SecretLimitReached
 from provisioning.program import settings as stack_settings
 from provisioning.program.prepare import PlanInputs, plan_run
 from provisioning.program.settings import Settings
@@ -55,7 +55,7 @@ def plan(audience: str, doubts: Sequence[str], preview: bool = False) -> tuple[S
             two_at_most=declared.audience.personal,
             preview=preview,
             removed_for_replacement=frozenset,
-            doubts=lambda: doubts,
+            why_maybe_in_use=lambda: doubts,
         )
     )
 
@@ -69,7 +69,9 @@ def test_an_orphan_that_nobody_uses_makes_room(removed: list[str], preview: bool
 
 
 def test_one_that_may_be_in_use_stays_and_is_named_where_it_is_in_the_way(removed: list[str]) -> None:
-    with pytest.raises(NoRoomForSecret, match=r"'NocoBase mail b 2027-04-01' \(key-b\), which may be in use: NocoBase"):
+    with pytest.raises(
+        SecretLimitReached, match=r"'NocoBase mail b 2027-04-01' \(key-b\), which may be in use: NocoBase"
+    ):
         plan("AzureADandPersonalMicrosoftAccount", [DOUBT])
     assert removed == []
 
@@ -87,6 +89,6 @@ def test_somebody_elses_secret_in_the_way_is_named_and_stays(
     from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
 
     monkeypatch.setattr(directory, "stored_secrets", lambda _: [KNOWN, BY_HAND])
-    with pytest.raises(NoRoomForSecret, match=r"did not make is in the way: 'made by hand' \(key-c\)"):
+    with pytest.raises(SecretLimitReached, match=r"did not make is in the way: 'made by hand' \(key-c\)"):
         plan("AzureADandPersonalMicrosoftAccount", [])
     assert removed == []

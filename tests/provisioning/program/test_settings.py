@@ -15,7 +15,7 @@ from provisioning.entra.rules import Audience
 from provisioning.errors import Problem, SettingsError
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import API_KEY
-from provisioning.program.settings import Consent, Settings, judge, load, redirect_uri
+from provisioning.program.settings import Consent, Settings, load, redirect_uri, validate
 
 PROJECT = Path(__file__).parents[3]
 URL = "https://nocobase.example.com"
@@ -154,7 +154,7 @@ def test_a_wrong_value_is_named_with_its_rule_and_its_remedy(key: str, value: st
         ("nocobaseMapping", {"clientIdField": "a b"}, "nocobaseMapping.clientIdField", "pattern"),
         ("nocobaseMapping", {"rowFilter": {"id": []}}, "nocobaseMapping.rowFilter.id.str", "string"),
         ("nocobaseInstallations", [{"name": "a"}], "nocobaseInstallations[0].url", "not set"),
-        ("nocobaseInstallations", [{"name": "A b", "url": URL}], "nocobaseInstallations[0].name", "small letters"),
+        ("nocobaseInstallations", [{"name": "A b", "url": URL}], "nocobaseInstallations[0].name", "lower-case letters"),
         (
             "nocobaseInstallations",
             [{"name": "a", "url": "http://x.example.com"}],
@@ -229,7 +229,10 @@ def test_the_keys_of_further_installations_must_be_encrypted() -> None:
     text = problems(config)["nocobaseApiKeys"]
     assert "plain text" in text
     assert "stored" not in text.replace("It is stored", "")
-    assert "no keys by name" in problems({**config, "nocobaseApiKeys": '"x"'}, ("nocobaseApiKeys",))["nocobaseApiKeys"]
+    assert (
+        "not an object of keys"
+        in problems({**config, "nocobaseApiKeys": '"x"'}, ("nocobaseApiKeys",))["nocobaseApiKeys"]
+    )
 
 
 def test_rules_depend_on_the_audience() -> None:
@@ -320,19 +323,19 @@ def test_what_cannot_be_kept_tagged_or_asked_for_is_told() -> None:
     )
     assert set(found) == {"keep[0]", "tags[0]", "tags[1]", "furtherPermissions[0]", "sameName"}
     assert "Nearest: notes" in found["keep[0]"]
-    assert "stacks mark their applications" in found["tags[1]"]
+    assert "are reserved: stacks set them" in found["tags[1]"]
     assert "=Scope (or =Role)" in found["furtherPermissions[0]"]
 
 
 def test_text_of_which_pulumi_made_a_number_or_a_truth_value_is_text_again() -> None:
     further = json.dumps([{"name": 2027, "url": OTHER, "app": 7}])
     config = {"nocobaseUrl": URL, "tags": "[4711, true, 0, -5, false]", "nocobaseInstallations": further}
-    loaded = judge(config)[0]
+    loaded = validate(config)[0]
     assert loaded is not None
     assert loaded.tags == ("4711", "true", "0", "-5", "false")
     assert [(at.name, at.app) for at in loaded.nocobase_installations] == [("2027", "7")]
     assert "valid string" in problems({"nocobaseUrl": URL, "tags": '[{"a": 1}]'})["tags[0]"]
-    assert "no delegated mail permission" in problems({"nocobaseUrl": URL, "scopes": "[1]"})["scopes[0]"]
+    assert "not a delegated mail permission" in problems({"nocobaseUrl": URL, "scopes": "[1]"})["scopes[0]"]
 
 
 def test_permissions_are_the_scopes_and_then_the_further_ones() -> None:

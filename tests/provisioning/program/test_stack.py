@@ -11,7 +11,7 @@ import pulumi
 import pytest
 
 from provisioning.entra.client_secret_plan import LastSecrets
-from provisioning.errors import ClockRefused, StateUnreadable
+from provisioning.errors import ClockRejected, StateUnreadable
 from provisioning.program import stack
 from provisioning.pulumi_cli import plain
 from tests.provisioning.checkpoints import application, export, password
@@ -77,7 +77,7 @@ def test_the_testing_clock_on_this_machine(today: str, expected: datetime) -> No
 
 @pytest.mark.parametrize("host", [{}, {"ARM_METADATA_HOSTNAME": "management.azure.com"}])
 def test_the_testing_clock_is_refused_on_a_real_tenant(host: dict[str, str]) -> None:
-    with pytest.raises(ClockRefused, match="Unset it"):
+    with pytest.raises(ClockRejected, match="Unset it"):
         stack.now({"PROVISIONING_TODAY": "2027-01-31", **host})
 
 
