@@ -12,7 +12,7 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 PRODUCT = "provisioning"
 
-GROUND = ("errors", "addresses", "resource_types")
+GROUND = ("errors", "addresses", "resource_types", "__version__")
 """What every room may import."""
 
 OUTSIDES = (*GROUND, "entra", "nocobase")
@@ -22,6 +22,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "errors": (),
     "addresses": (),
     "resource_types": (),
+    "__version__": (),
     "pulumi_cli": GROUND,
     "entra": GROUND,
     "nocobase": (*GROUND, "entra"),

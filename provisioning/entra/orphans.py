@@ -59,8 +59,8 @@ def refuse_without_room(room: Room, kept: int, two_at_most: bool, doubts: Sequen
         raise NoRoomForSecret(
             f"A new client secret is due, but Entra ID allows this application {MOST_SECRETS}, and this stack's state "
             f"does not know {_named(room.orphans)}, which may be in use: {'; '.join(doubts)}. Was the state restored "
-            "from a backup? Then restore the newest one. If nobody uses that secret: `python -m provisioning secrets "
-            "prune --yes`, then run the command again; nothing was changed."
+            "from a backup? Then restore the newest one. If nobody uses that secret: `python -m provisioning prune "
+            "--yes`, then run the command again; nothing was changed."
         )
     if two_at_most and kept + len(room.foreign) > MOST_SECRETS:
         raise NoRoomForSecret(
