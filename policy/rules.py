@@ -19,7 +19,7 @@ GRANT = "azuread:index/servicePrincipalDelegatedPermissionGrant:ServicePrincipal
 
 MICROSOFT_GRAPH = "00000003-0000-0000-c000-000000000000"
 SCOPES: Mapping[str, str] = json.loads((Path(__file__).parent / "scopes.json").read_text())
-"""Delegated permissions of Microsoft Graph: name → id."""
+"""Delegated permissions of Microsoft Graph: name → id. A copy of the program's file: the pack is published alone."""
 
 
 def type_violations(kind: str, properties: Mapping[str, Any]) -> list[str]:

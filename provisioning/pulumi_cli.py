@@ -48,6 +48,10 @@ class Checkpoint:
             if not resource.get("delete")
         }
 
+    def every(self, kind: str) -> list[Mapping[str, Any]]:
+        """The outputs of every resource of a type, also of what a replacement has yet to delete."""
+        return [resource["outputs"] for resource in self.resources if resource["type"] == kind]
+
 
 class Engines:
     """The operations that run side by side, all of which can be told to end."""

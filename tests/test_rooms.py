@@ -12,7 +12,7 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 PRODUCT = "provisioning"
 
-GROUND = ("errors", "addresses", "resource_types")
+GROUND = ("errors", "addresses", "resource_types", "__version__")
 """What every room may import."""
 
 OUTSIDES = (*GROUND, "entra", "nocobase")
@@ -24,6 +24,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "resource_types": (),
     "pulumi_cli": (*GROUND, "pulumi_events"),
     "pulumi_events": (),
+    "__version__": (),
     "entra": GROUND,
     "nocobase": (*GROUND, "entra"),
     "program": (*OUTSIDES, "pulumi_cli"),

@@ -1,14 +1,16 @@
-"""The commands beside `pulumi`: `python -m provisioning …`. Data goes to stdout, words to stderr."""
+"""The commands beside `pulumi`: `python -m provisioning …`. Data goes to stdout, messages to stderr."""
 
 from __future__ import annotations
 
 import io
 import logging
 import sys
+from typing import Annotated
 
 import typer
 
-from provisioning.cli import adopt, completion, doctor, explain, init, rotate, secrets, status, up, verify
+from provisioning import __version__
+from provisioning.cli import adopt, doctor, explain, init, prune, rotate, status, up
 
 NAME = "python -m provisioning"
 
@@ -22,30 +24,35 @@ EXIT_CODES = {
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
 @app.callback(epilog=f"Exit codes: {'; '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES.items())}.")
-def commands() -> None:
+def commands(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
     """Outlook mail for NocoBase: what `pulumi up` does not do by itself."""
 
 
 app.command()(init.init)
 app.command()(adopt.adopt)
 app.command()(status.status)
-app.command()(verify.verify)
-app.command()(rotate.rotate)
-app.command()(up.up)
-app.add_typer(secrets.app, name="secrets")
 app.command()(doctor.doctor)
+app.command()(rotate.rotate)
+app.command()(prune.prune)
+app.command()(up.up)
 app.command()(explain.explain)
-app.command()(completion.completion)
 
 
 def main() -> None:
-    """Run the command that was typed, or complete one that is being typed."""
-    completion.prepare()
+    """Run the command that was typed."""
     for stream in (sys.stdout, sys.stderr):
         # A letter that a terminal or a log cannot show must not cost all the others.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     # Its warnings repeat what is told as an error, in its own words.
     logging.getLogger("azure").addHandler(logging.NullHandler())
-    app(prog_name=NAME, complete_var=completion.VARIABLE)
+    app(prog_name=NAME)

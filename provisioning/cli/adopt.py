@@ -1,4 +1,4 @@
-"""`adopt`: an application that was made by hand comes under the stack, and what works goes on working."""
+"""`adopt`: bring an application that was made by hand under the stack, and keep what works."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def adopt(
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Take an application that was made by hand under this stack, so that what works goes on working.
+    """Bring an application that was made by hand under this stack, and keep what works.
 
-    Shows what is there against what the stack will declare; then writes settings and takes application and service
-    principal into the state. Nothing in Entra ID or NocoBase is changed by it: that is for the next `pulumi up`.
+    Shows what is there beside what the stack will declare. Then it writes settings, and imports application and service
+    principal into the state. It changes nothing in Entra ID or NocoBase: the next `pulumi up` does.
     """
     with errors_as_sentences():
         engine = Pulumi(stack)
@@ -138,7 +138,7 @@ def _held_by_nocobase(settings: Settings) -> str | None:
 
 
 def _adopted_before(engine: Pulumi, client_id: str) -> set[str]:
-    """Which types of the resources to import the state has, from an adoption that broke off.
+    """Which types of the resources to import the state has, from an interrupted adoption.
 
     Raises AdoptionRejected if its application is another one.
     """
@@ -167,7 +167,7 @@ def _plan(settings: Settings, client_id: str, name: str) -> tuple[Found, Adoptio
         )
     if settings.tenant_consent and found.principal is not None:
         graph = directory.principal(MICROSOFT_GRAPH)
-        reject_second_consent(directory.grants(str(found.principal["id"])), graph)
+        reject_second_consent(directory.grants(str(found.principal["id"])), graph.object_id if graph else None)
     caller = account_of(read_claims(directory.access_token())).object_id
     plan = plan_adoption(found, settings, caller, stack_tag(*name.split("/")), now())
     held = _held_by_nocobase(settings)

@@ -24,7 +24,7 @@ def rotate(
         ),
     ] = False,
 ) -> None:
-    """Issue a new client secret now, by `pulumi up`. Safe to repeat: a rotation that broke off is gone on with."""
+    """Issue a new client secret now, by `pulumi up`. Safe to repeat: an interrupted rotation is resumed."""
     with errors_as_sentences():
         engine = Pulumi(stack)
         key = "compromisedBefore" if compromised else "rotateRequestedAt"

@@ -1,15 +1,15 @@
-"""`status`: what a stack, or each, has in Entra ID and NocoBase, how long its secrets last, and what is wrong."""
+"""`status`: what a stack, or each, has in Entra ID and NocoBase, how long its secrets last, what is out of sync."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from provisioning.nocobase.login import NocoBaseLogin
     from provisioning.program.last_state import Push
     from provisioning.status.compare import Overview, Side
+    from provisioning.status.timeline import Bar
 
 WARN_DAYS = 14
 """By default a rotation is due 90 days before the end, so that two weeks before it nothing has worked for long."""
@@ -88,21 +89,25 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
 
     try:
         engine = Pulumi(name)
-        state = read_state(engine.export(show_secrets=True).outputs, name)
+        checkpoint = engine.export(show_secrets=True)
+        state = read_state(checkpoint.outputs, name)
         if offline:
             sides = [read.OFFLINE for _ in state.pushes]
             view = compare.overview(state, read.OFFLINE, sides, moment, warn_days)
             return Read(name, view, view.alarms)
-        # After a first run that broke off there are no outputs yet.
+        # After an interrupted first run there are no outputs yet.
         tenant = state.tenant_id or (engine.config_of(TENANT) if state.application else None)
         if not own_key_first:
             # Of many stacks, side by side, the environment names the one tenant.
             use_tenant(tenant)
-        with ThreadPoolExecutor(1) as entra:
+        with ThreadPoolExecutor(2) as entra:
             registration = entra.submit(read.read_registration, state, tenant)
+            duplicates = entra.submit(read.read_duplicates, state, checkpoint, tenant)
             logins = _logins(engine, state.pushes, own_key_first)
             held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
-        view = compare.overview(state, registration.result(), held, moment, warn_days)
+        found = registration.result()
+        extra = read.read_extra(engine, state, checkpoint, found, duplicates.result())
+        view = compare.overview(state, found, held, moment, warn_days, extra)
     except ProvisioningError as error:
         return Read(name, None, (str(error),))
     except Exception as error:  # a state that nobody has foreseen must not hide the other stacks
@@ -127,7 +132,7 @@ def _logins(engine: Pulumi, pushes: Sequence[Push], own_key_first: bool) -> list
 
 
 def _show(read: Sequence[Read], moment: datetime, output: StatusFormat, everything: bool) -> None:
-    from provisioning.status import compare, metrics, timeline  # noqa: PLC0415 - not for --help
+    from provisioning.status import compare, timeline  # noqa: PLC0415 - not for --help
 
     views = {found.stack: found.view for found in read}
     bars = [bar for view in views.values() if view for bar in timeline.bars(view.deployed)]
@@ -141,28 +146,46 @@ def _show(read: Sequence[Read], moment: datetime, output: StatusFormat, everythi
             ]
             print(json.dumps(listed if everything else listed[0], indent=2))
         case StatusFormat.PROMETHEUS:
-            print(metrics.exposition(metrics.gauges(views, moment)), end="")
+            from provisioning.status import metrics  # noqa: PLC0415 - nobody else needs the library
+
+            print(metrics.exposition(views, moment), end="")
         case StatusFormat.SVG:
             print(timeline.svg(bars, moment))
         case StatusFormat.MARKDOWN:
-            show_rows([_facts(found, moment) for found in read], Format.MARKDOWN)
-            print()
-            show_rows(_secrets(read, moment), Format.MARKDOWN)
-            for found in read:
-                print("".join(f"\n- **{found.stack}**: {alarm}" for alarm in found.alarms), end="")
-            print("\n" * any(found.alarms for found in read), end="")
+            _show_markdown(read, moment)
         case StatusFormat.TABLE:
-            if everything:
-                show_rows([_brief(found, moment) for found in read], Format.TABLE)
-            else:
-                show(_facts(read[0], moment), Format.TABLE)
-            if bars:
-                show_rows(_secrets(read, moment), Format.TABLE)
-                console = data()
-                console.print(timeline.drawing(bars, moment, min(console.width, TIMELINE_WIDTH)))
-            for found in read:
-                for alarm in found.alarms:
-                    data().print(f"{found.stack}: {alarm}", style="red", markup=False, soft_wrap=True)
+            _show_tables(read, moment, bars, everything)
+
+
+def _show_markdown(read: Sequence[Read], moment: datetime) -> None:
+    show_rows([_facts(found, moment) for found in read], Format.MARKDOWN)
+    print()
+    show_rows(_secrets(read, moment), Format.MARKDOWN)
+    if duplicates := _duplicates(read):
+        print()
+        show_rows(duplicates, Format.MARKDOWN)
+    for found in read:
+        print("".join(f"\n- **{found.stack}**: {alarm}" for alarm in found.alarms), end="")
+    print("\n" * any(found.alarms for found in read), end="")
+
+
+def _show_tables(read: Sequence[Read], moment: datetime, bars: Sequence[Bar], everything: bool) -> None:
+    from provisioning.status import timeline  # noqa: PLC0415 - not for --help
+
+    if everything:
+        show_rows([_brief(found, moment) for found in read], Format.TABLE)
+    else:
+        show(_facts(read[0], moment), Format.TABLE)
+    if secrets := _secrets(read, moment):
+        show_rows(secrets, Format.TABLE)
+    if duplicates := _duplicates(read):
+        show_rows(duplicates, Format.TABLE)
+    if bars:
+        console = data()
+        console.print(timeline.drawing(bars, moment, min(console.width, TIMELINE_WIDTH)))
+    for found in read:
+        for alarm in found.alarms:
+            data().print(f"{found.stack}: {alarm}", style="red", markup=False, soft_wrap=True)
 
 
 TIMELINE_WIDTH = 100
@@ -171,28 +194,34 @@ TIMELINE_WIDTH = 100
 
 def _facts(found: Read, moment: datetime) -> dict[str, object]:
     """What a person wants to know of one stack."""
-    from provisioning.status.compare import dated, day  # noqa: PLC0415 - not for --help
+    from provisioning.status.compare import dated  # noqa: PLC0415 - not for --help
 
+    facts: dict[str, object] = {"stack": found.stack, "state": "not read", **dict.fromkeys(FACTS)}
     if found.view is None:
-        return {"stack": found.stack, "state": "not read", **dict.fromkeys(FACTS)}
+        return facts
     view, state = found.view, found.view.deployed
-    used = [secret for secret in state.secrets if state.used_by(secret)]
-    values = (
-        state.application.declared.display_name if state.application else None,
-        state.application.client_id if state.application else None,
-        dated(min((secret.ends for secret in used), default=None), moment),
-        dated(state.next_rotation, moment),
-        dated(state.old_retires, moment),
-        _side(view.entra),
-        "; ".join(
-            f"{side.target}: {_side(side)} (slot {push.slot} since {day(push.since)})" if push.since else str(side)
-            for push, side in zip(state.pushes, view.nocobase, strict=True)
-        ),
-    )
-    return {"stack": found.stack, "state": view.sync.value, **dict(zip(FACTS, values, strict=True))}
+    facts |= {
+        "state": view.sync.value,
+        "secret ends": dated(min((it.ends for it in state.secrets if state.used_by(it)), default=None), moment),
+        "next rotation": dated(state.next_rotation, moment),
+        "old secret retires": dated(state.old_retires, moment),
+        "Entra ID": _side(view.entra),
+        "NocoBase": "; ".join(map(_nocobase, state.pushes, view.nocobase)),
+    }
+    if state.application:
+        facts["application"] = state.application.declared.display_name
+        facts["client ID"] = state.application.client_id
+    return facts
 
 
 FACTS = ("application", "client ID", "secret ends", "next rotation", "old secret retires", "Entra ID", "NocoBase")
+
+
+def _nocobase(push: Push, side: Side) -> str:
+    """One NocoBase in words; its address is among them only where it was given a secret."""
+    from provisioning.status.compare import day  # noqa: PLC0415 - not for --help
+
+    return f"{side.target}: {_side(side)} (slot {push.slot} since {day(push.since)})" if push.since else str(side)
 
 
 def _side(side: Side) -> str:
@@ -210,20 +239,35 @@ def _brief(found: Read, moment: datetime) -> dict[str, object]:
 
 
 def _secrets(read: Sequence[Read], moment: datetime) -> list[dict[str, object]]:
-    """A row for each client secret of each stack that could be read."""
-    from provisioning.status.compare import day  # noqa: PLC0415 - not for --help
+    """A row for each client secret of each stack that could be read, also for those that its state does not hold."""
+    from provisioning.status.compare import every_secret  # noqa: PLC0415 - not for --help
+
+    return [_secret(found.stack, secret) for found in read if found.view for secret in every_secret(found.view, moment)]
+
+
+def _secret(stack: str, secret: Mapping[str, Any]) -> dict[str, object]:
+    known = {name: UNKNOWN if value is None else value for name, value in secret.items()}
+    return {
+        "stack": stack,
+        "is": f"slot {secret['slot']}" if secret["slot"] else secret["kind"],
+        "name": secret["name"],
+        "in use": known["inUse"],
+        "issued": known["issued"].partition("T")[0],
+        "ends": known["expires"].partition("T")[0],
+        "days left": known["daysLeft"],
+    }
+
+
+UNKNOWN = "not known"
+
+
+def _duplicates(read: Sequence[Read]) -> list[dict[str, object]]:
+    """A row for each duplicate of a stack's application."""
+    from provisioning.status.compare import every_duplicate  # noqa: PLC0415 - not for --help
 
     return [
-        {
-            "stack": found.stack,
-            "slot": secret.slot.value,
-            "name": secret.name,
-            "in use": bool(found.view.deployed.used_by(secret)),
-            "issued": day(secret.issued),
-            "ends": day(secret.ends),
-            "days left": (secret.ends - moment).days,
-        }
+        {"stack": found.stack, "duplicate application": duplicate["name"], "object ID": duplicate["objectId"]}
         for found in read
         if found.view
-        for secret in found.view.deployed.secrets
+        for duplicate in every_duplicate(found.view) or ()
     ]

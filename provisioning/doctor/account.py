@@ -74,7 +74,7 @@ def account_of(claims: Mapping[str, Any]) -> Account:
     )
 
 
-def judge_account(account: Account, wanted_tenant: str | None) -> Finding:
+def check_account(account: Account, wanted_tenant: str | None) -> Finding:
     """wanted_tenant: the tenant id that ARM_TENANT_ID names, if any."""
     kind = "application" if account.application else "user"
     said = f"{kind} {account.name} in tenant {account.tenant_id}"
@@ -84,7 +84,7 @@ def judge_account(account: Account, wanted_tenant: str | None) -> Finding:
     return ok(said, account)
 
 
-def judge_rights(account: Account, tenant_consent: bool, users_may_register: bool | None) -> Finding:
+def check_rights(account: Account, tenant_consent: bool, users_may_register: bool | None) -> Finding:
     """Whether `account` may do what a deployment does.
 
     tenant_consent: whether the program is to consent for the tenant. users_may_register: the tenant's setting for
@@ -92,7 +92,7 @@ def judge_rights(account: Account, tenant_consent: bool, users_may_register: boo
     """
     held = [name for name in ENOUGH if name in account.granted]
     if account.application:
-        return _judge_application(account, held, tenant_consent)
+        return _check_rights_of_application(account, held, tenant_consent)
     if not held and "Directory.AccessAsUser.All" not in account.granted:
         said = "this sign-in may not manage applications on the user's behalf"
         return failed(said, "Sign in by the Azure CLI: `az login --tenant <tenant id>`.")
@@ -112,7 +112,7 @@ def judge_rights(account: Account, tenant_consent: bool, users_may_register: boo
     return ok("a user, who may register applications in this tenant")
 
 
-def _judge_application(account: Account, held: list[str], tenant_consent: bool) -> Finding:
+def _check_rights_of_application(account: Account, held: list[str], tenant_consent: bool) -> Finding:
     portal = f"Entra ID → App registrations → {account.name} → API permissions → Microsoft Graph, application"
     if not held:
         has = ", ".join(sorted(account.granted)) or "no permission"
@@ -146,7 +146,7 @@ def ask_account() -> Finding:
     claims = read_claims(token)
     if not claims:
         return failed("the access token cannot be read", SIGN_IN)
-    return judge_account(account_of(claims), os.environ.get("ARM_TENANT_ID"))
+    return check_account(account_of(claims), os.environ.get("ARM_TENANT_ID"))
 
 
 def _without_a_code(error: Exception) -> tuple[str, str | None]:
@@ -168,4 +168,4 @@ def ask_rights(account: Account, tenant_consent: bool) -> Finding:
             users_may_register = directory.users_may_register()
         except DirectoryUnreadable:
             users_may_register = None
-    return judge_rights(account, tenant_consent, users_may_register)
+    return check_rights(account, tenant_consent, users_may_register)

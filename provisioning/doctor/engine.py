@@ -51,7 +51,7 @@ class Passphrase:
     text: str | None = field(repr=False)
 
 
-def judge_engine(said: str) -> Finding:
+def check_engine(said: str) -> Finding:
     """said: what `pulumi version` prints."""
     found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", said.strip())
     number = tuple(int(part) for part in found.groups()) if found else None
@@ -66,7 +66,7 @@ def judge_engine(said: str) -> Finding:
     return ok(f"Pulumi {found[0]}")
 
 
-def judge_plugin(plugins: Sequence[Mapping[str, Any]], wanted: str, environment: Mapping[str, str]) -> Finding:
+def check_plugin(plugins: Sequence[Mapping[str, Any]], wanted: str, environment: Mapping[str, str]) -> Finding:
     """plugins: what `pulumi plugin ls --json` prints. wanted: the version that the program asks for."""
     found = sorted({str(item.get("version")) for item in plugins if item.get("name") == "azuread"})
     if wanted in found:
@@ -77,7 +77,7 @@ def judge_plugin(plugins: Sequence[Mapping[str, Any]], wanted: str, environment:
     return warning(f"{said}; the next `pulumi up` downloads it", "To do it now: pulumi install")
 
 
-def judge_backend(url: str, user: str, environment: Mapping[str, str], only_here: bool) -> Finding:
+def check_backend(url: str, user: str, environment: Mapping[str, str], only_here: bool) -> Finding:
     """url, user: of the backend, as `pulumi whoami --json` names them.
 
     only_here: whether NocoBase runs on this machine, too, so that nobody elsewhere has a use for the state.
@@ -99,8 +99,8 @@ def judge_backend(url: str, user: str, environment: Mapping[str, str], only_here
     )
 
 
-def judge_secrets(provider: SecretsProvider, passphrase: Passphrase, local_backend: bool, only_here: bool) -> Finding:
-    """Who can read the stack's secrets. local_backend: state in a file; only_here: as in judge_backend."""
+def check_secrets(provider: SecretsProvider, passphrase: Passphrase, local_backend: bool, only_here: bool) -> Finding:
+    """Who can read the stack's secrets. local_backend: state in a file; only_here: as in check_backend."""
     if provider.named and provider.named not in ("passphrase", "default"):
         return ok(f"secrets are encrypted by {_without_login(provider.named).partition('?')[0]}")
     if provider.salt is None:
@@ -159,14 +159,14 @@ def given_passphrase(environment: Mapping[str, str]) -> Passphrase:
 def ask_engine() -> Finding:
     """Is it there, and which version?"""
     try:
-        return judge_engine(_pulumi("version"))
+        return check_engine(_pulumi("version"))
     except EngineFailed as error:
         return failed(str(error), "Install the Pulumi CLI: https://www.pulumi.com/docs/install/.")
 
 
 def ask_plugin() -> Finding:
     """Is the azuread plugin there that the program wants?"""
-    return judge_plugin(json.loads(_pulumi("plugin", "ls", "--json")), version("pulumi_azuread"), os.environ)
+    return check_plugin(json.loads(_pulumi("plugin", "ls", "--json")), version("pulumi_azuread"), os.environ)
 
 
 def ask_backend(only_here: bool) -> Finding:
@@ -175,7 +175,7 @@ def ask_backend(only_here: bool) -> Finding:
         found = json.loads(_pulumi("whoami", "--json"))
     except EngineFailed as error:
         return failed(str(error), f"Sign in to a backend: {SHARED_BACKENDS}.")
-    return judge_backend(str(found.get("url")), str(found.get("user")), os.environ, only_here)
+    return check_backend(str(found.get("url")), str(found.get("user")), os.environ, only_here)
 
 
 def ask_secrets(stack: str, only_here: bool) -> Finding:
@@ -183,7 +183,7 @@ def ask_secrets(stack: str, only_here: bool) -> Finding:
     file = Path(f"Pulumi.{stack.rpartition('/')[2]}.yaml")
     provider = secrets_provider(file.read_text(encoding="utf-8") if file.is_file() else "")
     local = provider.salt is None and json.loads(_pulumi("whoami", "--json")).get("url", "").startswith("file://")
-    return judge_secrets(provider, given_passphrase(os.environ), local, only_here)
+    return check_secrets(provider, given_passphrase(os.environ), local, only_here)
 
 
 def _pulumi(*arguments: str) -> str:

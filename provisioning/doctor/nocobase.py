@@ -1,6 +1,6 @@
-"""NocoBase: is it reached, has it the email manager, and may the API key change its settings?
+"""NocoBase: is it reached, has it the email manager, may the API key change its settings, and what do they hold?
 
-Judgement first, as pure functions; below it, who asks.
+The checks first, as pure functions; below them, who asks.
 """
 
 from __future__ import annotations
@@ -11,13 +11,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from provisioning.doctor.account import read_claims
-from provisioning.doctor.runner import Finding, failed, ok, warning
+from provisioning.doctor.runner import Finding, failed, ok, skipped, warning
+from provisioning.doctor.sign_in_link import check_link
+from provisioning.doctor.stack import UNREADABLE
 from provisioning.errors import NocoBaseError
 from provisioning.nocobase import push
 from provisioning.nocobase.installation import MAIN
 from provisioning.nocobase.layout import COLLECTION
 from provisioning.nocobase.login import API_KEY, API_KEYS, NocoBaseLogin, first_login, missing_login, stored_keys
+from provisioning.nocobase.push import SignIn
 from provisioning.nocobase.version import Target, not_by_rest, numbered_version, target_of
+from provisioning.program.last_state import Deployed, Push
+from provisioning.status import read
+from provisioning.status.compare import row_differences
+from provisioning.status.read import HeldRow
 
 if TYPE_CHECKING:
     from provisioning.program.settings import Settings
@@ -32,7 +39,7 @@ NEW_KEY = "Make a new API key (NocoBase: Settings → API keys) and set NOCOBASE
 KEY_ENDS_SOON_DAYS = 30
 
 
-def judge_version(url: str, app: str | None, said: object) -> Finding:
+def check_version(url: str, app: str | None, said: object) -> Finding:
     """said: the version that NocoBase names. Raises CredentialsInFile for one that is not served by its API."""
     version = numbered_version(said)
     if version is None:
@@ -45,14 +52,14 @@ def judge_version(url: str, app: str | None, said: object) -> Finding:
     return ok(f"{url}, version {version}")
 
 
-def judge_plugins(packages: Iterable[str]) -> Finding:
+def check_plugins(packages: Iterable[str]) -> Finding:
     """packages: the package names of the plugins that are enabled."""
     if PLUGIN in packages:
         return ok("enabled")
     return failed("the email manager is not enabled", "NocoBase: plugin manager → Email manager → enable it.")
 
 
-def judge_key_life(api_key: str, now: datetime) -> Finding:
+def check_key_life(api_key: str, now: datetime) -> Finding:
     """How long an API key is valid, by its own claims."""
     end = read_claims(api_key).get("exp")
     if not isinstance(end, (int, float)):
@@ -70,12 +77,12 @@ def judge_key_life(api_key: str, now: datetime) -> Finding:
     return ok(f"valid until {ends:%Y-%m-%d}" if days < 100 * 365 else "never ends")
 
 
-def judge_login_life(login: NocoBaseLogin, now: datetime) -> Finding:
+def check_login_life(login: NocoBaseLogin, now: datetime) -> Finding:
     """How long the login is valid."""
-    return judge_key_life(login.api_key, now) if login.api_key else ok("account and password have no end")
+    return check_key_life(login.api_key, now) if login.api_key else ok("account and password have no end")
 
 
-def judge_role(role: Mapping[str, Any]) -> Finding:
+def check_role(role: Mapping[str, Any]) -> Finding:
     """Whether a role may change the email settings. role: what NocoBase's `roles:check` answers."""
     name = role.get("role") or "without a name"
     snippets = {str(item) for item in role.get("snippets") or []}
@@ -91,26 +98,34 @@ def judge_role(role: Mapping[str, Any]) -> Finding:
     return warning(said, f"If `pulumi up` is refused: give it the right to change {COLLECTION}.")
 
 
+def check_row(state: Deployed, push: Push, row: HeldRow) -> Finding:
+    """Whether NocoBase's email settings hold what it was given."""
+    wrong = row_differences(state, push, row)
+    if wrong:
+        return failed(f"{push.target}: {'; '.join(wrong)}", "pulumi up")
+    hidden = " (which it hides)" if row.client_secret is None else ""
+    return ok(f"{push.target} holds this client id and the secret of slot {push.slot}{hidden}")
+
+
 def ask_server(settings: Settings) -> Finding:
     """Is it reached, and which version?"""
     found = _public(settings, "app:getInfo")
     version = found.get("version") if isinstance(found, dict) else None
-    return judge_version(settings.nocobase_url, settings.nocobase_app, version)
+    return check_version(settings.nocobase_url, settings.nocobase_app, version)
 
 
 def ask_plugins(settings: Settings) -> Finding:
     """Is the email manager enabled?"""
     found = _public(settings, "pm:listEnabled")
     listed = found if isinstance(found, list) else []
-    return judge_plugins(str(item.get("packageName")) for item in listed if isinstance(item, dict))
+    return check_plugins(str(item.get("packageName")) for item in listed if isinstance(item, dict))
 
 
 def ask_login(configuration: Mapping[str, str], settings: Settings) -> Finding:
     """Does NocoBase take the login, and do the others have one? configuration: the stack's, secrets in the clear."""
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - imports httpx
 
-    stored = stored_keys(configuration.get(API_KEY), configuration.get(API_KEYS))
-    logins = {at.name: first_login(at.logins, stored) for at in settings.installations}
+    logins = {at.name: login_of(at.logins, configuration) for at in settings.installations}
     missing = [missing_login(name) for name, found in logins.items() if found is None]
     login = logins[MAIN]
     if missing or login is None:
@@ -129,7 +144,31 @@ def ask_role(login: NocoBaseLogin, settings: Settings) -> Finding:
         found: Any = None
         with suppress(NocoBaseError):  # not every version may tell
             found = nocobase.get("roles:check")
-    return judge_role(found if isinstance(found, dict) else {})
+    return check_role(found if isinstance(found, dict) else {})
+
+
+def ask_row(state: Deployed, push: Push, login: NocoBaseLogin | None) -> Finding:
+    """What do the email settings hold?"""
+    if login is None:
+        return skipped(NO_LOGIN)
+    if push.client_secret is None:
+        return skipped(UNREADABLE)
+    return check_row(state, push, read.read_row(push, login))
+
+
+def ask_link(push: Push, login: NocoBaseLogin | None) -> Finding:
+    """Which sign-in link does it build?"""
+    if login is None:
+        return skipped(NO_LOGIN)
+    return check_link(push, read.read_link(push, login) or SignIn(None, None))
+
+
+def login_of(names: Iterable[str], configuration: Mapping[str, str]) -> NocoBaseLogin | None:
+    """The login under the first of `names` that has one, in the environment or the stack's configuration."""
+    return first_login(names, stored_keys(configuration.get(API_KEY), configuration.get(API_KEYS)))
+
+
+NO_LOGIN = "there is no login (see 'login to NocoBase')"
 
 
 def _public(settings: Settings, action: str) -> Any:

@@ -1,4 +1,4 @@
-"""Everything that `doctor` asks, in the order of a deployment: engine, stack, Entra ID, NocoBase, network."""
+"""Everything that `doctor` asks, in the order of a deployment and then of a sign-in."""
 
 from __future__ import annotations
 
@@ -6,17 +6,33 @@ import os
 import shlex
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provisioning.doctor import account, engine, network, nocobase, registration, stack
-from provisioning.doctor.runner import Check, Finding, Outcome, Question, failed, ok, warning
+from provisioning.doctor import (
+    account,
+    application,
+    client_secret,
+    consent,
+    engine,
+    network,
+    nocobase,
+    secret_policy,
+    sign_in_link,
+    stack,
+)
+from provisioning.doctor.runner import Check, Finding, Outcome, Question, answer, failed, ok, warning
+from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.errors import EngineFailed
 from provisioning.pulumi_cli import NEEDED_KEY, Pulumi
 
 if TYPE_CHECKING:
-    from provisioning.doctor.registration import Deployment
+    from provisioning.entra.registration import Principal, Registration
     from provisioning.nocobase.login import NocoBaseLogin
+    from provisioning.nocobase.push import SignIn
+    from provisioning.program.last_state import Application, Deployed, Push
     from provisioning.program.settings import Settings
 
 ON_THE_SERVER = f"ssh <NocoBase's server> python3 - < {shlex.quote(os.path.relpath(Path(network.__file__)))}"
@@ -27,33 +43,31 @@ MAIL = ("imap", "smtp")
 
 
 def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> list[Question]:
-    """What is asked.
+    """What is asked. The stack's state is read at once, and the stack's tenant is the one to sign in to from now on.
 
     name: of the stack, None for the selected one. addresses: those of Microsoft that are not the usual ones. now: the
     time by which secrets are planned.
     """
     pulumi = Pulumi(name)
+    deployment = answer(lambda: stack.check_deployment(stack.read_deployment(pulumi)))
+    deployed: Deployed | None = deployment.value
+    with suppress(EngineFailed):  # a check of its own tells of that
+        use_tenant((deployed.tenant_id if deployed else None) or pulumi.config_of(TENANT))
 
     def ask_backend(_: Any) -> Finding:
         configured = stack.ask_stack(pulumi).value
         here = configured is not None and stack.only_here(configured.values.get(NEEDED_KEY))
         return engine.ask_backend(here)
 
-    def ask_secrets(found: stack.Stack) -> Finding:
+    def ask_secrets_provider(found: stack.Stack) -> Finding:
         return engine.ask_secrets(found.name, stack.only_here(found.values.get(NEEDED_KEY)))
 
     def ask_rights(who: account.Account, settings: Settings) -> Finding:
         return account.ask_rights(who, settings.tenant_consent)
 
     def ask_policy(_: account.Account, settings: Settings) -> Finding:
-        deployed: Deployment | None = stack.ask_deployment(pulumi).value
-        return registration.ask_policy(deployed.object_id if deployed else None, settings)
-
-    def ask_registration(_: account.Account, deployed: Deployment, settings: Settings) -> Finding:
-        return registration.ask_registration(deployed, settings)
-
-    def ask_principal(_: account.Account, deployed: Deployment) -> Finding:
-        return registration.ask_principal(deployed)
+        known = deployed.application if deployed else None
+        return secret_policy.ask_policy(known.object_id if known else None, settings)
 
     def ask_login(_: Any, configured: stack.Stack, settings: Settings) -> Finding:
         return nocobase.ask_login(configured.values, settings)
@@ -69,33 +83,130 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
         Question("azuread plugin", lambda _: engine.ask_plugin(), ("engine",)),
         Question("state backend", ask_backend, ("engine",)),
         Question("stack", lambda _: stack.ask_stack(pulumi), ("engine",)),
-        Question("secrets provider", ask_secrets, ("stack",)),
-        Question("settings", stack.judge_settings, ("stack",)),
-        Question("deployment", lambda _: stack.ask_deployment(pulumi), ("stack",)),
+        Question("secrets provider", ask_secrets_provider, ("stack",)),
+        Question("settings", stack.check_settings, ("stack",)),
+        Question("deployment", lambda _: deployment, ("stack",)),
         Question("sign-in", account.ask_account),
         Question("rights in Entra ID", ask_rights, ("sign-in", "settings")),
         Question("policy on secrets", ask_policy, ("sign-in", "settings")),
-        Question("application", ask_registration, ("sign-in", "deployment", "settings")),
-        Question("service principal", ask_principal, ("sign-in", "deployment")),
-        Question("owner", registration.ask_owners, ("sign-in", "application")),
-        Question("client secret", lambda deployed: registration.judge_secret(deployed, now), ("deployment",)),
+        *_of_application(now),
         Question("NocoBase", nocobase.ask_server, ("settings",)),
         Question("email manager", ask_plugins, ("NocoBase", "settings")),
         Question("login to NocoBase", ask_login, ("NocoBase", "stack", "settings")),
-        Question("API key", lambda login: nocobase.judge_login_life(login, now), ("login to NocoBase",)),
+        Question("API key", lambda login: nocobase.check_login_life(login, now), ("login to NocoBase",)),
         Question("rights in NocoBase", ask_role, ("email manager", "login to NocoBase", "settings")),
+        *_of_installations(deployed),
+        Question("consent", _ask_consent, ("service principal", "settings", "deployment")),
         *(_network_question(endpoint, addresses.get(endpoint)) for endpoint in network.ENDPOINTS),
     ]
 
 
+def _of_application(now: datetime) -> list[Question]:
+    """What is asked of the application in Entra ID."""
+
+    def ask_application(_: account.Account, state: Deployed, settings: Settings) -> Finding:
+        return application.ask_application(_application(state).object_id, settings)
+
+    def check_permissions(found: Registration, settings: Settings) -> Finding:
+        return application.check_permissions(application.declared_by(settings), found)
+
+    def check_redirect_uris(found: Registration, settings: Settings) -> Finding:
+        return application.check_redirect_uris(application.declared_by(settings), found)
+
+    def ask_principal(_: account.Account, state: Deployed) -> Finding:
+        return application.ask_principal(_application(state).client_id)
+
+    def ask_secrets(state: Deployed) -> Finding:
+        return client_secret.ask_secrets(state, _application(state), now)
+
+    return [
+        Question("application", ask_application, ("sign-in", "deployment", "settings")),
+        Question("permissions", check_permissions, ("application", "settings")),
+        Question("redirect URIs", check_redirect_uris, ("application", "settings")),
+        Question("service principal", ask_principal, ("sign-in", "deployment")),
+        Question("owner", application.ask_owners, ("sign-in", "application")),
+        Question("client secret", ask_secrets, ("deployment",)),
+    ]
+
+
+def _of_installations(deployed: Deployed | None) -> list[Question]:
+    """What is asked of each NocoBase that was given credentials; of the main one before the first deployment."""
+    if deployed is None:
+        return _of_installation(MAIN_PUSH, "", with_link=True)
+    return [
+        question
+        for push in deployed.pushes
+        for question in _of_installation(
+            push.name,
+            f" ({push.name})" if len(deployed.pushes) > 1 else "",
+            with_link=push.mapping.verify_action != "none",
+        )
+    ]
+
+
+def _of_installation(name: str, of: str, with_link: bool) -> list[Question]:
+    """What is asked of one NocoBase. name: its push's. of: how the questions name it, where there are several."""
+
+    def asked(state: Deployed, configured: stack.Stack) -> tuple[Push, NocoBaseLogin | None]:
+        push = next(push for push in state.pushes if push.name == name)
+        return push, nocobase.login_of(push.logins, configured.values)
+
+    def ask_row(state: Deployed, configured: stack.Stack, *_: Any) -> Finding:
+        return nocobase.ask_row(state, *asked(state, configured))
+
+    def ask_link(state: Deployed, configured: stack.Stack, *_: Any) -> Finding:
+        return nocobase.ask_link(*asked(state, configured))
+
+    def check_client_id(found: SignIn, state: Deployed) -> Finding:
+        return sign_in_link.check_client_id(found, _application(state).client_id)
+
+    def check_redirect_uri(found: SignIn, registered: Registration) -> Finding:
+        return sign_in_link.check_redirect_uri(found, registered.redirect_uris)
+
+    def check_scopes(found: SignIn, settings: Settings) -> Finding:
+        return sign_in_link.check_scopes(found, settings.scopes)
+
+    def check_page(found: SignIn, settings: Settings, state: Deployed) -> Finding:
+        return sign_in_link.check_page(found, settings.audience, state.tenant_id)
+
+    # The main one's login is a question of its own, which must not fail twice; the others do not depend on it.
+    needs = ("deployment", "stack", *(("login to NocoBase",) if name == MAIN_PUSH else ()))
+    link = f"sign-in link{of}"
+    row = Question(f"email settings{of}", ask_row, needs)
+    if not with_link:
+        return [row]
+    return [
+        row,
+        Question(link, ask_link, needs),
+        Question(f"{link}: client ID", check_client_id, (link, "deployment")),
+        Question(f"{link}: redirect URI", check_redirect_uri, (link, "application")),
+        Question(f"{link}: scopes", check_scopes, (link, "settings")),
+        Question(f"{link}: tenant", check_page, (link, "settings", "deployment")),
+    ]
+
+
+MAIN_PUSH = "nocobase"
+"""The name of the push into the NocoBase that `nocobaseUrl` names."""
+
+
+def _ask_consent(principal: Principal, settings: Settings, state: Deployed) -> Finding:
+    return consent.ask_consent(principal, settings, state.consent_url or "the output adminConsentUrl")
+
+
+def _application(state: Deployed) -> Application:
+    """That of a stack that was deployed to its end, as the check 'deployment' has found."""
+    assert state.application is not None
+    return state.application
+
+
 def _network_question(endpoint: str, address: str | None) -> Question:
     def ask() -> Finding:
-        return judge_reach(network.reach(endpoint, address or _address(endpoint), network.TIMEOUT_SECONDS, _tls()))
+        return check_reach(network.reach(endpoint, address or _address(endpoint), network.TIMEOUT_SECONDS, _tls()))
 
     return Question(f"network: {endpoint}", ask, limit=3 * network.TIMEOUT_SECONDS)
 
 
-def judge_reach(answer: network.Reach) -> Finding:
+def check_reach(answer: network.Reach) -> Finding:
     """What it means that this machine, which need not be NocoBase's server, reaches an endpoint or not."""
     if answer.reached:
         return ok(answer.said)

@@ -43,7 +43,7 @@ class Check:
     remedy: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a bad answer that leaves a person without a way on."""
+        """Raise ValueError for a bad answer without a remedy."""
         if self.outcome in (Outcome.WARNING, Outcome.FAILED) and not self.remedy:
             raise ValueError(f"The check '{self.name}' is no success and names no remedy.")
 
@@ -125,7 +125,7 @@ def _answer(question: Question, needed: dict[str, Future[Finding]], future: Futu
         return
     answers: list[Finding] = []
     values = [finding.value for finding in found.values()]
-    worker = threading.Thread(target=lambda: answers.append(_asked(question, values)), daemon=True)
+    worker = threading.Thread(target=lambda: answers.append(answer(question.ask, *values)), daemon=True)
     worker.start()
     worker.join(question.limit)
     too_late = failed(f"no answer within {question.limit:g} s", "Run the command again when the network is less busy.")
@@ -139,9 +139,10 @@ def _skipped(missing: str, finding: Finding) -> Finding:
     return Finding(Outcome.SKIPPED, finding.said)
 
 
-def _asked(question: Question, values: Sequence[Any]) -> Finding:
+def answer(ask: Callable[..., Finding], *values: Any) -> Finding:
+    """What `ask` finds; whatever it raises is an answer, too."""
     try:
-        return question.ask(*values)
+        return ask(*values)
     except NocoBaseError as error:
         return failed(f"{error.what} ({error.why})", error.remedy)
     except ProvisioningError as error:
@@ -149,4 +150,4 @@ def _asked(question: Question, values: Sequence[Any]) -> Finding:
     except Exception as error:  # one broken check must not take the others along
         # Its text is not repeated: nobody has made sure that it holds no secret.
         said = f"this check itself broke ({type(error).__name__})"
-        return failed(said, "Run the command again. If it goes on, the fault is this program's: report it.")
+        return failed(said, "Run the command again. If this check fails again, the fault is this program's: report it.")

@@ -1,4 +1,4 @@
-"""The stack: which one, how it is configured, and what its last deployment left. Asks the engine; judges settings."""
+"""The stack: which one, is its configuration valid, and was it deployed to its end?"""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from provisioning.addresses import is_loopback
-from provisioning.doctor.registration import judge_state
-from provisioning.doctor.runner import Finding, failed, ok
+from provisioning.doctor.runner import Finding, failed, ok, skipped
 from provisioning.errors import EngineFailed, SettingsError
-from provisioning.program.last_state import read_state
+from provisioning.program.last_state import Deployed, read_state
 from provisioning.pulumi_cli import Pulumi
+
+UNREADABLE = "the stack's secrets cannot be read (see 'secrets provider')"
+"""Why what needs their values is skipped."""
 
 LOGIN = "NOCOBASE_API_KEY"
 """How the key begins of the problem that there is no login; a check of its own tells it."""
@@ -34,7 +36,7 @@ def only_here(nocobase_url: str | None) -> bool:
         return False
 
 
-def judge_settings(stack: Stack) -> Finding:
+def check_settings(stack: Stack) -> Finding:
     """Whether the settings are allowed, all of them at once."""
     from provisioning.program import settings  # noqa: PLC0415 - pydantic takes longer than the rest of this module
 
@@ -63,6 +65,18 @@ def ask_stack(engine: Pulumi) -> Finding:
     return ok(name, Stack(name, values, frozenset(secret_keys)))
 
 
-def ask_deployment(engine: Pulumi) -> Finding:
-    """Was it deployed to its end?"""
-    return judge_state(read_state(engine.export().outputs))
+def check_deployment(state: Deployed) -> Finding:
+    """Whether the stack was deployed to its end."""
+    if state.application is None or not state.pushes or state.next_rotation is None:
+        return skipped("this stack has not been deployed to its end yet", "pulumi up")
+    return ok(f"deployed, client id {state.application.client_id}", state)
+
+
+def read_deployment(engine: Pulumi) -> Deployed:
+    """What the stack's state says; without its secrets where they cannot be read. Raises EngineFailed."""
+    try:
+        checkpoint = engine.export(show_secrets=True)
+    except EngineFailed:
+        # The passphrase may be wrong, which a check of its own tells.
+        checkpoint = engine.export()
+    return read_state(checkpoint.outputs, engine.name())

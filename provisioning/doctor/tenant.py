@@ -18,7 +18,7 @@ PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
 ISSUER = re.compile(r"/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/|$)")
 
 
-def judge_tenant(tenant: str, status: int, metadata: Mapping[str, object]) -> Finding:
+def check_tenant(tenant: str, status: int, metadata: Mapping[str, object]) -> Finding:
     """metadata: what the endpoint answered with `status`. The value of a good answer is the tenant's ID."""
     found = ISSUER.search(str(metadata.get("issuer", "")))
     if status == httpx.codes.OK and found:
@@ -44,4 +44,4 @@ def ask_tenant(tenant: str) -> Finding:
         return failed(said, "Is there a way to the internet, a proxy (HTTPS_PROXY)?")
     except ValueError:
         metadata = {}
-    return judge_tenant(tenant, answer.status_code, metadata if isinstance(metadata, dict) else {})
+    return check_tenant(tenant, answer.status_code, metadata if isinstance(metadata, dict) else {})

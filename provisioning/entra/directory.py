@@ -39,7 +39,7 @@ from provisioning.entra import error_codes
 from provisioning.entra.app_policies import Restriction, SecretPolicy
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.permissions import Permission
-from provisioning.entra.registration import Candidate, Found, Grant, Registration
+from provisioning.entra.registration import Candidate, Found, Grant, Principal, Registration
 from provisioning.entra.sign_in import credential
 from provisioning.errors import DirectoryUnreadable
 
@@ -83,17 +83,14 @@ def registration(application_object_id: str) -> Registration | None:
     return answer
 
 
-def principal(client_id: str) -> str | None:
-    """The object id of the application's service principal in this tenant, None if there is none.
+def principal(client_id: str) -> Principal | None:
+    """The application's service principal in this tenant, None if there is none. Raises DirectoryUnreadable."""
 
-    Raises DirectoryUnreadable.
-    """
-
-    async def read(graph: GraphServiceClient) -> str | None:
+    async def read(graph: GraphServiceClient) -> Principal | None:
         found = await _or_none(graph.service_principals_with_app_id(client_id).get())
-        return None if found is None else str(found.id)
+        return None if found is None else Principal(str(found.id), found.account_enabled is not False)
 
-    answer: str | None = _ask(read)
+    answer: Principal | None = _ask(read)
     return answer
 
 
@@ -113,17 +110,6 @@ def grants(principal_object_id: str) -> list[Grant]:
         ]
 
     answer: list[Grant] = _ask(read)
-    return answer
-
-
-def accepts_sign_ins(client_id: str) -> bool | None:
-    """Whether the application's service principal is enabled, None if there is none. Raises DirectoryUnreadable."""
-
-    async def read(graph: GraphServiceClient) -> bool | None:
-        found = await _or_none(graph.service_principals_with_app_id(client_id).get())
-        return None if found is None else found.account_enabled is not False
-
-    answer: bool | None = _ask(read)
     return answer
 
 

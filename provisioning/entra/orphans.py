@@ -72,7 +72,7 @@ def reject_if_full(
             f"A new client secret is due, but Entra ID allows this application {MOST_SECRETS}, and this stack's state "
             f"does not know {_named(unrecorded.orphans)}, which may be in use: {'; '.join(why_maybe_in_use)}. Nothing "
             "was changed. If the state was restored from a backup, restore the newest one. If the secret is not in "
-            "use, run `python -m provisioning secrets prune --yes`. Then run the command again."
+            "use, run `python -m provisioning prune --yes`. Then run the command again."
         )
     if with_foreign > MOST_SECRETS:
         raise SecretLimitReached(

@@ -1,4 +1,4 @@
-"""An application registration as it is declared and as Entra ID shows it, and how the two differ. Pure, plain data."""
+"""An application registration as it is declared and as Entra ID shows it: plain data."""
 
 from __future__ import annotations
 
@@ -31,6 +31,14 @@ class Registration(Declared):
 
 
 @dataclass(frozen=True)
+class Principal:
+    """An application's service principal in this tenant. enabled: whether users can sign in to it."""
+
+    object_id: str
+    enabled: bool
+
+
+@dataclass(frozen=True)
 class Grant:
     """A consent to delegated permissions of one resource.
 
@@ -41,27 +49,6 @@ class Grant:
     resource_id: str
     scopes: frozenset[str]
     everybody: bool
-
-
-def differences(declared: Declared, found: Registration) -> tuple[str, ...]:
-    """How the application in Entra ID differs from the declared one, a sentence each; empty if it does not."""
-    sentences = []
-    if found.display_name != declared.display_name:
-        sentences.append(f"the application is called '{found.display_name}' instead of '{declared.display_name}'")
-    if found.audience != declared.audience:
-        sentences.append(f"its audience is {found.audience} instead of {declared.audience}")
-    return (
-        *sentences,
-        *_set_differences("redirect URI", declared.redirect_uris, found.redirect_uris),
-        *_set_differences("permission", declared.permissions, found.permissions),
-    )
-
-
-def _set_differences(kind: str, declared: frozenset[Any], found: frozenset[Any]) -> list[str]:
-    return [
-        *(f"the declared {kind} {item} is missing" for item in sorted(declared - found)),
-        *(f"the {kind} {item} is not declared" for item in sorted(found - declared)),
-    ]
 
 
 @dataclass(frozen=True)

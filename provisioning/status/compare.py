@@ -1,26 +1,90 @@
-"""What is there now for one stack: its state, held against what Entra ID and NocoBase show. Pure, plain data.
+"""Compares what is declared with what Entra ID and NocoBase show. Pure functions over plain data.
 
-`Deployed` is what the state says was deployed, `Overview` what became of it: each side is in sync, or not and why, or
-was not read and why. Nothing is guessed: a side that was not read is never called in sync.
+First the differences, a sentence each, which `doctor` uses, too; then `Overview`, what is there now for one stack: each
+side is in sync, or not and why, or was not read and why. Nothing is guessed: a side that was not read is never called
+in sync.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from provisioning.entra.client_secret_plan import rfc3339
-from provisioning.entra.registration import Registration, differences
+from provisioning.entra.orphans import StoredSecret
+from provisioning.entra.registration import Declared, Registration
 from provisioning.nocobase.push import sign_in_mismatch
 from provisioning.program.last_state import Deployed, Push
-from provisioning.status.read import Held, HeldRow, Unread
+from provisioning.status.read import Extra, Held, HeldRow, Unread
 
 GRACE = timedelta(days=7)
 """How long a rotation may be due before it counts as overdue: a weekly `pulumi up` would have done it."""
+
+
+def application_differences(declared: Declared, found: Registration) -> tuple[str, ...]:
+    """How Entra ID's application differs from the declared one; empty if it does not."""
+    return (
+        *identity_differences(declared, found),
+        *redirect_uri_differences(declared, found),
+        *permission_differences(declared, found),
+    )
+
+
+def identity_differences(declared: Declared, found: Registration) -> tuple[str, ...]:
+    """How name and audience differ."""
+    said = []
+    if found.display_name != declared.display_name:
+        said.append(f"the application is called '{found.display_name}' instead of '{declared.display_name}'")
+    if found.audience != declared.audience:
+        said.append(f"its audience is {found.audience} instead of {declared.audience}")
+    return tuple(said)
+
+
+def redirect_uri_differences(declared: Declared, found: Registration) -> tuple[str, ...]:
+    """How the redirect URIs differ."""
+    return _set_differences("redirect URI", declared.redirect_uris, found.redirect_uris)
+
+
+def permission_differences(declared: Declared, found: Registration) -> tuple[str, ...]:
+    """How the permissions differ."""
+    return _set_differences("permission", declared.permissions, found.permissions)
+
+
+def secret_differences(state: Deployed, found: Registration) -> tuple[str, ...]:
+    """Which client secrets of the state are not in Entra ID any more."""
+    stored = {secret.key_id for secret in found.secrets}
+    return tuple(
+        f"the client secret in slot {secret.slot} was removed"
+        for secret in state.secrets
+        if secret.key_id not in stored
+    )
+
+
+def row_differences(state: Deployed, push: Push, row: HeldRow) -> tuple[str, ...]:
+    """How a NocoBase's email settings differ from what it was given, a sentence each; empty if they do not."""
+    reasons = [f"the last push failed: {push.problem}"] if push.problem else []
+    if row.client_id is None:
+        reasons.append("it holds no email settings for Microsoft")
+    elif row.client_id != push.client_id:
+        reasons.append(f"it holds client id {shown(row.client_id)} instead of {push.client_id}")
+    elif row.client_secret is not None and row.client_secret != push.client_secret:
+        reasons.append("it holds another client secret")
+    elif row.client_secret is None and push.updated_at and row.updated_at != push.updated_at:
+        reasons.append(f"its email settings were changed on {row.updated_at}, and it hides the secret")
+    if not push.problem and not any(push in state.used_by(secret) for secret in state.secrets):
+        reasons.append(f"it was given a client secret that slot {push.slot} no longer holds")
+    return tuple(reasons)
+
+
+def _set_differences(kind: str, declared: frozenset[Any], found: frozenset[Any]) -> tuple[str, ...]:
+    return (
+        *(f"the declared {kind} {item} is missing" for item in sorted(declared - found)),
+        *(f"the {kind} {item} is not declared" for item in sorted(found - declared)),
+    )
 
 
 class Sync(StrEnum):
@@ -29,6 +93,17 @@ class Sync(StrEnum):
     YES = "in sync"
     NO = "not in sync"
     UNREAD = "not read"
+
+
+class Kind(StrEnum):
+    """Whose a client secret in Entra ID is."""
+
+    OWN = "own"
+    """The stack's."""
+    ORPHANED = "orphaned"
+    """Issued by an interrupted run of the stack; its state does not hold it."""
+    FOREIGN = "foreign"
+    """Somebody else's."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +128,16 @@ class Side:
 
 @dataclass(frozen=True)
 class Overview:
-    """What is there now. nocobase: a side for each push of `deployed`. alarms: why a person is needed."""
+    """What is there now.
+
+    nocobase: a side for each push of `deployed`. alarms: why a person is needed. extra: None where it was not read.
+    """
 
     deployed: Deployed
     entra: Side
     nocobase: tuple[Side, ...]
     alarms: tuple[str, ...]
+    extra: Extra | None = None
 
     @property
     def sync(self) -> Sync:
@@ -67,24 +146,32 @@ class Overview:
         return next(sync for sync in (Sync.NO, Sync.UNREAD, Sync.YES) if sync in found)
 
 
-def compare_entra(state: Deployed, found: Registration | Unread | None) -> Side:
-    """Entra ID's side: what it shows of the application, None if it shows none."""
+def compare_entra(state: Deployed, found: Registration | Unread | None, extra: Extra | None = None) -> Side:
+    """Entra ID's side. found: what it shows of the application, None if it shows none."""
     if state.application is None:
         return Side("Entra ID", Sync.UNREAD, ("there is no application",), skipped=True)
     if isinstance(found, Unread):
         return Side("Entra ID", Sync.UNREAD, (found.reason,), skipped=found.asked_for)
+    notes = tuple(_notes(extra)) if extra else ()
     if found is None:
-        return Side("Entra ID", Sync.NO, (f"the application {state.application.client_id} is not there",))
-    stored = {secret.key_id for secret in found.secrets}
-    gone = [
-        f"the client secret in slot {secret.slot} was removed"
-        for secret in state.secrets
-        if secret.key_id not in stored
-    ]
-    unknown = len(stored - {secret.key_id for secret in state.secrets})
-    notes = [f"{unknown} more client secret{'s' * (unknown > 1)} (see `secrets list`)"] if unknown else []
-    reasons = (*differences(state.application.declared, found), *gone)
-    return Side("Entra ID", Sync.NO if reasons else Sync.YES, reasons, tuple(notes), client_id=found.client_id)
+        return Side("Entra ID", Sync.NO, (f"the application {state.application.client_id} is not there",), notes)
+    reasons = (*application_differences(state.application.declared, found), *secret_differences(state, found))
+    return Side("Entra ID", Sync.NO if reasons else Sync.YES, reasons, notes, client_id=found.client_id)
+
+
+def _notes(extra: Extra) -> Iterator[str]:
+    if extra.orphaned:
+        yield f"{_count(len(extra.orphaned), 'orphaned client secret')} (see `prune`)"
+    if extra.foreign:
+        yield _count(len(extra.foreign), "foreign client secret")
+    if isinstance(extra.duplicates, Unread):
+        yield f"whether there is a duplicate application could not be read ({extra.duplicates.reason})"
+    elif extra.duplicates:
+        yield f"{_count(len(extra.duplicates), 'duplicate application')} (see `prune`)"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def compare_nocobase(state: Deployed, push: Push, held: Held | Unread) -> Side:
@@ -99,36 +186,20 @@ def compare_nocobase(state: Deployed, push: Push, held: Held | Unread) -> Side:
     return Side(push.target, Sync.NO if reasons else Sync.YES, reasons, client_id=client_id)
 
 
-def row_differences(state: Deployed, push: Push, row: HeldRow) -> tuple[str, ...]:
-    """How a NocoBase's email settings differ from what it was given, a sentence each; empty if they do not."""
-    reasons = [f"the last push failed: {push.problem}"] if push.problem else []
-    if row.client_id is None:
-        reasons.append("it holds no email settings for Microsoft")
-    elif row.client_id != push.client_id:
-        reasons.append(f"it holds client id {shown(row.client_id)} instead of {push.client_id}")
-    elif row.client_secret is not None and row.client_secret != push.client_secret:
-        reasons.append("it holds another client secret")
-    elif row.client_secret is None and push.updated_at and row.updated_at != push.updated_at:
-        reasons.append(f"its email settings were changed on {row.updated_at}, and it hides the secret")
-    if not push.problem and not any(push in state.used_by(secret) for secret in state.secrets):
-        reasons.append(f"it was given a client secret that slot {push.slot} no longer holds")
-    return tuple(reasons)
-
-
 def overview(
     state: Deployed,
     registration: Registration | Unread | None,
     held: Sequence[Held | Unread],
     now: datetime,
     warn_days: int,
+    extra: Extra | None = None,
 ) -> Overview:
     """Everything together. held: what each NocoBase of `state.pushes` shows, in their order."""
-    entra = compare_entra(state, registration)
+    entra = compare_entra(state, registration, extra)
     nocobase = tuple(compare_nocobase(state, *pair) for pair in zip(state.pushes, held, strict=True))
     odd = (side for side in (entra, *nocobase) if side.sync is not Sync.YES and not side.skipped)
-    return Overview(
-        state, entra, nocobase, (*alarms(state, now, warn_days), *(f"{side.target} is {side}" for side in odd))
-    )
+    needed = (*alarms(state, now, warn_days), *(f"{side.target} is {side}" for side in odd))
+    return Overview(state, entra, nocobase, needed, extra)
 
 
 def alarms(state: Deployed, now: datetime, warn_days: int) -> tuple[str, ...]:
@@ -168,18 +239,8 @@ def as_json(view: Overview, now: datetime) -> dict[str, Any]:
         "daysLeft": (active.ends - now).days if active else None,
         "nextRotation": _time(state.next_rotation),
         "oldSecretRetires": _time(state.old_retires),
-        "secrets": [
-            {
-                "slot": secret.slot.value,
-                "name": secret.name,
-                "keyId": secret.key_id,
-                "issued": rfc3339(secret.issued),
-                "expires": rfc3339(secret.ends),
-                "daysLeft": (secret.ends - now).days,
-                "inUse": bool(state.used_by(secret)),
-            }
-            for secret in state.secrets
-        ],
+        "secrets": list(every_secret(view, now)),
+        "duplicates": every_duplicate(view),
         "entra": _side(view.entra),
         "nocobase": [
             {
@@ -193,6 +254,51 @@ def as_json(view: Overview, now: datetime) -> dict[str, Any]:
             for push, side in zip(state.pushes, view.nocobase, strict=True)
         ],
     }
+
+
+def every_secret(view: Overview, now: datetime) -> Iterator[dict[str, Any]]:
+    """Every client secret: the state's, and those that Entra ID has besides, of which less is known.
+
+    Names and times are as in `as_json`.
+    """
+    for secret in view.deployed.secrets:
+        yield {
+            "kind": Kind.OWN.value,
+            "slot": secret.slot.value,
+            "name": secret.name,
+            "keyId": secret.key_id,
+            "issued": rfc3339(secret.issued),
+            "expires": rfc3339(secret.ends),
+            "daysLeft": (secret.ends - now).days,
+            "inUse": bool(view.deployed.used_by(secret)),
+        }
+    extra = view.extra or Extra()
+    for kind, found in (
+        (Kind.OWN, extra.superseded),
+        (Kind.ORPHANED, extra.orphaned),
+        (Kind.FOREIGN, extra.foreign),
+    ):
+        yield from (_other_secret(kind, secret, now) for secret in found)
+
+
+def _other_secret(kind: Kind, secret: StoredSecret, now: datetime) -> dict[str, Any]:
+    return {
+        "kind": kind.value,
+        "slot": None,
+        "name": secret.display_name,
+        "keyId": secret.key_id,
+        "issued": None,
+        "expires": _time(secret.end),
+        "daysLeft": (secret.end - now).days if secret.end else None,
+        "inUse": None,
+    }
+
+
+def every_duplicate(view: Overview) -> list[dict[str, str]] | None:
+    """The duplicates of the application, None where they were not read."""
+    if view.extra is None or isinstance(view.extra.duplicates, Unread):
+        return None
+    return [{"objectId": object_id, "name": name} for object_id, name in view.extra.duplicates.items()]
 
 
 def shown(client_id: str) -> str:

@@ -6,14 +6,19 @@ A side that cannot be read is an answer, too: `Unread`, with the reason.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from provisioning.entra.orphans import StoredSecret, UnrecordedSecrets, classify_secrets, descriptions
+from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.registration import Registration
 from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError
 from provisioning.nocobase.login import NocoBaseLogin, missing_login
 from provisioning.nocobase.push import SignIn, read, sign_in
 from provisioning.program.last_state import Deployed, Push
+from provisioning.pulumi_cli import Checkpoint, Pulumi
+from provisioning.resource_types import APPLICATION_TYPE, PASSWORD_TYPE
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,21 @@ class Unread:
 
 
 OFFLINE = Unread("--offline", asked_for=True)
+
+
+@dataclass(frozen=True)
+class Extra:
+    """What Entra ID has besides what a stack's state holds.
+
+    superseded: client secrets that an interrupted replacement has yet to delete; the state still holds their key ids.
+    orphaned: those with a name of this stack's, whose key ids its state does not hold. foreign: all others.
+    duplicates: the display names of applications that carry the stack's tag, by their object ids.
+    """
+
+    superseded: tuple[StoredSecret, ...] = ()
+    orphaned: tuple[StoredSecret, ...] = ()
+    foreign: tuple[StoredSecret, ...] = ()
+    duplicates: Mapping[str, str] | Unread = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,9 +72,8 @@ def read_registration(state: Deployed, tenant: str | None) -> Registration | Unr
     """The stack's application in Entra ID, None if it is not there. tenant: the stack's, None if nobody knows."""
     if state.application is None:
         return None
-    asked = os.environ.get("ARM_TENANT_ID")
-    if _other_tenant(tenant, asked):
-        return Unread(f"it is in tenant {tenant}, and ARM_TENANT_ID is {asked}; see `status --stack {state.stack}`")
+    if (elsewhere := _elsewhere(state, tenant)) is not None:
+        return elsewhere
     # A second of imports.
     from provisioning.entra import directory  # noqa: PLC0415
 
@@ -64,6 +83,80 @@ def read_registration(state: Deployed, tenant: str | None) -> Registration | Unr
         return Unread(error.reason)
     except ProvisioningError as error:
         return Unread(str(error))
+
+
+def read_duplicates(state: Deployed, checkpoint: Checkpoint, tenant: str | None) -> Mapping[str, str] | Unread:
+    """The duplicates of the stack's application. checkpoint: what `state` was read from. tenant: as above."""
+    if (elsewhere := _elsewhere(state, tenant)) is not None:
+        return elsewhere
+    try:
+        return find_duplicates(checkpoint)
+    except DirectoryUnreadable as error:
+        return Unread(error.reason)
+    except ProvisioningError as error:
+        return Unread(str(error))
+
+
+def find_duplicates(state: Checkpoint) -> dict[str, str]:
+    """Object id → display name of the applications that carry the stack's tag and that its state does not hold.
+
+    A lost answer to the creation of the application leaves one. Raises DirectoryUnreadable.
+    """
+    own = state.every(APPLICATION_TYPE)
+    tag = next((tag for item in own for tag in item.get("tags") or () if tag.startswith(STACK_TAG)), None)
+    if tag is None:
+        return {}
+    # A second of imports.
+    from provisioning.entra import directory  # noqa: PLC0415
+
+    known = {item["objectId"] for item in own}
+    return {object_id: name for object_id, name in directory.applications_tagged(tag).items() if object_id not in known}
+
+
+def read_extra(
+    engine: Pulumi,
+    state: Deployed,
+    checkpoint: Checkpoint,
+    found: Registration | Unread | None,
+    duplicates: Mapping[str, str] | Unread,
+) -> Extra | None:
+    """What Entra ID has besides `state`; None where the application was not read. Raises EngineFailed.
+
+    checkpoint: what `state` was read from. found, duplicates: as they were read.
+    """
+    if isinstance(found, Unread):
+        return None
+    stored = found.secrets if found else ()
+    unknown = unknown_secrets(checkpoint, stored, engine)
+    current = {secret.key_id for secret in state.secrets}
+    known = (secret for secret in stored if secret not in unknown.orphans + unknown.foreign)
+    superseded = tuple(secret for secret in known if secret.key_id not in current)
+    return Extra(superseded, unknown.orphans, unknown.foreign, duplicates)
+
+
+def unknown_secrets(state: Checkpoint, stored: Iterable[StoredSecret], engine: Pulumi) -> UnrecordedSecrets:
+    """Those of the client secrets in Entra ID that the state does not hold. Raises EngineFailed.
+
+    The state holds a secret, too, that an interrupted replacement has yet to delete.
+    """
+    issued = state.every(PASSWORD_TYPE)
+    known = {str(item["keyId"]) for item in issued}
+    unknown = [secret for secret in stored if secret.key_id not in known]
+    if not unknown:
+        return UnrecordedSecrets((), ())
+    # Pydantic takes its time, and there seldom is an unknown secret.
+    from provisioning.program.settings import Settings  # noqa: PLC0415
+
+    description = engine.config("secretDescription") or Settings.model_fields["secret_description"].default
+    return classify_secrets(unknown, known, descriptions((str(item["displayName"]) for item in issued), description))
+
+
+def _elsewhere(state: Deployed, tenant: str | None) -> Unread | None:
+    """Why Entra ID is not asked: the stack is in another tenant than the one that ARM_TENANT_ID names."""
+    asked = os.environ.get("ARM_TENANT_ID")
+    if not _other_tenant(tenant, asked):
+        return None
+    return Unread(f"it is in tenant {tenant}, and ARM_TENANT_ID is {asked}; see `status --stack {state.stack}`")
 
 
 def _other_tenant(tenant: str | None, asked: str | None) -> bool:

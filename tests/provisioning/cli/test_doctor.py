@@ -76,7 +76,7 @@ def test_wrong_usage(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> N
 
 @pytest.mark.parametrize("missing", ["imap", "smtp"])
 def test_mail_that_only_the_server_has_to_reach_is_a_warning_here(missing: str) -> None:
-    found = checks.judge_reach(network.Reach(missing, False, "refused", "Let it pass."))
+    found = checks.check_reach(network.Reach(missing, False, "refused", "Let it pass."))
     assert found.outcome == "warning"
     assert "ssh <NocoBase's server> python3 - < " in str(found.remedy)
-    assert checks.judge_reach(network.Reach("graph", False, "refused", "Let it pass.")).outcome == "failed"
+    assert checks.check_reach(network.Reach("graph", False, "refused", "Let it pass.")).outcome == "failed"

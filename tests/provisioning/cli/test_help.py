@@ -9,12 +9,13 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from provisioning import __version__
 from provisioning.cli import EXIT_CODES, NAME, app
 from tests.pages import help_of, helps, options, page
 
 COMMANDS = page("docs/commands.md")
 
-HEAVY = ("msgraph", "pulumi", "azure", "pydantic_settings", "httpx", "grpc")
+HEAVY = ("msgraph", "pulumi", "azure", "pydantic_settings", "httpx", "grpc", "prometheus_client")
 """Each takes longer than all that help needs; Typer itself imports pydantic."""
 
 HELPS = helps(app, NAME)
@@ -62,3 +63,8 @@ print([name for name in {HEAVY!r} if name in sys.modules])
 def test_a_mistyped_command_is_exit_code_2() -> None:
     assert CliRunner().invoke(app, ["no-such-command"]).exit_code == 2
     assert CliRunner().invoke(app, ["status", "--format", "no-such-format"]).exit_code == 2
+
+
+def test_the_version_is_printed() -> None:
+    said = CliRunner().invoke(app, ["--version"])
+    assert (said.exit_code, said.stdout) == (0, f"{__version__}\n")

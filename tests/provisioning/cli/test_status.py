@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,14 +18,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner, Result
 
 from provisioning.cli import app
+from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.registration import Registration
+from provisioning.errors import DirectoryUnreadable
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.program.last_state import Deployed, Push
 from provisioning.resource_types import STACK_TYPE
 from provisioning.status import read
 from provisioning.status.read import Held, Unread
 from tests.golden import check, on_terminal, piped
-from tests.provisioning.checkpoints import ONE_SECRET, TENANT_ID, TWO_SECRETS, export, push
+from tests.provisioning.checkpoints import OBJECT_ID, ONE_SECRET, TENANT_ID, TWO_SECRETS, export, password, push
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 from tests.provisioning.status.test_compare import held, registration
 
@@ -143,8 +146,11 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def entra(_: Deployed, __: str | None) -> object:
         return registration()
 
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
     monkeypatch.setattr(read, "read_nocobase", nocobase)
     monkeypatch.setattr(read, "read_registration", entra)
+    monkeypatch.setattr(directory, "applications_tagged", lambda _: {OBJECT_ID: "NocoBase mail"})
     return used
 
 
@@ -177,6 +183,64 @@ def test_among_all_stacks_each_ones_own_key_comes_first(
     assert sorted(logins) == ["from-environment", "own-key"]
 
 
+@pytest.fixture
+def more(logins: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entra ID has an orphaned and a foreign secret of `test`, and a duplicate of its application."""
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    ends = datetime(2027, 5, 1, tzinfo=UTC)
+    extra = (StoredSecret("lost", "NocoBase mail b 2027-03-01", ends), StoredSecret("theirs", "made by hand"))
+    found = registration(secrets=(*registration().secrets, *extra))
+    monkeypatch.setattr(read, "read_registration", lambda *_: found)
+    monkeypatch.setattr(
+        directory, "applications_tagged", lambda _: {OBJECT_ID: "NocoBase mail", "twin": "NocoBase mail"}
+    )
+
+
+@pytest.mark.usefixtures("more")
+def test_every_secret_and_duplicate_in_entra_id_is_shown(here: FakePulumi) -> None:
+    said = status("--stack", "test")
+    assert said.exit_code == 0
+    check(GOLDEN / "status-extra.txt", said.stdout)
+    check(GOLDEN / "status-extra.md", status("--stack", "test", "--format", "markdown").stdout)
+    told = json.loads(status("--stack", "test", "--format", "json").stdout)
+    assert [(secret["kind"], secret["keyId"]) for secret in told["secrets"]] == [
+        ("own", "key-a"),
+        ("orphaned", "lost"),
+        ("foreign", "theirs"),
+    ]
+    assert told["duplicates"] == [{"objectId": "twin", "name": "NocoBase mail"}]
+
+
+@pytest.mark.usefixtures("logins")
+def test_a_secret_that_a_replacement_has_yet_to_delete_is_the_stacks_own(
+    here: FakePulumi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = password("a", "2026-07-01", "2027-04-30")
+    old["outputs"]["keyId"] = "old"
+    stored = (*registration().secrets, StoredSecret("old", "NocoBase mail a 2026-07-01"))
+    monkeypatch.setattr(read, "read_registration", lambda *_: registration(secrets=stored))
+    (here.folder / "test.export").write_text(export(*ONE_SECRET, {**old, "delete": True}))
+    told = json.loads(status("--stack", "test", "--format", "json").stdout)
+    assert [(secret["kind"], secret["keyId"]) for secret in told["secrets"]] == [("own", "key-a"), ("own", "old")]
+    assert told["entra"]["notes"] == []
+
+
+def test_duplicates_that_may_not_be_read_are_no_alarm(
+    here: FakePulumi, logins: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    def denied(_: str) -> dict[str, str]:
+        raise DirectoryUnreadable("x", "403 Authorization_RequestDenied")
+
+    monkeypatch.setattr(directory, "applications_tagged", denied)
+    said = status("--stack", "test", "--format", "json")
+    told = json.loads(said.stdout)
+    assert (said.exit_code, told["sync"], told["duplicates"]) == (0, True, None)
+    assert "could not be read (403 Authorization_RequestDenied)" in told["entra"]["notes"][0]
+
+
 CONFIGURED = "0a1b2c3d-0000-4000-8000-000000000004"
 
 
@@ -198,6 +262,7 @@ def tenants(here: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> list[str | Non
     (here.folder / "test.config").write_text(json.dumps({**CONFIG, "azuread:tenantId": {"value": CONFIGURED}}))
     monkeypatch.setattr(read, "read_nocobase", lambda *_: held())
     monkeypatch.setattr(directory, "registration", entra)
+    monkeypatch.setattr(directory, "applications_tagged", lambda _: {OBJECT_ID: "NocoBase mail"})
     return asked
 
 
@@ -235,6 +300,7 @@ def test_a_missing_login_is_told_by_the_name_of_its_installation(
     here: FakePulumi, monkeypatch: pytest.MonkeyPatch, logins: list[str], missing: str
 ) -> None:
     monkeypatch.setattr(read, "read_registration", lambda *_: registration())
+    monkeypatch.setattr(read, "read_duplicates", lambda *_: {})
     (here.folder / "test.export").write_text(export(*ONE_SECRET[:-1], push("a", "2027-01-01", logins=logins)))
     (here.folder / "test.config").write_text("{}")
     (side,) = json.loads(status("--stack", "test", "--format", "json").stdout)["nocobase"]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning.doctor.account import Account, account_of, judge_account, judge_rights, read_claims
+from provisioning.doctor.account import Account, account_of, check_account, check_rights, read_claims
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 APPLICATION = {"idtyp": "app", "appid": "client", "oid": "object", "tid": TENANT}
@@ -53,7 +53,7 @@ def test_accounts() -> None:
     ("wanted", "outcome"), [(None, "OK"), (TENANT, "OK"), (TENANT.upper(), "OK"), ("2222", "failed")]
 )
 def test_the_right_tenant(wanted: str | None, outcome: str) -> None:
-    found = judge_account(account_of(USER), wanted)
+    found = check_account(account_of(USER), wanted)
     assert found.outcome == outcome
     assert outcome == "OK" or found.remedy == "az login --tenant 2222, or correct ARM_TENANT_ID."
 
@@ -70,7 +70,7 @@ def test_the_right_tenant(wanted: str | None, outcome: str) -> None:
     ],
 )
 def test_rights_of_applications(roles: list[str], tenant_consent: bool, outcome: str, word: str) -> None:
-    found = judge_rights(account_of({**APPLICATION, "roles": roles}), tenant_consent, None)
+    found = check_rights(account_of({**APPLICATION, "roles": roles}), tenant_consent, None)
     assert (found.outcome, word in found.said) == (outcome, True)
     assert outcome == "OK" or "add " in str(found.remedy)
 
@@ -91,5 +91,5 @@ def test_rights_of_applications(roles: list[str], tenant_consent: bool, outcome:
 def test_rights_of_users(
     claims: dict[str, Any], tenant_consent: bool, may_register: bool | None, outcome: str, word: str
 ) -> None:
-    found = judge_rights(account_of({**USER, **claims}), tenant_consent, may_register)
+    found = check_rights(account_of({**USER, **claims}), tenant_consent, may_register)
     assert (found.outcome, word in found.said) == (outcome, True)

@@ -30,7 +30,7 @@ CLOUD = "https://api.pulumi.com"
     ],
 )
 def test_versions(said: str, outcome: str) -> None:
-    assert engine.judge_engine(said).outcome == outcome
+    assert engine.check_engine(said).outcome == outcome
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_versions(said: str, outcome: str) -> None:
 )
 def test_plugin(versions: list[str], environment: dict[str, str], outcome: str) -> None:
     plugins = [{"name": "azuread", "version": version} for version in versions] + [{"name": "random", "version": "1"}]
-    found = engine.judge_plugin(plugins, "6.10.0", environment)
+    found = engine.check_plugin(plugins, "6.10.0", environment)
     assert found.outcome == outcome
     assert outcome == "OK" or "install" in str(found.remedy)
 
@@ -65,13 +65,13 @@ def test_plugin(versions: list[str], environment: dict[str, str], outcome: str) 
     ],
 )
 def test_backend(url: str, environment: dict[str, str], only_here: bool, outcome: str) -> None:
-    found = engine.judge_backend(url, "me", environment, only_here)
+    found = engine.check_backend(url, "me", environment, only_here)
     assert found.outcome == outcome
     assert found.said.startswith(f"{url}, as me")
 
 
 def test_a_login_in_the_backends_address_is_not_shown() -> None:
-    found = engine.judge_backend("postgres://user:hidden@db.example.com/state", "me", {}, False)
+    found = engine.check_backend("postgres://user:hidden@db.example.com/state", "me", {}, False)
     assert found.said == "postgres://db.example.com/state, as me"
 
 
@@ -100,7 +100,7 @@ def test_a_login_in_the_backends_address_is_not_shown() -> None:
 def test_secrets(
     provider: SecretsProvider, passphrase: str | None, local: bool, only_here: bool, outcome: str, said: str
 ) -> None:
-    found = engine.judge_secrets(provider, Passphrase(passphrase), local, only_here)
+    found = engine.check_secrets(provider, Passphrase(passphrase), local, only_here)
     assert found.outcome == outcome
     assert said in found.said
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from provisioning.doctor import nocobase
 from provisioning.errors import CredentialsInFile
 from provisioning.nocobase.login import NocoBaseLogin
 from tests.provisioning.doctor.test_account import token
+from tests.provisioning.status.test_compare import ONE, held
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 URL = "https://n.example.com"
@@ -21,17 +23,17 @@ URL = "https://n.example.com"
     [("2.2.15", "OK"), ("2.3.0-beta.1", "OK"), ("1.9.0", "warning"), (None, "failed"), ("<html>", "failed")],
 )
 def test_versions(said: object, outcome: str) -> None:
-    assert nocobase.judge_version(URL, None, said).outcome == outcome
+    assert nocobase.check_version(URL, None, said).outcome == outcome
 
 
 def test_a_nocobase_that_takes_its_credentials_from_a_file() -> None:
     with pytest.raises(CredentialsInFile):
-        nocobase.judge_version(URL, None, "3.0.1")
+        nocobase.check_version(URL, None, "3.0.1")
 
 
 def test_plugins() -> None:
-    assert nocobase.judge_plugins(["@nocobase/plugin-acl", nocobase.PLUGIN]).outcome == "OK"
-    missing = nocobase.judge_plugins(["@nocobase/plugin-acl"])
+    assert nocobase.check_plugins(["@nocobase/plugin-acl", nocobase.PLUGIN]).outcome == "OK"
+    missing = nocobase.check_plugins(["@nocobase/plugin-acl"])
     assert (missing.outcome, "plugin manager" in str(missing.remedy)) == ("failed", True)
 
 
@@ -48,13 +50,13 @@ def test_plugins() -> None:
 )
 def test_how_long_a_key_is_valid(claims: dict[str, Any], outcome: str, word: str) -> None:
     key = token(claims)
-    found = nocobase.judge_login_life(NocoBaseLogin(api_key=key), NOW)
+    found = nocobase.check_login_life(NocoBaseLogin(api_key=key), NOW)
     assert (found.outcome, word in found.said) == (outcome, True)
     assert key not in found.said + str(found.remedy)
 
 
 def test_passwords_have_no_end() -> None:
-    assert nocobase.judge_login_life(NocoBaseLogin(account="a", password="b"), NOW).outcome == "OK"
+    assert nocobase.check_login_life(NocoBaseLogin(account="a", password="b"), NOW).outcome == "OK"
 
 
 @pytest.mark.parametrize(
@@ -69,4 +71,19 @@ def test_passwords_have_no_end() -> None:
     ],
 )
 def test_roles(role: dict[str, Any], outcome: str) -> None:
-    assert nocobase.judge_role(role).outcome == outcome
+    assert nocobase.check_role(role).outcome == outcome
+
+
+def test_what_the_email_settings_hold() -> None:
+    (push,) = ONE.pushes
+    assert "which it hides" in nocobase.check_row(ONE, push, held().row).said
+    assert "hides" not in nocobase.check_row(ONE, push, held(client_secret="value-a").row).said
+    assert nocobase.check_row(ONE, push, held(client_id="").row).outcome == "failed"
+
+
+def test_what_cannot_be_asked_is_skipped() -> None:
+    (push,) = ONE.pushes
+    assert "'login to NocoBase'" in nocobase.ask_row(ONE, push, None).said
+    assert "'login to NocoBase'" in nocobase.ask_link(push, None).said
+    hidden = replace(push, client_secret=None)
+    assert "'secrets provider'" in nocobase.ask_row(ONE, hidden, NocoBaseLogin("key")).said

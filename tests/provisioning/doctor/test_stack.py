@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from provisioning.doctor import nocobase
-from provisioning.doctor.stack import Stack, ask_stack, judge_settings
+from provisioning.doctor.stack import Stack, ask_stack, check_deployment, check_settings, read_deployment
 from provisioning.program.settings import Settings
 from provisioning.pulumi_cli import Pulumi
+from tests.provisioning.checkpoints import CLIENT_ID, ONE_SECRET, export
 from tests.provisioning.fake_pulumi import fake_pulumi
+from tests.provisioning.status.test_compare import ONE
 
 URL = "https://nocobase.example.com"
 SALES = json.dumps([{"name": "sales", "url": "https://sales.example.com"}])
@@ -35,7 +38,7 @@ def no_login(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_missing_login_is_told_by_its_own_check(keys: dict[str, str], missing: list[str]) -> None:
     values = {"nocobaseUrl": URL, "nocobaseInstallations": SALES, **keys}
-    found = judge_settings(Stack("prod", values, SECRET))
+    found = check_settings(Stack("prod", values, SECRET))
     assert found.outcome == "OK"
     assert isinstance(found.value, Settings)
     told = nocobase.ask_login(values, found.value)
@@ -52,12 +55,12 @@ def test_a_missing_login_is_told_by_its_own_check(keys: dict[str, str], missing:
     ],
 )
 def test_other_problems_are_told_here_and_once(values: dict[str, str], said: str) -> None:
-    found = judge_settings(Stack("prod", values, SECRET))
+    found = check_settings(Stack("prod", values, SECRET))
     assert (found.outcome, found.said.count(said)) == ("failed", 1)
 
 
 def test_a_key_in_plain_text_is_told() -> None:
-    found = judge_settings(Stack("prod", {"nocobaseUrl": URL, "nocobaseApiKeys": '{"sales": "key"}'}))
+    found = check_settings(Stack("prod", {"nocobaseUrl": URL, "nocobaseApiKeys": '{"sales": "key"}'}))
     assert (found.outcome, "must be encrypted" in found.said) == ("failed", True)
 
 
@@ -67,3 +70,23 @@ def test_a_stack_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     found = ask_stack(Pulumi("nowhere"))
     assert (found.outcome, "no stack named 'nowhere'" in found.said) == ("failed", True)
     assert "pulumi stack init" in str(found.remedy)
+
+
+def test_a_stack_that_was_deployed_to_its_end() -> None:
+    found = check_deployment(ONE)
+    assert (found.outcome, found.said, found.value) == ("OK", f"deployed, client id {CLIENT_ID}", ONE)
+    for undeployed in (replace(ONE, application=None), replace(ONE, pushes=()), replace(ONE, next_rotation=None)):
+        answer = check_deployment(undeployed)
+        assert (answer.outcome, answer.remedy, answer.value) == ("skipped", "pulumi up", None)
+
+
+def test_a_state_is_read_without_its_secrets_where_the_passphrase_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = fake_pulumi(tmp_path, {"prod": export(*ONE_SECRET)})
+    script = engine.folder / "pulumi"
+    refuses = 'if "--show-secrets" in arguments:\n    sys.exit("error: incorrect passphrase")\n'
+    script.write_text(script.read_text().replace("stack = arguments", refuses + "stack = arguments"))
+    monkeypatch.setenv("PATH", engine.environment["PATH"])
+    assert read_deployment(Pulumi("prod")).stack == "prod"
+    assert [call[-1] for call in engine.asked if call[1] == "export"] == ["prod", "prod"]

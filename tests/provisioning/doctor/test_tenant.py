@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from provisioning.doctor.runner import Outcome
-from provisioning.doctor.tenant import ask_tenant, judge_tenant
+from provisioning.doctor.tenant import ask_tenant, check_tenant
 
 ID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 
@@ -26,7 +26,7 @@ ID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 def test_the_metadata_name_the_tenant(
     status: int, metadata: Mapping[str, object], outcome: Outcome, value: str | None
 ) -> None:
-    found = judge_tenant("example.com", status, metadata)
+    found = check_tenant("example.com", status, metadata)
     assert (found.outcome, found.value) == (outcome, value)
 
 

@@ -11,7 +11,7 @@ import pytest
 from provisioning.doctor.account import read_claims
 from provisioning.entra.app_policies import ADDITION, LIFETIME, Restriction, SecretPolicy
 from provisioning.entra.permissions import of_scopes
-from provisioning.entra.registration import Grant
+from provisioning.entra.registration import Grant, Principal
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 from provisioning.errors import DirectoryUnreadable
 from sandbox.entra import identity
@@ -78,12 +78,14 @@ def test_consents_are_read_from_the_service_principal(tenant: Service) -> None:
         client_id = register(graph)["appId"]
         assert directory.principal(client_id) is None
         principal = make(graph, "/servicePrincipals", {"appId": client_id})["id"]
-        assert directory.principal(client_id) == principal
+        assert directory.principal(client_id) == Principal(principal, enabled=True)
         assert directory.grants(principal) == []
-        resource = directory.principal(MICROSOFT_GRAPH)
+        graph_principal = directory.principal(MICROSOFT_GRAPH)
+        assert graph_principal is not None
+        resource = graph_principal.object_id
         grant = {"clientId": principal, "resourceId": resource, "consentType": "AllPrincipals", "scope": "email openid"}
         make(graph, "/oauth2PermissionGrants", grant)
-    assert directory.grants(principal) == [Grant(str(resource), frozenset({"email", "openid"}), everybody=True)]
+    assert directory.grants(principal) == [Grant(resource, frozenset({"email", "openid"}), everybody=True)]
 
 
 def test_what_doctor_asks_of_an_application(tenant: Service) -> None:
@@ -91,11 +93,9 @@ def test_what_doctor_asks_of_an_application(tenant: Service) -> None:
 
     with tenant.graph() as graph:
         made = register(graph)
-        assert directory.accepts_sign_ins(made["appId"]) is None
         principal = make(graph, "/servicePrincipals", {"appId": made["appId"]})["id"]
-        assert directory.accepts_sign_ins(made["appId"]) is True
         graph.patch(f"/v1.0/servicePrincipals/{principal}", json={"accountEnabled": False}).raise_for_status()
-    assert directory.accepts_sign_ins(made["appId"]) is False
+    assert directory.principal(made["appId"]) == Principal(principal, enabled=False)
     assert directory.owners(made["id"]) == {identity.DEPLOYER_OBJECT_ID}
     assert read_claims(directory.access_token())["oid"] == identity.DEPLOYER_OBJECT_ID
 

@@ -13,7 +13,7 @@ from provisioning.entra.registration import Registration
 from provisioning.nocobase.push import SignIn
 from provisioning.program.last_state import Deployed
 from provisioning.status.compare import Sync, alarms, as_json, compare_entra, compare_nocobase, in_days, overview
-from provisioning.status.read import OFFLINE, Held, HeldRow, Unread
+from provisioning.status.read import OFFLINE, Extra, Held, HeldRow, Unread
 from tests.provisioning.checkpoints import (
     CLIENT_ID,
     OBJECT_ID,
@@ -78,10 +78,36 @@ def test_entra_id(found: Registration | None, reason: str | None) -> None:
     assert side.reasons == ((reason,) if reason else ())
 
 
-def test_secrets_of_others_are_told_and_no_fault() -> None:
-    stored = (*registration().secrets, StoredSecret("theirs", "theirs"), StoredSecret("more", "more"))
-    side = compare_entra(ONE, registration(secrets=stored))
-    assert (side.sync, side.notes) == (Sync.YES, ("2 more client secrets (see `secrets list`)",))
+def test_what_entra_id_has_besides_is_noted_and_no_fault() -> None:
+    lost, theirs = StoredSecret("lost", "NocoBase mail b 2027-01-20"), StoredSecret("theirs", "by hand", NOW)
+    extra = Extra((), (lost,), (theirs, theirs), {"twin": "NocoBase mail"})
+    view = overview(ONE, registration(), [held()], NOW, 14, extra)
+    assert (view.sync, view.alarms) == (Sync.YES, ())
+    assert view.entra.notes == (
+        "1 orphaned client secret (see `prune`)",
+        "2 foreign client secrets",
+        "1 duplicate application (see `prune`)",
+    )
+    told = as_json(view, NOW)
+    assert [(one["kind"], one["keyId"], one["inUse"], one["daysLeft"]) for one in told["secrets"]] == [
+        ("own", "key-a", True, 148),
+        ("orphaned", "lost", None, None),
+        ("foreign", "theirs", None, 0),
+        ("foreign", "theirs", None, 0),
+    ]
+    assert told["duplicates"] == [{"objectId": "twin", "name": "NocoBase mail"}]
+
+
+def test_a_duplicate_of_an_application_that_is_gone_is_noted() -> None:
+    side = compare_entra(ONE, None, Extra(duplicates={"twin": "NocoBase mail"}))
+    assert (side.sync, side.notes) == (Sync.NO, ("1 duplicate application (see `prune`)",))
+
+
+def test_duplicates_that_could_not_be_read_are_not_called_none() -> None:
+    view = overview(ONE, registration(), [held()], NOW, 14, Extra(duplicates=Unread("403")))
+    assert view.entra.notes == ("whether there is a duplicate application could not be read (403)",)
+    assert as_json(view, NOW)["duplicates"] is None
+    assert as_json(overview(ONE, Unread("x"), [held()], NOW, 14), NOW)["duplicates"] is None
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from hypothesis import given
-from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from provisioning.entra.orphans import StoredSecret
 from provisioning.status.compare import Overview, overview
-from provisioning.status.metrics import Gauge, exposition, gauges
-from provisioning.status.read import Unread
+from provisioning.status.metrics import exposition
+from provisioning.status.read import Extra, Unread
 from tests.provisioning.status.test_compare import NOW, ONE, TWO, held, registration
 
 Samples = dict[tuple[str, ...], float]
@@ -18,10 +17,11 @@ Samples = dict[tuple[str, ...], float]
 
 def read(views: dict[str, Overview | None], now: datetime = NOW) -> dict[str, Samples]:
     """Every metric by its name: label values → value."""
-    families = text_string_to_metric_families(exposition(gauges(views, now)))
+    families = text_string_to_metric_families(exposition(views, now))
     return {
         family.name.removeprefix("nocobase_outlook_"): {
-            tuple(sample.labels.values()): sample.value for sample in family.samples
+            tuple(sample.labels[name] for name in ("stack", "slot", "side") if name in sample.labels): sample.value
+            for sample in family.samples
         }
         for family in families
     }
@@ -49,9 +49,18 @@ def test_what_was_not_read_has_no_verdict() -> None:
     assert "old_secret_retirement_timestamp_seconds" not in found
 
 
-@given(st.text(), st.text().filter(str.strip), st.floats(allow_nan=False))
-def test_any_label_value_and_number_comes_back(label: str, words: str, value: float) -> None:
-    printed = exposition([Gauge("x", words, [({"stack": label}, value)])])
-    (family,) = text_string_to_metric_families(printed)
-    (sample,) = family.samples
-    assert (sample.labels, sample.value) == ({"stack": label}, value)
+def test_what_entra_id_has_besides_is_counted() -> None:
+    extra = Extra((), (StoredSecret("lost", "x"),), (), {"twin": "mail", "other": "mail"})
+    found = read({"prod": overview(ONE, registration(), [held()], NOW, 14, extra)})
+    assert (found["orphaned_secrets"], found["foreign_secrets"]) == ({("prod",): 1}, {("prod",): 0})
+    assert found["duplicate_applications"] == {("prod",): 2}
+    unread = Extra(duplicates=Unread("403"))
+    found = read({"prod": overview(ONE, registration(), [held()], NOW, 14, unread)})
+    assert found["orphaned_secrets"] == {("prod",): 0}
+    assert "duplicate_applications" not in found
+    assert "orphaned_secrets" not in read({"prod": overview(ONE, Unread("x"), [held()], NOW, 14)})
+
+
+def test_any_name_of_a_stack_comes_back() -> None:
+    name = 'a "quoted" \\ name'
+    assert read({name: None})["attention"] == {(name,): 1}

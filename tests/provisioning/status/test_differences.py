@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from provisioning.entra.permissions import Permission, of_scopes
-from provisioning.entra.registration import Registration, differences
+from provisioning.entra.registration import Registration
+from provisioning.status.compare import application_differences
 
 FOUND = Registration(
     display_name="NocoBase mail",
@@ -19,7 +20,7 @@ FOUND = Registration(
 
 
 def test_an_application_as_declared() -> None:
-    assert differences(FOUND, FOUND) == ()
+    assert application_differences(FOUND, FOUND) == ()
 
 
 def test_every_difference_is_a_sentence() -> None:
@@ -30,7 +31,7 @@ def test_every_difference_is_a_sentence() -> None:
         redirect_uris=frozenset({"https://nocobase.example.com/other"}),
         permissions=frozenset(of_scopes(["email", "SMTP.Send"])),
     )
-    assert differences(declared, FOUND) == (
+    assert application_differences(declared, FOUND) == (
         "the application is called 'NocoBase mail' instead of 'Mail'",
         "its audience is AzureADMyOrg instead of AzureADMultipleOrgs",
         "the declared redirect URI https://nocobase.example.com/other is missing",
@@ -44,6 +45,6 @@ def test_a_permission_of_the_application_itself_is_another_one() -> None:
     (delegated,) = of_scopes(["Mail.Read"])
     own = delegated._replace(kind="Role")
     found = replace(FOUND, permissions=FOUND.permissions | {own})
-    assert differences(FOUND, found) == ("the permission Mail.Read (type Role) is not declared",)
+    assert application_differences(FOUND, found) == ("the permission Mail.Read (type Role) is not declared",)
     unknown = replace(FOUND, permissions=FOUND.permissions | {Permission("other-api", "some-id")})
-    assert differences(unknown, FOUND) == ("the declared permission other-api some-id is missing",)
+    assert application_differences(unknown, FOUND) == ("the declared permission other-api some-id is missing",)

@@ -1,0 +1,59 @@
+"""`prune`: what interrupted runs of a stack left behind in Entra ID, shown or removed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from provisioning.cli.common import Stack, errors_as_sentences, words
+from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.errors import ProvisioningError
+from provisioning.program.last_state import read_state
+from provisioning.pulumi_cli import Pulumi
+
+
+def prune(
+    stack: Stack = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only shown.")] = False,
+    application: Annotated[
+        str | None,
+        typer.Option("--application", help="Also remove this duplicate of the application, by its object id."),
+    ] = None,
+) -> None:
+    """Remove what an interrupted run of this stack left behind in Entra ID; never anyone else's.
+
+    With --yes it removes orphaned client secrets. A duplicate of the application, which a lost answer to its creation
+    leaves, is removed only if it is named.
+    """
+    from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
+    from provisioning.status import read  # noqa: PLC0415 - not for --help
+
+    with errors_as_sentences():
+        engine = Pulumi(stack)
+        state = engine.export()
+        deployed = read_state(state.outputs)
+        # After an interrupted first run there are no outputs yet.
+        use_tenant(deployed.tenant_id or engine.config_of(TENANT))
+        own = deployed.object_id
+        if own is None:
+            raise ProvisioningError("This stack has no application yet. Run `pulumi up`.")
+        orphans = read.unknown_secrets(state, directory.stored_secrets(own), engine).orphans
+        for orphan in orphans:
+            if yes:
+                directory.remove_secret(own, orphan.key_id)
+            words.print(f"{'Removed' if yes else 'Orphaned secret'}: {orphan.display_name} ({orphan.key_id})")
+        duplicates = read.find_duplicates(state)
+        if application is not None and application not in duplicates:
+            raise ProvisioningError(
+                f"{application} is no duplicate of this stack's application; nothing more was removed."
+            )
+        for object_id, name in duplicates.items():
+            removed = yes and object_id == application
+            if removed:
+                directory.remove_application(object_id)
+            words.print(f"{'Removed' if removed else 'Duplicate application'}: {name} ({object_id})")
+        if not orphans and not duplicates:
+            words.print("There is nothing to remove: no orphaned secret and no duplicate application.")
+        elif not yes:
+            words.print("To remove secrets: prune --yes; a duplicate: prune --application <object id> --yes.")

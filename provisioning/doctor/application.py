@@ -1,0 +1,94 @@
+"""Is the application in Entra ID the declared one, can users sign in to it, and who may change it?
+
+The checks first, as pure functions; below them, who asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from provisioning.doctor.account import Account
+from provisioning.doctor.runner import Finding, failed, ok, warning
+from provisioning.entra.registration import Declared, Principal, Registration
+from provisioning.status.compare import identity_differences, permission_differences, redirect_uri_differences
+
+if TYPE_CHECKING:
+    from provisioning.program.settings import Settings
+
+
+PUT_BACK = "pulumi up --refresh"
+"""Looks at what is there, and puts back what is declared."""
+
+
+def check_application(declared: Declared, found: Registration | None) -> Finding:
+    """Whether the application is there, under the declared name and for the declared audience."""
+    if found is None:
+        return failed("it is not in Entra ID any more", PUT_BACK)
+    wrong = identity_differences(declared, found)
+    return (
+        failed("; ".join(wrong), PUT_BACK) if wrong else ok(f"{found.display_name}, client id {found.client_id}", found)
+    )
+
+
+def check_permissions(declared: Declared, found: Registration) -> Finding:
+    """Whether Entra ID has the declared permissions and no others."""
+    wrong = permission_differences(declared, found)
+    return failed("; ".join(wrong), PUT_BACK) if wrong else ok(", ".join(sorted(map(str, found.permissions))))
+
+
+def check_redirect_uris(declared: Declared, found: Registration) -> Finding:
+    """Whether Entra ID has the declared redirect URIs and no others."""
+    wrong = redirect_uri_differences(declared, found)
+    return failed("; ".join(wrong), PUT_BACK) if wrong else ok(", ".join(sorted(found.redirect_uris)))
+
+
+def check_principal(found: Principal | None) -> Finding:
+    """Whether users can sign in."""
+    if found is None:
+        return failed("there is none in this tenant, so every sign-in fails with AADSTS7000229", PUT_BACK)
+    if not found.enabled:
+        return failed("it is disabled, so nobody can sign in", PUT_BACK)
+    return ok("there and enabled", found)
+
+
+def check_owners(account: Account, owners: Collection[str]) -> Finding:
+    """Whether `account` may change the application, which under OwnedBy takes being its owner."""
+    if account.object_id in owners:
+        return ok("whoever is signed in owns the application")
+    said = "whoever is signed in is no owner of the application"
+    remedy = f"Have an owner run: pulumi config set --path 'owners[0]' {account.object_id}, and pulumi up."
+    if account.application and "Application.ReadWrite.All" not in account.granted:
+        return failed(f"{said}, and may change only what it owns", remedy)
+    return warning(f"{said}; a role may still allow it to change it", remedy)
+
+
+def declared_by(settings: Settings) -> Declared:
+    """What the settings declare."""
+    return Declared(
+        settings.application_name,
+        settings.audience.value,
+        frozenset(settings.redirect_uris),
+        frozenset(settings.permissions),
+    )
+
+
+def ask_application(object_id: str, settings: Settings) -> Finding:
+    """Is it there?"""
+    from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
+
+    return check_application(declared_by(settings), directory.registration(object_id))
+
+
+def ask_principal(client_id: str) -> Finding:
+    """Can users sign in to it?"""
+    from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
+
+    return check_principal(directory.principal(client_id))
+
+
+def ask_owners(account: Account, registration: Registration) -> Finding:
+    """May whoever is signed in change it?"""
+    from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
+
+    return check_owners(account, directory.owners(registration.object_id))

@@ -1,0 +1,53 @@
+"""Does Entra ID accept the client secrets that NocoBase was given, and for how long? Pure but for `ask_secrets`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from provisioning.doctor.runner import Finding, failed, ok, skipped, warning
+from provisioning.doctor.stack import UNREADABLE
+from provisioning.program.last_state import Application, Deployed, KnownSecret
+from provisioning.status.compare import day
+
+if TYPE_CHECKING:
+    from provisioning.entra.token_check import Rejection
+
+
+def check_secrets(used: Sequence[tuple[KnownSecret, Rejection | None]], due: datetime | None, now: datetime) -> Finding:
+    """Whether the secrets in use work, and are replaced in time.
+
+    used: each with what the token endpoint says against it. due: when the next one is due, None if nobody knows.
+    """
+    if not used:
+        return failed("no client secret in the state is in use by a NocoBase", "pulumi up")
+    for secret, refusal in used:
+        if secret.ends <= now:
+            return failed(f"the one in slot {secret.slot} ended on {day(secret.ends)}: mail does not work", "pulumi up")
+        if refusal is not None:
+            said = f"the token endpoint does not accept the one in slot {secret.slot} ({refusal.reason})"
+            return failed(said, refusal.remedy)
+    said = "; ".join(
+        f"the token endpoint accepts slot {secret.slot}, until {day(secret.ends)}, {(secret.ends - now).days} days"
+        for secret, _ in used
+    )
+    if due is not None and due <= now:
+        return warning(f"{said}; a new one is due since {day(due)}", "pulumi up, best on a schedule")
+    return ok(said)
+
+
+def ask_secrets(state: Deployed, application: Application, now: datetime) -> Finding:
+    """Do the client secrets in use work?"""
+    used = [secret for secret in state.secrets if state.used_by(secret)]
+    if any(secret.value is None for secret in used):
+        return skipped(UNREADABLE)
+    # azure-identity takes its time.
+    from provisioning.entra import token_check  # noqa: PLC0415
+
+    def refusal(secret: KnownSecret) -> Rejection | None:
+        if secret.ends <= now:
+            return None
+        return token_check.rejection(state.tenant_id or "", application.client_id, secret.value or "")
+
+    return check_secrets([(secret, refusal(secret)) for secret in used], state.next_rotation, now)

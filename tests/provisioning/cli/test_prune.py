@@ -1,0 +1,99 @@
+"""`prune`: what interrupted runs left is shown, and removed with --yes; the state is read once."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from provisioning.cli import app
+from provisioning.entra.orphans import StoredSecret
+from tests.provisioning.checkpoints import OBJECT_ID, TWO_SECRETS, application, export, password
+from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
+
+# msgraph's own generated code uses its deprecated names.
+pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
+
+STORED = [
+    StoredSecret("key-a", "NocoBase mail a 2027-01-01"),
+    StoredSecret("key-b", "NocoBase mail b 2027-04-01"),
+    StoredSecret("lost", "NocoBase mail a 2027-03-01"),
+    StoredSecret("theirs", "made by hand"),
+]
+
+
+@pytest.fixture
+def removed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Entra ID has a secret of every kind and a duplicate application; what is removed there."""
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    gone: list[str] = []
+    monkeypatch.setattr(directory, "stored_secrets", lambda _: STORED)
+    monkeypatch.setattr(directory, "applications_tagged", lambda _: {OBJECT_ID: "mail", "twin": "mail"})
+    monkeypatch.setattr(directory, "remove_secret", lambda _, key_id: gone.append(key_id))
+    monkeypatch.setattr(directory, "remove_application", gone.append)
+    return gone
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
+    """A stack in the middle of a rotation."""
+    found = fake_pulumi(tmp_path, {"prod": export(*TWO_SECRETS)})
+    monkeypatch.setenv("PATH", found.environment["PATH"])
+    return found
+
+
+def test_it_removes_only_with_yes(engine: FakePulumi, removed: list[str]) -> None:
+    said = CliRunner().invoke(app, ["prune"])
+    assert (said.stdout, removed) == ("", [])
+    assert "Orphaned secret: NocoBase mail a 2027-03-01 (lost)" in said.stderr
+    assert "Duplicate application: mail (twin)" in said.stderr
+    CliRunner().invoke(app, ["prune", "--yes"])
+    assert removed == ["lost"]
+    assert len([call for call in engine.asked if call[1] == "export"]) == 2
+    CliRunner().invoke(app, ["prune", "--yes", "--application", "twin"])
+    assert removed == ["lost", "lost", "twin"]
+    assert not [call for call in engine.asked if "--show-secrets" in call]
+
+
+def test_an_application_that_is_no_duplicate_is_not_removed(engine: FakePulumi, removed: list[str]) -> None:
+    said = CliRunner().invoke(app, ["prune", "--yes", "--application", OBJECT_ID])
+    assert (said.exit_code, removed) == (1, ["lost"])
+    assert "is no duplicate of this stack's application" in said.stderr
+
+
+def test_a_secret_that_a_replacement_has_yet_to_delete_is_not_orphaned(engine: FakePulumi, removed: list[str]) -> None:
+    (known,) = (item for item in STORED if item.key_id == "lost")
+    old = password("a", "2027-03-01", "2027-08-01")
+    old["outputs"]["keyId"] = known.key_id
+    (engine.folder / "prod.export").write_text(export(*TWO_SECRETS, {**old, "delete": True}))
+    CliRunner().invoke(app, ["prune", "--yes"])
+    assert removed == []
+
+
+def test_nothing_to_remove(engine: FakePulumi, removed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    monkeypatch.setattr(directory, "stored_secrets", lambda _: STORED[:2])
+    monkeypatch.setattr(directory, "applications_tagged", lambda _: {OBJECT_ID: "mail"})
+    assert "There is nothing to remove" in CliRunner().invoke(app, ["prune"]).stderr
+
+
+def test_without_an_application(engine: FakePulumi, removed: list[str]) -> None:
+    (engine.folder / "prod.export").write_text(export())
+    said = CliRunner().invoke(app, ["prune"])
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert "This stack has no application yet" in said.stderr
+
+
+@pytest.mark.parametrize("command", ["prune", "status"])
+def test_after_an_interrupted_first_run_the_tenant_is_the_configured_one(
+    engine: FakePulumi, removed: list[str], command: str
+) -> None:
+    (engine.folder / "prod.export").write_text(export(application()))
+    (engine.folder / "prod.config").write_text(json.dumps({"azuread:tenantId": {"value": "somewhere"}}))
+    CliRunner().invoke(app, [command])
+    assert os.environ["ARM_TENANT_ID"] == "somewhere"

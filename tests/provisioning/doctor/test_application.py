@@ -1,0 +1,73 @@
+"""What Entra ID's application, its service principal and its owners mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from provisioning.doctor import application as checks
+from provisioning.doctor.account import Account
+from provisioning.doctor.runner import Outcome
+from provisioning.entra.permissions import of_scopes
+from provisioning.entra.registration import Principal
+from provisioning.program.settings import Settings
+from tests.provisioning.checkpoints import CLIENT_ID, REDIRECT_URI
+from tests.provisioning.status.test_compare import ONE, registration
+
+
+def test_the_application() -> None:
+    assert ONE.application is not None
+    declared = ONE.application.declared
+    found = checks.check_application(declared, registration())
+    assert (found.outcome, found.said) == (Outcome.OK, f"NocoBase mail, client id {CLIENT_ID}")
+    assert found.value == registration()
+    missing = checks.check_application(declared, None)
+    assert (missing.said, missing.remedy) == ("it is not in Entra ID any more", "pulumi up --refresh")
+    assert "its audience is X" in checks.check_application(declared, registration(audience="X")).said
+    # What has a check of its own is not told twice.
+    other = registration(permissions=frozenset(of_scopes(["email"])), redirect_uris=frozenset({"https://x"}))
+    assert checks.check_application(declared, other).outcome is Outcome.OK
+    assert checks.check_permissions(declared, other).said == (
+        "the declared permission SMTP.Send is missing; the permission email is not declared"
+    )
+    assert checks.check_permissions(declared, registration()).said == "SMTP.Send"
+    assert checks.check_redirect_uris(declared, other).said == (
+        f"the declared redirect URI {REDIRECT_URI} is missing; the redirect URI https://x is not declared"
+    )
+    assert checks.check_redirect_uris(declared, registration()).said == REDIRECT_URI
+
+
+def test_what_the_settings_declare() -> None:
+    declared = checks.declared_by(Settings(nocobaseUrl="https://n.example.com", applicationName="Mail"))
+    assert (declared.display_name, declared.audience) == ("Mail", "AzureADandPersonalMicrosoftAccount")
+    assert declared.redirect_uris == {"https://n.example.com/admin/settings/mail/oauth2"}
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome", "said"),
+    [
+        (Principal("id", enabled=True), "OK", "there and enabled"),
+        (Principal("id", enabled=False), "failed", "disabled"),
+        (None, "failed", "AADSTS7000229"),
+    ],
+)
+def test_service_principals(found: Principal | None, outcome: str, said: str) -> None:
+    judged = checks.check_principal(found)
+    assert judged.outcome == outcome
+    assert said in judged.said
+    assert judged.value is (found if outcome == "OK" else None)
+
+
+@pytest.mark.parametrize(
+    ("application", "granted", "owners", "outcome"),
+    [
+        (True, "Application.ReadWrite.OwnedBy", {"me"}, "OK"),
+        (True, "Application.ReadWrite.OwnedBy", {"other"}, "failed"),
+        (True, "Application.ReadWrite.All", {"other"}, "warning"),
+        (False, "Application.ReadWrite.All", set(), "warning"),
+    ],
+)
+def test_owners(application: bool, granted: str, owners: set[str], outcome: str) -> None:
+    account = Account("x", "me", "tenant", application, frozenset({granted}))
+    found = checks.check_owners(account, owners)
+    assert found.outcome == outcome
+    assert outcome == "OK" or "'owners[0]' me" in str(found.remedy)
