@@ -103,7 +103,11 @@ def test_a_secret_without_an_end_that_is_a_date() -> None:
     [
         (rules.APPLICATION, {}, None),
         ("pulumi:pulumi:Stack", {}, None),
-        ("azuread:index/servicePrincipalPassword:ServicePrincipalPassword", {}, "does not need ServicePrincipalPassword"),
+        (
+            "azuread:index/servicePrincipalPassword:ServicePrincipalPassword",
+            {},
+            "does not need ServicePrincipalPassword",
+        ),
         ("azuread:index/appRoleAssignment:AppRoleAssignment", {}, "does not need AppRoleAssignment"),
         (rules.APPLICATION, {"password": {"displayName": "inline"}}, "a resource of its own"),
         (rules.APPLICATION, {"passwords": [{"displayName": "inline"}]}, "a resource of its own"),
