@@ -1,1 +1,1 @@
-"""Everything that stands in for the outside world on one machine; the product never imports it."""
+"""The outside world on one machine, simulated where it cannot be had; the product never imports it."""

@@ -130,5 +130,5 @@ def _errors_as_sentences() -> Iterator[None]:
         words.print(str(error), markup=False, style="red")
         sys.exit(1)
     except KeyboardInterrupt:
-        words.print("Interrupted; run the command again to go on from here.")
+        words.print("Interrupted; run the command again to resume.")
         sys.exit(130)

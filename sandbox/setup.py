@@ -20,7 +20,7 @@ from sandbox.place import PROJECT, Place
 from sandbox.steps import Report, Step
 
 ENTRA = "entra"
-"""The background process that stands in for Entra ID and Graph."""
+"""The background process that simulates Entra ID and Graph."""
 
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
 
@@ -198,7 +198,7 @@ def start_entra(place: Place, report: Report) -> int:
 
 
 def _kept_entra_port(place: Place) -> int:
-    """The port from the last time, so that a shell with the sandbox's environment goes on working; else a free one."""
+    """The port from the last time, so that a shell with the sandbox's environment keeps working; else a free one."""
     try:
         return load_record(place).entra_port
     except SandboxError:

@@ -200,9 +200,8 @@ def _credentials(plan: Adoption, found: Found, settings: Settings, audience: Aud
     if audience.personal and len(secrets) >= MOST_SECRETS:
         raise AdoptionRejected(
             "This stack cannot add its client secret: with personal accounts Entra ID allows an application "
-            f"{MOST_SECRETS}, and this one has {len(secrets)}: {'; '.join(described.values())}. Remove one that "
-            "is not in use (App registrations → Certificates & secrets), never the one that NocoBase has; nothing was "
-            "changed."
+            f"{MOST_SECRETS}, and this one has {len(secrets)}: {'; '.join(described.values())}. Remove one that is not "
+            "in use (App registrations → Certificates & secrets), never the one that NocoBase has; nothing was changed."
         )
     if audience.personal and secrets:
         (said,) = described.values()

@@ -1,7 +1,7 @@
 """`python -m sandbox.azuread`: the plugin process. Prints its port on stdout, as the engine expects, and serves.
 
 With `--attached` in place of the engine's address it serves one engine after the other (PULUMI_DEBUG_PROVIDERS), until
-whoever started it ends.
+the process that started it ends.
 """
 
 from __future__ import annotations

@@ -46,8 +46,8 @@ def _found(graph: Graph, arguments: Properties) -> dict[str, Any]:
     if object_id := arguments.get("objectId"):
         try:
             return graph.get(f"/servicePrincipals/{object_id}")
-        except RequestError as refusal:
-            raise ProviderError(f'Service principal with object ID "{object_id}" was not found: {refusal}') from refusal
+        except RequestError as error:
+            raise ProviderError(f'Service principal with object ID "{object_id}" was not found: {error}') from error
     for argument, name, words in (("clientId", "appId", "client ID"), ("displayName", "displayName", "display name")):
         if value := arguments.get(argument):
             quoted = str(value).replace("'", "''")

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 Json = dict[str, Any]
 PUBLIC_METADATA_HOST = "management.azure.com"
 MINIMUM_TOKEN_LIFETIME = 1200
-"""Seconds; the real provider refuses a token that expires sooner."""
+"""Seconds; the real provider rejects a token that expires sooner."""
 ANSWER_SECONDS = 60.0
 RETRIES = 8
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
@@ -38,7 +38,7 @@ class ProviderError(Exception):
 
 @dataclass
 class RequestError(Exception):
-    """Graph's refusal. Its text reads as the real provider's."""
+    """An error of Graph. Its text reads as the real provider's."""
 
     status: int
     code: str
@@ -54,7 +54,7 @@ class Configuration:
     """Whom to ask and who asks. Secret and tokens stay out of the repr.
 
     The caller shows client_secret; without one assertion, a token of a pipeline; without that either, the token that
-    request_url gives to whoever shows request_token.
+    request_url gives to a caller with request_token.
     """
 
     metadata_host: str
@@ -144,7 +144,7 @@ class Graph:
         environment: Mapping[str, str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Ask the metadata, then sign in. Raises ProviderError if either is refused."""
+        """Ask the metadata, then sign in. Raises ProviderError if either fails."""
         environment = os.environ if environment is None else environment
         self.sleep = sleep
         self.polls_wait = environment.get(WAITS_VARIABLE) == "real"
@@ -271,7 +271,7 @@ class Graph:
                 break
             self.sleep(_retry_after(answer, wait))
         if answer.status >= HTTPStatus.BAD_REQUEST:
-            raise _refusal(answer)
+            raise _error(answer)
         document: Json = answer.json() if answer.content else {}
         return document
 
@@ -300,7 +300,7 @@ def _retry_after(answer: Reply, wait: float) -> float:
     return float(answer.retry_after) if answer.retry_after.isdigit() else wait
 
 
-def _refusal(answer: Reply) -> RequestError:
+def _error(answer: Reply) -> RequestError:
     try:
         error = answer.json()["error"]
         return RequestError(answer.status, str(error["code"]), str(error["message"]))

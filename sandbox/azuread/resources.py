@@ -47,7 +47,7 @@ class Resource(Protocol):
     type: ResourceType
 
     def plan_error(self, inputs: Properties) -> str | None:
-        """What would be refused for certain, found at preview."""
+        """The error that is certain already in a preview."""
 
     def create(self, graph: Graph, inputs: Properties) -> Answer | None:
         """Create it and read it back."""
@@ -102,8 +102,8 @@ def is_gone(graph: Graph, path: str) -> bool:
     """Whether Graph answers 404."""
     try:
         graph.get(path)
-    except RequestError as refusal:
-        if refusal.status == NOT_FOUND:
+    except RequestError as error:
+        if error.status == NOT_FOUND:
             return True
         raise
     return False
@@ -111,11 +111,11 @@ def is_gone(graph: Graph, path: str) -> bool:
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Put the provider's words in front of Graph's refusal."""
+    """Put the provider's words in front of Graph's error."""
     try:
         yield
-    except RequestError as refusal:
-        raise ProviderError(f"{what}: {refusal}") from refusal
+    except RequestError as error:
+        raise ProviderError(f"{what}: {error}") from error
 
 
 def last_part(identifier: str) -> str:
@@ -124,7 +124,7 @@ def last_part(identifier: str) -> str:
 
 
 def feature_tags(tags: list[str]) -> Properties:
-    """The featureTags block that stands for Graph tags."""
+    """The featureTags block for Graph tags."""
     return {name: tag in tags for name, tag in FEATURES.items()}
 
 
@@ -173,8 +173,8 @@ def patch_new(graph: Graph, path: str, body: Json) -> None:
     for attempt in range(CONSISTENCY_TRIES):
         try:
             graph.patch(path, body)
-        except RequestError as refusal:
-            if refusal.status != NOT_FOUND or attempt == CONSISTENCY_TRIES - 1:
+        except RequestError as error:
+            if error.status != NOT_FOUND or attempt == CONSISTENCY_TRIES - 1:
                 raise
             graph.pause(1.0)
         else:
@@ -254,10 +254,10 @@ class Application:
         object_id = last_part(identifier)
         try:
             item = graph.get(f"/applications/{object_id}")
-        except RequestError as refusal:
-            if refusal.status == NOT_FOUND:
+        except RequestError as error:
+            if error.status == NOT_FOUND:
                 return None
-            raise ProviderError(f'Retrieving Application (Application: "{object_id}"): {refusal}') from refusal
+            raise ProviderError(f'Retrieving Application (Application: "{object_id}"): {error}') from error
         with explained(f'Could not retrieve application with object ID "{object_id}"'):
             beta = graph.get_beta(f"/applications/{object_id}", select="oauth2RequirePostResponse")
             owners = graph.get(f"/applications/{object_id}/owners")["value"]
@@ -316,7 +316,7 @@ class ServicePrincipal:
         self.type = resource_type
 
     def plan_error(self, inputs: Properties) -> str | None:
-        """Nothing is refused at preview."""
+        """No error is certain in a preview."""
         return None
 
     def create(self, graph: Graph, inputs: Properties) -> Answer | None:
@@ -371,8 +371,8 @@ class ServicePrincipal:
         for attempt in range(CONSISTENCY_TRIES):
             try:
                 return graph.post("/servicePrincipals", body)
-            except RequestError as refusal:
-                missing = "does not reference a valid application object" in refusal.message
+            except RequestError as error:
+                missing = "does not reference a valid application object" in error.message
                 if not missing or attempt == CONSISTENCY_TRIES - 1:
                     raise
                 graph.pause(1.0)
@@ -383,11 +383,11 @@ class ServicePrincipal:
         object_id = last_part(identifier)
         try:
             item = graph.get(f"/servicePrincipals/{object_id}")
-        except RequestError as refusal:
-            if refusal.status == NOT_FOUND:
+        except RequestError as error:
+            if error.status == NOT_FOUND:
                 return None
-            problem = f'Retrieving Service Principal (Service Principal: "{object_id}"): {refusal}'
-            raise ProviderError(problem) from refusal
+            problem = f'Retrieving Service Principal (Service Principal: "{object_id}"): {error}'
+            raise ProviderError(problem) from error
         with explained(f'Could not retrieve service principal with object ID "{object_id}"'):
             values = described(self.type, graph, item)
             owners = graph.get(f"/servicePrincipals/{object_id}/owners")["value"]
@@ -457,7 +457,7 @@ class ApplicationPassword:
         self.type = resource_type
 
     def plan_error(self, inputs: Properties) -> str | None:
-        """Nothing is refused at preview."""
+        """No error is certain in a preview."""
         return None
 
     def create(self, graph: Graph, inputs: Properties) -> Answer | None:
@@ -544,8 +544,8 @@ def go_duration(text: str) -> timedelta:
 def _find(graph: Graph, object_id: str, key_id: str) -> Json | None:
     try:
         application = graph.get(f"/applications/{object_id}")
-    except RequestError as refusal:
-        if refusal.status == NOT_FOUND:
+    except RequestError as error:
+        if error.status == NOT_FOUND:
             return None
         raise
     credentials: list[Json] = application.get("passwordCredentials") or []
@@ -559,7 +559,7 @@ class PermissionGrant:
         self.type = resource_type
 
     def plan_error(self, inputs: Properties) -> str | None:
-        """Nothing is refused at preview."""
+        """No error is certain in a preview."""
         return None
 
     def create(self, graph: Graph, inputs: Properties) -> Answer | None:
@@ -591,10 +591,10 @@ class PermissionGrant:
         grant_id = last_part(identifier)
         try:
             grant = graph.get(f"/oauth2PermissionGrants/{grant_id}")
-        except RequestError as refusal:
-            if refusal.status == NOT_FOUND:
+        except RequestError as error:
+            if error.status == NOT_FOUND:
                 return None
-            raise ProviderError(f'Retrieving Delegated Permission Grant with ID "{grant_id}": {refusal}') from refusal
+            raise ProviderError(f'Retrieving Delegated Permission Grant with ID "{grant_id}": {error}') from error
         return state.from_graph(self.type.properties, grant) | {
             "id": f"/oauth2PermissionGrants/{grant_id}",
             "claimValues": sorted((grant.get("scope") or "").split()),

@@ -35,7 +35,7 @@ class FederatedCredential:
         self.type = resource_type
 
     def plan_error(self, inputs: Properties) -> str | None:
-        """Nothing is refused at preview."""
+        """No error is certain in a preview."""
         return None
 
     def create(self, graph: Graph, inputs: Properties) -> Answer | None:
@@ -62,11 +62,11 @@ class FederatedCredential:
         object_id, _, credential_id = identifier.partition("/federatedIdentityCredential/")
         try:
             item = graph.get(f"{self._path(object_id)}/{credential_id}")
-        except RequestError as refusal:
-            if refusal.status == NOT_FOUND:
+        except RequestError as error:
+            if error.status == NOT_FOUND:
                 return None
             words = f'Retrieving federated identity credential with ID "{credential_id}" for application'
-            raise ProviderError(f'{words} with object ID "{object_id}": {refusal}') from refusal
+            raise ProviderError(f'{words} with object ID "{object_id}": {error}') from error
         values = state.from_graph(self.type.properties, item)
         return values | {"id": identifier, "applicationId": f"/applications/{object_id}"}
 
@@ -106,7 +106,7 @@ class AppRoleAssignment:
         self.type = resource_type
 
     def plan_error(self, inputs: Properties) -> str | None:
-        """Nothing is refused at preview."""
+        """No error is certain in a preview."""
         return None
 
     def create(self, graph: Graph, inputs: Properties) -> Answer | None:
@@ -131,10 +131,10 @@ class AppRoleAssignment:
         collection, _, assignment_id = identifier.rpartition("/")
         try:
             entries = graph.get(collection, filter=f"id eq '{assignment_id}'")["value"]
-        except RequestError as refusal:
-            if refusal.status == NOT_FOUND:
+        except RequestError as error:
+            if error.status == NOT_FOUND:
                 return None
-            raise ProviderError(f"retrieving app role assignments for {collection}: {refusal}") from refusal
+            raise ProviderError(f"retrieving app role assignments for {collection}: {error}") from error
         if not entries:
             return None
         return state.from_graph(self.type.properties, entries[0]) | {"id": identifier}
@@ -156,7 +156,7 @@ class ApplicationOwner:
         self.type = resource_type
 
     def plan_error(self, inputs: Properties) -> str | None:
-        """Nothing is refused at preview."""
+        """No error is certain in a preview."""
         return None
 
     def create(self, graph: Graph, inputs: Properties) -> Answer | None:
@@ -178,10 +178,10 @@ class ApplicationOwner:
         """List the owners."""
         try:
             found = self._listed(graph, identifier)
-        except RequestError as refusal:
-            if refusal.status == NOT_FOUND:
+        except RequestError as error:
+            if error.status == NOT_FOUND:
                 return None
-            raise ProviderError(f"retrieving {identifier}: {refusal}") from refusal
+            raise ProviderError(f"retrieving {identifier}: {error}") from error
         return self._values(identifier) if found else None
 
     def update(self, graph: Graph, identifier: str, olds: Properties, inputs: Properties) -> Properties | None:

@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf import struct_pb2
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""Stands for a value that only the update will know; occurs in previews."""
+"""The placeholder, in previews, for a value that only the update will know."""
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
 RESERVED = frozenset({"__defaults", "__meta", "__pulumi_raw_state_delta"})

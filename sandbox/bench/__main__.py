@@ -1,6 +1,6 @@
 """Measures and prints a table; the figures also go to `bench.json`.
 
-1. A no-change `pulumi up` of the product against a bare azuread program with the same three resources: the same engine,
+1. A no-change `pulumi up` of the product compared with a bare program with the same three resources: the same engine,
    host and sandbox, alternating; medians, and the median of the ratios pair by pair. Both run in a virtualenv of
    requirements.txt alone, as `pulumi install` makes it.
 2. The requests that reach NocoBase in each kind of run, counted by a proxy in front of it.

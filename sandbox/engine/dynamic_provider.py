@@ -21,7 +21,7 @@ import time
 from contextlib import suppress
 
 GRACE_SECONDS = 5.0
-"""How long a call under way may go on after an interrupt; the engine, if it still lives, waits as long."""
+"""How long a call under way may continue after an interrupt; the engine, if it still lives, waits as long."""
 
 
 def main() -> None:

@@ -96,19 +96,19 @@ def plan(findings: Findings) -> Plan:
 
     Raises SandboxError with every remedy if there is no way at all.
     """
-    refused = _refusal(findings.on_path)
-    if findings.on_path is not None and refused is None:
+    unusable = _why_unusable(findings.on_path)
+    if findings.on_path is not None and unusable is None:
         return _use(findings.on_path, Origin.PATH)
     for candidate, origin in ((findings.downloaded, Origin.DOWNLOADED), (findings.built, Origin.BUILT)):
-        if candidate is not None and _refusal(candidate) is None:
+        if candidate is not None and _why_unusable(candidate) is None:
             return _use(candidate, origin)
     if findings.no_download is None:
-        return Plan(Way.DOWNLOAD, f"{refused}; the download host answers")
+        return Plan(Way.DOWNLOAD, f"{unusable}; the download host answers")
     if findings.go is not None and findings.go >= build.OLDEST_GO:
-        return Plan(Way.BUILD, f"{refused}; {findings.no_download}; Go {findings.go} is installed")
+        return Plan(Way.BUILD, f"{unusable}; {findings.no_download}; Go {findings.go} is installed")
     go = "no Go is installed" if findings.go is None else f"Go {findings.go} is older than {build.OLDEST_GO}"
     raise SandboxError(
-        f"There is no Pulumi engine and no way to get one: {refused}; {findings.no_download}; {go}.",
+        f"There is no Pulumi engine and no way to get one: {unusable}; {findings.no_download}; {go}.",
         "One of these helps: install the Pulumi CLI (https://www.pulumi.com/docs/install/), allow internet access, "
         f"or install Go {build.OLDEST_GO} or newer. Then run `make up` again.",
     )
@@ -120,7 +120,7 @@ def probe(place: Place, answers: Callable[[], bool] | None = None) -> Findings:
     answers: whether the download host can be reached; by default it is asked.
     """
     on_path = _on_path(place)
-    if on_path is not None and _refusal(on_path) is None:
+    if on_path is not None and _why_unusable(on_path) is None:
         return Findings(on_path, None, None, NOT_ASKED, None)
     downloaded, built = _downloaded(place), _built(place)
     if downloaded is not None or built is not None:
@@ -187,7 +187,7 @@ def _downloaded(place: Place) -> Candidate | None:
         Candidate(cli, parse(cli.parent.parent.name), os.access(cli.parent / LANGUAGE_HOST, os.X_OK))
         for cli in downloads(place).glob("*/bin/pulumi")
     ]
-    usable = [candidate for candidate in found if _refusal(candidate) is None]
+    usable = [candidate for candidate in found if _why_unusable(candidate) is None]
     return max(usable, key=lambda candidate: candidate.version or OLDEST_ENGINE, default=None)
 
 
@@ -196,7 +196,7 @@ def _built(place: Place) -> Candidate | None:
     return Candidate(cli, build.ENGINE, has_language_host=False) if os.access(cli, os.X_OK) else None
 
 
-def _refusal(candidate: Candidate | None) -> str | None:
+def _why_unusable(candidate: Candidate | None) -> str | None:
     if candidate is None:
         return "no pulumi on PATH"
     if candidate.version is None:

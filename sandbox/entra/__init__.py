@@ -4,7 +4,7 @@ identity: who the sandbox's tenant, deployer and administrator are (imports noth
 permissions: which application permission each request needs.
 federation: issuers of foreign tokens, and the check of what they sign.
 policies: how Graph shows the tenant's policies for secrets and for users.
-models: the directory's objects and Entra's refusals; knows nothing of HTTP.
+models: the directory's objects and Entra ID's rules; knows nothing of HTTP.
 errors: Graph's and the token endpoint's error bodies.
 tokens: issues and checks access tokens.
 query: the OData forms that clients use ($filter, $select, $top).

@@ -1,4 +1,4 @@
-"""What `POST /_sandbox/faults` takes besides faults: how the tenant behaves until it is told otherwise."""
+"""What `POST /_sandbox/faults` takes besides faults: how the tenant behaves until that is changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Behaviour(BaseModel):
     """How the tenant behaves from now on. Only what is given is changed; null switches off.
 
     hidden_reads: 404 for the first N reads of each new object.
-    secret_delay: seconds for which the token endpoint refuses a new secret.
+    secret_delay: seconds for which the token endpoint rejects a new secret.
     maximum_secret_lifetime_days: tenant policy for application passwords.
     secrets_forbidden: the same policy allows no new application passwords at all.
     """

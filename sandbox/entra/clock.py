@@ -1,7 +1,7 @@
-"""The tenant's clock. It can be set, so that years pass in a test; then it goes on from there.
+"""The tenant's clock. It can be set, so that years pass in a test; then it runs from there.
 
-It gives new objects their dates and judges whether a secret has expired. Access tokens, delays and faults go by the
-real time, because the clients that wait for them do.
+It gives new objects their dates and decides whether a secret has expired. Access tokens, delays and faults use the real
+time, because the clients that wait for them do.
 """
 
 from __future__ import annotations

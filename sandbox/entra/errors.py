@@ -1,4 +1,4 @@
-"""Refusals of Graph and of the token endpoint, each with the status, code and words of the real service.
+"""Errors of Graph and of the token endpoint, each with the status, code and words of the real service.
 
 Bodies follow https://learn.microsoft.com/graph/errors and
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes.
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 @dataclass
 class GraphError(Exception):
-    """A refusal by Graph: HTTP status, Graph's error code and message, and what it adds as details."""
+    """An error of Graph: HTTP status, Graph's error code and message, and what it adds as details."""
 
     status: int
     code: str
@@ -73,7 +73,7 @@ def conflict(message: str) -> GraphError:
 
 @dataclass
 class TokenError(Exception):
-    """A refusal by the token endpoint: HTTP status, OAuth error, AADSTS number and text."""
+    """An error of the token endpoint: HTTP status, OAuth error, AADSTS number and text."""
 
     status: int
     error: str

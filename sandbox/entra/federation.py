@@ -1,4 +1,4 @@
-"""Foreign tokens: issuers that stand in for those of GitHub, GitLab and Azure DevOps, and the check of what they sign.
+"""Foreign tokens: simulated issuers of GitHub, GitLab and Azure DevOps, and the check of what they sign.
 
 Each issuer has a key of its own, new with every process, and an address under /_sandbox/oidc/. Entra ID asks an issuer
 for its keys over HTTPS; here both are one process, so the keys are taken from memory. Knows nothing of HTTP.

@@ -1,6 +1,6 @@
 """The directory: applications, service principals, secrets, owners, federated credentials, grants, deleted items.
 
-Knows nothing of HTTP. Every method that changes something saves the whole state before it returns; refusals are
+Knows nothing of HTTP. Every method that changes something saves the whole state before it returns; errors are
 errors.GraphError and leave the state as it was.
 """
 
@@ -89,7 +89,7 @@ class Policy:
     """What a tenant's administrator, or a bad day, imposes. Not saved: it ends with the process.
 
     maximum_secret_lifetime: tenant policy for application passwords. secrets_forbidden: the same, allows none at all.
-    secret_delay: for how long the token endpoint refuses a new secret (eventual consistency, 4 to 18 s in Entra).
+    secret_delay: for how long the token endpoint rejects a new secret (eventual consistency, 4 to 18 s in Entra).
     hidden_reads: how many reads of each new object answer 404.
     """
 
@@ -418,7 +418,7 @@ class Directory:
         return match
 
     def create_federated_credential(self, identifier: str, body: Json, caller: str) -> Json:
-        """Let tokens of an issuer with a subject and an audience stand for a secret of the application."""
+        """Let tokens of an issuer with a subject and an audience sign in as the application, without a secret."""
         self._check_exists("applications", identifier)
         self.check_owner(identifier, caller)
         others = self.state.federatedIdentityCredentials.get(identifier, [])

@@ -2,7 +2,7 @@
 
 $filter: `name eq 'text'`, `name ne …`, `startswith(name,'text')`, `name in ('a','b')`, `name/any(x:x eq 'text')`,
 joined by `and`.
-Anything else is refused with Graph's code, never ignored.
+Anything else is rejected with Graph's code, never ignored.
 """
 
 from __future__ import annotations

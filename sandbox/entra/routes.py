@@ -574,7 +574,7 @@ class Sandbox:
         return JSONResponse({"now": self.directory.clock.now().isoformat()})
 
     async def set_clock(self, request: Request) -> Response:
-        """Let the tenant's time go on from the given one; see sandbox.entra.clock."""
+        """Let the tenant's time run from the given one; see sandbox.entra.clock."""
         try:
             order = ClockOrder.model_validate_json(await request.body())
         except ValidationError as problem:

@@ -1,4 +1,4 @@
-"""What Entra refuses in an application, as pure checks. Raises errors.GraphError; changes nothing.
+"""What Entra ID rejects in an application, as pure checks. Raises errors.GraphError; changes nothing.
 
 Sources: https://learn.microsoft.com/entra/identity-platform/supported-accounts-validation (limits by audience),
 https://learn.microsoft.com/entra/identity-platform/reply-url (redirect URIs),
@@ -51,7 +51,7 @@ def is_personal(application: Json) -> bool:
 
 
 def check_application(application: Json) -> None:
-    """Refuse an application (as it would be after the change) that Entra would refuse."""
+    """Reject an application (as it would be after the change) that Entra ID would reject."""
     name = application.get("displayName")
     if not isinstance(name, str) or not name:
         raise invalid_property("displayName", "Application")
@@ -80,7 +80,7 @@ def check_personal(application: Json) -> None:
 
 
 def check_permissions(resources: list[Json], *, personal: bool) -> None:
-    """Refuse more resources, or more permissions of one or all of them, than an application may declare."""
+    """Reject more resources, or more permissions of one or all of them, than an application may declare."""
     counts = [len(resource.get("resourceAccess") or []) for resource in resources]
     too_many_of_one = personal and any(count > PERSONAL_PERMISSION_LIMIT for count in counts)
     total = PERSONAL_PERMISSION_TOTAL if personal else PERMISSION_LIMIT
@@ -89,14 +89,14 @@ def check_permissions(resources: list[Json], *, personal: bool) -> None:
 
 
 def check_tags(tags: list[str]) -> None:
-    """Refuse empty, long or repeated tags, and those with white space."""
+    """Reject empty, long or repeated tags, and those with white space."""
     wrong = [tag for tag in tags if not 0 < len(tag) <= TAG_LENGTH or any(letter.isspace() for letter in tag)]
     if wrong or len(set(tags)) != len(tags):
         raise invalid_property("tags", "Application")
 
 
 def check_redirect_uris(uris: list[str], platform: str, *, personal: bool) -> None:
-    """Refuse redirect URIs that are too long, too many, not absolute, plain http off loopback, or with what Entra does
+    """Reject redirect URIs that are too long, too many, not absolute, plain http off loopback, or with what Entra does
     not allow in them."""
     if len(uris) > (PERSONAL_REDIRECT_LIMIT if personal else REDIRECT_LIMIT):
         raise invalid_property("redirectUris", "Application")
@@ -119,7 +119,7 @@ def too_many_secrets() -> GraphError:
 
 
 def check_secrets_allowed(forbidden: bool, policy_id: str) -> None:
-    """Refuse every new secret where the tenant's policy forbids them."""
+    """Reject every new secret where the tenant's policy forbids them."""
     if forbidden:
         message = f"Credential type not allowed as per assigned policy '{policy_id}'."
         raise GraphError(400, "CredentialTypeNotAllowedAsPerAppPolicy", message)
@@ -128,7 +128,7 @@ def check_secrets_allowed(forbidden: bool, policy_id: str) -> None:
 def check_new_secret(
     application: Json, start: datetime, end: datetime, maximum: timedelta | None, policy_id: str
 ) -> None:
-    """Refuse a secret beyond the audience's limit, one that ends before it starts, or one over the tenant's policy."""
+    """Reject a secret beyond the audience's limit, one that ends before it starts, or one over the tenant's policy."""
     if is_personal(application) and len(application["passwordCredentials"]) >= PERSONAL_SECRET_LIMIT:
         raise too_many_secrets()
     if end <= start:
@@ -140,7 +140,7 @@ def check_new_secret(
 
 
 def check_federated_credential(credential: Json, others: list[Json]) -> None:
-    """Refuse a federated identity credential beside `others` of the same application that Graph would refuse."""
+    """Reject a federated identity credential beside `others` of the same application that Graph would reject."""
     texts = [credential.get(name) for name in ("issuer", "subject")]
     audiences = credential.get("audiences")
     if not FEDERATED_NAME.fullmatch(str(credential.get("name") or "")):

@@ -1,1 +1,1 @@
-"""The real NocoBase server from npm on SQLite, with a small plugin that stands in for the commercial email manager."""
+"""The real NocoBase server from npm on SQLite, with a small plugin as a stand-in for the commercial email manager."""

@@ -167,7 +167,7 @@ def _install_sqlite(place: Place, node: Node, log: Log) -> None:
         "--ignore-scripts=false",
         "--loglevel=error",
     ]
-    remedy = "Mend what it names, then run the same command again."
+    remedy = "Fix what it names, then run the same command again."
     try:
         _run(place, "sqlite", command, place.nocobase_packages, env=environment)
     except subprocess.CalledProcessError as error:

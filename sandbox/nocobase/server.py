@@ -155,7 +155,7 @@ def _environment(place: Place, kept: _Kept) -> Mapping[str, str]:
 
 
 def _socket(place: Place) -> Path:
-    """NocoBase's command socket. Such a path may have about 100 characters, and whoever opens it commands NocoBase."""
+    """NocoBase's command socket. Such a path may have about 100 characters, and access to it controls NocoBase."""
     near = place.nocobase / "gateway.sock"
     return near if len(str(near)) < 100 else Path(tempfile.mkdtemp(prefix="nocobase-")) / "gateway.sock"
 

@@ -21,7 +21,7 @@ def create(place: Place, name: str) -> None:
 
     It is then found by the header X-App or by /api/__app/<name>/. The main application's API key works in it too, since
     all applications of one NocoBase sign with the same APP_KEY.
-    Raises SandboxError if NocoBase refuses or does not answer.
+    Raises SandboxError if NocoBase rejects it or does not answer.
     """
     headers = {"Authorization": f"Bearer {server.api_key(place)}"}
     with httpx.Client(base_url=f"{server.url(place)}/api", headers=headers, trust_env=False, timeout=30) as client:

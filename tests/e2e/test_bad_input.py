@@ -66,7 +66,7 @@ def test_refused_before_and_after_the_first_push_with_a_key_in_secret_configurat
 
     # From the first push on the push itself asks NocoBase, by the preview of it: before the application is changed.
     stack.set("applicationName", "another name")
-    refused(stack, "refused the login", extra={"NOCOBASE_API_KEY": "wrong"})
+    refused(stack, "rejected the login", extra={"NOCOBASE_API_KEY": "wrong"})
 
     stack.pulumi("destroy", "--yes", "--skip-preview", extra=without)
     assert stack.credentials == ("", "")
@@ -98,7 +98,7 @@ class TestBeforeTheFirstPush:
 
     def test_login_and_rights(self, stack: Stack) -> None:
         said = preflight(stack.place, key="wrong")
-        assert f"NocoBase at {nocobase_url(stack.place)} refused the login" in said
+        assert f"NocoBase at {nocobase_url(stack.place)} rejected the login" in said
         assert "401 INVALID_TOKEN" in said
         member = stack.nocobase("apiKeys:create", {"name": "member", "role": {"name": "member"}, "expiresIn": "1d"})
         assert "the API key's role has not the right" in preflight(stack.place, key=member["token"])

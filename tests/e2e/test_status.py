@@ -43,7 +43,7 @@ def test_in_sync(deployed: Stack) -> None:
 def test_a_side_that_cannot_be_read_is_told_and_is_no_guess(deployed: Stack) -> None:
     found = status(deployed, ok=False, NOCOBASE_API_KEY="wrong-key-of-the-test")
     assert (found["sync"], found["entra"]["inSync"], found["nocobase"][0]["inSync"]) == (None, True, None)
-    assert "refused the login" in found["nocobase"][0]["reasons"][0]
+    assert "rejected the login" in found["nocobase"][0]["reasons"][0]
     found = status(deployed, ok=False, ARM_CLIENT_SECRET="wrong-secret-of-the-test")
     assert (found["entra"]["inSync"], found["nocobase"][0]["inSync"]) == (None, True)
     assert "AADSTS7000215" in found["entra"]["reasons"][0]

@@ -60,8 +60,8 @@ def test_a_step_in_words() -> None:
 
 FAILED = (
     Diagnostic("info", "Client secrets: …"),
-    Diagnostic("error", "<{%reset%}>error: refused the login<{%reset%}>\n"),
-    Diagnostic("error", "error: refused the login"),
+    Diagnostic("error", "<{%reset%}>error: rejected the login<{%reset%}>\n"),
+    Diagnostic("error", "error: rejected the login"),
     Diagnostic("error", "update failed"),
     Diagnostic("error", "error: Resource monitor has terminated, shutting down"),
     PolicyViolation("owners", "one", mandatory=False),
@@ -70,7 +70,10 @@ FAILED = (
 
 
 def test_a_failure_is_told_once_and_without_colours() -> None:
-    assert Operation(False, FAILED, "error: update failed").errors == ["refused the login", "Policy owners: two\nlines"]
+    assert Operation(False, FAILED, "error: update failed").errors == [
+        "rejected the login",
+        "Policy owners: two\nlines",
+    ]
     assert Operation(True, FAILED).errors == []
 
 

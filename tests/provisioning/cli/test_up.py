@@ -22,7 +22,7 @@ from provisioning.fleet.runner import Result, StackOutcome
 from provisioning.pulumi_cli import Engines
 from tests.provisioning.fleet.test_runner import Seen
 
-REFUSED = "NocoBase | refused the login"
+REFUSED = "NocoBase | rejected the login"
 RESULTS = [
     Result("prod-eu", StackOutcome.CHANGED, {"create": 7}, 12.34),
     Result("prod-us", StackOutcome.FAILED, {}, 2.0, REFUSED, f"{REFUSED}\nmore"),

@@ -46,7 +46,7 @@ def test_a_secret_that_is_not_accepted() -> None:
 )
 def test_the_life_of_a_secret(monkeypatch: pytest.MonkeyPatch, today: str, outcome: Outcome, said: str) -> None:
     asked: list[tuple[str, str, str]] = []
-    monkeypatch.setattr(token_check, "refusal", lambda *given: asked.append(given))
+    monkeypatch.setattr(token_check, "rejection", lambda *given: asked.append(given))
     assert ONE.application is not None
     found = client_secret.ask_secrets(ONE, ONE.application, datetime.fromisoformat(f"{today}T00:00:00Z"))
     assert found.outcome is outcome

@@ -80,7 +80,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
         monkeypatch.setattr(nocobase, name, lambda *_: ok(""))
     monkeypatch.setattr(nocobase, "ask_login", lambda *_: ok("", NocoBaseLogin("key")))
     monkeypatch.setattr(network, "reach", lambda name, *_: network.Reach(name, True, "", ""))
-    monkeypatch.setattr(token_check, "refusal", lambda *_: None)
+    monkeypatch.setattr(token_check, "rejection", lambda *_: None)
     monkeypatch.setattr(directory, "registration", lambda _: registration())
     monkeypatch.setattr(directory, "principal", lambda _: Principal("principal", enabled=True))
     monkeypatch.setattr(directory, "owners", lambda _: {"me"})

@@ -89,6 +89,6 @@ def test_somebody_elses_secret_in_the_way_is_named_and_stays(
     from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
 
     monkeypatch.setattr(directory, "stored_secrets", lambda _: [KNOWN, BY_HAND])
-    with pytest.raises(SecretLimitReached, match=r"did not make is in the way: 'made by hand' \(key-c\)"):
+    with pytest.raises(SecretLimitReached, match=r"did not create 'made by hand' \(key-c\)"):
         plan("AzureADandPersonalMicrosoftAccount", [])
     assert removed == []
