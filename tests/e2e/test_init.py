@@ -17,7 +17,10 @@ from sandbox.entra import identity
 from sandbox.place import PROJECT, Place
 from sandbox.setup import nocobase_url
 from tests import golden
+from tests.e2e import moments
 from tests.e2e.commands import run_in
+from tests.e2e.conftest import Stack
+from tests.e2e.moments import Moment
 from tests.e2e.stack import surroundings
 
 pytestmark = pytest.mark.e2e
@@ -71,8 +74,9 @@ class Folder:
 
 
 @pytest.fixture(scope="module")
-def project(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+def project(place: Place, empty: Moment, tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """The project, with another state than the sandbox's own; the engine is asked once what is in it."""
+    moments.go_back(place, empty)  # a test before may have left another NocoBase's address
     path = tmp_path_factory.mktemp("project")
     for name in ("Pulumi.yaml", "__main__.py", "provisioning", ".venv"):
         (path / name).symlink_to(PROJECT / name)
@@ -83,8 +87,8 @@ def project(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Folder:
 
 
 @pytest.fixture
-def folder(project: Folder) -> Folder:
-    """It without a stack."""
+def folder(project: Folder, stack: Stack) -> Folder:
+    """It without a stack, beside a tenant and a NocoBase with nothing in them."""
     project.file.unlink(missing_ok=True)
     for name in ("state", "other"):
         shutil.rmtree(project.path / name, ignore_errors=True)
