@@ -23,7 +23,7 @@ from provisioning.entra.registration import Registration
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.overview import Deployed, Held, Push, Unread
 from provisioning.pulumi_cli import STACK_TYPE
-from tests.golden import check, on_terminal, piped
+from tests.golden import check, on_terminal
 from tests.provisioning.checkpoints import ONE_SECRET, TENANT_ID, TWO_SECRETS, export, push
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 from tests.provisioning.test_overview import held, registration
@@ -71,9 +71,9 @@ def status(*arguments: str) -> Result:
         ("status-all.md", ["--all", "--format", "markdown"], 1),
     ],
 )
-def test_piped(engine: FakePulumi, file: str, arguments: list[str], code: int) -> None:
-    said = piped(["status", "--offline", *arguments], extra=engine.environment)
-    assert (said.returncode, said.stderr) == (code, "")
+def test_piped(here: FakePulumi, file: str, arguments: list[str], code: int) -> None:
+    said = status("--offline", *arguments)
+    assert (said.exit_code, said.stderr) == (code, "")
     assert "\x1b" not in said.stdout
     check(GOLDEN / file, said.stdout)
 
