@@ -26,7 +26,7 @@ from provisioning.program.last_state import Deployed, Push
 from provisioning.resource_types import STACK_TYPE
 from provisioning.status import read
 from provisioning.status.read import Held, Unread
-from tests.golden import check, on_terminal, piped
+from tests.golden import check, on_terminal
 from tests.provisioning.checkpoints import OBJECT_ID, ONE_SECRET, TENANT_ID, TWO_SECRETS, export, password, push
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 from tests.provisioning.status.test_compare import held, registration
@@ -74,9 +74,9 @@ def status(*arguments: str) -> Result:
         ("status-all.md", ["--all", "--format", "markdown"], 1),
     ],
 )
-def test_piped(engine: FakePulumi, file: str, arguments: list[str], code: int) -> None:
-    said = piped(["status", "--offline", *arguments], extra=engine.environment)
-    assert (said.returncode, said.stderr) == (code, "")
+def test_piped(here: FakePulumi, file: str, arguments: list[str], code: int) -> None:
+    said = status("--offline", *arguments)
+    assert (said.exit_code, said.stderr) == (code, "")
     assert "\x1b" not in said.stdout
     check(GOLDEN / file, said.stdout)
 

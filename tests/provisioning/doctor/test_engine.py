@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,15 @@ OPENS_WITH_NOTHING = "v1:+PEfLt9czH4=:v1:m9JCoECnYPb9wmUT:J5MyJEn6T82UL3lAPc4OyT
 
 FILE = "file:///home/x/state"
 CLOUD = "https://api.pulumi.com"
+
+
+DERIVED = functools.cache(hashlib.pbkdf2_hmac)
+
+
+@pytest.fixture(autouse=True)
+def each_key_is_derived_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a third of a second, as it should."""
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", DERIVED)
 
 
 @pytest.mark.parametrize(
