@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 SETUP := $(VENV)/.setup
 # Each worker has a sandbox of its own; a module's tests stay on one of them, the longest layer first.
-WORKERS := -n logical --maxprocesses 2 --dist loadgroup --no-loadscope-reorder
+WORKERS := -n logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help up down destroy test proofs check bench lock clean

@@ -11,7 +11,9 @@ import pytest
 from sandbox.nocobase import server
 from sandbox.place import PROJECT, Place
 from sandbox.setup import nocobase_url
+from tests.e2e import deployer as bootstrap
 from tests.e2e import moments, outside
+from tests.e2e.deployer import Deployer
 from tests.e2e.moments import Moment
 from tests.e2e.outside import sandbox_entra
 from tests.e2e.stack import ATTACHED, NAME, NOWHERE, Stack, graph, surroundings
@@ -81,3 +83,19 @@ def deployed(place: Place, deployed_once: Callable[..., Moment]) -> Stack:
 def deployed_at_new_year(place: Place, deployed_once: Callable[..., Moment]) -> Stack:
     """The stack `dev` after its first `up`, on 2027-01-01."""
     return _at(place, deployed_once(**NEW_YEAR))
+
+
+@pytest.fixture(scope="session")
+def deployer_once(place: Place, empty: Moment) -> tuple[Deployer, Moment]:
+    """The deployer of bootstrap/ with no settings but its repository, and the moment after it was made."""
+    moments.go_back(place, empty)
+    with bootstrap.made(place) as deployer:
+        return deployer, moments.take(place)
+
+
+@pytest.fixture
+def deployer(place: Place, deployer_once: tuple[Deployer, Moment]) -> Deployer:
+    """That deployer, beside the empty stack `dev`."""
+    made, moment = deployer_once
+    _at(place, moment)
+    return made

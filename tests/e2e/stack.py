@@ -24,6 +24,7 @@ from sandbox.environment import environment
 from sandbox.nocobase import server
 from sandbox.place import Place
 from sandbox.setup import nocobase_url
+from tests import empty_stack
 from tests.e2e import outside
 
 NOWHERE = "http://127.0.0.1:9"
@@ -40,7 +41,8 @@ SECRET = "4dabf18193072939515e22adb298388d"
 """The key by which the engine marks an encrypted value."""
 
 NAME = "dev"
-PREFIX = "nocobase-outlook:"
+PROGRAM = "nocobase-outlook"
+PREFIX = f"{PROGRAM}:"
 
 
 def surroundings(place: Place, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -96,23 +98,16 @@ class Stack:
         file.write_text(yaml.safe_dump(document))
 
     def make(self, name: str, **settings: object) -> None:
-        """A further stack, not selected: as `pulumi stack init --no-select` makes it, without its second."""
-        own = self.place.project / f"Pulumi.{NAME}.yaml"
-        document = yaml.safe_load(own.read_text())
-        config = {PREFIX + key: value for key, value in settings.items()}
-        written = yaml.safe_dump({**document, "config": {f"{PREFIX}nocobaseUrl": nocobase_url(self.place), **config}})
-        (self.place.project / f"Pulumi.{name}.yaml").write_text(written)
-        folder = self.place.pulumi_state / ".pulumi" / "stacks" / "nocobase-outlook"
-        empty = {"stack": f"organization/nocobase-outlook/{name}", "latest": None}
-        (folder / f"{name}.json").write_text(json.dumps({"version": 3, "checkpoint": empty}))
+        """A further stack, not selected."""
+        write_stack(
+            self.place, self.place.project, PROGRAM, name, {"nocobaseUrl": nocobase_url(self.place), **settings}
+        )
 
     @property
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, the secret one included, as its state holds them."""
-        resources = json.loads(self.state_file.read_text())["checkpoint"]["latest"]["resources"]
-        found: dict[str, Any] = next(one["outputs"] for one in resources if one["type"] == "pulumi:pulumi:Stack")
         salt = yaml.safe_load((self.place.project / f"Pulumi.{NAME}.yaml").read_text())["encryptionsalt"]
-        return {name: _decrypted(value, salt) for name, value in found.items()}
+        return {name: _decrypted(value, salt) for name, value in outputs(self.state_file).items()}
 
     @property
     def applications(self) -> list[dict[str, Any]]:
@@ -149,6 +144,27 @@ class Stack:
 def graph(stack: Stack, method: str, path: str, body: object = None, login: tuple[str, str] = outside.DEPLOYER) -> Any:
     """Change or read something in Entra ID behind the stack's back. login: client id and secret."""
     return outside.graph(stack.place, method, path, body, login)
+
+
+def write_stack(place: Place, folder: Path, program: str, name: str, settings: Mapping[str, object]) -> Path:
+    """A stack of the program in `folder`, as `pulumi stack init --no-select` makes it, without its second.
+
+    Its passphrase is that of the stack `dev`. Returns where its state will be.
+    """
+    document = yaml.safe_load((place.project / f"Pulumi.{NAME}.yaml").read_text())
+    document["config"] = {f"{program}:{key}": value for key, value in settings.items()}
+    (folder / f"Pulumi.{name}.yaml").write_text(yaml.safe_dump(document))
+    state = place.pulumi_state / ".pulumi" / "stacks" / program / f"{name}.json"
+    state.parent.mkdir(exist_ok=True)
+    state.write_text(empty_stack.checkpoint(program, name, document["encryptionsalt"]))
+    return state
+
+
+def outputs(state: Path) -> dict[str, Any]:
+    """A stack's outputs as its state holds them, secret ones encrypted."""
+    resources = json.loads(state.read_text())["checkpoint"]["latest"]["resources"]
+    found: dict[str, Any] = next(one["outputs"] for one in resources if one["type"] == "pulumi:pulumi:Stack")
+    return found
 
 
 def _decrypted(value: Any, salt: str) -> Any:
