@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 SETUP := $(VENV)/.setup
+# Each worker has a sandbox of its own; a module's tests stay on one of them, the longest layer first.
+WORKERS := -n logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help up down destroy test check bench lock clean
+.PHONY: help up down destroy test proofs check bench lock clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,10 +21,15 @@ down: $(SETUP)  ## Stop the sandbox; its data stays
 destroy: $(SETUP)  ## Run `pulumi destroy` on the dev stack
 	@$(PY) -m sandbox destroy
 
-test: $(SETUP)  ## Install what is missing, check the code and run all tests
+test: $(SETUP)  ## Install what is missing, check the code and run all tests but the long ones
 	@$(PY) -m sandbox install
 	@$(MAKE) --no-print-directory check
-	@$(PY) -m pytest
+	@$(PY) -m pytest $(WORKERS)
+
+proofs: $(SETUP)  ## Run everything that takes long, for a nightly run; prints its figures
+	@$(PY) -m sandbox install
+	@$(PY) -m pytest $(WORKERS) -m proof --timeout 7200
+	@$(PY) -m sandbox.bench fleet
 
 check: $(SETUP)  ## Lint and type-check
 	@$(PY) -m ruff check .

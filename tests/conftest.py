@@ -45,7 +45,5 @@ def place() -> Iterator[Place]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module's tests on one worker, which then makes its fixtures once; begin with the longest layer."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    """Begin with the longest layer, so that no worker is left alone with it at the end."""
     items.sort(key=lambda item: item.get_closest_marker("e2e") is None)

@@ -24,6 +24,7 @@ from sandbox.environment import environment
 from sandbox.nocobase import server
 from sandbox.place import Place
 from sandbox.setup import nocobase_url
+from tests import empty_stack
 from tests.e2e import outside
 
 NOWHERE = "http://127.0.0.1:9"
@@ -158,8 +159,7 @@ def write_stack(place: Place, folder: Path, program: str, name: str, settings: M
     (folder / f"Pulumi.{name}.yaml").write_text(yaml.safe_dump(document))
     state = place.pulumi_state / ".pulumi" / "stacks" / program / f"{name}.json"
     state.parent.mkdir(exist_ok=True)
-    empty = {"stack": f"organization/{program}/{name}", "latest": None}
-    state.write_text(json.dumps({"version": 3, "checkpoint": empty}))
+    state.write_text(empty_stack.checkpoint(program, name, document["encryptionsalt"]))
     return state
 
 
