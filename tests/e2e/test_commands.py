@@ -65,7 +65,7 @@ def test_prune_removes_orphans_only(deployed: Stack) -> None:
     graph(stack, "POST", f"/applications/{object_id}/addPassword", orphan)
     secrets = listed(stack)["secrets"]
     assert isinstance(secrets, list)
-    assert [secret["kind"] for secret in secrets] == ["slot a", "orphaned"]
+    assert [secret["kind"] for secret in secrets] == ["own", "orphaned"]
     check(GOLDEN / "status-orphaned.txt", masked(stack, command(stack, "status", "--stack", NAME)[0]))
     assert "prune --yes" in prune(stack)
     assert len(names(stack)) == 2

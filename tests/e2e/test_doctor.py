@@ -291,7 +291,7 @@ def test_the_application_in_entra(ask: Patient) -> None:
     failed(found["application"], "not in Entra ID any more", "pulumi up --refresh")
     assert found["owner"].said == "because 'application' failed"
     failed(found["service principal"], "there is none in this tenant", "pulumi up --refresh")
-    failed(found["client secret"], f"it ended on {ends.astimezone(UTC):%Y-%m-%d}", "pulumi up")
+    failed(found["client secret"], f"ended on {ends.astimezone(UTC):%Y-%m-%d}", "pulumi up")
     follow(stack, found["application"])
     assert {check.outcome for check in ask(*names).values()} == {OK}
 

@@ -94,8 +94,8 @@ def test_another_client_id_in_nocobase_and_no_service_principal(ask: Patient) ->
 
 def test_neither_side_takes_the_login(ask: Patient) -> None:
     found = chain(ask, NOCOBASE_API_KEY="wrong-key-of-the-test", ARM_CLIENT_SECRET="wrong")
-    assert "AADSTS7000215" in found["application"].said
-    assert "rejected the login" in found["email settings"].said
+    assert "AADSTS7000215" in found["sign-in"].said
+    assert "rejected the login" in found["login to NocoBase"].said
     assert found["sign-in link: tenant"].outcome is Outcome.SKIPPED
 
 
