@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -104,6 +105,7 @@ class Collector:
             terminalreporter.line(f"{commands.total()} `pulumi` commands; the tests with the most:")
             for test, count in commands.most_common(MOST):
                 terminalreporter.line(f"{count:5} {test}")
+        shutil.rmtree(os.environ[LOG_FOLDER])
 
 
 def _layer(report: pytest.TestReport) -> str:
