@@ -36,8 +36,9 @@ def count_commands(tools: Path, engine: Path) -> None:
     pulumi = tools / "pulumi"
     if engine == pulumi:
         engine = pulumi.rename(tools / "pulumi-engine")
-    note = f'echo "$PYTEST_CURRENT_TEST|$1 $2" >> "${LOG_FOLDER}/$PYTEST_XDIST_WORKER.log"'
-    pulumi.write_text(f'#!/bin/sh\n[ -z "${LOG_FOLDER}" ] || {note}\nexec {shlex.quote(str(engine))} "$@"\n')
+    log = f"${LOG_FOLDER}/$PYTEST_XDIST_WORKER.log"
+    note = f'[ -z "${LOG_FOLDER}" ] || {{ echo "$PYTEST_CURRENT_TEST|$1 $2" >> "{log}"; }} 2> /dev/null'
+    pulumi.write_text(f'#!/bin/sh\n{note}\nexec {shlex.quote(str(engine))} "$@"\n')
     pulumi.chmod(0o755)
 
 
