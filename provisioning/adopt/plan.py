@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from provisioning.entra.audiences import warning_for_nocobase
 from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, classify_secrets
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
@@ -62,6 +63,8 @@ def plan_adoption(found: Found, settings: Settings, caller: str, stack_tag: str,
     plan = Adoption()
     _keep_by_setting(plan, "applicationName", settings.application_name, str(found.application["displayName"]))
     _keep_by_setting(plan, "audience", settings.audience.value, audience.value)
+    if (warning := warning_for_nocobase(audience)) is not None:
+        plan.warnings.append(f"With the audience as it is, `pulumi up` will fail. After the adoption: {warning}")
     _redirect_uris(plan, found, settings, audience)
     _permissions(plan, found, settings)
     tags = found.application.get("tags") or []

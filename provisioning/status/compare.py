@@ -17,7 +17,7 @@ from typing import Any
 from provisioning.entra.client_secret_plan import rfc3339
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.registration import Declared, Registration
-from provisioning.nocobase.push import sign_in_mismatch
+from provisioning.nocobase.push import Accounts, audience_mismatch, sign_in_mismatch
 from provisioning.program.last_state import Deployed, Push
 from provisioning.status.read import Extra, Held, HeldRow, Unread
 
@@ -182,6 +182,9 @@ def compare_nocobase(state: Deployed, push: Push, held: Held | Unread) -> Side:
     disproved = sign_in_mismatch(held.link, push.client_id, push.redirect_uris)
     if disproved is not None and not reasons:
         reasons = (disproved[0],)
+    audience = state.application.declared.audience if state.application else ""
+    if (shut_out := audience_mismatch(held.link, Accounts(audience, state.tenant_id))) is not None:
+        reasons = (*reasons, shut_out[0])
     client_id = shown(held.row.client_id) if held.row.client_id else None
     return Side(push.target, Sync.NO if reasons else Sync.YES, reasons, client_id=client_id)
 

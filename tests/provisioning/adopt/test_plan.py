@@ -149,9 +149,21 @@ def test_two_secrets_leave_no_room_where_personal_accounts_may_sign_in() -> None
         plan(one(passwordCredentials=two))
     assert "'old' (key of old), expired on 2026-01-01" in str(refusal.value)
     assert "'new' (key of new), ends on 2027-01-01" in str(refusal.value)
-    assert plan(one(passwordCredentials=two, signInAudience="AzureADMyOrg")).warnings == []
+    assert plan(one(passwordCredentials=two, signInAudience="AzureADMultipleOrgs")).warnings == []
     (warning,) = plan(one(passwordCredentials=two[1:])).warnings
     assert "the next rotation will fail" in warning
+
+
+@pytest.mark.parametrize(
+    ("audience", "smallest"),
+    [("AzureADMyOrg", "AzureADMultipleOrgs"), ("PersonalMicrosoftAccount", "AzureADandPersonalMicrosoftAccount")],
+)
+def test_an_audience_that_nocobase_does_not_serve_is_kept_and_named(audience: str, smallest: str) -> None:
+    made = plan(one(signInAudience=audience))
+    assert made.config["audience"] == audience
+    (warning,) = made.warnings
+    assert warning.startswith("With the audience as it is, `pulumi up` will fail.")
+    assert warning.endswith(f"pulumi config set audience {smallest}")
 
 
 def test_secrets_of_a_lost_state_are_not_taken_for_orphans() -> None:

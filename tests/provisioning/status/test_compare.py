@@ -19,6 +19,7 @@ from tests.provisioning.checkpoints import (
     OBJECT_ID,
     ONE_SECRET,
     REDIRECT_URI,
+    TENANT_ID,
     TWO_SECRETS,
     URL,
     application,
@@ -76,6 +77,20 @@ def test_entra_id(found: Registration | None, reason: str | None) -> None:
     side = compare_entra(ONE, found)
     assert side.sync is (Sync.NO if reason else Sync.YES)
     assert side.reasons == ((reason,) if reason else ())
+
+
+@pytest.mark.parametrize(
+    ("tenant", "reason"),
+    [
+        ("common", "its sign-in link is for 'common', where nobody of audience AzureADMyOrg can sign in"),
+        (TENANT_ID, None),
+        ("contoso.example.com", None),
+    ],
+)
+def test_a_link_that_lets_nobody_in_is_not_in_sync(tenant: str, reason: str | None) -> None:
+    side = compare_nocobase(ONE, ONE.pushes[0], held(SignIn(CLIENT_ID, REDIRECT_URI, (), tenant)))
+    assert side.sync is (Sync.NO if reason else Sync.YES)
+    assert [said.partition(" (")[0] for said in side.reasons] == ([reason] if reason else [])
 
 
 def test_what_entra_id_has_besides_is_noted_and_no_fault() -> None:
