@@ -70,7 +70,12 @@ class MailApplication(pulumi.ComponentResource):
         )
         # Without it, the tenant issues no tokens (AADSTS7000229).
         principal = azuread.ServicePrincipal(
-            name, client_id=application.client_id, owners=owners, opts=_keeping(child, of_principal(settings.keep))
+            name,
+            client_id=application.client_id,
+            # The provider's own default, but only what is declared is put right after a refresh.
+            account_enabled=True,
+            owners=owners,
+            opts=_keeping(child, of_principal(settings.keep)),
         )
         passwords = {
             slot: azuread.ApplicationPassword(
