@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from provisioning.entra.audiences import warning_for_nocobase
 from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, classify_secrets
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
-from provisioning.entra.registration import Candidate, Found, Grant
+from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, Grant, who_disabled
 from provisioning.entra.rules import Audience, why_invalid_redirect_uri
 from provisioning.errors import AdoptionRejected
 from provisioning.program.kept import (
@@ -62,13 +63,17 @@ def plan_adoption(found: Found, settings: Settings, caller: str, stack_tag: str,
     plan = Adoption()
     _keep_by_setting(plan, "applicationName", settings.application_name, str(found.application["displayName"]))
     _keep_by_setting(plan, "audience", settings.audience.value, audience.value)
+    if (warning := warning_for_nocobase(audience)) is not None:
+        plan.warnings.append(f"With the audience as it is, `pulumi up` will fail. After the adoption: {warning}")
     _redirect_uris(plan, found, settings, audience)
     _permissions(plan, found, settings)
     tags = found.application.get("tags") or []
     own = [] if stack_tag in tags else [stack_tag]
     _extend(plan, "tags", [tag for tag in tags if tag != stack_tag], settings.tags, own)
     owners = _owners(plan, found, settings, caller)
-    _undeclared(plan, found, settings, owners)
+    moved = _misplaced(plan, found, settings)
+    _undeclared(plan, found, settings, owners, moved)
+    _disabled(plan, found)
     _credentials(plan, found, settings, audience, now)
     return plan
 
@@ -130,6 +135,53 @@ def _redirect_uris(plan: Adoption, found: Found, settings: Settings, audience: A
     _extend(plan, "redirectUris", [uri for uri in there if not reasons[uri]], settings.redirect_uris)
 
 
+PLATFORMS = {"singlePageApplication": "spa", "publicClient": "publicClient"}
+"""Property, as in `keep` → Graph's name of the platform."""
+
+
+def _misplaced(plan: Adoption, found: Found, settings: Settings) -> set[str]:
+    """Plan the declared redirect URIs that are registered for another platform than Web; return their properties.
+
+    Entra ID takes a URI for one platform only. An update empties a platform that is not kept, and so moves its URIs.
+    Raises AdoptionRejected for a platform that has to be kept because of its other URIs.
+    """
+    moved = set()
+    for name, platform in PLATFORMS.items():
+        there = at(found.application, f"{platform}.redirectUris") or []
+        misplaced = [uri for uri in there if uri in settings.redirect_uris]
+        if not misplaced:
+            continue
+        shown, title = ", ".join(misplaced), OTHER_PLATFORMS[platform]
+        if misplaced != there or name in settings.keep:
+            raise AdoptionRejected(
+                f"The redirect URI {shown} is registered for the platform {title}, whose other redirect URIs are to be "
+                f"kept, and Entra ID takes a URI for one platform only. Remove it from {title} (App registrations → "
+                f"Authentication), then run the command again: `pulumi up` adds it to {WEB}. Nothing was changed."
+            )
+        moved.add(name)
+        plan.lines.append(Line(name, there, None, f"moved to redirectUris (platform {WEB})"))
+        plan.warnings.append(
+            f"The redirect URI {shown} is registered for the platform {title}, where NocoBase's server cannot complete "
+            f"a sign-in. `pulumi up` moves it to the platform {WEB}."
+        )
+    return moved
+
+
+def _disabled(plan: Adoption, found: Found) -> None:
+    """Warn of what is disabled; that an administrator disabled it may have a reason, so it is not enabled."""
+    who = who_disabled(found.application.get("isDisabled"), found.application.get("disabledByMicrosoftStatus"))
+    if who is not None:
+        plan.warnings.append(
+            f"The application was deactivated by {who}: nobody can sign in, and `pulumi up` will fail until it is "
+            "activated again (App registrations → Overview)."
+        )
+    if found.principal is not None and found.principal.get("accountEnabled") is False:
+        plan.warnings.append(
+            "The service principal is disabled: nobody can sign in, and `pulumi up` will fail (AADSTS7000112). If that "
+            "is not meant, enable it first (Enterprise applications → Properties), then run this command again."
+        )
+
+
 def _permissions(plan: Adoption, found: Found, settings: Settings) -> None:
     listed = (
         Permission(str(api["resourceAppId"]), str(access["id"]), str(access["type"]))
@@ -158,9 +210,9 @@ def _owners(plan: Adoption, found: Found, settings: Settings, caller: str) -> se
     return {caller, *others, *settings.owners}
 
 
-def _undeclared(plan: Adoption, found: Found, settings: Settings, owners: set[str]) -> None:
-    """Keep what an update would reset, in the application and in its service principal."""
-    present = would_be_reset(found.application, APPLICATION)
+def _undeclared(plan: Adoption, found: Found, settings: Settings, owners: set[str], moved: set[str]) -> None:
+    """Keep what an update would reset, in the application and in its service principal, except for `moved`."""
+    present = would_be_reset(found.application, {name: path for name, path in APPLICATION.items() if name not in moved})
     if found.principal is None:
         plan.lines.append(Line("service principal", None, "one", "created by `pulumi up`"))
     else:

@@ -79,6 +79,7 @@ class _Init:
 
     def run(self, stack: str | None, state: str | None, provider: str | None) -> None:
         """Ask, check, write, and say the next command."""
+        from provisioning.entra.audiences import warning_for_nocobase  # noqa: PLC0415 - not for `--help`
         from provisioning.init import questions  # noqa: PLC0415 - pydantic-settings is not for `--help`
 
         if stack is None and self.ask:
@@ -104,6 +105,9 @@ class _Init:
             self._prompt(prompt, present, exists)
         config = {**present, **{key: _text(value) for key, value in self.answers.items()}}
         self._judge(config, exists)
+        warning = warning_for_nocobase(config.get("audience", ""), config.get("tenantId"))
+        if "audience" in self.answers and warning:
+            words.print(f"! {warning}", markup=False, style="yellow")
         if self.check:
             self._look(config)
         if "tenantId" in self.answers:

@@ -100,13 +100,14 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
         if not own_key_first:
             # Of many stacks, side by side, the environment names the one tenant.
             use_tenant(tenant)
-        with ThreadPoolExecutor(2) as entra:
+        with ThreadPoolExecutor(3) as entra:
             registration = entra.submit(read.read_registration, state, tenant)
+            principal = entra.submit(read.read_principal, state, tenant)
             duplicates = entra.submit(read.read_duplicates, state, checkpoint, tenant)
             logins = _logins(engine, state.pushes, own_key_first)
             held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
         found = registration.result()
-        extra = read.read_extra(engine, state, checkpoint, found, duplicates.result())
+        extra = read.read_extra(engine, state, checkpoint, found, duplicates.result(), principal.result())
         view = compare.overview(state, found, held, moment, warn_days, extra)
     except ProvisioningError as error:
         return Read(name, None, (str(error),))

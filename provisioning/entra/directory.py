@@ -39,7 +39,15 @@ from provisioning.entra import error_codes
 from provisioning.entra.app_policies import Restriction, SecretPolicy
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.permissions import Permission
-from provisioning.entra.registration import Candidate, Found, Grant, Principal, Registration
+from provisioning.entra.registration import (
+    OTHER_PLATFORMS,
+    Candidate,
+    Found,
+    Grant,
+    Principal,
+    Registration,
+    who_disabled,
+)
 from provisioning.entra.sign_in import credential
 from provisioning.errors import DirectoryUnreadable
 
@@ -88,7 +96,10 @@ def principal(client_id: str) -> Principal | None:
 
     async def read(graph: GraphServiceClient) -> Principal | None:
         found = await _or_none(graph.service_principals_with_app_id(client_id).get())
-        return None if found is None else Principal(str(found.id), found.account_enabled is not False)
+        if found is None:
+            return None
+        enabled, assigned_only = found.account_enabled is not False, found.app_role_assignment_required is True
+        return Principal(str(found.id), enabled, assigned_only)
 
     answer: Principal | None = _ask(read)
     return answer
@@ -286,6 +297,12 @@ def _registration(found: Application) -> Registration:
         object_id=str(found.id),
         client_id=str(found.app_id),
         secrets=tuple(_stored_secret(item) for item in found.password_credentials or []),
+        disabled=who_disabled(found.is_disabled, found.disabled_by_microsoft_status),
+        of_other_platforms={
+            uri: OTHER_PLATFORMS[name]
+            for name, platform in (("spa", found.spa), ("publicClient", found.public_client))
+            for uri in (platform.redirect_uris if platform else None) or []
+        },
     )
 
 

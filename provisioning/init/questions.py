@@ -55,7 +55,11 @@ PROMPTS = (
     TENANT,
     Prompt("nocobaseUrl", "--nocobase-url", "NocoBase's address as its users see it, without /admin", required=True),
     Prompt("nocobaseApp", "--nocobase-app", "Sub-application of NocoBase (empty: the main one)"),
-    Prompt("audience", "--audience", "Whose accounts may sign in"),
+    Prompt(
+        "audience",
+        "--audience",
+        "Whose accounts may sign in (NocoBase 2 serves AzureADMultipleOrgs, AzureADandPersonalMicrosoftAccount)",
+    ),
     Prompt("scopes", "--scope", "Scopes, separated by commas"),
     Prompt("secretLifetimeDays", "--secret-lifetime-days", "Days that a client secret is valid"),
     Prompt("rotateEveryDays", "--rotate-every-days", "Days after which a new one is issued"),

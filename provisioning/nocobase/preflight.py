@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from provisioning.entra.ownership import whose_application
@@ -41,6 +42,23 @@ def check_installations(
     if problems and len(problems) == len(installations) and not served:
         raise problems[0]
     return [str(problem) for problem in problems]
+
+
+def check_audience(
+    installations: Sequence[Installation], logins: Mapping[str, NocoBaseLogin], accounts: push.Accounts
+) -> None:
+    """Raise NotVerified if the sign-in link of one of `installations` would let in nobody of `accounts`.
+
+    For a change of the audience, before it is made. A NocoBase that gives no answer is left to its push.
+    """
+    from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - as below
+
+    for installation in installations:
+        login = logins[installation.name]
+        link = None
+        with NocoBaseClient(installation.url, installation.app, login) as nocobase, suppress(NocoBaseError):
+            link = push.sign_in(nocobase, installation.mapping)
+        push.reject_audience(installation.url, link, accounts)
 
 
 def check_nocobase(

@@ -5,7 +5,8 @@ only what differs. A write is conditional on what was read: if somebody changed 
 If the answer to a write is lost, the row is read to see whether it was carried out. Verified is NocoBase's own sign-in
 link: it names the client id and the redirect URI that NocoBase really uses.
 
-`read`, `sign_in` and `sign_in_mismatch` change nothing; the commands beside `pulumi` use them, too.
+`read`, `sign_in`, `sign_in_mismatch` and `audience_mismatch` change nothing; the commands beside `pulumi` use them,
+too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from provisioning import errors
+from provisioning.entra import audiences
 from provisioning.nocobase.layout import Ask, Layout, NocoBaseMapping, Seen, autodetect
 from provisioning.nocobase.row import Path, is_mask, merged, other_changes, value_at
 
@@ -93,6 +95,14 @@ class SignIn:
     tenant: str | None = None
 
 
+@dataclass(frozen=True)
+class Accounts:
+    """Who may sign in to an application. audience: as Entra ID writes it. tenant_id: of the application, if known."""
+
+    audience: str
+    tenant_id: str | None
+
+
 def read(nocobase: NocoBaseClient, mapping: NocoBaseMapping = AUTODETECT, certain: bool = False) -> Reading:
     """What the email settings show: one request, and one for each field whose existence has to be checked.
 
@@ -136,10 +146,12 @@ def write_and_verify(
     redirect_uris: Sequence[str],
     found: Reading,
     written_at: str = "",
+    accounts: Accounts | None = None,
 ) -> tuple[Reading, SignIn | None]:
     """Write those of `credentials` that `found`, the reading before, does not hold; read back; verify.
 
     written_at: the row's time of change when it was last known to hold exactly these credentials.
+    accounts: whose sign-in is verified, too; None where a link that lets none of them in must not fail the push.
     Returns the reading after the write and the sign-in link. Raises NocoBaseError, such as ChangedMeanwhile and
     NotVerified.
     """
@@ -155,7 +167,15 @@ def write_and_verify(
     reason = sign_in_mismatch(link, credentials.client_id, redirect_uris)
     if reason is not None:
         raise errors.NotVerified(f"NocoBase at {nocobase.url} does not use what was written", *reason)
+    reject_audience(nocobase.url, link, accounts)
     return found, link
+
+
+def reject_audience(url: str, link: SignIn | None, accounts: Accounts | None) -> None:
+    """Raise NotVerified if the sign-in link lets in nobody of `accounts`."""
+    reason = audience_mismatch(link, accounts)
+    if reason is not None:
+        raise errors.NotVerified(f"Nobody could sign in to NocoBase at {url}", *reason)
 
 
 def clear(nocobase: NocoBaseClient, mapping: NocoBaseMapping, written: Credentials) -> bool:
@@ -225,6 +245,13 @@ def sign_in_mismatch(link: SignIn | None, client_id: str, redirect_uris: Sequenc
         why = f"it sends users back to {link.redirect_uri or 'nowhere'}, but declared is {', '.join(redirect_uris)}"
         return why, "Set nocobaseUrl to the address that users see, or add this address to redirectUris."
     return None
+
+
+def audience_mismatch(link: SignIn | None, accounts: Accounts | None) -> tuple[str, str] | None:
+    """Why the sign-in link lets in nobody of `accounts`, and the remedy; None if it does, or does not say."""
+    if link is None or link.tenant is None or accounts is None:
+        return None
+    return audiences.mismatch(link.tenant, accounts.audience, accounts.tenant_id)
 
 
 @contextmanager

@@ -6,6 +6,10 @@ stack's secret configuration, which stays encrypted there.
 
 If the stack has one NocoBase, a failed push fails like any resource. If it has several, the failure is recorded in the
 resource, so that the engine still serves the others; `require_all` then fails the run before anything old is removed.
+
+A sign-in link that lets in nobody of the application's audience fails the first push into a NocoBase; a change of the
+audience fails before that, in `preflight.check_audience`. Where it has been so before, such as in a stack of an earlier
+version, which did not look, a failure would stop rotations and mend nothing. Then each run warns.
 """
 
 from __future__ import annotations
@@ -34,7 +38,7 @@ from provisioning.errors import NocoBaseError, ProvisioningError, SettingsError,
 from provisioning.nocobase import push
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import API_KEY, API_KEYS, first_login, missing_login, stored_keys
-from provisioning.nocobase.push import Credentials, Reading, SignIn
+from provisioning.nocobase.push import Accounts, Credentials, Reading, SignIn
 from provisioning.nocobase.retry import SETTING as PATIENCE
 from provisioning.nocobase.retry import Patience, seconds_or_default
 
@@ -53,7 +57,7 @@ DECLARED = (*PLACE, "client_id", "client_secret", "redirect_uris", "slot", "sinc
 HOW = ("logins", "several")
 """The declared properties that say how to reach NocoBase; recorded again when they change, for refresh and destroy."""
 
-NOT_COMPARED = ("tenant_id", "take_over")
+NOT_COMPARED = ("tenant_id", "take_over", "audience")
 """Declared, too, but without effect on what NocoBase holds."""
 
 Properties = dict[str, Any]
@@ -109,6 +113,7 @@ class MailSettingsProvider(ResourceProvider):
                 in_sync = not changed and found.surely_holds(_credentials(_olds), _olds.get("updated_at") or "")
                 if in_sync:
                     link = push.sign_in(nocobase, _mapping(_news))
+                    _warn_of_audience(nocobase.url, link, _news)
                     in_sync = push.sign_in_mismatch(link, _news["client_id"], _news["redirect_uris"]) is None
         except NocoBaseError as error:
             if not several:
@@ -127,7 +132,7 @@ class MailSettingsProvider(ResourceProvider):
                 push.reject_foreign(nocobase.url, found, own, whose_application)
                 _wait_until_accepted(props)
                 try:
-                    return CreateResult(id_, _push(nocobase, props, found))
+                    return CreateResult(id_, _push(nocobase, props, found, accounts=_accounts(props)))
                 except NocoBaseError:
                     # A failed create is not recorded in the state, so `destroy` would never empty what it wrote.
                     if not found.client_id:
@@ -164,7 +169,9 @@ class MailSettingsProvider(ResourceProvider):
             elif self._was_taken_over(found, news):
                 push.reject_foreign(nocobase.url, found, [], whose_application)
             same = _credentials(olds) == _credentials(news)
-            return _push(nocobase, news, found, (olds.get("updated_at") or "") if same else "")
+            first = not olds.get("slot") or _place(olds) != _place(news)
+            accounts = _accounts(news) if first else None
+            return _push(nocobase, news, found, (olds.get("updated_at") or "") if same else "", accounts)
 
     def _was_taken_over(self, found: Reading, news: Properties) -> bool:
         """Whether another stack serves this NocoBase by now: two stacks that correct each other would break mail.
@@ -246,6 +253,7 @@ class DeployedApplication(Protocol):
     tenant_id: pulumi.Output[str]
     client_id: pulumi.Output[str]
     client_secret: pulumi.Output[str]
+    audience: str
 
 
 class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
@@ -279,6 +287,7 @@ class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
             "since": rfc3339(secrets.since),
             "redirect_uris": list(installation.redirect_uris),
             "take_over": installation.take_over,
+            "audience": application.audience,
             "logins": list(installation.logins),
             "several": several,
             "row_id": None,
@@ -320,10 +329,29 @@ def _credentials(properties: Mapping[str, Any]) -> Credentials:
     return Credentials(properties["client_id"], properties["client_secret"])
 
 
-def _push(nocobase: NocoBaseClient, properties: Properties, found: Reading, written_at: str = "") -> Properties:
-    """Push and return the outputs: what was declared, and what was verified."""
+def _accounts(properties: Mapping[str, Any]) -> Accounts | None:
+    """Who may sign in to the application; None if the program did not say."""
+    audience = properties.get("audience")
+    return Accounts(audience, properties.get("tenant_id")) if audience else None
+
+
+def _warn_of_audience(url: str, link: SignIn | None, properties: Properties) -> None:
+    reason = push.audience_mismatch(link, _accounts(properties))
+    if reason is not None:
+        print(f"warning: nobody can sign in to NocoBase at {url}: {reason[0]}. {reason[1]}")
+
+
+def _push(
+    nocobase: NocoBaseClient,
+    properties: Properties,
+    found: Reading,
+    written_at: str = "",
+    accounts: Accounts | None = None,
+) -> Properties:
+    """Push and return the outputs: what was declared, and what was verified. accounts: see `write_and_verify`."""
     credentials, uris = _credentials(properties), properties["redirect_uris"]
-    found, link = push.write_and_verify(nocobase, _mapping(properties), credentials, uris, found, written_at)
+    found, link = push.write_and_verify(nocobase, _mapping(properties), credentials, uris, found, written_at, accounts)
+    _warn_of_audience(nocobase.url, link, properties)
     if found.also_changed:
         # Only the two values were sent, so somebody else changed these, or the email manager itself.
         others = redact(", ".join(found.also_changed), _SECRETS)

@@ -23,6 +23,7 @@ class MailApplication(pulumi.ComponentResource):
 
     client_id, object_id, tenant_id: of the application. client_secret: the value of the active secret, a Pulumi secret.
     client_secret_expiry: when that ends (RFC 3339). admin_consent_url: for an administrator of the tenant.
+    audience: whose accounts may sign in.
     """
 
     client_id: pulumi.Output[str]
@@ -31,6 +32,7 @@ class MailApplication(pulumi.ComponentResource):
     client_secret: pulumi.Output[str]
     client_secret_expiry: pulumi.Output[str]
     admin_consent_url: pulumi.Output[str]
+    audience: str
 
     def __init__(
         self,
@@ -68,7 +70,12 @@ class MailApplication(pulumi.ComponentResource):
         )
         # Without it, the tenant issues no tokens (AADSTS7000229).
         principal = azuread.ServicePrincipal(
-            name, client_id=application.client_id, owners=owners, opts=_keeping(child, of_principal(settings.keep))
+            name,
+            client_id=application.client_id,
+            # The provider's own default, but only what is declared is put right after a refresh.
+            account_enabled=True,
+            owners=owners,
+            opts=_keeping(child, of_principal(settings.keep)),
         )
         passwords = {
             slot: azuread.ApplicationPassword(
@@ -102,6 +109,7 @@ class MailApplication(pulumi.ComponentResource):
                 opts=child,
             )
 
+        self.audience = settings.audience.value
         self.client_id = application.client_id
         self.object_id = application.object_id
         self.tenant_id = caller.tenant_id

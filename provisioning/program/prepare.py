@@ -1,7 +1,7 @@
 """Everything between the stack's settings and its resources: what is validated, asked and planned before a change.
 
-NocoBase is asked only before its first push. Entra ID is asked only before the first deployment, and when the plan
-changes client secrets. An `up` without changes asks neither here.
+NocoBase is asked only before its first push, and before another audience is declared. Entra ID is asked only before the
+first deployment, and when the plan changes client secrets. An `up` without changes asks neither here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import pulumi
 from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, plan_secrets
 from provisioning.entra.orphans import classify_secrets, descriptions, reject_if_full
 from provisioning.entra.ownership import reject_namesakes
-from provisioning.nocobase.preflight import check_installations
+from provisioning.nocobase.preflight import check_audience, check_installations
+from provisioning.nocobase.push import Accounts
 from provisioning.nocobase.secret_in_use import may_hold_unknown_secret
 from provisioning.program import settings as stack_settings
 from provisioning.program import stack
@@ -45,6 +46,9 @@ def prepare(last: Deployed) -> Run:
         patience = settings.nocobase_patience_seconds
         known_values = {secret.value for secret in last.records if secret.value}
         warnings = check_installations(new, logins, last.client_id, bool(pushed), patience)
+        if last.application and last.application.declared.audience != settings.audience:
+            served = [one for one in settings.installations if one.resource_name in pushed]
+            check_audience(served, logins, Accounts(settings.audience.value, last.tenant_id))
         if last.object_id is None and settings.same_name is not SameName.ALLOW:
             reject_namesakes(settings.application_name)
         secrets, orphans = plan_run(

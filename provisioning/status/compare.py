@@ -16,10 +16,10 @@ from typing import Any
 
 from provisioning.entra.client_secret_plan import rfc3339
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.registration import Declared, Registration
-from provisioning.nocobase.push import sign_in_mismatch
+from provisioning.entra.registration import WEB, Declared, Principal, Registration
+from provisioning.nocobase.push import Accounts, audience_mismatch, sign_in_mismatch
 from provisioning.program.last_state import Deployed, Push
-from provisioning.status.read import Extra, Held, HeldRow, Unread
+from provisioning.status.read import NOT_ASKED, Extra, Held, HeldRow, Unread
 
 GRACE = timedelta(days=7)
 """How long a rotation may be due before it counts as overdue: a weekly `pulumi up` would have done it."""
@@ -45,8 +45,36 @@ def identity_differences(declared: Declared, found: Registration) -> tuple[str, 
 
 
 def redirect_uri_differences(declared: Declared, found: Registration) -> tuple[str, ...]:
-    """How the redirect URIs differ."""
-    return _set_differences("redirect URI", declared.redirect_uris, found.redirect_uris)
+    """How the redirect URIs differ; one of another platform is of no use to NocoBase's server."""
+    misplaced = misplaced_redirect_uris(declared, found)
+    return (
+        *(
+            f"the declared redirect URI {uri} is registered for the platform {platform} instead of {WEB}"
+            for uri, platform in misplaced.items()
+        ),
+        *_set_differences("redirect URI", declared.redirect_uris - misplaced.keys(), found.redirect_uris),
+    )
+
+
+def misplaced_redirect_uris(declared: Declared, found: Registration) -> dict[str, str]:
+    """Declared redirect URI → the platform, for those that are registered for another platform than Web."""
+    missing = declared.redirect_uris - found.redirect_uris
+    return {uri: found.of_other_platforms[uri] for uri in sorted(missing & found.of_other_platforms.keys())}
+
+
+def disabled_difference(found: Registration) -> str | None:
+    """That the application is deactivated; None if it is not."""
+    return f"the application was deactivated by {found.disabled}, so nobody can sign in" if found.disabled else None
+
+
+def principal_difference(found: Principal | None) -> str | None:
+    """Why a service principal lets nobody in; None if it does."""
+    if found is None:
+        return "it has no service principal in this tenant, so every sign-in fails with AADSTS7000229"
+    return None if found.enabled else "its service principal is disabled, so nobody can sign in (AADSTS7000112)"
+
+
+ASSIGNED_ONLY = "only users who are assigned to the application can sign in, all others get AADSTS50105"
 
 
 def permission_differences(declared: Declared, found: Registration) -> tuple[str, ...]:
@@ -155,11 +183,22 @@ def compare_entra(state: Deployed, found: Registration | Unread | None, extra: E
     notes = tuple(_notes(extra)) if extra else ()
     if found is None:
         return Side("Entra ID", Sync.NO, (f"the application {state.application.client_id} is not there",), notes)
-    reasons = (*application_differences(state.application.declared, found), *secret_differences(state, found))
+    principal = extra.principal if extra else NOT_ASKED
+    shut = (disabled_difference(found), None if isinstance(principal, Unread) else principal_difference(principal))
+    reasons = (
+        *filter(None, shut),
+        *application_differences(state.application.declared, found),
+        *secret_differences(state, found),
+    )
     return Side("Entra ID", Sync.NO if reasons else Sync.YES, reasons, notes, client_id=found.client_id)
 
 
 def _notes(extra: Extra) -> Iterator[str]:
+    if isinstance(extra.principal, Unread):
+        if not extra.principal.asked_for:
+            yield f"its service principal could not be read ({extra.principal.reason})"
+    elif extra.principal and extra.principal.assignment_required:
+        yield ASSIGNED_ONLY
     if extra.orphaned:
         yield f"{_count(len(extra.orphaned), 'orphaned client secret')} (see `prune`)"
     if extra.foreign:
@@ -182,6 +221,9 @@ def compare_nocobase(state: Deployed, push: Push, held: Held | Unread) -> Side:
     disproved = sign_in_mismatch(held.link, push.client_id, push.redirect_uris)
     if disproved is not None and not reasons:
         reasons = (disproved[0],)
+    audience = state.application.declared.audience if state.application else ""
+    if (shut_out := audience_mismatch(held.link, Accounts(audience, state.tenant_id))) is not None:
+        reasons = (*reasons, shut_out[0])
     client_id = shown(held.row.client_id) if held.row.client_id else None
     return Side(push.target, Sync.NO if reasons else Sync.YES, reasons, client_id=client_id)
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from provisioning.entra.orphans import StoredSecret, UnrecordedSecrets, classify_secrets, descriptions
 from provisioning.entra.ownership import STACK_TAG
-from provisioning.entra.registration import Registration
+from provisioning.entra.registration import Principal, Registration
 from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError
 from provisioning.nocobase.login import NocoBaseLogin, missing_login
 from provisioning.nocobase.push import SignIn, read, sign_in
@@ -31,6 +31,8 @@ class Unread:
 
 OFFLINE = Unread("--offline", asked_for=True)
 
+NOT_ASKED = Unread("nobody asked", asked_for=True)
+
 
 @dataclass(frozen=True)
 class Extra:
@@ -39,12 +41,14 @@ class Extra:
     superseded: client secrets that an interrupted replacement has yet to delete; the state still holds their key ids.
     orphaned: those with a name of this stack's, whose key ids its state does not hold. foreign: all others.
     duplicates: the display names of applications that carry the stack's tag, by their object ids.
+    principal: the application's service principal in its tenant, None if there is none.
     """
 
     superseded: tuple[StoredSecret, ...] = ()
     orphaned: tuple[StoredSecret, ...] = ()
     foreign: tuple[StoredSecret, ...] = ()
     duplicates: Mapping[str, str] | Unread = field(default_factory=dict)
+    principal: Principal | Unread | None = NOT_ASKED
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,23 @@ def read_registration(state: Deployed, tenant: str | None) -> Registration | Unr
         return Unread(str(error))
 
 
+def read_principal(state: Deployed, tenant: str | None) -> Principal | Unread | None:
+    """The service principal of the stack's application, None if there is none. tenant: as above."""
+    if state.application is None:
+        return NOT_ASKED
+    if (elsewhere := _elsewhere(state, tenant)) is not None:
+        return elsewhere
+    # A second of imports.
+    from provisioning.entra import directory  # noqa: PLC0415
+
+    try:
+        return directory.principal(state.application.client_id)
+    except DirectoryUnreadable as error:
+        return Unread(error.reason)
+    except ProvisioningError as error:
+        return Unread(str(error))
+
+
 def read_duplicates(state: Deployed, checkpoint: Checkpoint, tenant: str | None) -> Mapping[str, str] | Unread:
     """The duplicates of the stack's application. checkpoint: what `state` was read from. tenant: as above."""
     if (elsewhere := _elsewhere(state, tenant)) is not None:
@@ -119,10 +140,11 @@ def read_extra(
     checkpoint: Checkpoint,
     found: Registration | Unread | None,
     duplicates: Mapping[str, str] | Unread,
+    principal: Principal | Unread | None = NOT_ASKED,
 ) -> Extra | None:
     """What Entra ID has besides `state`; None where the application was not read. Raises EngineFailed.
 
-    checkpoint: what `state` was read from. found, duplicates: as they were read.
+    checkpoint: what `state` was read from. found, duplicates, principal: as they were read.
     """
     if isinstance(found, Unread):
         return None
@@ -131,7 +153,7 @@ def read_extra(
     current = {secret.key_id for secret in state.secrets}
     known = (secret for secret in stored if secret not in unknown.orphans + unknown.foreign)
     superseded = tuple(secret for secret in known if secret.key_id not in current)
-    return Extra(superseded, unknown.orphans, unknown.foreign, duplicates)
+    return Extra(superseded, unknown.orphans, unknown.foreign, duplicates, principal)
 
 
 def unknown_secrets(state: Checkpoint, stored: Iterable[StoredSecret], engine: Pulumi) -> UnrecordedSecrets:

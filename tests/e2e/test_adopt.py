@@ -276,6 +276,8 @@ def test_on_a_terminal_of_a_stack_whose_state_was_lost_without_a_service_princip
     golden.check(GOLDEN / "adopt-terminal.txt", masked(shown))
     assert stack.state_file.read_text() == empty
 
+    # NocoBase does not serve the audience, as was said.
+    graph(stack, "PATCH", f"/applications/{made.object_id}", {"signInAudience": "AzureADMultipleOrgs"})
     kept = made.add_secret("NocoBase mail a 2026-08-01")
     shown, code = golden.on_terminal(["adopt", made.client_id], project, around, typed="y\n")
     assert code == 0

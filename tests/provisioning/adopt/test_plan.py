@@ -28,6 +28,7 @@ TAG = "pulumi:organization/nocobase-outlook/prod"
 ME, COLLEAGUE = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
 EXCHANGE = "00000002-0000-0ff1-ce00-000000000000"
 URL = "https://nocobase.example.com"
+CALLBACK = f"{URL}/admin/settings/mail/oauth2"
 
 ids = st.uuids().map(str)
 access = st.fixed_dictionaries(
@@ -149,9 +150,51 @@ def test_two_secrets_leave_no_room_where_personal_accounts_may_sign_in() -> None
         plan(one(passwordCredentials=two))
     assert "'old' (key of old), expired on 2026-01-01" in str(refusal.value)
     assert "'new' (key of new), ends on 2027-01-01" in str(refusal.value)
-    assert plan(one(passwordCredentials=two, signInAudience="AzureADMyOrg")).warnings == []
+    assert plan(one(passwordCredentials=two, signInAudience="AzureADMultipleOrgs")).warnings == []
     (warning,) = plan(one(passwordCredentials=two[1:])).warnings
     assert "the next rotation will fail" in warning
+
+
+@pytest.mark.parametrize(
+    ("audience", "smallest"),
+    [("AzureADMyOrg", "AzureADMultipleOrgs"), ("PersonalMicrosoftAccount", "AzureADandPersonalMicrosoftAccount")],
+)
+def test_an_audience_that_nocobase_does_not_serve_is_kept_and_named(audience: str, smallest: str) -> None:
+    made = plan(one(signInAudience=audience))
+    assert made.config["audience"] == audience
+    (warning,) = made.warnings
+    assert warning.startswith("With the audience as it is, `pulumi up` will fail.")
+    assert warning.endswith(f"pulumi config set audience {smallest}")
+
+
+@pytest.mark.parametrize(("name", "platform"), [("singlePageApplication", "spa"), ("publicClient", "publicClient")])
+def test_a_redirect_uri_of_another_platform_is_moved_and_that_is_said(name: str, platform: str) -> None:
+    there = one(**{platform: {"redirectUris": [CALLBACK]}})
+    made = plan(there)
+    assert name not in made.config.get("keep", [])
+    assert ([CALLBACK], None) in [(line.there, line.after) for line in made.lines if line.property == name]
+    (warning,) = made.warnings
+    assert "moves it to the platform Web" in warning
+    # Beside others, which stay, Entra ID would reject it for Web.
+    for more in ({platform: {"redirectUris": ["https://spa.example.com", CALLBACK]}}, {"keep": [name]}):
+        with pytest.raises(AdoptionRejected, match=r"takes a URI for one platform only.*Nothing was changed\.$"):
+            plan(one(**more) if platform in more else there, **({} if platform in more else more))
+
+
+def test_another_redirect_uri_of_another_platform_is_kept() -> None:
+    made = plan(one(spa={"redirectUris": ["https://spa.example.com"]}))
+    assert "singlePageApplication" in made.config["keep"]
+    assert made.warnings == []
+
+
+def test_what_is_disabled_is_said_and_stays() -> None:
+    disabled = Found(one(isDisabled=True).application, (ME,), {"id": ME, "accountEnabled": False}, (ME,))
+    made = plan(disabled)
+    assert ["deactivated by an owner" in made.warnings[0], "AADSTS7000112" in made.warnings[1]] == [True, True]
+    assert "servicePrincipal.accountEnabled" in made.config["keep"]
+    (warning,) = plan(one(disabledByMicrosoftStatus="DisabledDueToViolationOfServicesAgreement")).warnings
+    assert "by Microsoft (DisabledDue" in warning
+    assert plan(one(disabledByMicrosoftStatus="NotDisabled")).warnings == []
 
 
 def test_secrets_of_a_lost_state_are_not_taken_for_orphans() -> None:

@@ -89,6 +89,17 @@ def test_a_nocobase_that_comes_later_is_written_only_if_a_person_insists(
     assert written(prod) == ([] if code else [{"nocobaseUrl": NOWHERE}])
 
 
+def test_an_audience_that_nocobase_does_not_serve_is_written_and_named(
+    prod: FakePulumi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", prod.environment["PATH"])
+    said = CliRunner().invoke(app, ["init", "--stack", "prod", "--audience", "AzureADMyOrg", "--no-checks", "--yes"])
+    assert said.exit_code == 0, said.stderr
+    assert "AADSTS50194" in said.stderr
+    assert "pulumi config set audience AzureADMultipleOrgs" in said.stderr
+    assert written(prod) == [{"audience": "AzureADMyOrg"}]
+
+
 def test_without_checks_nobody_is_asked_whether_it_is_there(prod: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", prod.environment["PATH"])
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "a passphrase")

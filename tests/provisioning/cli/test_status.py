@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from provisioning.cli import app
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.registration import Registration
+from provisioning.entra.registration import Principal, Registration
 from provisioning.errors import DirectoryUnreadable
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.program.last_state import Deployed, Push
@@ -151,6 +151,7 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(read, "read_nocobase", nocobase)
     monkeypatch.setattr(read, "read_registration", entra)
     monkeypatch.setattr(directory, "applications_tagged", lambda _: {OBJECT_ID: "NocoBase mail"})
+    monkeypatch.setattr(directory, "principal", lambda _: Principal("principal", enabled=True))
     return used
 
 
@@ -263,6 +264,7 @@ def tenants(here: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> list[str | Non
     monkeypatch.setattr(read, "read_nocobase", lambda *_: held())
     monkeypatch.setattr(directory, "registration", entra)
     monkeypatch.setattr(directory, "applications_tagged", lambda _: {OBJECT_ID: "NocoBase mail"})
+    monkeypatch.setattr(directory, "principal", lambda _: Principal("principal", enabled=True))
     return asked
 
 
@@ -301,6 +303,7 @@ def test_a_missing_login_is_told_by_the_name_of_its_installation(
 ) -> None:
     monkeypatch.setattr(read, "read_registration", lambda *_: registration())
     monkeypatch.setattr(read, "read_duplicates", lambda *_: {})
+    monkeypatch.setattr(read, "read_principal", lambda *_: Principal("principal", enabled=True))
     (here.folder / "test.export").write_text(export(*ONE_SECRET[:-1], push("a", "2027-01-01", logins=logins)))
     (here.folder / "test.config").write_text("{}")
     (side,) = json.loads(status("--stack", "test", "--format", "json").stdout)["nocobase"]

@@ -36,6 +36,19 @@ def test_the_application() -> None:
     assert checks.check_redirect_uris(declared, registration()).said == REDIRECT_URI
 
 
+def test_a_deactivated_application_and_a_redirect_uri_of_another_platform() -> None:
+    assert ONE.application is not None
+    declared = ONE.application.declared
+    found = checks.check_application(declared, registration(disabled="Microsoft (x)"))
+    assert (found.outcome, "deactivated by Microsoft (x)" in found.said) == (Outcome.FAILED, True)
+    elsewhere = {REDIRECT_URI: "Single-page application", "https://spa": "Single-page application"}
+    found = checks.check_redirect_uris(declared, registration(redirect_uris=frozenset(), of_other_platforms=elsewhere))
+    instead = "is registered for the platform Single-page application instead of Web"
+    assert found.said == f"the declared redirect URI {REDIRECT_URI} {instead}"
+    assert str(found.remedy).startswith("Remove it there")
+    assert checks.check_redirect_uris(declared, registration(of_other_platforms=elsewhere)).outcome is Outcome.OK
+
+
 def test_what_the_settings_declare() -> None:
     declared = checks.declared_by(Settings(nocobaseUrl="https://n.example.com", applicationName="Mail"))
     assert (declared.display_name, declared.audience) == ("Mail", "AzureADandPersonalMicrosoftAccount")
@@ -47,6 +60,7 @@ def test_what_the_settings_declare() -> None:
     [
         (Principal("id", enabled=True), "OK", "there and enabled"),
         (Principal("id", enabled=False), "failed", "disabled"),
+        (Principal("id", enabled=True, assignment_required=True), "warning", "AADSTS50105"),
         (None, "failed", "AADSTS7000229"),
     ],
 )
@@ -54,7 +68,7 @@ def test_service_principals(found: Principal | None, outcome: str, said: str) ->
     judged = checks.check_principal(found)
     assert judged.outcome == outcome
     assert said in judged.said
-    assert judged.value is (found if outcome == "OK" else None)
+    assert judged.value is (found if outcome != "failed" else None)
 
 
 @pytest.mark.parametrize(

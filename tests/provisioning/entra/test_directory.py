@@ -94,8 +94,18 @@ def test_what_doctor_asks_of_an_application(tenant: Service) -> None:
     with tenant.graph() as graph:
         made = register(graph)
         principal = make(graph, "/servicePrincipals", {"appId": made["appId"]})["id"]
-        graph.patch(f"/v1.0/servicePrincipals/{principal}", json={"accountEnabled": False}).raise_for_status()
-    assert directory.principal(made["appId"]) == Principal(principal, enabled=False)
+        shut = {"accountEnabled": False, "appRoleAssignmentRequired": True}
+        graph.patch(f"/v1.0/servicePrincipals/{principal}", json=shut).raise_for_status()
+        elsewhere = {"spa": {"redirectUris": ["https://spa"]}, "publicClient": {"redirectUris": ["my://app"]}}
+        graph.patch(f"/v1.0/applications/{made['id']}", json={"isDisabled": True, **elsewhere}).raise_for_status()
+    assert directory.principal(made["appId"]) == Principal(principal, enabled=False, assignment_required=True)
+    found = directory.registration(made["id"])
+    assert found is not None
+    assert found.disabled == "an owner or administrator"
+    assert found.of_other_platforms == {
+        "https://spa": "Single-page application",
+        "my://app": "Mobile and desktop applications",
+    }
     assert directory.owners(made["id"]) == {identity.DEPLOYER_OBJECT_ID}
     assert read_claims(directory.access_token())["oid"] == identity.DEPLOYER_OBJECT_ID
 

@@ -20,6 +20,7 @@ from provisioning.nocobase import preflight, push_resource
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import NocoBaseLogin
+from provisioning.nocobase.push import Accounts
 from provisioning.nocobase.push_resource import MailSettingsProvider
 from tests.provisioning.nocobase.fake_nocobase import CALLBACK, FOUND, URL, FakeNocoBase, connect, microsoft
 
@@ -251,6 +252,68 @@ def test_a_first_push_that_is_not_proved_leaves_nothing_behind(
         provider.create(PROPERTIES)
     assert not server.row()["clientId"]
     assert not server.row()["clientSecret"]
+
+
+MY_ORG = {**PROPERTIES, "audience": "AzureADMyOrg"}
+
+
+def test_a_first_push_whose_users_could_not_sign_in_fails_and_leaves_nothing_behind(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()], HIDDEN)
+    connect(server, monkeypatch)
+    with pytest.raises(errors.NotVerified, match=r"AADSTS50194.*config set audience AzureADMultipleOrgs$"):
+        provider.create(MY_ORG)
+    assert (server.row()["clientId"], server.row()["clientSecret"]) == ("", "")
+    server.tenant = "0a1b2c3d-0000-4000-8000-000000000003"
+    assert (provider.create({**MY_ORG, "tenant_id": server.tenant}).outs or {})["proved_client_id"] == "new-id"
+
+
+@pytest.mark.parametrize("recorded", [{}, {"audience": "AzureADMyOrg"}])
+def test_a_stack_whose_users_could_not_sign_in_before_is_warned_and_still_rotates(
+    recorded: dict[str, Any],
+    provider: MailSettingsProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = FakeNocoBase([microsoft()], HIDDEN)
+    connect(server, monkeypatch)
+    olds = {**created(provider, server), **recorded}
+    begin_run(provider)
+    assert provider.diff(ID, olds, MY_ORG).changes is False
+    assert "warning: nobody can sign in" in capsys.readouterr().out
+    rotated = provider.update(ID, olds, {**MY_ORG, "client_secret": "next~secret", "slot": "b"}).outs or {}
+    assert (rotated["slot"], rotated["audience"]) == ("b", "AzureADMyOrg")
+    assert "AADSTS50194" in capsys.readouterr().out
+
+
+def test_another_nocobase_whose_users_could_not_sign_in_is_not_switched_to(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()], HIDDEN)
+    connect(server, monkeypatch)
+    olds = created(provider, server)
+    with pytest.raises(errors.NotVerified, match="AADSTS50194"):
+        provider.update(ID, olds, {**MY_ORG, "nocobase_app": "sales"})
+
+
+def test_an_audience_that_a_link_does_not_serve_is_rejected_before_it_is_declared(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()], HIDDEN)
+    connect(server, monkeypatch)
+    here, login = Installation("", URL, None, None, FOUND, (CALLBACK,)), NocoBaseLogin(API_KEY)
+
+    def check(audience: str) -> None:
+        preflight.check_audience([here], {"": login}, Accounts(audience, "tenant"))
+
+    check("AzureADMyOrg")  # there is no link yet
+    created(provider, server)
+    check("AzureADMultipleOrgs")
+    with pytest.raises(errors.NotVerified, match=r"AADSTS9002331.*audience AzureADandPersonalMicrosoftAccount$"):
+        check("PersonalMicrosoftAccount")
+    server.before = down
+    check("AzureADMyOrg")
 
 
 def test_credentials_are_not_put_into_another_place_that_is_somebody_elses(
