@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from provisioning.doctor.account import Account
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra.registration import Declared, Principal, Registration
-from provisioning.status.compare import identity_differences, permission_differences, redirect_uri_differences
+from provisioning.status.compare import identity_differences, permission_differences, set_differences
 
 if TYPE_CHECKING:
     from provisioning.program.settings import Settings
@@ -37,10 +37,19 @@ def check_permissions(declared: Declared, found: Registration) -> Finding:
     return failed("; ".join(wrong), PUT_BACK) if wrong else ok(", ".join(sorted(map(str, found.permissions))))
 
 
-def check_redirect_uris(declared: Declared, found: Registration) -> Finding:
-    """Whether Entra ID has the declared redirect URIs and no others."""
-    wrong = redirect_uri_differences(declared, found)
-    return failed("; ".join(wrong), PUT_BACK) if wrong else ok(", ".join(sorted(found.redirect_uris)))
+def check_redirect_uris(
+    declared: Collection[str], found: Registration, deployed: Collection[str] = frozenset()
+) -> Finding:
+    """Whether Entra ID has the redirect URIs of the next run and no others.
+
+    deployed: those that the last run declared; the next one removes what it does not declare any more.
+    """
+    leaving = (found.redirect_uris & frozenset(deployed)) - frozenset(declared)
+    wrong = set_differences("redirect URI", frozenset(declared), found.redirect_uris - leaving)
+    if wrong:
+        return failed("; ".join(wrong), PUT_BACK)
+    gone = "".join(f"; the next `pulumi up` removes {uri}" for uri in sorted(leaving))
+    return ok(", ".join(sorted(found.redirect_uris - leaving)) + gone)
 
 
 def check_principal(found: Principal | None) -> Finding:

@@ -46,12 +46,12 @@ def identity_differences(declared: Declared, found: Registration) -> tuple[str, 
 
 def redirect_uri_differences(declared: Declared, found: Registration) -> tuple[str, ...]:
     """How the redirect URIs differ."""
-    return _set_differences("redirect URI", declared.redirect_uris, found.redirect_uris)
+    return set_differences("redirect URI", declared.redirect_uris, found.redirect_uris)
 
 
 def permission_differences(declared: Declared, found: Registration) -> tuple[str, ...]:
     """How the permissions differ."""
-    return _set_differences("permission", declared.permissions, found.permissions)
+    return set_differences("permission", declared.permissions, found.permissions)
 
 
 def secret_differences(state: Deployed, found: Registration) -> tuple[str, ...]:
@@ -80,7 +80,8 @@ def row_differences(state: Deployed, push: Push, row: HeldRow) -> tuple[str, ...
     return tuple(reasons)
 
 
-def _set_differences(kind: str, declared: frozenset[Any], found: frozenset[Any]) -> tuple[str, ...]:
+def set_differences(kind: str, declared: frozenset[Any], found: frozenset[Any]) -> tuple[str, ...]:
+    """How two sets of such things differ."""
     return (
         *(f"the declared {kind} {item} is missing" for item in sorted(declared - found)),
         *(f"the {kind} {item} is not declared" for item in sorted(found - declared)),

@@ -30,10 +30,16 @@ def test_the_application() -> None:
         "the declared permission SMTP.Send is missing; the permission email is not declared"
     )
     assert checks.check_permissions(declared, registration()).said == "SMTP.Send"
-    assert checks.check_redirect_uris(declared, other).said == (
+    assert checks.check_redirect_uris(declared.redirect_uris, other).said == (
         f"the declared redirect URI {REDIRECT_URI} is missing; the redirect URI https://x is not declared"
     )
-    assert checks.check_redirect_uris(declared, registration()).said == REDIRECT_URI
+    assert checks.check_redirect_uris(declared.redirect_uris, registration()).said == REDIRECT_URI
+    switched = registration(redirect_uris=frozenset({REDIRECT_URI, "https://old/x"}))
+    left = checks.check_redirect_uris([REDIRECT_URI], switched, [REDIRECT_URI, "https://old/x"])
+    assert (left.outcome, left.said) == (
+        Outcome.OK,
+        f"{REDIRECT_URI}; the next `pulumi up` removes https://old/x",
+    )
 
 
 def test_what_the_settings_declare() -> None:
