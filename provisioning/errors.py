@@ -170,7 +170,7 @@ class UnexpectedAnswer(NocoBaseError):
 
 
 class NotVerified(NocoBaseError):
-    """The credentials were written, but NocoBase does not use them."""
+    """NocoBase does not use what was written, or what the settings declare."""
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from provisioning.addresses import comparable
 from provisioning.entra.audiences import warning_for_nocobase
 from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, classify_secrets
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
 from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, Grant, who_disabled
-from provisioning.entra.rules import Audience, why_invalid_redirect_uri
+from provisioning.entra.rules import Audience, has_no_path, why_invalid_redirect_uri
 from provisioning.errors import AdoptionRejected
 from provisioning.program.kept import (
     APPLICATION,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 AS_IT_IS = "as it is"
 NOT_TOUCHED = "not touched"
+
+SPA = "singlePageApplication"
+"""azuread's name of the redirect URIs of type SPA."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,8 @@ def _redirect_uris(plan: Adoption, found: Found, settings: Settings, audience: A
         if reason:
             plan.losses.append(f"The redirect URI {uri} cannot be kept. {reason}")
             plan.lines.append(Line("redirectUris", uri, None, "cannot be kept"))
-    _extend(plan, "redirectUris", [uri for uri in there if not reasons[uri]], settings.redirect_uris)
+    kept = dict.fromkeys(comparable(uri) for uri in there if not reasons[uri])
+    _extend(plan, "redirectUris", list(kept), settings.redirect_uris)
 
 
 PLATFORMS = {"singlePageApplication": "spa", "publicClient": "publicClient"}
@@ -213,6 +218,15 @@ def _owners(plan: Adoption, found: Found, settings: Settings, caller: str) -> se
 def _undeclared(plan: Adoption, found: Found, settings: Settings, owners: set[str], moved: set[str]) -> None:
     """Keep what an update would reset, in the application and in its service principal, except for `moved`."""
     present = would_be_reset(found.application, {name: path for name, path in APPLICATION.items() if name not in moved})
+    for uri in present.get(SPA, ()):
+        if has_no_path(uri):
+            # azuread's Check rejects it, so that none of the list could be kept as it is.
+            plan.losses.append(
+                f"The redirect URIs of type SPA cannot be kept: after the host of {uri} a path or at least a slash is "
+                "required. To keep them, correct it in Entra ID first."
+            )
+            plan.lines.append(Line(SPA, _shown(present.pop(SPA)), None, "cannot be kept"))
+            break
     if found.principal is None:
         plan.lines.append(Line("service principal", None, "one", "created by `pulumi up`"))
     else:
@@ -293,7 +307,7 @@ def find_candidates(
     for application in applications:
         reasons = {
             "NocoBase has its client id": application.client_id == in_nocobase,
-            "redirect URI": bool(set(application.redirect_uris) & set(redirect_uris)),
+            "redirect URI": bool(set(map(comparable, application.redirect_uris)) & set(redirect_uris)),
             "same name": application.name.casefold() == name.casefold(),
         }
         why = ", ".join(reason for reason, true in reasons.items() if true)

@@ -17,6 +17,7 @@ from provisioning.pulumi_cli import Pulumi
 if TYPE_CHECKING:
     from provisioning.doctor.runner import Finding
     from provisioning.init.questions import Prompt
+    from provisioning.program.settings import Settings
 
 WRONG_USAGE = 2
 
@@ -63,7 +64,7 @@ def init(
         "secretLifetimeDays": secret_lifetime_days,
         "rotateEveryDays": rotate_every_days,
     }
-    answers: Answers = {key: value for key, value in given.items() if value is not None and value != []}
+    answers: Answers = {key: _stripped(value) for key, value in given.items() if value is not None and value != []}
     ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     with errors_as_sentences():
         _Init(ask, not no_checks, answers).run(stack, state, secrets_provider)
@@ -104,7 +105,10 @@ class _Init:
         for prompt in questions.PROMPTS:
             self._prompt(prompt, present, exists)
         config = {**present, **{key: _text(value) for key, value in self.answers.items()}}
-        self._judge(config, exists)
+        settings = self._judge(config, exists)
+        if "nocobaseUrl" in self.answers:
+            # As it is shown from now on.
+            self.answers["nocobaseUrl"] = config["nocobaseUrl"] = settings.nocobase_url
         warning = warning_for_nocobase(config.get("audience", ""), config.get("tenantId"))
         if "audience" in self.answers and warning:
             words.print(f"! {warning}", markup=False, style="yellow")
@@ -209,16 +213,17 @@ class _Init:
                 return answer.strip()
             words.print(f"  {reason}", markup=False, style="yellow")
 
-    def _judge(self, config: dict[str, str], exists: bool) -> None:
-        """Raise SettingsError, or ProvisioningError for the tenant, if something is wrong."""
+    def _judge(self, config: dict[str, str], exists: bool) -> Settings:
+        """The settings. Raises SettingsError, or ProvisioningError for the tenant, if something is wrong."""
         from provisioning.init import questions  # noqa: PLC0415 - as above
         from provisioning.program.settings import validate  # noqa: PLC0415 - as above
 
         if "tenantId" in self.answers:
             _raise_if(questions.why_invalid_tenant(config["tenantId"]))
-        _, problems = validate({key: value for key, value in config.items() if key != "tenantId"})
-        if problems:
+        settings, problems = validate({key: value for key, value in config.items() if key != "tenantId"})
+        if settings is None:
             raise SettingsError(problems)
+        return settings
 
     def _look(self, config: dict[str, str]) -> None:
         """Look whether tenant and NocoBase are there. Raises ProvisioningError if not, and nobody overrides it."""
@@ -265,6 +270,11 @@ class _Init:
             lines.append("export NOCOBASE_API_KEY=…")
         lines += [f"python -m provisioning doctor --stack {stack}", f"pulumi up --stack {stack}"]
         words.print("Next:\n" + "\n".join(f"    {line}" for line in lines), markup=False)
+
+
+def _stripped(value: str | list[str]) -> str | list[str]:
+    """A flag's value as a person meant it: without the blanks around it."""
+    return value.strip() if isinstance(value, str) else [item.strip() for item in value]
 
 
 def _text(value: str | list[str]) -> str:

@@ -6,6 +6,7 @@ The checks first, as pure functions; below them, who asks.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provisioning.doctor.account import Account
@@ -67,11 +68,17 @@ def check_permissions(declared: Declared, found: Registration) -> Finding:
     return failed("; ".join(wrong), PUT_BACK) if wrong else ok(", ".join(sorted(map(str, found.permissions))))
 
 
-def check_redirect_uris(declared: Declared, found: Registration) -> Finding:
-    """Whether Entra ID has the declared redirect URIs and no others."""
-    wrong = redirect_uri_differences(declared, found)
-    remedy = MOVE if misplaced_redirect_uris(declared, found) else PUT_BACK
-    return failed("; ".join(wrong), remedy) if wrong else ok(", ".join(sorted(found.redirect_uris)))
+def check_redirect_uris(declared: Declared, found: Registration, deployed: Collection[str] = frozenset()) -> Finding:
+    """Whether Entra ID has the redirect URIs of the next run and no others.
+
+    deployed: those that the last run declared; the next one removes what it does not declare any more.
+    """
+    leaving = (found.redirect_uris & frozenset(deployed)) - declared.redirect_uris
+    wrong = redirect_uri_differences(declared, replace(found, redirect_uris=found.redirect_uris - leaving))
+    if wrong:
+        return failed("; ".join(wrong), MOVE if misplaced_redirect_uris(declared, found) else PUT_BACK)
+    gone = "".join(f"; the next `pulumi up` removes {uri}" for uri in sorted(leaving))
+    return ok(", ".join(sorted(found.redirect_uris - leaving)) + gone)
 
 
 def check_principal(found: Principal | None) -> Finding:

@@ -7,6 +7,7 @@ import shlex
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from provisioning.doctor import (
 from provisioning.doctor.runner import Check, Finding, Outcome, Question, answer, failed, ok, warning
 from provisioning.entra.tenant import TENANT, use_tenant
 from provisioning.errors import EngineFailed
+from provisioning.program import redirect_uris
 from provisioning.pulumi_cli import NEEDED_KEY, Pulumi
 
 if TYPE_CHECKING:
@@ -110,8 +112,10 @@ def _of_application(now: datetime) -> list[Question]:
     def check_permissions(found: Registration, settings: Settings) -> Finding:
         return application.check_permissions(application.declared_by(settings), found)
 
-    def check_redirect_uris(found: Registration, settings: Settings) -> Finding:
-        return application.check_redirect_uris(application.declared_by(settings), found)
+    def check_redirect_uris(found: Registration, settings: Settings, state: Deployed) -> Finding:
+        planned, deployed = redirect_uris.plan_of(settings, state).uris, _application(state).declared.redirect_uris
+        declared = replace(application.declared_by(settings), redirect_uris=frozenset(planned))
+        return application.check_redirect_uris(declared, found, deployed)
 
     def ask_principal(_: account.Account, state: Deployed) -> Finding:
         return application.ask_principal(_application(state).client_id)
@@ -122,7 +126,7 @@ def _of_application(now: datetime) -> list[Question]:
     return [
         Question("application", ask_application, ("sign-in", "deployment", "settings")),
         Question("permissions", check_permissions, ("application", "settings")),
-        Question("redirect URIs", check_redirect_uris, ("application", "settings")),
+        Question("redirect URIs", check_redirect_uris, ("application", "settings", "deployment")),
         Question("service principal", ask_principal, ("sign-in", "deployment")),
         Question("owner", application.ask_owners, ("sign-in", "application")),
         Question("client secret", ask_secrets, ("deployment",)),

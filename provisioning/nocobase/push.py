@@ -241,10 +241,15 @@ def sign_in_mismatch(link: SignIn | None, client_id: str, redirect_uris: Sequenc
     if link.client_id != client_id:
         why = f"its sign-in link names client id {link.client_id or 'none'} instead of {client_id}"
         return why, "Restart NocoBase if it was set up with environment variables; then run the command again."
-    if link.redirect_uri not in redirect_uris:
-        why = f"it sends users back to {link.redirect_uri or 'nowhere'}, but declared is {', '.join(redirect_uris)}"
-        return why, "Set nocobaseUrl to the address that users see, or add this address to redirectUris."
-    return None
+    return redirect_uri_mismatch(link, redirect_uris)
+
+
+def redirect_uri_mismatch(link: SignIn, redirect_uris: Sequence[str]) -> tuple[str, str] | None:
+    """How the link's redirect URI differs from what is declared, and the remedy; None if it does not."""
+    if link.redirect_uri in redirect_uris:
+        return None
+    why = f"it sends users back to {link.redirect_uri or 'nowhere'}, but declared is {', '.join(redirect_uris)}"
+    return why, "Set nocobaseUrl to the address that users see, or add this address to redirectUris."
 
 
 def audience_mismatch(link: SignIn | None, accounts: Accounts | None) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pulumi
@@ -39,6 +40,7 @@ class MailApplication(pulumi.ComponentResource):
         name: str,
         settings: Settings,
         secrets: SecretPlan,
+        redirect_uris: Sequence[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(COMPONENT_TYPE, name, None, opts)
@@ -55,7 +57,7 @@ class MailApplication(pulumi.ComponentResource):
             owners=owners,
             # Entra ID requires version 2 if personal accounts may sign in.
             api=azuread.ApplicationApiArgs(requested_access_token_version=2),
-            web=azuread.ApplicationWebArgs(redirect_uris=list(settings.redirect_uris)),
+            web=azuread.ApplicationWebArgs(redirect_uris=list(redirect_uris)),
             required_resource_accesses=[
                 azuread.ApplicationRequiredResourceAccessArgs(
                     resource_app_id=resource,

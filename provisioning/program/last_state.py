@@ -49,6 +49,7 @@ class Push:
     since: when its `slot` was switched to. problem: why the last push failed, where it is one of several.
     updated_at: what NocoBase said then of when its settings were changed last.
     mapping: where its email manager keeps them, as far as it is declared. logins: see `Installation`.
+    proved_redirect_uri: what its sign-in link named when it was verified; None if it has none.
     """
 
     name: str
@@ -63,6 +64,15 @@ class Push:
     updated_at: str | None
     mapping: NocoBaseMapping = field(default_factory=NocoBaseMapping)
     logins: tuple[str, ...] = ("",)
+    proved_redirect_uri: str | None = None
+
+    @property
+    def redirect_uris_in_use(self) -> frozenset[str]:
+        """The redirect URIs to which it may send users back; empty if it was never verified to use anything."""
+        if self.slot is None:
+            return frozenset()
+        proved = self.proved_redirect_uri
+        return frozenset([proved]) if proved and proved in self.redirect_uris else frozenset(self.redirect_uris)
 
     @property
     def target(self) -> str:
@@ -227,6 +237,7 @@ def _push(name: str, outputs: Mapping[str, Any]) -> Push:
         updated_at=outputs.get("updated_at"),
         mapping=NocoBaseMapping.of_record(outputs.get("mapping")),
         logins=tuple(outputs.get("logins") or ("",)),
+        proved_redirect_uri=outputs.get("proved_redirect_uri"),
     )
 
 

@@ -1,7 +1,8 @@
 """Everything between the stack's settings and its resources: what is validated, asked and planned before a change.
 
-NocoBase is asked only before its first push, and before another audience is declared. Entra ID is asked only before the
-first deployment, and when the plan changes client secrets. An `up` without changes asks neither here.
+NocoBase is asked only before its first push, before the first one at a new address, and before another audience is
+declared. Entra ID is asked only before the first deployment, and when the plan changes client secrets. An `up` without
+changes asks neither here.
 """
 
 from __future__ import annotations
@@ -16,21 +17,27 @@ import pulumi
 from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, plan_secrets
 from provisioning.entra.orphans import classify_secrets, descriptions, reject_if_full
 from provisioning.entra.ownership import reject_namesakes
+from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.preflight import check_audience, check_installations
 from provisioning.nocobase.push import Accounts
 from provisioning.nocobase.secret_in_use import may_hold_unknown_secret
+from provisioning.program import redirect_uris, stack
 from provisioning.program import settings as stack_settings
-from provisioning.program import stack
 from provisioning.program.last_state import Deployed
 from provisioning.program.settings import SameName, Settings
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run declares: the stack's settings, and the client secrets that exist after it."""
+    """What one run declares: the stack's settings, and the client secrets that exist after it.
+
+    redirect_uris: of the application. installations: the NocoBases to serve.
+    """
 
     settings: Settings
     secrets: SecretPlan
+    redirect_uris: Sequence[str]
+    installations: Sequence[Installation]
 
 
 def prepare(last: Deployed) -> Run:
@@ -42,10 +49,17 @@ def prepare(last: Deployed) -> Run:
     with stack.errors_as_sentences():
         settings, _, logins = stack_settings.load(*stack.configuration())
         pushed = last.pushed
-        new = [one for one in settings.installations if one.resource_name not in pushed]
+        uris = redirect_uris.plan_of(settings, last)
+        installations = redirect_uris.as_recorded(settings, last, uris)
+        new = [one for one in installations if one.resource_name not in pushed]
         patience = settings.nocobase_patience_seconds
         known_values = {secret.value for secret in last.records if secret.value}
-        warnings = check_installations(new, logins, last.client_id, bool(pushed), patience)
+        own = [last.client_id] if last.client_id else []
+        warnings = check_installations(new, logins, own, bool(pushed), patience)
+        # Before anything changes in Entra ID: a wrong address must not cost the redirect URI that is in use.
+        own += [push.client_id for push in last.pushes]
+        moved = redirect_uris.moved(installations, last)
+        warnings += check_installations(moved, logins, own, len(installations) > 1, patience)
         if last.application and last.application.declared.audience != settings.audience:
             served = [one for one in settings.installations if one.resource_name in pushed]
             check_audience(served, logins, Accounts(settings.audience.value, last.tenant_id))
@@ -61,15 +75,17 @@ def prepare(last: Deployed) -> Run:
                 preview=pulumi.runtime.is_dry_run(),
                 removed_for_replacement=stack.removed_for_replacement,
                 why_maybe_in_use=partial(
-                    may_hold_unknown_secret, settings.installations, logins, last.client_id, pushed, known_values
+                    may_hold_unknown_secret, installations, logins, last.client_id, pushed, known_values
                 ),
             )
         )
     for reason in (*orphans, *secrets.reasons):
         pulumi.info(f"Client secrets: {reason}.")
+    for reason in redirect_uris.switches(uris):
+        pulumi.info(f"Redirect URIs: {reason}.")
     for warning in warnings:
         pulumi.warn(warning)
-    return Run(settings, secrets)
+    return Run(settings, secrets, uris.uris, installations)
 
 
 @dataclass(frozen=True)

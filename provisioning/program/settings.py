@@ -16,7 +16,6 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, get_origin
-from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 from pydantic import (
@@ -35,7 +34,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from provisioning.addresses import is_loopback
+from provisioning.addresses import AddressRejected, comparable, normalized_address
 from provisioning.entra import permissions, rules
 from provisioning.entra.client_secret_plan import Policy, why_invalid_policy
 from provisioning.entra.permissions import Permission
@@ -128,16 +127,10 @@ class StackConfiguration(PydanticBaseSettingsSource):
 
 
 def _address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _invalid("It must be NocoBase's address as users see it in the browser, without /admin.")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise _invalid("Only https is allowed outside this machine: the client secret is sent to this address.")
-    if parts.username or parts.password:
-        raise _invalid("The address must not contain an account or password.")
-    if parts.query or parts.fragment:
-        raise _invalid("The address must not have a query string or a fragment.")
-    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+    try:
+        return normalized_address(url)
+    except AddressRejected as rejected:
+        raise _invalid(str(rejected), suggestion=rejected.nearest) from None
 
 
 def _sub_application(app: str | None) -> str | None:
@@ -332,7 +325,9 @@ class Settings(BaseSettings):
                 *(redirect_uri(installation.url, installation.app) for installation in further),
             )
         reasons = [(uri, rules.why_invalid_redirect_uri(uri, _audience(info))) for uri in uris]
-        _raise_if(" ".join(f"{uri}: {reason}" for uri, reason in reasons if reason))
+        _raise_if(" ".join(f"{_without_account(uri)}: {reason}" for uri, reason in reasons if reason))
+        uris = tuple(dict.fromkeys(map(comparable, uris)))
+        _raise_if(rules.why_too_many_redirect_uris(len(uris), _audience(info)))
         return uris
 
     @field_validator("secret_description")
@@ -420,6 +415,11 @@ def redirect_uri(nocobase_url: str, nocobase_app: str | None = None) -> str:
     """
     application = f"/apps/{nocobase_app}" if nocobase_app else ""
     return f"{nocobase_url}{application}/admin/settings/mail/oauth2"
+
+
+def _without_account(uri: str) -> str:
+    """`uri`, unless it may hold a password."""
+    return "…" if "@" in uri else uri
 
 
 def _audience(info: ValidationInfo) -> Audience:

@@ -52,7 +52,7 @@ def redirect_uri_differences(declared: Declared, found: Registration) -> tuple[s
             f"the declared redirect URI {uri} is registered for the platform {platform} instead of {WEB}"
             for uri, platform in misplaced.items()
         ),
-        *_set_differences("redirect URI", declared.redirect_uris - misplaced.keys(), found.redirect_uris),
+        *set_differences("redirect URI", declared.redirect_uris - misplaced.keys(), found.redirect_uris),
     )
 
 
@@ -79,7 +79,7 @@ ASSIGNED_ONLY = "only users who are assigned to the application can sign in, all
 
 def permission_differences(declared: Declared, found: Registration) -> tuple[str, ...]:
     """How the permissions differ."""
-    return _set_differences("permission", declared.permissions, found.permissions)
+    return set_differences("permission", declared.permissions, found.permissions)
 
 
 def secret_differences(state: Deployed, found: Registration) -> tuple[str, ...]:
@@ -108,7 +108,8 @@ def row_differences(state: Deployed, push: Push, row: HeldRow) -> tuple[str, ...
     return tuple(reasons)
 
 
-def _set_differences(kind: str, declared: frozenset[Any], found: frozenset[Any]) -> tuple[str, ...]:
+def set_differences(kind: str, declared: frozenset[Any], found: frozenset[Any]) -> tuple[str, ...]:
+    """How two sets of such things differ."""
     return (
         *(f"the declared {kind} {item} is missing" for item in sorted(declared - found)),
         *(f"the {kind} {item} is not declared" for item in sorted(found - declared)),

@@ -174,7 +174,7 @@ def permissions(resources: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
 
 
 def test_with_more_of_everything_than_the_program_declares(stack: Stack) -> None:
-    wildcard = "https://*.example.com/callback"
+    pathless, wildcard = "https://c.example.com", "https://*.example.com/callback"
     made = make(
         stack,
         {
@@ -197,11 +197,11 @@ def test_with_more_of_everything_than_the_program_declares(stack: Stack) -> None
         isFallbackPublicClient=True,
         serviceManagementReference="SVC-1",
         info={"marketingUrl": "https://example.com", "supportUrl": "https://support.example.com"},
-        spa={"redirectUris": ["https://spa.example.com"]},
+        spa={"redirectUris": ["https://spa.example.com/"]},
         publicClient={"redirectUris": ["myapp://auth"]},
         optionalClaims={"idToken": [CLAIM], "accessToken": [], "saml2Token": []},
         web={
-            "redirectUris": ["https://b.example.com/callback", "https://a.example.com/callback", wildcard],
+            "redirectUris": ["https://b.example.com/callback", "https://a.example.com/callback", wildcard, pathless],
             "homePageUrl": "https://example.com",
             "implicitGrantSettings": {"enableIdTokenIssuance": True},
         },
@@ -217,7 +217,7 @@ def test_with_more_of_everything_than_the_program_declares(stack: Stack) -> None
     golden.check(GOLDEN / "adopt.md", masked("".join(said)))
     lines = adopted(made, "--accept-losses")
     assert {"appRoles", "identifierUris", "furtherPermissions", "certificates"} <= {line["property"] for line in lines}
-    deployed(made, lost=wildcard)
+    deployed(made, lost=pathless)
     assert made.owners == (
         {COLLEAGUE, identity.DEPLOYER_OBJECT_ID},
         {OTHER_COLLEAGUE, identity.DEPLOYER_OBJECT_ID},

@@ -88,7 +88,7 @@ def preflight(place: Place, key: str = "", **configuration: str) -> str:
     keys = {"nocobaseApiKey": key or server.api_key(place)}
     declared, _, logins = settings.load({**values, **keys}, set(keys))
     with pytest.raises(NocoBaseError) as refusal:
-        check_installations(declared.installations, logins, None, False, declared.nocobase_patience_seconds)
+        check_installations(declared.installations, logins, (), False, declared.nocobase_patience_seconds)
     return str(refusal.value)
 
 

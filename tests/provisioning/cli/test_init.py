@@ -108,3 +108,15 @@ def test_without_checks_nobody_is_asked_whether_it_is_there(prod: FakePulumi, mo
     assert said.exit_code == 0, said.stderr
     assert ["stack", "init", "--secrets-provider=passphrase"] in [call[:3] for call in prod.asked]
     assert written(prod) == [{"azuread:tenantId": TENANT_ID, "nocobaseUrl": NOWHERE}]
+
+
+def test_an_address_is_written_as_it_is_shown_from_then_on(prod: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", prod.environment["PATH"])
+    arguments = ["--stack", "prod", "--no-checks", "--yes", "--nocobase-url"]
+    said = CliRunner().invoke(app, ["init", *arguments, " https://Büro.example.com:443/crm/ "])
+    assert said.exit_code == 0, said.stderr
+    assert written(prod) == [{"nocobaseUrl": "https://xn--bro-hoa.example.com/crm"}]
+    said = CliRunner().invoke(app, ["init", *arguments, "https://n.example.com/admin"])
+    assert said.exit_code != 0
+    assert "That is https://n.example.com." in said.stderr
+    assert len(written(prod)) == 1

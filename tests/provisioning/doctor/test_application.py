@@ -34,6 +34,12 @@ def test_the_application() -> None:
         f"the declared redirect URI {REDIRECT_URI} is missing; the redirect URI https://x is not declared"
     )
     assert checks.check_redirect_uris(declared, registration()).said == REDIRECT_URI
+    switched = registration(redirect_uris=frozenset({REDIRECT_URI, "https://old/x"}))
+    left = checks.check_redirect_uris(declared, switched, [REDIRECT_URI, "https://old/x"])
+    assert (left.outcome, left.said) == (
+        Outcome.OK,
+        f"{REDIRECT_URI}; the next `pulumi up` removes https://old/x",
+    )
 
 
 def test_a_deactivated_application_and_a_redirect_uri_of_another_platform() -> None:

@@ -93,6 +93,8 @@ def test_secrets_providers(provider: str, environment: dict[str, str], taken: bo
     ("config", "key", "refused"),
     [
         ({"nocobaseUrl": "nocobase.example.com"}, "nocobaseUrl", True),
+        ({"nocobaseUrl": "https://n.example.com/admin"}, "nocobaseUrl", True),
+        ({"nocobaseUrl": " https://N.example.com:443 "}, "nocobaseUrl", False),
         # What comes later is asked later.
         ({"nocobaseUrl": "https://n.example.com", "audience": "nobody"}, "nocobaseUrl", False),
         ({"secretLifetimeDays": "60"}, "secretLifetimeDays", False),

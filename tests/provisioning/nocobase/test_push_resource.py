@@ -484,7 +484,7 @@ def test_an_echoed_secret_or_key_is_in_no_error_output_or_plain_property(
         "update": lambda new: provider.update(ID, {**good, "client_secret": "old"}, new).outs,
         "read": lambda new: provider.read(ID, {**good, **new}).outs,
         "delete": lambda new: provider.delete(ID, {**good, **new}),
-        "preflight": lambda _: preflight.check_nocobase(here, NocoBaseLogin(API_KEY), "own"),
+        "preflight": lambda _: preflight.check_nocobase(here, NocoBaseLogin(API_KEY), ["own"]),
     }
     rows: tuple[dict[str, str], ...] = ({}, {"clientId": "new-id", "clientSecret": SECRET})
     combinations = list(itertools.product(ACTIONS, calls, (False, True), rows))
@@ -526,3 +526,29 @@ def test_a_traceback_holds_no_secret(provider: MailSettingsProvider, monkeypatch
     assert "unforeseen [secret] [secret]" in said
     assert "Traceback" in said
     assert sys.modules["provisioning.nocobase.push_resource"] is push_resource
+
+
+ELSEWHERE = "https://other.example.com/admin/settings/mail/oauth2"
+
+
+@pytest.mark.parametrize(
+    ("held", "named", "wrong"),
+    [
+        ({"clientId": "own", "clientSecret": SECRET}, ELSEWHERE, True),
+        ({"clientId": "taken-over", "clientSecret": SECRET}, ELSEWHERE, True),
+        ({"clientId": "own", "clientSecret": SECRET}, CALLBACK, False),
+        ({}, ELSEWHERE, False),  # without credentials NocoBase has no link: the push asks
+    ],
+)
+def test_a_wrong_redirect_uri_is_seen_before_anything_changes(
+    held: dict[str, str], named: str, wrong: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Installation("", URL, None, "taken-over", FOUND, (CALLBACK,))
+    nocobase = FakeNocoBase([microsoft(**held)], HIDDEN, redirect_uri=named)
+    connect(nocobase, monkeypatch)
+    if wrong:
+        with pytest.raises(errors.NotVerified, match=f"sends users back to {ELSEWHERE}, but declared is {CALLBACK}"):
+            preflight.check_installations([here], {"": NocoBaseLogin(API_KEY)}, ["own"], False, 0)
+    warnings = preflight.check_installations([here], {"": NocoBaseLogin(API_KEY)}, ["own"], True, 0)
+    assert len(warnings) == wrong
+    assert nocobase.writes == []

@@ -120,6 +120,8 @@ def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -
         ("nocobaseUrl", "nocobase.example.com", "address"),
         ("nocobaseUrl", "http://10.0.0.1", "https"),
         ("nocobaseUrl", "https://n.example.com/?a=b", "query"),
+        ("nocobaseUrl", f"{URL}/admin", f"nocobaseUrl {URL}"),
+        ("nocobaseUrl", f"{URL}:99999", "1 to 65535"),
         ("nocobaseApp", "a/b", "letters"),
         ("nocobaseMapping", "clientId", "valid dictionary"),
         ("nocobaseInstallations", "{}", "list"),
@@ -134,6 +136,9 @@ def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -
         ("redirectUris", '["https://n.example.com/(x);y"]', "not allowed: ( ) ;"),
         ("redirectUris", '["https://n.example.com/#x"]', "fragment"),
         ("redirectUris", json.dumps(["https://n.example.com/" + "x" * 256]), "256"),
+        ("redirectUris", '["https://n.example.com"]', "a path or at least a slash"),
+        ("redirectUris", '["https://n.example.com:0/x"]', "1 to 65535"),
+        ("redirectUris", json.dumps([f"https://n.example.com/{number}" for number in range(101)]), "allows 100"),
         ("secretDescription", " ", "empty"),
         ("secretLifetimeDays", "0", "1 to 730"),
         ("secretLifetimeDays", "731", "1 to 730"),
@@ -343,3 +348,30 @@ def test_permissions_are_the_scopes_and_then_the_further_ones() -> None:
     loaded = load({"nocobaseUrl": URL, "scopes": '["email"]', "furtherPermissions": f'["{further}"]'}).settings
     assert str(loaded.permissions[0]) == "email"
     assert [permission.kind for permission in loaded.permissions] == ["Scope", "Role"]
+
+
+def test_addresses_have_one_spelling_wherever_they_are_set() -> None:
+    further = json.dumps([{"name": "sales", "url": "HTTPS://nocobase.example.com:443", "app": "sales"}])
+    loaded, _, logins = load(
+        {
+            "nocobaseUrl": " https://NocoBase.example.com:443/ ",
+            "nocobaseInstallations": further,
+            "redirectUris": '["https://N.example.com/Call", "https://n.example.com:443/Call"]',
+        }
+    )
+    assert (loaded.nocobase_url, loaded.nocobase_installations[0].url) == (URL, URL)
+    assert loaded.redirect_uris == ("https://n.example.com/Call",)
+    assert logins["sales"].api_key == "key-from-environment"
+
+
+def test_what_accounts_of_organizations_alone_allow() -> None:
+    config = {"nocobaseUrl": URL, "redirectUris": '["https://*.example.com/x"]'}
+    assert set(problems(config)) == {"redirectUris"}
+    for audience in ("AzureADMyOrg", "AzureADMultipleOrgs"):
+        assert validate({**config, "audience": audience})[0] is not None
+    many = json.dumps([f"https://n.example.com/{number}" for number in range(257)])
+    assert "allows 256" in problems({**config, "audience": "AzureADMyOrg", "redirectUris": many})["redirectUris"]
+
+
+def test_no_password_in_a_redirect_uri_is_repeated() -> None:
+    assert "s3cret" not in str(problems({"nocobaseUrl": URL, "redirectUris": '["https://u:s3cret@n.example.com/x"]'}))
