@@ -5,6 +5,8 @@ ProvisioningError
 ├── StateUnreadable            the engine cannot read the stack's last state
 ├── EngineFailed               a `pulumi` command failed, or there is none
 ├── ClockRefused               a date for tests was given to a real tenant
+├── SignInUnusable             the settings of the sign-in contradict each other, or are of a kind that is not supported
+├── SignInRejected             Entra ID rejected the sign-in of the caller
 ├── NoPipelineToken            a pipeline is to sign in with its own token, and has none
 ├── SecretRefused              the token endpoint does not accept a new client secret
 ├── DirectoryUnreadable        the application or its secrets cannot be read or changed in Entra ID
@@ -51,6 +53,14 @@ class EngineFailed(ProvisioningError):
 
 class ClockRefused(ProvisioningError):
     """PROVISIONING_TODAY is set although Entra ID is a real one."""
+
+
+class SignInUnusable(ProvisioningError):
+    """The azuread provider's settings contradict each other, or name a way to sign in that is not supported."""
+
+
+class SignInRejected(ProvisioningError):
+    """Entra ID rejected the sign-in of the caller, or there is none."""
 
 
 class NoPipelineToken(ProvisioningError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, now, show_rows, words
-from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.entra.sign_in_settings import TENANT, use_tenant
 from provisioning.errors import AdoptionRefused, EngineFailed, NocoBaseError, SettingsError
 from provisioning.pulumi_cli import Pulumi
 from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, COMPONENT_TYPE, PRINCIPAL_TYPE

@@ -11,7 +11,7 @@ import typer
 
 from provisioning.cli.common import Format, Output, Stack, now, show_checks, words
 from provisioning.doctor.runner import Check, Outcome
-from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.entra.sign_in_settings import TENANT, use_tenant
 from provisioning.errors import EngineFailed
 from provisioning.pulumi_cli import Pulumi
 

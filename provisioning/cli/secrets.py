@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, show_rows, words
-from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.entra.sign_in_settings import TENANT, use_tenant
 from provisioning.errors import ProvisioningError
 from provisioning.pulumi_cli import Checkpoint, Pulumi
 from provisioning.resource_types import APPLICATION_TYPE, PASSWORD_TYPE, STACK_TYPE

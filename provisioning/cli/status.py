@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provisioning.cli.common import Format, Stack, data, errors_as_sentences, now, show, show_rows
-from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.entra.sign_in_settings import TENANT, use_tenant
 from provisioning.errors import ProvisioningError
 from provisioning.pulumi_cli import Pulumi
 

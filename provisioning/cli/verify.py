@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, show_checks
-from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.entra.sign_in_settings import TENANT, use_tenant
 from provisioning.errors import ProvisioningError
 from provisioning.pulumi_cli import Pulumi
 

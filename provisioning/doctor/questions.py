@@ -119,7 +119,7 @@ def _address(endpoint: str) -> str:
         return network.ENDPOINTS[endpoint]
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
-    cloud = directory.find_cloud(os.environ)
+    cloud = directory.find_cloud()
     return cloud.login if endpoint == "sign-in" else cloud.graph
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import ssl
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -41,6 +40,7 @@ from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.permissions import Permission
 from provisioning.entra.registration import Candidate, Found, Grant, Registration
 from provisioning.entra.sign_in import credential
+from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.errors import DirectoryUnreadable
 
 PUBLIC_CLOUD_GRAPH = "https://graph.microsoft.com"
@@ -175,8 +175,8 @@ def users_may_register() -> bool | None:
 
 def access_token() -> str:
     """An access token for Microsoft Graph of whoever is signed in. Raises AzureError and httpx.HTTPError."""
-    cloud = find_cloud(os.environ)
-    return credential(os.environ, cloud.login).get_token(f"{cloud.graph}/.default").token
+    cloud = find_cloud()
+    return credential(cloud.login).get_token(f"{cloud.graph}/.default").token
 
 
 def look_up(client_id: str) -> Found | None:
@@ -354,14 +354,14 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
 
 
 async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
-    cloud = find_cloud(os.environ)
+    cloud = find_cloud()
     # The SDK's own middleware: it retries throttled and unavailable answers. It takes the place of one transport only,
     # so that httpx's own choice of a proxy, which is a second one, would go past it.
     transport = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(), proxy=find_proxy(cloud.graph))
     async with transport, httpx.AsyncClient(transport=transport, timeout=30) as plain:
         client = GraphClientFactory.create_with_default_middleware(client=plain, host=cloud.graph)
         provider = AzureIdentityAuthenticationProvider(
-            credential(os.environ, cloud.login),
+            credential(cloud.login),
             scopes=[f"{cloud.graph}/.default"],
             allowed_hosts=[httpx.URL(cloud.graph).host],
         )
@@ -378,9 +378,9 @@ def find_proxy(url: str) -> str | None:
     return f"http://{found}" if found and "://" not in found else found
 
 
-def find_cloud(environment: Mapping[str, str]) -> Cloud:
-    """The cloud that ARM_METADATA_HOSTNAME describes, else Microsoft's public one. Raises httpx.HTTPError."""
-    host = environment.get("ARM_METADATA_HOSTNAME")
+def find_cloud() -> Cloud:
+    """The cloud that the provider's metadataHost describes, else Microsoft's public one. Raises httpx.HTTPError."""
+    host = sign_in_settings()["metadataHost"]
     if not host:
         return Cloud(PUBLIC_CLOUD_GRAPH, PUBLIC_CLOUD_LOGIN)
     context = ssl.create_default_context()

@@ -37,7 +37,7 @@ def prepare(last: LastState) -> Run:
 
     Warns of what does not end the run; raises RunError with a sentence for what does.
     """
-    stack.sign_in_to_its_tenant()
+    stack.sign_in_as_the_provider()
     with stack.errors_as_sentences():
         settings, _, logins = stack_settings.load(*stack.configuration())
         new = [one for one in settings.installations if one.resource_name not in last.pushed]

@@ -13,7 +13,7 @@ import pulumi
 from pulumi.runtime import config, invoke
 
 from provisioning.addresses import is_loopback
-from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.entra.sign_in_settings import use_configuration
 from provisioning.errors import ClockRefused, ProvisioningError, StateUnreadable
 from provisioning.program.last_state import LastState, parse_last_state
 from provisioning.pulumi_cli import Pulumi
@@ -31,9 +31,9 @@ def configuration() -> tuple[dict[str, str], set[str]]:
     return own, {key for key in own if config.is_config_secret(prefix + key)}
 
 
-def sign_in_to_its_tenant() -> None:
-    """Have this program ask Entra ID in the tenant that the stack names, as the azuread provider does."""
-    use_tenant(pulumi.Config(TENANT.partition(":")[0]).get(TENANT.partition(":")[2]))
+def sign_in_as_the_provider() -> None:
+    """Have this program sign in to Entra ID by what the stack says to the azuread provider, as that does."""
+    use_configuration({**config.get_config_env(), **config.CONFIG.get()})
 
 
 def last_state() -> LastState:
