@@ -5,6 +5,8 @@ ProvisioningError
 ├── StateUnreadable            the engine cannot read the stack's last state
 ├── EngineFailed               a `pulumi` command failed, or there is none
 ├── ClockRefused               a date for tests was given to a real tenant
+├── ProxyUnusable              a proxy in the environment is of a kind that is not supported
+├── CertificatesUnusable       the certificate authorities that the environment names cannot be used
 ├── SignInUnusable             the settings of the sign-in contradict each other, or are of a kind that is not supported
 ├── SignInRejected             Entra ID rejected the sign-in of the caller
 ├── NoPipelineToken            a pipeline is to sign in with its own token, and has none
@@ -53,6 +55,14 @@ class EngineFailed(ProvisioningError):
 
 class ClockRefused(ProvisioningError):
     """PROVISIONING_TODAY is set although Entra ID is a real one."""
+
+
+class ProxyUnusable(ProvisioningError):
+    """A proxy in the environment is of a kind that is not supported, or is no address."""
+
+
+class CertificatesUnusable(ProvisioningError):
+    """SSL_CERT_FILE or SSL_CERT_DIR names certificate authorities that cannot be used."""
 
 
 class SignInUnusable(ProvisioningError):
