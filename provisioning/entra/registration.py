@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.ownership import stack_of
+from provisioning.entra.ownership import Owner, stack_of
 from provisioning.entra.permissions import Permission
 
 
@@ -23,11 +23,12 @@ class Declared:
 
 @dataclass(frozen=True)
 class Registration(Declared):
-    """What an application is. secrets: all of its client secrets, without values."""
+    """What an application is. secrets: all of its client secrets, without values. owners: None if they are not told."""
 
     object_id: str
     client_id: str
     secrets: tuple[StoredSecret, ...]
+    owners: tuple[Owner, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ A side that cannot be read is an answer, too: `Unread`, with the reason.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -13,6 +12,7 @@ from uuid import UUID
 from provisioning.entra.orphans import StoredSecret, UnrecordedSecrets, classify_secrets, descriptions
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.registration import Registration
+from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError
 from provisioning.nocobase.login import NocoBaseLogin, missing_login
 from provisioning.nocobase.push import SignIn, read, sign_in
@@ -68,11 +68,11 @@ class Held:
     link: SignIn | None
 
 
-def read_registration(state: Deployed, tenant: str | None) -> Registration | Unread | None:
-    """The stack's application in Entra ID, None if it is not there. tenant: the stack's, None if nobody knows."""
+def read_registration(state: Deployed, elsewhere: Unread | None) -> Registration | Unread | None:
+    """The stack's application in Entra ID, None if it is not there. elsewhere: why it is not asked, if it is not."""
     if state.application is None:
         return None
-    if (elsewhere := _elsewhere(state, tenant)) is not None:
+    if elsewhere is not None:
         return elsewhere
     # A second of imports.
     from provisioning.entra import directory  # noqa: PLC0415
@@ -85,9 +85,9 @@ def read_registration(state: Deployed, tenant: str | None) -> Registration | Unr
         return Unread(str(error))
 
 
-def read_duplicates(state: Deployed, checkpoint: Checkpoint, tenant: str | None) -> Mapping[str, str] | Unread:
-    """The duplicates of the stack's application. checkpoint: what `state` was read from. tenant: as above."""
-    if (elsewhere := _elsewhere(state, tenant)) is not None:
+def read_duplicates(checkpoint: Checkpoint, elsewhere: Unread | None) -> Mapping[str, str] | Unread:
+    """The duplicates of the stack's application. checkpoint: the stack's state. elsewhere: as above."""
+    if elsewhere is not None:
         return elsewhere
     try:
         return find_duplicates(checkpoint)
@@ -151,12 +151,20 @@ def unknown_secrets(state: Checkpoint, stored: Iterable[StoredSecret], engine: P
     return classify_secrets(unknown, known, descriptions((str(item["displayName"]) for item in issued), description))
 
 
-def _elsewhere(state: Deployed, tenant: str | None) -> Unread | None:
-    """Why Entra ID is not asked: the stack is in another tenant than the one that ARM_TENANT_ID names."""
-    asked = os.environ.get("ARM_TENANT_ID")
-    if not _other_tenant(tenant, asked):
+def elsewhere(state: Deployed, tenant: str | None, own_sign_in: bool) -> Unread | None:
+    """Why Entra ID is not asked: this process signs in to another tenant than the stack's, or not as the stack does.
+
+    tenant: the stack's, None if nobody knows. own_sign_in: whether the stack signs in in another way than this process.
+    Raises SignInUnusable.
+    """
+    settings = sign_in_settings()
+    if _other_tenant(tenant, settings.tenant):
+        why = f"it is in tenant {tenant}, and {settings.origin('tenantId')} is {settings.tenant}"
+    elif own_sign_in:
+        why = "its configuration says how to sign in to Entra ID (azuread:…)"
+    else:
         return None
-    return Unread(f"it is in tenant {tenant}, and ARM_TENANT_ID is {asked}; see `status --stack {state.stack}`")
+    return Unread(f"{why}; see `status --stack {state.stack}`")
 
 
 def _other_tenant(tenant: str | None, asked: str | None) -> bool:
