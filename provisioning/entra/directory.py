@@ -1,7 +1,7 @@
 """Reads the application in Entra ID, and removes client secrets, through msgraph-sdk, where no declared resource can.
 
-The cloud (ARM_METADATA_HOSTNAME) and the identity (see `sign_in`) come from the same environment variables as in the
-azuread provider. Importing this module takes 0.4 s: import it where it is needed.
+The cloud and the identity are those of the azuread provider, by its own settings (see `sign_in_settings`). Importing
+this module takes 0.4 s: import it where it is needed.
 """
 
 from __future__ import annotations

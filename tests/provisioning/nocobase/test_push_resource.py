@@ -16,6 +16,7 @@ from pulumi.dynamic.config import Config
 from pulumi.runtime import rpc
 
 from provisioning import errors
+from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.nocobase import preflight, push_resource
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.layout import NocoBaseMapping
@@ -463,3 +464,10 @@ def test_a_traceback_holds_no_secret(provider: MailSettingsProvider, monkeypatch
     assert "unforeseen [secret] [secret]" in said
     assert "Traceback" in said
     assert sys.modules["provisioning.nocobase.push_resource"] is push_resource
+
+
+def test_it_signs_in_to_entra_id_as_the_stack_says() -> None:
+    config = {"azuread:clientId": "a-client", "azuread:useOidc": True, "nocobase-outlook:nocobaseUrl": URL}
+    MailSettingsProvider().configure(ConfigureRequest(Config(config, "nocobase-outlook")))
+    settings = sign_in_settings()
+    assert (settings.client_id, settings.is_on("useOidc")) == ("a-client", True)
