@@ -13,7 +13,7 @@ from provisioning.entra.orphans import StoredSecret, UnrecordedSecrets, classify
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.registration import Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
-from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError
+from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError, SignInRejected
 from provisioning.nocobase.login import NocoBaseLogin, missing_login
 from provisioning.nocobase.push import SignIn, read, sign_in
 from provisioning.program.last_state import Deployed, Push
@@ -79,10 +79,8 @@ def read_registration(state: Deployed, elsewhere: Unread | None) -> Registration
 
     try:
         return directory.registration(state.application.object_id)
-    except DirectoryUnreadable as error:
-        return Unread(error.reason)
     except ProvisioningError as error:
-        return Unread(str(error))
+        return Unread(_why(error))
 
 
 def read_duplicates(checkpoint: Checkpoint, elsewhere: Unread | None) -> Mapping[str, str] | Unread:
@@ -91,10 +89,15 @@ def read_duplicates(checkpoint: Checkpoint, elsewhere: Unread | None) -> Mapping
         return elsewhere
     try:
         return find_duplicates(checkpoint)
-    except DirectoryUnreadable as error:
-        return Unread(error.reason)
     except ProvisioningError as error:
-        return Unread(str(error))
+        return Unread(_why(error))
+
+
+def _why(error: ProvisioningError) -> str:
+    """What Entra ID answered, in a few words; of a sign-in the whole sentence, which names the setting to correct."""
+    return (
+        error.reason if isinstance(error, DirectoryUnreadable) and not isinstance(error, SignInRejected) else str(error)
+    )
 
 
 def find_duplicates(state: Checkpoint) -> dict[str, str]:
