@@ -12,7 +12,7 @@ from provisioning.resource_types import APPLICATION_NAME
 
 run = prepare(head_start.last_state)
 
-application = MailApplication(APPLICATION_NAME, run.settings, run.secrets, run.redirect_uris)
+application = MailApplication(APPLICATION_NAME, run)
 
 installations = run.installations
 several = len(installations) > 1

@@ -5,11 +5,16 @@ ProvisioningError
 ├── StateUnreadable            the engine cannot read the stack's last state
 ├── EngineFailed               a `pulumi` command failed, or `pulumi` is not installed
 ├── ClockRejected              a date for tests was set for a real tenant
+├── ProxyUnusable              a proxy in the environment is of a kind that is not supported
+├── CertificatesUnusable       the certificate authorities that the environment names cannot be used
+├── SignInUnusable             the settings of the sign-in contradict each other, or are not supported
 ├── NoPipelineToken            a pipeline should sign in with its own token, and has none
 ├── SecretRejected             the token endpoint does not accept a new client secret
 ├── DirectoryUnreadable        the application or its secrets cannot be read or changed in Entra ID
+│   └── SignInRejected         Entra ID rejected the caller's sign-in, or there is none
 ├── SecretLimitReached         Entra ID allows no further client secret
 ├── AdoptionRejected           an application made by hand cannot be adopted
+├── CallerLockedOut            a run would remove its own caller from the owners
 ├── NameTaken                  an application made by hand has the name of the one to be created
 └── NocoBaseError
     ├── Unreachable            no connection, or none that can be trusted
@@ -53,6 +58,18 @@ class ClockRejected(ProvisioningError):
     """PROVISIONING_TODAY is set, but Entra ID is a real one."""
 
 
+class ProxyUnusable(ProvisioningError):
+    """A proxy in the environment is of a kind that is not supported, or is no address."""
+
+
+class CertificatesUnusable(ProvisioningError):
+    """SSL_CERT_FILE or SSL_CERT_DIR names certificate authorities that cannot be used."""
+
+
+class SignInUnusable(ProvisioningError):
+    """The azuread provider's settings contradict each other, or name a way to sign in that is not supported."""
+
+
 class NoPipelineToken(ProvisioningError):
     """A pipeline should sign in to Entra ID with the token of its job, and has none."""
 
@@ -72,12 +89,20 @@ class DirectoryUnreadable(ProvisioningError):
         self.reason = reason
 
 
+class SignInRejected(DirectoryUnreadable):
+    """Entra ID rejected the sign-in of the caller, or there is none."""
+
+
 class SecretLimitReached(ProvisioningError):
     """A rotation is due, but Entra ID allows the application no further client secret."""
 
 
 class AdoptionRejected(ProvisioningError):
     """An application made by hand cannot be adopted by this stack; nothing was changed."""
+
+
+class CallerLockedOut(ProvisioningError):
+    """The run would remove its own caller from the owners."""
 
 
 class NameTaken(ProvisioningError):

@@ -21,6 +21,7 @@ BESIDE = (*OUTSIDES, "pulumi_cli", "pulumi_events", "program")
 ARROWS: dict[str, tuple[str, ...]] = {
     "errors": (),
     "addresses": (),
+    "connections": ("errors",),
     "resource_types": (),
     "pulumi_cli": (*GROUND, "pulumi_events"),
     "pulumi_events": (),

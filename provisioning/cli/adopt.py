@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, now, show_rows, words
-from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.entra.sign_in_settings import NAMESPACE, use_configuration
 from provisioning.errors import AdoptionRejected, NocoBaseError, SettingsError
 from provisioning.pulumi_cli import Pulumi
 from provisioning.pulumi_events import SAME, StepBegun
@@ -48,7 +48,7 @@ def adopt(
     """
     with errors_as_sentences():
         engine = Pulumi(stack)
-        use_tenant(engine.config_of(TENANT))
+        use_configuration(engine.configuration_of(NAMESPACE))
         name = engine.identity()
         config = engine.configuration()[0]
         settings = _settings(config)

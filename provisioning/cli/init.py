@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provisioning.cli.common import Stack, errors_as_sentences, words
+from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, sign_in_settings, use_configuration
 from provisioning.errors import ProvisioningError, SettingsError
 from provisioning.pulumi_cli import Pulumi
 
@@ -118,7 +119,7 @@ class _Init:
             _raise_if(questions.why_invalid_tenant_id(config["tenantId"]))
         if not exists:
             engine.create(provider or "")
-        written = {"azuread:tenantId" if key == "tenantId" else key: value for key, value in self.answers.items()}
+        written = {TENANT if key == "tenantId" else key: value for key, value in self.answers.items()}
         if written:
             engine.configure(written)
         self._tell_next(stack, config, backend)
@@ -168,7 +169,9 @@ class _Init:
     def _present(self, engine: Pulumi) -> dict[str, str]:
         """What an existing stack has, its tenant included."""
         config = engine.configuration()[0]
-        tenant = engine.config_of("azuread:tenantId")
+        provider = engine.configuration_of(NAMESPACE)
+        use_configuration(provider)
+        tenant = provider.get(TENANT)
         return {**config, **({"tenantId": tenant} if tenant else {})}
 
     def _prompt(self, prompt: Prompt, present: dict[str, str], exists: bool) -> None:
@@ -182,7 +185,7 @@ class _Init:
         if key == "rotateEveryDays" and isinstance(lifetime := self.answers.get("secretLifetimeDays"), str):
             usual = str(questions.usual_rotation(lifetime))
         if key == questions.TENANT.key:
-            usual = os.environ.get("ARM_TENANT_ID", "")
+            usual = sign_in_settings()["tenantId"]
         shown = questions.as_line(present[key]) if present.get(key) else usual
 
         def refuses(answer: str) -> str | None:
@@ -264,7 +267,7 @@ class _Init:
         lines = []
         if backend:
             lines.append(f"export PULUMI_BACKEND_URL='{backend}'")
-        if not os.environ.get("ARM_CLIENT_ID"):
+        if not sign_in_settings().is_named("clientId", "clientIdFilePath", "useMsi"):
             lines.append(f"az login --tenant {config.get('tenantId', '<tenant>')}")
         if not os.environ.get("NOCOBASE_API_KEY"):
             lines.append("export NOCOBASE_API_KEY=…")

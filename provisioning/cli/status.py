@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from provisioning.cli.common import Format, Stack, data, errors_as_sentences, now, show, show_rows
-from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, names_a_sign_in, use_configuration, use_tenant
 from provisioning.errors import ProvisioningError
 from provisioning.pulumi_cli import Pulumi
 
@@ -89,21 +89,26 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
 
     try:
         engine = Pulumi(name)
-        checkpoint = engine.export(show_secrets=True)
+        with ThreadPoolExecutor(1) as beside:
+            configured = None if offline else beside.submit(engine.configuration_of, NAMESPACE)
+            checkpoint = engine.export(show_secrets=True)
         state = read_state(checkpoint.outputs, name)
-        if offline:
+        if configured is None:
             sides = [read.OFFLINE for _ in state.pushes]
             view = compare.overview(state, read.OFFLINE, sides, moment, warn_days)
             return Read(name, view, view.alarms)
+        config = configured.result()
         # After an interrupted first run there are no outputs yet.
-        tenant = state.tenant_id or (engine.config_of(TENANT) if state.application else None)
+        tenant = state.tenant_id or config.get(TENANT)
         if not own_key_first:
-            # Of many stacks, side by side, the environment names the one tenant.
-            use_tenant(tenant)
+            # Of many stacks, side by side, the environment says who signs in, and where.
+            use_configuration(config)
+            use_tenant(state.tenant_id)
+        elsewhere = read.elsewhere(state, tenant, own_key_first and names_a_sign_in(config))
         with ThreadPoolExecutor(3) as entra:
-            registration = entra.submit(read.read_registration, state, tenant)
-            principal = entra.submit(read.read_principal, state, tenant)
-            duplicates = entra.submit(read.read_duplicates, state, checkpoint, tenant)
+            registration = entra.submit(read.read_registration, state, elsewhere)
+            principal = entra.submit(read.read_principal, state, elsewhere)
+            duplicates = entra.submit(read.read_duplicates, checkpoint, elsewhere)
             logins = _logins(engine, state.pushes, own_key_first)
             held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
         found = registration.result()
@@ -206,6 +211,7 @@ def _facts(found: Read, moment: datetime) -> dict[str, object]:
         "secret ends": dated(min((it.ends for it in state.secrets if state.used_by(it)), default=None), moment),
         "next rotation": dated(state.next_rotation, moment),
         "old secret retires": dated(state.old_retires, moment),
+        "owners": UNKNOWN if view.owners is None else "; ".join(map(str, view.owners)),
         "Entra ID": _side(view.entra),
         "NocoBase": "; ".join(map(_nocobase, state.pushes, view.nocobase)),
     }
@@ -215,7 +221,16 @@ def _facts(found: Read, moment: datetime) -> dict[str, object]:
     return facts
 
 
-FACTS = ("application", "client ID", "secret ends", "next rotation", "old secret retires", "Entra ID", "NocoBase")
+FACTS = (
+    "application",
+    "client ID",
+    "owners",
+    "secret ends",
+    "next rotation",
+    "old secret retires",
+    "Entra ID",
+    "NocoBase",
+)
 
 
 def _nocobase(push: Push, side: Side) -> str:

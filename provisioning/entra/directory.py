@@ -1,25 +1,25 @@
 """Reads the application in Entra ID, and removes client secrets, through msgraph-sdk, where no declared resource can.
 
-The cloud (ARM_METADATA_HOSTNAME) and the identity (see `sign_in`) come from the same environment variables as in the
-azuread provider. Importing this module takes 0.4 s: import it where it is needed.
+The cloud and the identity are those of the azuread provider, by its own settings (see `sign_in_settings`). Importing
+this module takes 0.4 s: import it where it is needed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
+import re
 import ssl
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 from uuid import UUID
 
 import httpx
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from kiota_abstractions.api_error import APIError
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_abstractions.serialization import Parsable
@@ -38,6 +38,7 @@ from msgraph_core import GraphClientFactory
 from provisioning.entra import error_codes
 from provisioning.entra.app_policies import Restriction, SecretPolicy
 from provisioning.entra.orphans import StoredSecret
+from provisioning.entra.ownership import Owner
 from provisioning.entra.permissions import Permission
 from provisioning.entra.registration import (
     OTHER_PLATFORMS,
@@ -49,6 +50,7 @@ from provisioning.entra.registration import (
     who_disabled,
 )
 from provisioning.entra.sign_in import credential
+from provisioning.entra.sign_in_settings import rejected, sign_in_settings
 from provisioning.errors import DirectoryUnreadable
 
 PUBLIC_CLOUD_GRAPH = "https://graph.microsoft.com"
@@ -84,8 +86,14 @@ def registration(application_object_id: str) -> Registration | None:
     """The application as Entra ID shows it; None if it does not exist. Raises DirectoryUnreadable."""
 
     async def read(graph: GraphServiceClient) -> Registration | None:
-        found = await _or_none(graph.applications.by_application_id(application_object_id).get())
-        return None if found is None else _registration(found)
+        asked = graph.applications.by_application_id(application_object_id)
+        found = await _or_none(asked.get())
+        if found is None:
+            return None
+        try:
+            return replace(_registration(found), owners=await _all_owners(asked.owners))
+        except APIError:
+            return _registration(found)
 
     answer: Registration | None = _ask(read)
     return answer
@@ -135,6 +143,42 @@ def owners(application_object_id: str) -> frozenset[str]:
     return answer
 
 
+def application_owners(object_id: str) -> tuple[Owner, ...]:
+    """Who owns the application. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> tuple[Owner, ...]:
+        return await _all_owners(graph.applications.by_application_id(object_id).owners)
+
+    answer: tuple[Owner, ...] = _ask(read)
+    return answer
+
+
+def principal_owners(object_id: str) -> tuple[Owner, ...]:
+    """Who owns the service principal. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> tuple[Owner, ...]:
+        return await _all_owners(graph.service_principals.by_service_principal_id(object_id).owners)
+
+    answer: tuple[Owner, ...] = _ask(read)
+    return answer
+
+
+async def _all_owners(asked: Any) -> tuple[Owner, ...]:
+    """Every page of a list of owners; none if what they own does not exist."""
+    page = await _or_none(asked.get())
+    found = list((page.value if page else None) or [])
+    while page and page.odata_next_link:
+        page = await asked.with_url(page.odata_next_link).get()
+        found += (page.value if page else None) or []
+    return tuple(Owner(str(item.id), getattr(item, "display_name", None) or "", _kind(item)) for item in found)
+
+
+def _kind(item: Parsable) -> str:
+    """`service principal` for `#microsoft.graph.servicePrincipal`, and so on."""
+    name = str(getattr(item, "odata_type", None) or "").rpartition(".")[2]
+    return re.sub("(?=[A-Z])", " ", name).lower()
+
+
 def secret_policy(application_object_id: str | None) -> SecretPolicy:
     """What the tenant's policy says about client secrets: that of the application itself, else the tenant's default.
 
@@ -172,8 +216,8 @@ def users_may_register() -> bool | None:
 
 def access_token() -> str:
     """The caller's access token for Microsoft Graph. Raises AzureError and httpx.HTTPError."""
-    cloud = find_cloud(os.environ)
-    return credential(os.environ, cloud.login).get_token(f"{cloud.graph}/.default").token
+    cloud = find_cloud()
+    return credential(cloud.login).get_token(f"{cloud.graph}/.default").token
 
 
 def look_up(client_id: str) -> Found | None:
@@ -346,8 +390,10 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
         code = getattr(getattr(error, "error", None), "code", None) or ""
         reason = f"{error.response_status_code} {code}".strip()
         _, remedy = error_codes.reason(code) or (code, None)
+    except ClientAuthenticationError as error:
+        raise rejected(str(error)) from None
     except (AzureError, httpx.HTTPError) as error:
-        # The text lists every way to sign in that was tried; only a code in it is repeated.
+        # The text may hold anything; only a code in it is repeated.
         reason, remedy = error_codes.reason(str(error), deployer=True) or (type(error).__name__, None)
     raise DirectoryUnreadable(
         f"The application or its client secrets cannot be read or changed in Entra ID ({reason}). "
@@ -357,14 +403,14 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
 
 
 async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
-    cloud = find_cloud(os.environ)
+    cloud = find_cloud()
     # The SDK's middleware, which retries throttled and unavailable answers, wraps one transport only. A proxy that
     # httpx chose itself would be a second transport, without the middleware.
     transport = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(), proxy=find_proxy(cloud.graph))
     async with transport, httpx.AsyncClient(transport=transport, timeout=30) as plain:
         client = GraphClientFactory.create_with_default_middleware(client=plain, host=cloud.graph)
         provider = AzureIdentityAuthenticationProvider(
-            credential(os.environ, cloud.login),
+            credential(cloud.login),
             scopes=[f"{cloud.graph}/.default"],
             allowed_hosts=[httpx.URL(cloud.graph).host],
         )
@@ -381,9 +427,9 @@ def find_proxy(url: str) -> str | None:
     return f"http://{found}" if found and "://" not in found else found
 
 
-def find_cloud(environment: Mapping[str, str]) -> Cloud:
-    """The cloud that ARM_METADATA_HOSTNAME describes, else Microsoft's public one. Raises httpx.HTTPError."""
-    host = environment.get("ARM_METADATA_HOSTNAME")
+def find_cloud() -> Cloud:
+    """The cloud that the provider's metadataHost describes, else Microsoft's public one. Raises httpx.HTTPError."""
+    host = sign_in_settings()["metadataHost"]
     if not host:
         return Cloud(PUBLIC_CLOUD_GRAPH, PUBLIC_CLOUD_LOGIN)
     context = ssl.create_default_context()

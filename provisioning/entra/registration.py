@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.ownership import stack_of
+from provisioning.entra.ownership import Owner, stack_of
 from provisioning.entra.permissions import Permission
 
 
@@ -33,7 +33,7 @@ class Registration(Declared):
     """What an application is. redirect_uris: those of the platform Web.
 
     secrets: all of its client secrets, without values. disabled: who has deactivated it; None if nobody has.
-    of_other_platforms: redirect URI → the platform, for those that are not of Web.
+    of_other_platforms: redirect URI → the platform, for those that are not of Web. owners: None if they are not told.
     """
 
     object_id: str
@@ -41,6 +41,7 @@ class Registration(Declared):
     secrets: tuple[StoredSecret, ...]
     disabled: str | None = None
     of_other_platforms: Mapping[str, str] = field(default_factory=dict)
+    owners: tuple[Owner, ...] | None = None
 
 
 def who_disabled(deactivated: bool | None, by_microsoft: str | None) -> str | None:

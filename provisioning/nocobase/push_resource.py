@@ -34,6 +34,7 @@ from pulumi.dynamic import (
 
 from provisioning.entra.client_secret_plan import SecretPlan, rfc3339
 from provisioning.entra.ownership import is_another_stacks, whose_application
+from provisioning.entra.sign_in_settings import PROVIDER_KEYS, use_configuration
 from provisioning.errors import NocoBaseError, ProvisioningError, SettingsError, redact
 from provisioning.nocobase import push
 from provisioning.nocobase.layout import NocoBaseMapping
@@ -87,6 +88,8 @@ class MailSettingsProvider(ResourceProvider):
     def configure(self, req: ConfigureRequest) -> None:
         """Take the API keys and how long to wait from the stack's configuration."""
         _report_errors_as_sentences()
+        # Of the provider's keys: the engine gives this process the stack's whole configuration (measured).
+        use_configuration({key: req.config.get(key) for key in PROVIDER_KEYS if req.config.get(key) is not None})
         self._keys = stored_keys(req.config.get(API_KEY), req.config.get(API_KEYS))
         self._patience_seconds = seconds_or_default(req.config.get(PATIENCE))
         self._patience = {}

@@ -15,7 +15,14 @@ from provisioning.entra.client_secret_plan import FORGOTTEN, ISSUED, IssuedSecre
 from provisioning.entra.permissions import Permission
 from provisioning.entra.registration import Declared
 from provisioning.nocobase.layout import NocoBaseMapping
-from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, PASSWORD_TYPE, PUSH_TYPE, STACK_TYPE
+from provisioning.resource_types import (
+    APPLICATION_NAME,
+    APPLICATION_TYPE,
+    PASSWORD_TYPE,
+    PRINCIPAL_TYPE,
+    PUSH_TYPE,
+    STACK_TYPE,
+)
 
 Resources = Mapping[tuple[str, str], Mapping[str, Any]]
 """Type and name of a resource → its outputs. They may hold secrets: never log them."""
@@ -86,12 +93,21 @@ class Push:
 
 @dataclass(frozen=True)
 class Application:
-    """The application that the state holds, as it was declared when it was deployed last."""
+    """The application that the state holds, as it was declared when it was deployed last. owners: object ids."""
 
     client_id: str
     object_id: str
     declared: Declared
     tags: tuple[str, ...] = ()
+    owners: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Principal:
+    """The service principal that the state holds. owners: object ids."""
+
+    object_id: str
+    owners: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -113,6 +129,7 @@ class Deployed:
     consent_url: str | None = None
     expires: datetime | None = None
     forgotten: tuple[KnownSecret, ...] = ()
+    principal: Principal | None = None
 
     def used_by(self, secret: KnownSecret) -> tuple[Push, ...]:
         """The NocoBases that were given this very secret."""
@@ -179,6 +196,7 @@ def read_state(resources: Resources, stack: str = "") -> Deployed:
     """What a stack's state says. stack: its name, for those who show it."""
     exported = next((outputs for (kind, _), outputs in resources.items() if kind == STACK_TYPE), {})
     application = resources.get((APPLICATION_TYPE, APPLICATION_NAME))
+    principal = resources.get((PRINCIPAL_TYPE, APPLICATION_NAME))
     passwords = {slot: resources.get((PASSWORD_TYPE, secret_name(APPLICATION_NAME, slot))) for slot in Slot}
     secrets = [_secret(slot, outputs) for slot, outputs in passwords.items() if outputs]
     forgotten = exported.get(FORGOTTEN) or ()
@@ -193,6 +211,7 @@ def read_state(resources: Resources, stack: str = "") -> Deployed:
         consent_url=exported.get("adminConsentUrl"),
         expires=_moment(exported.get("clientSecretExpiry")),
         forgotten=tuple(secret for secret in secrets if secret.key_id in forgotten),
+        principal=Principal(str(principal["objectId"]), _owners(principal)) if principal else None,
     )
 
 
@@ -207,7 +226,17 @@ def _application(outputs: Mapping[str, Any]) -> Application:
             for access in resource.get("resourceAccesses") or ()
         ),
     )
-    return Application(str(outputs["clientId"]), str(outputs["objectId"]), declared, tuple(outputs.get("tags") or ()))
+    return Application(
+        str(outputs["clientId"]),
+        str(outputs["objectId"]),
+        declared,
+        tuple(outputs.get("tags") or ()),
+        _owners(outputs),
+    )
+
+
+def _owners(outputs: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(map(str, outputs.get("owners") or ()))
 
 
 def _secret(slot: Slot, outputs: Mapping[str, Any]) -> KnownSecret:

@@ -16,20 +16,29 @@ import pulumi
 
 from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, plan_secrets
 from provisioning.entra.orphans import classify_secrets, descriptions, reject_if_full
-from provisioning.entra.ownership import reject_namesakes
+from provisioning.entra.ownership import (
+    Owner,
+    Owners,
+    Wanted,
+    last_deployer_leaves,
+    plan_owners,
+    reject_namesakes,
+    reject_own_removal,
+)
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.preflight import check_audience, check_installations
 from provisioning.nocobase.push import Accounts
 from provisioning.nocobase.secret_in_use import may_hold_unknown_secret
 from provisioning.program import redirect_uris, stack
 from provisioning.program import settings as stack_settings
+from provisioning.program.caller import Caller, sign_in
 from provisioning.program.last_state import Deployed
 from provisioning.program.settings import SameName, Settings
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run declares: the stack's settings, and the client secrets that exist after it.
+    """What one run declares: the stack's settings, and the client secrets and owners that exist after it.
 
     redirect_uris: of the application. installations: the NocoBases to serve.
     """
@@ -38,6 +47,9 @@ class Run:
     secrets: SecretPlan
     redirect_uris: Sequence[str]
     installations: Sequence[Installation]
+    caller: Caller
+    owners: Owners
+    principal_owners: Owners
 
 
 def prepare(last: Deployed) -> Run:
@@ -45,8 +57,8 @@ def prepare(last: Deployed) -> Run:
 
     Warns of problems that do not end the run. Raises RunError with a sentence for those that do.
     """
-    stack.sign_in_to_its_tenant()
     with stack.errors_as_sentences():
+        caller = sign_in()
         settings, _, logins = stack_settings.load(*stack.configuration())
         pushed = last.pushed
         uris = redirect_uris.plan_of(settings, last)
@@ -63,6 +75,9 @@ def prepare(last: Deployed) -> Run:
         if last.application and last.application.declared.audience != settings.audience:
             served = [one for one in settings.installations if one.resource_name in pushed]
             check_audience(served, logins, Accounts(settings.audience.value, last.tenant_id))
+        wanted = Wanted(caller.object_id, settings.owners, settings.former_owners, caller.application)
+        owners, principal_owners, warning = plan_ownership(wanted, last)
+        warnings += [warning] if warning else []
         if last.object_id is None and settings.same_name is not SameName.ALLOW:
             reject_namesakes(settings.application_name)
         secrets, orphans = plan_run(
@@ -85,7 +100,38 @@ def prepare(last: Deployed) -> Run:
         pulumi.info(f"Redirect URIs: {reason}.")
     for warning in warnings:
         pulumi.warn(warning)
-    return Run(settings, secrets, uris.uris, installations)
+    return Run(settings, secrets, uris.uris, installations, caller, owners, principal_owners)
+
+
+def plan_ownership(wanted: Wanted, last: Deployed) -> tuple[Owners, Owners, str | None]:
+    """The owners of the application and of its service principal, and a warning if no deployer is left among them.
+
+    Entra ID is asked only if they change. Raises CallerLockedOut and DirectoryUnreadable.
+    """
+    reject_own_removal(wanted)
+
+    def of_application() -> tuple[Owner, ...]:
+        # 0.4 s of imports (msgraph) that only a change needs.
+        from provisioning.entra import directory  # noqa: PLC0415
+
+        return directory.application_owners(last.application.object_id) if last.application else ()
+
+    def of_principal() -> tuple[Owner, ...]:
+        from provisioning.entra import directory  # noqa: PLC0415 - as above
+
+        return directory.principal_owners(last.principal.object_id) if last.principal else ()
+
+    application = plan_owners(wanted, last.application.owners if last.application else None, of_application)
+    if last.principal is None:
+        # Whoever may look after the application has to look after its service principal, too.
+        return application, Owners(application.object_ids), last_deployer_leaves(wanted, application, "application")
+    principal = plan_owners(wanted, last.principal.owners, of_principal)
+    return (
+        application,
+        principal,
+        last_deployer_leaves(wanted, application, "application")
+        or last_deployer_leaves(wanted, principal, "service principal"),
+    )
 
 
 @dataclass(frozen=True)

@@ -202,6 +202,7 @@ class Settings(BaseSettings):
         (), validate_default=True, examples=["https://nocobase.example.com/callback"]
     )
     owners: tuple[Annotated[Text, AfterValidator(_object_id)], ...] = Field((), examples=["<object id>"])
+    former_owners: tuple[Annotated[Text, AfterValidator(_object_id)], ...] = Field((), examples=["<object id>"])
     secret_description: str = Field("NocoBase mail", examples=["'NocoBase mail'"])
     secret_lifetime_days: int = Field(180, examples=[180])
     rotate_every_days: int = Field(90, examples=[90])
@@ -296,6 +297,14 @@ class Settings(BaseSettings):
         if repeated:
             raise _invalid(f"Named more than once: {', '.join(sorted(set(repeated)))}.")
         return installations
+
+    @field_validator("former_owners")
+    @classmethod
+    def _check_former_owners(cls, former: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        both = sorted(set(former) & set(info.data.get("owners", ())))
+        if both:
+            raise _invalid(f"Named in owners as well: {', '.join(both)}. Take each out of one of the two.")
+        return former
 
     @field_validator("application_name")
     @classmethod

@@ -16,6 +16,7 @@ from typing import Any
 
 from provisioning.entra.client_secret_plan import rfc3339
 from provisioning.entra.orphans import StoredSecret
+from provisioning.entra.ownership import Owner
 from provisioning.entra.registration import WEB, Declared, Principal, Registration
 from provisioning.nocobase.push import Accounts, audience_mismatch, sign_in_mismatch
 from provisioning.program.last_state import Deployed, Push
@@ -160,6 +161,7 @@ class Overview:
     """What is there now.
 
     nocobase: a side for each push of `deployed`. alarms: why a person is needed. extra: None where it was not read.
+    owners: of the application; None where they were not read.
     """
 
     deployed: Deployed
@@ -167,6 +169,7 @@ class Overview:
     nocobase: tuple[Side, ...]
     alarms: tuple[str, ...]
     extra: Extra | None = None
+    owners: tuple[Owner, ...] | None = None
 
     @property
     def sync(self) -> Sync:
@@ -242,7 +245,8 @@ def overview(
     nocobase = tuple(compare_nocobase(state, *pair) for pair in zip(state.pushes, held, strict=True))
     odd = (side for side in (entra, *nocobase) if side.sync is not Sync.YES and not side.skipped)
     needed = (*alarms(state, now, warn_days), *(f"{side.target} is {side}" for side in odd))
-    return Overview(state, entra, nocobase, needed, extra)
+    owners = registration.owners if isinstance(registration, Registration) else None
+    return Overview(state, entra, nocobase, needed, extra, owners)
 
 
 def alarms(state: Deployed, now: datetime, warn_days: int) -> tuple[str, ...]:
@@ -278,6 +282,7 @@ def as_json(view: Overview, now: datetime) -> dict[str, Any]:
         "clientId": state.application.client_id if state.application else None,
         "tenantId": state.tenant_id,
         "applicationName": state.application.declared.display_name if state.application else None,
+        "owners": every_owner(view),
         "clientSecretExpiry": rfc3339(active.ends) if active else None,
         "daysLeft": (active.ends - now).days if active else None,
         "nextRotation": _time(state.next_rotation),
@@ -297,6 +302,13 @@ def as_json(view: Overview, now: datetime) -> dict[str, Any]:
             for push, side in zip(state.pushes, view.nocobase, strict=True)
         ],
     }
+
+
+def every_owner(view: Overview) -> list[dict[str, str]] | None:
+    """The application's owners, None where they were not read."""
+    if view.owners is None:
+        return None
+    return [{"objectId": owner.object_id, "name": owner.name, "kind": owner.kind} for owner in view.owners]
 
 
 def every_secret(view: Overview, now: datetime) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,6 @@ A side that cannot be read is an answer, too: `Unread`, with the reason.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -13,7 +12,8 @@ from uuid import UUID
 from provisioning.entra.orphans import StoredSecret, UnrecordedSecrets, classify_secrets, descriptions
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.registration import Principal, Registration
-from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError
+from provisioning.entra.sign_in_settings import sign_in_settings
+from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError, SignInRejected
 from provisioning.nocobase.login import NocoBaseLogin, missing_login
 from provisioning.nocobase.push import SignIn, read, sign_in
 from provisioning.program.last_state import Deployed, Push
@@ -72,50 +72,51 @@ class Held:
     link: SignIn | None
 
 
-def read_registration(state: Deployed, tenant: str | None) -> Registration | Unread | None:
-    """The stack's application in Entra ID, None if it is not there. tenant: the stack's, None if nobody knows."""
+def read_registration(state: Deployed, elsewhere: Unread | None) -> Registration | Unread | None:
+    """The stack's application in Entra ID, None if it is not there. elsewhere: why it is not asked, if it is not."""
     if state.application is None:
         return None
-    if (elsewhere := _elsewhere(state, tenant)) is not None:
+    if elsewhere is not None:
         return elsewhere
     # A second of imports.
     from provisioning.entra import directory  # noqa: PLC0415
 
     try:
         return directory.registration(state.application.object_id)
-    except DirectoryUnreadable as error:
-        return Unread(error.reason)
     except ProvisioningError as error:
-        return Unread(str(error))
+        return Unread(_why(error))
 
 
-def read_principal(state: Deployed, tenant: str | None) -> Principal | Unread | None:
-    """The service principal of the stack's application, None if there is none. tenant: as above."""
+def read_principal(state: Deployed, elsewhere: Unread | None) -> Principal | Unread | None:
+    """The service principal of the stack's application, None if there is none. elsewhere: as above."""
     if state.application is None:
         return NOT_ASKED
-    if (elsewhere := _elsewhere(state, tenant)) is not None:
+    if elsewhere is not None:
         return elsewhere
     # A second of imports.
     from provisioning.entra import directory  # noqa: PLC0415
 
     try:
         return directory.principal(state.application.client_id)
-    except DirectoryUnreadable as error:
-        return Unread(error.reason)
     except ProvisioningError as error:
-        return Unread(str(error))
+        return Unread(_why(error))
 
 
-def read_duplicates(state: Deployed, checkpoint: Checkpoint, tenant: str | None) -> Mapping[str, str] | Unread:
-    """The duplicates of the stack's application. checkpoint: what `state` was read from. tenant: as above."""
-    if (elsewhere := _elsewhere(state, tenant)) is not None:
+def read_duplicates(checkpoint: Checkpoint, elsewhere: Unread | None) -> Mapping[str, str] | Unread:
+    """The duplicates of the stack's application. checkpoint: the stack's state. elsewhere: as above."""
+    if elsewhere is not None:
         return elsewhere
     try:
         return find_duplicates(checkpoint)
-    except DirectoryUnreadable as error:
-        return Unread(error.reason)
     except ProvisioningError as error:
-        return Unread(str(error))
+        return Unread(_why(error))
+
+
+def _why(error: ProvisioningError) -> str:
+    """What Entra ID answered, in a few words; of a sign-in the whole sentence, which names the setting to correct."""
+    return (
+        error.reason if isinstance(error, DirectoryUnreadable) and not isinstance(error, SignInRejected) else str(error)
+    )
 
 
 def find_duplicates(state: Checkpoint) -> dict[str, str]:
@@ -173,12 +174,20 @@ def unknown_secrets(state: Checkpoint, stored: Iterable[StoredSecret], engine: P
     return classify_secrets(unknown, known, descriptions((str(item["displayName"]) for item in issued), description))
 
 
-def _elsewhere(state: Deployed, tenant: str | None) -> Unread | None:
-    """Why Entra ID is not asked: the stack is in another tenant than the one that ARM_TENANT_ID names."""
-    asked = os.environ.get("ARM_TENANT_ID")
-    if not _other_tenant(tenant, asked):
+def elsewhere(state: Deployed, tenant: str | None, own_sign_in: bool) -> Unread | None:
+    """Why Entra ID is not asked: this process signs in to another tenant than the stack's, or not as the stack does.
+
+    tenant: the stack's, None if nobody knows. own_sign_in: whether the stack signs in in another way than this process.
+    Raises SignInUnusable.
+    """
+    settings = sign_in_settings()
+    if _other_tenant(tenant, settings.tenant):
+        why = f"it is in tenant {tenant}, and {settings.origin('tenantId')} is {settings.tenant}"
+    elif own_sign_in:
+        why = "its configuration says how to sign in to Entra ID (azuread:…)"
+    else:
         return None
-    return Unread(f"it is in tenant {tenant}, and ARM_TENANT_ID is {asked}; see `status --stack {state.stack}`")
+    return Unread(f"{why}; see `status --stack {state.stack}`")
 
 
 def _other_tenant(tenant: str | None, asked: str | None) -> bool:

@@ -16,6 +16,7 @@ from pulumi.dynamic.config import Config
 from pulumi.runtime import rpc
 
 from provisioning import errors
+from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.nocobase import preflight, push_resource
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.layout import NocoBaseMapping
@@ -552,3 +553,10 @@ def test_a_wrong_redirect_uri_is_seen_before_anything_changes(
     warnings = preflight.check_installations([here], {"": NocoBaseLogin(API_KEY)}, ["own"], True, 0)
     assert len(warnings) == wrong
     assert nocobase.writes == []
+
+
+def test_it_signs_in_to_entra_id_as_the_stack_says() -> None:
+    config = {"azuread:clientId": "a-client", "azuread:useOidc": True, "nocobase-outlook:nocobaseUrl": URL}
+    MailSettingsProvider().configure(ConfigureRequest(Config(config, "nocobase-outlook")))
+    settings = sign_in_settings()
+    assert (settings.client_id, settings.is_on("useOidc")) == ("a-client", True)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from provisioning.entra.orphans import StoredSecret
+from provisioning.entra.ownership import Owner
 from provisioning.entra.registration import Principal, Registration
 from provisioning.nocobase.push import SignIn
 from provisioning.program.last_state import Deployed
@@ -44,6 +45,7 @@ def registration(**changed: Any) -> Registration:
         object_id=OBJECT_ID,
         client_id=CLIENT_ID,
         secrets=(StoredSecret("key-a", "NocoBase mail a 2027-01-01"),),
+        owners=(Owner("0a1b2c3d-0000-4000-8000-00000000000f", "the pipeline", "service principal"),),
     )
     return replace(found, **changed)
 
