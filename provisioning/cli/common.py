@@ -87,8 +87,8 @@ def show_checks(checks: Iterable[Check], output: Format, widest: int | None = No
                 (f"{check.outcome:<8}", COLOURS[check.outcome]), f" {check.name:<{widest}}  {check.said}"
             )
             data().print(line, soft_wrap=True)
-            if check.remedy:
-                data().print(Text(f"{'':<8} → {check.remedy}", style="bold"), soft_wrap=True)
+            for remedy in (check.remedy or "").splitlines():
+                data().print(Text(f"{'':<8} → {remedy}", style="bold"), soft_wrap=True)
     else:
         shown = list(checks)
         show_rows([asdict(check) for check in shown], output)

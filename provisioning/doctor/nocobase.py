@@ -129,7 +129,7 @@ def ask_login(configuration: Mapping[str, str], settings: Settings) -> Finding:
     missing = [missing_login(name) for name, found in logins.items() if found is None]
     login = logins[MAIN]
     if missing or login is None:
-        return failed(" ".join(at.why for at in missing), "; ".join(at.remedy for at in missing))
+        return failed(" ".join(at.why for at in missing), "\n".join(at.remedy for at in missing))
     with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
         nocobase.get("auth:check")
     return ok("by an API key" if login.api_key else f"as {login.account}", login)

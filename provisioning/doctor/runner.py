@@ -34,7 +34,7 @@ class Check:
     """One thing that was looked at.
 
     name: what, in a few words and always the same ones. said: what was found, one line, never a secret. remedy: what to
-    do about it, needed for a warning and a failure.
+    do about it, each thing on a line of its own; needed for a warning and a failure.
     """
 
     name: str

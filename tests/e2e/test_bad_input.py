@@ -45,7 +45,7 @@ def test_all_wrong_settings_are_reported_at_once(stack: Stack) -> None:
         stack,
         "6 settings are wrong; nothing was changed.",
         "Only https is allowed outside this machine",
-        "--path 'scopes[0]' IMAP.AccessAsUser.All",
+        "Nearest: IMAP.AccessAsUser.All",
         "at most 90",
         "query string",
         "1 to 730 days",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import hypothesis
 import pytest
 import yaml
 from hypothesis import given
@@ -107,10 +109,10 @@ def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -
         "NOCOBASE_API_KEY",
     ]
     assert "IMAP.AccessAsUser.All" in found["scopes[0]"]
-    assert "--path 'scopes[0]' IMAP.AccessAsUser.All" in found["scopes[0]"]
+    assert "remove it: pulumi config rm --path 'scopes[0]'" in found["scopes[0]"]
     assert "'AzureADMyOrg', 'AzureADMultipleOrgs'" in found["audience"]
     assert "Did you mean secretLifetimeDays?" in found["secretLifetimeDay"]
-    assert all("pulumi config" in text for text in found.values())
+    assert "Set it to one of: user, tenant." in found["consent"]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,8 @@ def test_a_wrong_value_is_named_with_its_rule_and_its_remedy(key: str, value: st
     found = problems({"nocobaseUrl": URL, key: value})
     (text,) = found.values()
     assert words in text
-    assert f"pulumi config set {key}" in text or f"pulumi config set --path '{key}[0]'" in text
+    remedies = ("set {key} <value>", "set --path '{key}[<number>]' <value>", "rm {key}")
+    assert any(f"pulumi config {remedy.format(key=key)}" in text for remedy in remedies)
 
 
 @pytest.mark.parametrize(
@@ -303,10 +306,10 @@ def test_any_configuration_loads_or_names_its_problems(config: dict[str, str]) -
 
 
 def test_a_default_that_does_not_go_with_what_is_set_is_told_by_its_key() -> None:
-    assert (
-        "rotateEveryDays 90 + retireAfterDays 7 = 97"
-        in problems({"nocobaseUrl": URL, "secretLifetimeDays": "60"})["retireAfterDays"]
-    )
+    found = problems({"nocobaseUrl": URL, "secretLifetimeDays": "60"})["secretLifetimeDays"]
+    assert "secretLifetimeDays = 60" in found
+    assert "rotateEveryDays 90 + retireAfterDays 7 = 97" in found
+    assert "secretLifetimeDays from 98; or rotateEveryDays from 8 to 52" in found
     long = problems({"nocobaseUrl": f"https://n.example.com/{'x' * 256}"})
     assert "256 are allowed" in long["redirectUris"]
 
@@ -343,3 +346,58 @@ def test_permissions_are_the_scopes_and_then_the_further_ones() -> None:
     loaded = load({"nocobaseUrl": URL, "scopes": '["email"]', "furtherPermissions": f'["{further}"]'}).settings
     assert str(loaded.permissions[0]) == "email"
     assert [permission.kind for permission in loaded.permissions] == ["Scope", "Role"]
+
+
+DURATIONS = ("secretLifetimeDays", "rotateEveryDays", "retireAfterDays")
+
+
+@hypothesis.settings(max_examples=50)
+@given(st.integers(1, 730), st.integers(1, 730), st.integers(0, 730))
+def test_what_is_allowed_for_durations_is_allowed(lifetime: int, every: int, retire: int) -> None:
+    given_days = dict(zip(DURATIONS, map(str, (lifetime, every, retire)), strict=True))
+    settings, found = validate({"nocobaseUrl": URL, **given_days})
+    if settings is not None:
+        return
+    (problem,) = found
+    assert problem.value == given_days[problem.key]
+    allowed = re.findall(r"(\w+) from (\d+)(?: to (\d+))?", problem.remedy)
+    assert allowed or "Restore the defaults" in problem.remedy
+    for key, *ends in allowed:
+        for end in filter(None, ends):
+            assert validate({"nocobaseUrl": URL, **given_days, key: end})[0], (problem, key, end)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "remedy"),
+    [
+        ("consent", "everybody", "Set it to one of: user, tenant."),
+        ("sameName", "maybe", "Set it to one of: refuse, allow."),
+        ("audience", "AzureADMyOrgs", f"Set it to one of: {', '.join(Audience)}."),
+        ("rotateRequestedAt", "now", "Correct it, or restore the default (none): pulumi config rm rotateRequestedAt"),
+        ("compromisedBefore", "x", "Correct it, or restore the default (none): pulumi config rm compromisedBefore"),
+        ("nocobaseApp", "a b", "Correct it: pulumi config set nocobaseApp <value>"),
+        ("nocobaseUrl", "x", "Correct it: pulumi config set nocobaseUrl <value>"),
+        ("keep", '["note"]', "Correct it: pulumi config set --path 'keep[0]' <value>"),
+        ("scopes", '["Mail.Red"]', "--path 'scopes[0]' <value>, or remove it: pulumi config rm --path 'scopes[0]'"),
+        ("secretLifetimeDays", "soon", "restore the default (180): pulumi config rm secretLifetimeDays"),
+    ],
+)
+def test_a_remedy_never_gives_more_or_something_else(key: str, value: str, remedy: str) -> None:
+    (found,) = validate({"nocobaseUrl": URL, key: value})[1]
+    assert remedy in found.remedy
+
+
+@given(st.sampled_from(sorted(set(KEYS))), st.text(min_size=1))
+def test_no_remedy_sets_a_value_of_its_own(key: str, value: str) -> None:
+    for problem in validate({"nocobaseUrl": URL, key: value})[1]:
+        assert re.sub(r"config set (--path '\S+'|\S+) <value>", "", problem.remedy).count("config set") == 0
+
+
+def test_a_leak_in_the_future_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVISIONING_TODAY", "2027-01-31")
+    monkeypatch.setenv("ARM_METADATA_HOSTNAME", "localhost:1")
+    found = problems({"nocobaseUrl": URL, "compromisedBefore": "2030-01-01T00:00:00Z"})["compromisedBefore"]
+    assert "lies in the future" in found
+    assert "pulumi config rm compromisedBefore" in found
+    for moment in ("2027-01-31T00:00:00Z", "2027-01-31T00:04:00Z"):
+        assert validate({"nocobaseUrl": URL, "compromisedBefore": moment})[1] == []
