@@ -168,7 +168,7 @@ def _plan(settings: Settings, client_id: str, name: str) -> tuple[Found, Adoptio
     if settings.tenant_consent and found.principal is not None:
         graph = directory.principal(MICROSOFT_GRAPH)
         reject_second_consent(directory.grants(str(found.principal["id"])), graph.object_id if graph else None)
-    caller = account_of(read_claims(directory.access_token())).object_id
+    caller = account_of(read_claims(directory.caller_token())).object_id
     plan = plan_adoption(found, settings, caller, stack_tag(*name.split("/")), now())
     held = _held_by_nocobase(settings)
     if held == client_id:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra.app_policies import SecretPolicy, why_secret_forbidden
 from provisioning.entra.client_secret_plan import why_invalid_policy
-from provisioning.errors import DirectoryUnreadable
+from provisioning.errors import DirectoryFailure, DirectoryUnreadable
 
 if TYPE_CHECKING:
     from provisioning.program.settings import Settings
@@ -36,6 +36,8 @@ def check_policy(policy: SecretPolicy, lifetime_days: int, retire_after_days: in
 def check_unreadable_policy(error: DirectoryUnreadable) -> Finding:
     """The policy could not be read, which the deployment itself does not need."""
     said = f"whether the tenant limits client secrets could not be read ({error.reason})"
+    if error.failure is not DirectoryFailure.DENIED:
+        return warning(said, error.remedy)
     return warning(said, "If `pulumi up` is refused, it says so. To have it checked before: grant Policy.Read.All.")
 
 
