@@ -56,7 +56,7 @@ def check_nocobase(
 
     with (
         NocoBaseClient(installation.url, installation.app, login, patience) as nocobase,
-        push.redacted_errors(lambda: (login.api_key, login.password, nocobase.token)),
+        push.redacted_errors(lambda: (*login.secrets, nocobase.token)),
     ):
         found = push.read(nocobase, installation.mapping, certain=True)
         own = [own_client_id, installation.take_over]

@@ -33,7 +33,15 @@ from provisioning.entra.ownership import is_another_stacks, whose_application
 from provisioning.errors import NocoBaseError, ProvisioningError, SettingsError, redact
 from provisioning.nocobase import push
 from provisioning.nocobase.layout import NocoBaseMapping
-from provisioning.nocobase.login import API_KEY, API_KEYS, first_login, missing_login, stored_keys
+from provisioning.nocobase.login import (
+    API_KEY,
+    API_KEYS,
+    HEADERS,
+    first_login,
+    missing_login,
+    stored_headers,
+    stored_keys,
+)
 from provisioning.nocobase.push import Credentials, Reading, SignIn
 from provisioning.nocobase.retry import SETTING as PATIENCE
 from provisioning.nocobase.retry import Patience, seconds_or_default
@@ -70,6 +78,9 @@ class MailSettingsProvider(ResourceProvider):
     _keys: Mapping[str, str]
     """The API keys of the stack's configuration, by the installation's name."""
 
+    _headers: Mapping[str, str]
+    """The headers of the stack's configuration, for a gateway in front of the main installation."""
+
     _patience_seconds: int
     _patience: dict[str, Patience]
     """How much of it is left for each NocoBase, by URL."""
@@ -81,8 +92,10 @@ class MailSettingsProvider(ResourceProvider):
     """The places that this run declares: an installation that was only renamed must not be emptied."""
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Take the API keys and how long to wait from the stack's configuration."""
+        """Take the API keys, headers and how long to wait from the stack's configuration."""
         _report_errors_as_sentences()
+        # The program rejects what is not valid before it declares anything.
+        self._headers = stored_headers(req.config.get(HEADERS))
         self._keys = stored_keys(req.config.get(API_KEY), req.config.get(API_KEYS))
         self._patience_seconds = seconds_or_default(req.config.get(PATIENCE))
         self._patience = {}
@@ -209,7 +222,7 @@ class MailSettingsProvider(ResourceProvider):
     @contextmanager
     def _nocobase(self, props: Mapping[str, Any], patient: bool = True) -> Iterator[NocoBaseClient]:
         names = props.get("logins") or [""]
-        login = first_login(names, self._keys)
+        login = first_login(names, self._keys, headers=self._headers)
         if login is None:
             raise SettingsError([missing_login(names[0])])
         # 0.1 s of imports (httpx): the program imports this module too, only to declare the resource.
@@ -218,7 +231,7 @@ class MailSettingsProvider(ResourceProvider):
         url, app = props["nocobase_url"], props.get("nocobase_app")
         patience = self._patience.setdefault(url, Patience(self._patience_seconds))
         with NocoBaseClient(url, app, login, patience if patient else None) as nocobase:
-            secrets = (login.api_key, login.password, nocobase.token, str(props["client_secret"] or ""))
+            secrets = (*login.secrets, nocobase.token, str(props["client_secret"] or ""))
             _SECRETS.update(filter(None, secrets))
             with push.redacted_errors(lambda: (*_SECRETS, nocobase.token)):
                 yield nocobase
@@ -227,17 +240,21 @@ class MailSettingsProvider(ResourceProvider):
 class NocoBaseProvider(pulumi.ProviderResource):
     """The process in which MailSettings runs.
 
-    It inherits the environment. From the stack's configuration it gets the API keys, which stay secret, and how long to
-    wait for NocoBase.
+    It inherits the environment. From the stack's configuration it gets the API keys and headers, which stay secret, and
+    how long to wait for NocoBase.
     """
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         config, project = pulumi.Config(), pulumi.get_project()
-        given = {key: config.get_secret(key) for key in (API_KEY, API_KEYS) if config.get(key)}
+        given = {key: config.get_secret(key) for key in (API_KEY, API_KEYS, HEADERS) if config.get(key) not in NOTHING}
         properties = {
             f"{project}:{key}": value for key, value in {**given, PATIENCE: config.get(PATIENCE)}.items() if value
         }
         super().__init__("pulumi-python", name, properties, opts)
+
+
+NOTHING = (None, "", "{}")
+"""How an object that is not set may be configured."""
 
 
 class DeployedApplication(Protocol):

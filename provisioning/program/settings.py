@@ -45,7 +45,16 @@ from provisioning.entra.scopes import DEFAULT_SCOPES, SCOPE_IDS
 from provisioning.errors import Problem, SettingsError
 from provisioning.nocobase.installation import MAIN, Installation
 from provisioning.nocobase.layout import COLLECTION, VERIFY_ACTION, NocoBaseMapping
-from provisioning.nocobase.login import API_KEY, API_KEYS, NocoBaseLogin, first_login, missing_login, stored_keys
+from provisioning.nocobase.login import (
+    API_KEY,
+    API_KEYS,
+    HEADERS,
+    NocoBaseLogin,
+    first_login,
+    missing_login,
+    stored_headers,
+    stored_keys,
+)
 from provisioning.nocobase.retry import DEFAULT_SECONDS
 from provisioning.program.kept import KEEPABLE
 
@@ -195,6 +204,13 @@ class InstallationSettings(BaseModel):
     mapping: MappingSettings | None = None
 
 
+def _headers(value: object) -> dict[str, str]:
+    try:
+        return stored_headers(json.dumps(value))
+    except ValueError as error:
+        raise _invalid(str(error)) from None
+
+
 class Settings(BaseSettings):
     """The settings of one stack. The field names in camelCase are the configuration keys."""
 
@@ -206,6 +222,7 @@ class Settings(BaseSettings):
     nocobase_patience_seconds: int = Field(DEFAULT_SECONDS, ge=0, le=3600)
     nocobase_mapping: MappingSettings = MappingSettings()
     nocobase_installations: tuple[InstallationSettings, ...] = ()
+    nocobase_headers: Annotated[dict[str, str], BeforeValidator(_headers)] = Field({}, repr=False)
     audience: Audience = Audience.ANY_TENANT_AND_PERSONAL
     application_name: str = "NocoBase mail"
     scopes: tuple[Annotated[Text, AfterValidator(_known_scope)], ...] = DEFAULT_SCOPES
@@ -397,15 +414,13 @@ def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackS
         if config.get(key) not in (None, "", "{}") and key not in secret_keys:
             why = "It is stored in plain text; an API key must be encrypted, or set in the environment only."
             problems.append(Problem(key, None, why, f"pulumi config set {command}"))
-    logins = _logins(settings.installations if settings else (), config, problems)
+    logins = _logins(settings, config, problems)
     if problems or settings is None:
         raise SettingsError(problems)
     return StackSettings(settings, logins[MAIN], logins)
 
 
-def _logins(
-    installations: Collection[Installation], config: Mapping[str, str], problems: list[Problem]
-) -> dict[str, NocoBaseLogin]:
+def _logins(settings: Settings | None, config: Mapping[str, str], problems: list[Problem]) -> dict[str, NocoBaseLogin]:
     """The login to each installation; those that are missing are added to `problems`."""
     try:
         stored = stored_keys(config.get(API_KEY), config.get(API_KEYS))
@@ -414,8 +429,9 @@ def _logins(
         problems.append(Problem(API_KEYS, None, "It is not an object of keys by name.", command))
         return {}
     # If other settings are wrong, validate at least the main login.
-    wanted = {one.name: one.logins for one in installations} or {MAIN: (MAIN,)}
-    found = {name: first_login(names, stored) for name, names in wanted.items()}
+    wanted = {one.name: one.logins for one in settings.installations} if settings else {MAIN: (MAIN,)}
+    headers = settings.nocobase_headers if settings else {}
+    found = {name: first_login(names, stored, headers=headers) for name, names in wanted.items()}
     problems += [missing_login(name) for name, login in found.items() if login is None]
     return {name: login for name, login in found.items() if login is not None}
 
@@ -482,7 +498,7 @@ def _is_list(field: FieldInfo) -> bool:
 
 
 def _is_object(field: FieldInfo) -> bool:
-    return field.annotation is MappingSettings
+    return field.annotation is MappingSettings or field.alias == HEADERS
 
 
 def _problem(details: ErrorDetails) -> Problem:
@@ -506,7 +522,8 @@ def _problem(details: ErrorDetails) -> Problem:
         blamed = str(Settings.model_fields[context["field"]].alias)
         return Problem(blamed, context["value"], why, context["remedy"])
     value = json.dumps(details["input"], default=str, ensure_ascii=False)
-    shown = None if "@" in value else value  # user:password@host must not be repeated
+    # user:password@host must not be repeated, nor a header, which may be a secret.
+    shown = None if "@" in value or key == HEADERS else value
     return Problem(path, shown, why, _remedy(path, inner, field, details["type"]))
 
 
@@ -520,6 +537,10 @@ def _remedy(path: str, inner: Sequence[object], field: FieldInfo, kind: str) -> 
     So it names no value: it restores the default, removes what is wrong, or says what is allowed.
     """
     key = str(field.alias)
+    if key == HEADERS:
+        return (
+            f"Correct it: pulumi config set --secret --path '{HEADERS}.<name>' <value>, or pulumi config rm {HEADERS}"
+        )
     if inner or key in PLACES:
         single = _is_list(field) and len(inner) == 1
         target = f"--path '{path}'" if inner else path
@@ -532,7 +553,9 @@ def _remedy(path: str, inner: Sequence[object], field: FieldInfo, kind: str) -> 
         return f"Write it as a list: pulumi config rm {key}, then pulumi config set --path '{key}[0]' <value>"
     if _is_list(field):
         return f"Correct it: pulumi config set --path '{key}[<number>]' <value>"
-    default = "autodetected" if _is_object(field) else "none" if field.default is None else field.default
+    default = (
+        "autodetected" if field.annotation is MappingSettings else "none" if field.default is None else field.default
+    )
     return f"Correct it, or restore the default ({default}): pulumi config rm {key}"
 
 

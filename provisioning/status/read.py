@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -14,11 +15,11 @@ from provisioning.entra.orphans import StoredSecret, UnrecordedSecrets, classify
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.registration import Registration
 from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError
-from provisioning.nocobase.login import NocoBaseLogin, missing_login
+from provisioning.nocobase.login import HEADERS, NocoBaseLogin, missing_login, stored_headers
 from provisioning.nocobase.push import SignIn, read, sign_in
 from provisioning.program.last_state import Deployed, Push
 from provisioning.pulumi_cli import Checkpoint, Pulumi
-from provisioning.resource_types import APPLICATION_TYPE, PASSWORD_TYPE
+from provisioning.resource_types import APPLICATION_TYPE, PASSWORD_TYPE, PUSH_PROVIDER_TYPE
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,15 @@ def _other_tenant(tenant: str | None, asked: str | None) -> bool:
         return UUID(tenant) != UUID(asked)
     except (TypeError, ValueError):
         return False
+
+
+def pushed_headers(checkpoint: Checkpoint) -> dict[str, str]:
+    """The headers that the last push was given for a gateway; none where the state's secrets cannot be read."""
+    for provider in checkpoint.every(PUSH_PROVIDER_TYPE):
+        text = next((value for key, value in provider.items() if key.endswith(f":{HEADERS}")), None)
+        with suppress(ValueError):
+            return stored_headers(text)
+    return {}
 
 
 def read_nocobase(push: Push, login: NocoBaseLogin | None) -> Held | Unread:

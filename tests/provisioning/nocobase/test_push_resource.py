@@ -451,6 +451,21 @@ def outcome(call: Callable[[dict[str, Any]], Any], properties: dict[str, Any]) -
     )
 
 
+def test_headers_of_the_configuration_reach_the_main_server_alone(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = json.dumps({"X-Gate": "gate-secret", "X-Stage": 1})
+    config = {"nocobase-outlook:nocobasePatienceSeconds": "0", "nocobase-outlook:nocobaseHeaders": headers}
+    provider.configure(ConfigureRequest(Config(config, "nocobase-outlook")))
+    monkeypatch.setenv("NOCOBASE_API_KEY_SALES", API_KEY)
+    for logins in (["sales"], ["sales", ""], [""]):
+        with provider._nocobase({**PROPERTIES, "logins": logins}) as nocobase:
+            expected = {"X-Gate": "gate-secret", "X-Stage": "1"} if "" in logins else {}
+            assert nocobase._login.headers == expected
+    assert "gate-secret" in push_resource._SECRETS
+    assert "1" not in push_resource._SECRETS
+
+
 def test_a_traceback_holds_no_secret(provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: httpx.Request) -> httpx.Response:
         raise RuntimeError(f"unforeseen {ECHO}")
