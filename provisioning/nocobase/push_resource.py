@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pulumi
@@ -30,8 +31,9 @@ from pulumi.dynamic import (
 
 from provisioning.entra.client_secret_plan import SecretPlan, rfc3339
 from provisioning.entra.ownership import is_another_stacks, whose_application
-from provisioning.errors import NocoBaseError, ProvisioningError, SettingsError, redact
+from provisioning.errors import NocoBaseError, ProvisioningError, SettingsError, Unreachable, redact
 from provisioning.nocobase import push
+from provisioning.nocobase.installation import MAIN
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import (
     API_KEY,
@@ -198,7 +200,7 @@ class MailSettingsProvider(ResourceProvider):
                 link = push.sign_in(nocobase, _mapping(props))
         except NocoBaseError as error:
             if not props.get("several"):
-                raise
+                raise (_with_way_out(error, props) if isinstance(error, Unreachable) else error) from None
             print(f"{error} This run assumes that it still holds what the last run wrote.")
             return ReadResult(id_, props, _inputs(props))
         held = {**props, "client_id": found.client_id, **_proved(link), "row_id": found.row_id}
@@ -215,9 +217,12 @@ class MailSettingsProvider(ResourceProvider):
         if _place(_props) in self._served:
             print(f"NocoBase at {_props['nocobase_url']} is served under another name now; nothing was emptied.")
             return
-        with self._nocobase(_props) as nocobase:
-            if not push.clear(nocobase, _mapping(_props), _credentials(_props)):
-                print(f"NocoBase at {nocobase.url} holds other credentials by now; they were not changed.")
+        try:
+            with self._nocobase(_props) as nocobase:
+                if not push.clear(nocobase, _mapping(_props), _credentials(_props)):
+                    print(f"NocoBase at {nocobase.url} holds other credentials by now; they were not changed.")
+        except (NocoBaseError, SettingsError) as error:
+            raise _with_way_out(error, _props) from None
 
     @contextmanager
     def _nocobase(self, props: Mapping[str, Any], patient: bool = True) -> Iterator[NocoBaseClient]:
@@ -350,6 +355,19 @@ def _push(nocobase: NocoBaseClient, properties: Properties, found: Reading, writ
 
 def _inputs(held: Properties) -> Properties:
     return {key: held.get(key) for key in (*DECLARED, *HOW, *NOT_COMPARED)}
+
+
+def _with_way_out(error: NocoBaseError | SettingsError, properties: Mapping[str, Any]) -> ProvisioningError:
+    """The same error, and how to have the engine forget a NocoBase that is gone for good."""
+    installation = (properties.get("logins") or [MAIN])[0]
+    name = f"nocobase-{installation}" if installation else "nocobase"
+    way_out = (
+        f"If this NocoBase is gone for good: `pulumi stack --show-urns` shows the URN that ends in "
+        f"MailSettings::{name}; `pulumi state delete '<URN>'`, then repeat the command."
+    )
+    if isinstance(error, NocoBaseError):
+        return type(error)(error.what, error.why, f"{error.remedy} {way_out}", error.status)
+    return SettingsError([replace(problem, remedy=f"{problem.remedy}\n    {way_out}") for problem in error.problems])
 
 
 def _redacted(held: Properties) -> Properties:

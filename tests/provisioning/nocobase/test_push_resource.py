@@ -466,6 +466,27 @@ def test_headers_of_the_configuration_reach_the_main_server_alone(
     assert "1" not in push_resource._SECRETS
 
 
+@pytest.mark.parametrize(
+    ("logins", "name"), [([""], "nocobase"), (["sales", ""], "nocobase-sales"), (None, "nocobase")]
+)
+def test_a_nocobase_that_is_gone_for_good_has_a_way_out(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch, logins: list[str] | None, name: str
+) -> None:
+    def gone(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("x")
+
+    connect(gone, monkeypatch)
+    properties = {**PROPERTIES, "logins": logins}
+    for call in (lambda: provider.delete(ID, properties), lambda: provider.read(ID, properties)):
+        with pytest.raises(errors.Unreachable, match=f"MailSettings::{name};") as caught:
+            call()
+        assert "pulumi state delete '<URN>'" in str(caught.value)
+    # Its key is gone, too.
+    monkeypatch.delenv("NOCOBASE_API_KEY")
+    with pytest.raises(errors.SettingsError, match=f"MailSettings::{name};"):
+        provider.delete(ID, properties)
+
+
 def test_a_traceback_holds_no_secret(provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: httpx.Request) -> httpx.Response:
         raise RuntimeError(f"unforeseen {ECHO}")
