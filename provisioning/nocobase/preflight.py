@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from provisioning.entra.ownership import whose_application
 from provisioning.errors import NocoBaseError
 from provisioning.nocobase import push
+from provisioning.nocobase.installation import remedies_for
 from provisioning.nocobase.retry import Patience
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def check_nocobase(
 
     with (
         NocoBaseClient(installation.url, installation.app, login, patience) as nocobase,
+        remedies_for(installation.logins),
         push.redacted_errors(lambda: (*login.secrets, nocobase.token)),
     ):
         found = push.read(nocobase, installation.mapping, certain=True)

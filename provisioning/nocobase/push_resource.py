@@ -33,7 +33,7 @@ from provisioning.entra.client_secret_plan import SecretPlan, rfc3339
 from provisioning.entra.ownership import is_another_stacks, whose_application
 from provisioning.errors import NocoBaseError, ProvisioningError, SettingsError, Unreachable, redact
 from provisioning.nocobase import push
-from provisioning.nocobase.installation import MAIN
+from provisioning.nocobase.installation import MAIN, remedies_for
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import (
     API_KEY,
@@ -238,7 +238,7 @@ class MailSettingsProvider(ResourceProvider):
         with NocoBaseClient(url, app, login, patience if patient else None) as nocobase:
             secrets = (*login.secrets, nocobase.token, str(props["client_secret"] or ""))
             _SECRETS.update(filter(None, secrets))
-            with push.redacted_errors(lambda: (*_SECRETS, nocobase.token)):
+            with remedies_for(names), push.redacted_errors(lambda: (*_SECRETS, nocobase.token)):
                 yield nocobase
 
 

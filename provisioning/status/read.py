@@ -15,6 +15,7 @@ from provisioning.entra.orphans import StoredSecret, UnrecordedSecrets, classify
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.registration import Registration
 from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError
+from provisioning.nocobase.installation import remedies_for
 from provisioning.nocobase.login import HEADERS, NocoBaseLogin, missing_login, stored_headers
 from provisioning.nocobase.push import SignIn, read, sign_in
 from provisioning.program.last_state import Deployed, Push
@@ -191,7 +192,7 @@ def read_row(push: Push, login: NocoBaseLogin) -> HeldRow:
     """The email settings of a NocoBase. Raises NocoBaseError."""
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - httpx is not needed offline
 
-    with NocoBaseClient(push.url, push.app, login) as nocobase:
+    with remedies_for(push.logins), NocoBaseClient(push.url, push.app, login) as nocobase:
         found = read(nocobase, push.mapping)
     if found.layout.row is None:
         return HeldRow(None, None, "")
@@ -202,5 +203,5 @@ def read_link(push: Push, login: NocoBaseLogin) -> SignIn | None:
     """What the sign-in link of a NocoBase says; None where the stack does without. Raises NocoBaseError."""
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - httpx is not needed offline
 
-    with NocoBaseClient(push.url, push.app, login) as nocobase:
+    with remedies_for(push.logins), NocoBaseClient(push.url, push.app, login) as nocobase:
         return sign_in(nocobase, push.mapping)
