@@ -69,6 +69,9 @@ def show_rows(rows: Sequence[Mapping[str, object]], output: Format) -> None:
         _print_rows(rows, output, header=True)
 
 
+INTERRUPTED, WRONG_USAGE = 130, 2
+"""Exit codes."""
+
 COLOURS = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILED: "bold red", Outcome.SKIPPED: "dim"}
 
 
@@ -131,9 +134,12 @@ def _cell(value: object) -> str:
 
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
-    """Print a ProvisioningError in its own words and end with exit code 1."""
+    """Print a ProvisioningError in its own words and end with exit code 1; 130 if a person leaves a question."""
     try:
         yield
+    except typer.Abort:
+        words.print("Interrupted.")
+        raise typer.Exit(INTERRUPTED) from None
     except ProvisioningError as error:
         words.print(str(error), markup=False, style="red")
         raise typer.Exit(1) from None
