@@ -41,6 +41,8 @@ class MailApplication(pulumi.ComponentResource):
     ) -> None:
         super().__init__(COMPONENT_TYPE, name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        # None, not False: an option that is given is recorded.
+        lasting = pulumi.ResourceOptions(parent=self, protect=settings.protect_application or None)
         caller = azuread.get_client_config_output(pulumi.InvokeOutputOptions(parent=self))
         # azuread removes a caller who is not listed, which may lock that caller out.
         owners = caller.object_id.apply(lambda object_id: sorted({object_id, *settings.owners}))
@@ -64,11 +66,11 @@ class MailApplication(pulumi.ComponentResource):
                 )
                 for resource, accesses in by_resource(settings.permissions).items()
             ],
-            opts=_keeping(child, of_application(settings.keep)),
+            opts=_keeping(lasting, of_application(settings.keep)),
         )
         # Without it, the tenant issues no tokens (AADSTS7000229).
         principal = azuread.ServicePrincipal(
-            name, client_id=application.client_id, owners=owners, opts=_keeping(child, of_principal(settings.keep))
+            name, client_id=application.client_id, owners=owners, opts=_keeping(lasting, of_principal(settings.keep))
         )
         passwords = {
             slot: azuread.ApplicationPassword(

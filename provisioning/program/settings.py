@@ -239,6 +239,7 @@ class Settings(BaseSettings):
     tags: tuple[Annotated[Text, AfterValidator(_tag)], ...] = ()
     keep: tuple[Annotated[Text, AfterValidator(_keepable)], ...] = ()
     same_name: SameName = SameName.REFUSE
+    protect_application: bool = False
 
     @property
     def rotation_policy(self) -> Policy:

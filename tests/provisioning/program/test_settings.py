@@ -56,7 +56,8 @@ def test_schema_in_pulumi_yaml_declares_the_same_settings_and_defaults() -> None
     assert len(others) == len(Settings.model_fields) - 3
     fields = {field.alias: field.default for field in others}
     assert declared == {
-        key: list(default) if isinstance(default, tuple) else default or "" for key, default in fields.items()
+        key: list(default) if isinstance(default, tuple) else ("" if default is None else default)
+        for key, default in fields.items()
     }
 
 
@@ -381,7 +382,7 @@ def test_permissions_are_the_scopes_and_then_the_further_ones() -> None:
 DURATIONS = ("secretLifetimeDays", "rotateEveryDays", "retireAfterDays")
 
 
-@hypothesis.settings(max_examples=50)
+@hypothesis.settings(max_examples=50, deadline=None)
 @given(st.integers(1, 730), st.integers(1, 730), st.integers(0, 730))
 def test_what_is_allowed_for_durations_is_allowed(lifetime: int, every: int, retire: int) -> None:
     given_days = dict(zip(DURATIONS, map(str, (lifetime, every, retire)), strict=True))
