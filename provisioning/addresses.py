@@ -19,14 +19,7 @@ ADDRESS = "It must be NocoBase's address as users see it in the browser, without
 
 
 class AddressRejected(ValueError):
-    """Why a text is no address that can be used; the message does not repeat the text.
-
-    nearest: the address that is probably meant; None if that is unclear.
-    """
-
-    def __init__(self, why: str, nearest: str | None = None) -> None:
-        super().__init__(why)
-        self.nearest = nearest
+    """Why a text is no address that can be used; the message does not repeat the text."""
 
 
 def is_loopback(host: str) -> bool:
@@ -59,7 +52,7 @@ def normalized_address(text: str) -> str:
         raise AddressRejected("Only https is allowed outside this machine: the client secret is sent to this address.")
     if path.lower().endswith(ADMIN):
         nearest = urlunsplit((parts.scheme, origin, path[: -len(ADMIN)].rstrip("/"), "", ""))
-        raise AddressRejected(f"{ADDRESS} That is {nearest}.", nearest)
+        raise AddressRejected(f"{ADDRESS} That is {nearest}.")
     return urlunsplit((parts.scheme, origin, path, "", ""))
 
 

@@ -40,6 +40,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 class ProvisioningError(Exception):
@@ -78,15 +79,33 @@ class SecretRejected(ProvisioningError):
     """The token endpoint does not accept a new client secret; NocoBase keeps its old one."""
 
 
+class DirectoryFailure(StrEnum):
+    """Why Entra ID was not read or changed; see `entra.directory_errors`."""
+
+    NO_ANSWER = "no answer"
+    THROTTLED = "throttled"
+    UNAVAILABLE = "unavailable"
+    SIGN_IN = "sign-in"
+    DENIED = "denied"
+    NOT_FOUND = "not found"
+    QUOTA = "quota"
+    CONFLICT = "conflict"
+    OTHER = "other"
+
+
 class DirectoryUnreadable(ProvisioningError):
     """The application cannot be read, or its client secrets cannot be changed, in Entra ID.
 
-    reason: what Entra ID answered, in a few words.
+    reason: what Entra ID answered, in a few words. failure: the class of that. remedy: what to do about it.
     """
 
-    def __init__(self, message: str, reason: str) -> None:
+    def __init__(
+        self, message: str, reason: str, failure: DirectoryFailure = DirectoryFailure.DENIED, remedy: str = ""
+    ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.failure = failure
+        self.remedy = remedy
 
 
 class SignInRejected(DirectoryUnreadable):

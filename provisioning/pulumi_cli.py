@@ -218,12 +218,13 @@ class Pulumi:
     def adopt(self, resources: Sequence[Mapping[str, object]], names: Mapping[str, str]) -> None:
         """`pulumi import`: take `resources`, of its import file, into the state; nothing of them is changed.
 
-        names: the file's table of names, for parents that the state holds already. Raises EngineFailed.
+        They are protected from `pulumi destroy`. names: the file's table of names, for parents that the state holds
+        already. Raises EngineFailed.
         """
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "import.json")
             file.write_text(json.dumps({"nameTable": names, "resources": list(resources)}))
-            options = ("--yes", "--skip-preview", "--generate-code=false", "--protect=false")
+            options = ("--yes", "--skip-preview", "--generate-code=false", "--protect=true")
             self.ask("import", "--file", str(file), *options)
 
     def ask(self, *arguments: str, timeout: float | None = None) -> str:

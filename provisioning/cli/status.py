@@ -109,7 +109,7 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
             registration = entra.submit(read.read_registration, state, elsewhere)
             principal = entra.submit(read.read_principal, state, elsewhere)
             duplicates = entra.submit(read.read_duplicates, checkpoint, elsewhere)
-            logins = _logins(engine, state.pushes, own_key_first)
+            logins = _logins(engine, state.pushes, own_key_first, read.pushed_headers(checkpoint))
             held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
         found = registration.result()
         extra = read.read_extra(engine, state, checkpoint, found, duplicates.result(), principal.result())
@@ -121,19 +121,21 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
     return Read(name, view, view.alarms)
 
 
-def _logins(engine: Pulumi, pushes: Sequence[Push], own_key_first: bool) -> list[NocoBaseLogin | None]:
-    """The login to the NocoBase of each push.
+def _logins(
+    engine: Pulumi, pushes: Sequence[Push], own_key_first: bool, headers: Mapping[str, str]
+) -> list[NocoBaseLogin | None]:
+    """The login to the NocoBase of each push. headers: those of the last push.
 
     own_key_first: a key in the environment is one NocoBase's; among many stacks it is for those without their own.
     """
     from provisioning.nocobase.login import API_KEY, API_KEYS, first_login, stored_keys  # noqa: PLC0415 - not for --help
 
-    given = [first_login(push.logins, {}) for push in pushes]
+    given = [first_login(push.logins, {}, headers=headers) for push in pushes]
     if all(given) and not own_key_first:
         return given
     config = engine.configuration()[0]
     stored = stored_keys(config.get(API_KEY), config.get(API_KEYS))
-    own = [first_login(push.logins, stored, {}) for push in pushes]
+    own = [first_login(push.logins, stored, {}, headers) for push in pushes]
     return [(key or other) if own_key_first else (other or key) for key, other in zip(own, given, strict=True)]
 
 

@@ -35,8 +35,8 @@ from msgraph.generated.models.directory_object_collection_response import Direct
 from msgraph.generated.models.password_credential import PasswordCredential
 from msgraph_core import GraphClientFactory
 
-from provisioning.entra import error_codes
 from provisioning.entra.app_policies import Restriction, SecretPolicy
+from provisioning.entra.directory_errors import unreadable_answer, unreadable_sign_in
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.ownership import Owner
 from provisioning.entra.permissions import Permission
@@ -51,12 +51,9 @@ from provisioning.entra.registration import (
 )
 from provisioning.entra.sign_in import credential
 from provisioning.entra.sign_in_settings import rejected, sign_in_settings
-from provisioning.errors import DirectoryUnreadable
 
 PUBLIC_CLOUD_GRAPH = "https://graph.microsoft.com"
 PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
-
-CHECK_PERMISSIONS = "Is this account an owner of the application, or may it manage applications?"
 
 LARGEST_PAGE = 999
 """How many applications Graph returns on one page at most."""
@@ -220,6 +217,14 @@ def access_token() -> str:
     return credential(cloud.login).get_token(f"{cloud.graph}/.default").token
 
 
+def caller_token() -> str:
+    """The same. Raises DirectoryUnreadable."""
+    try:
+        return access_token()
+    except (AzureError, httpx.HTTPError, OSError) as error:
+        raise unreadable_sign_in(error, write=False) from None
+
+
 def look_up(client_id: str) -> Found | None:
     """What an adoption needs to know about an application; None if the tenant has none with this client id.
 
@@ -278,7 +283,7 @@ def remove_secret(application_object_id: str, key_id: str) -> None:
         body = RemovePasswordPostRequestBody(key_id=UUID(key_id))
         await graph.applications.by_application_id(application_object_id).remove_password.post(body)
 
-    _ask(remove)
+    _ask(remove, write=True)
 
 
 def applications_tagged(tag: str) -> dict[str, str]:
@@ -315,7 +320,7 @@ def remove_application(object_id: str) -> None:
     async def remove(graph: GraphServiceClient) -> None:
         await graph.applications.by_application_id(object_id).delete()
 
-    _ask(remove)
+    _ask(remove, write=True)
 
 
 def _restrictions(enabled: bool | None, found: Any) -> tuple[Restriction, ...]:
@@ -381,25 +386,21 @@ async def _or_none(answer: Coroutine[Any, Any, Any]) -> Any:
         return None
 
 
-def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
-    """Run `work` with a Graph client, in a thread of its own because the program has an event loop already."""
+def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]], write: bool = False) -> Any:
+    """Run `work` with a Graph client, in a thread of its own because the program has an event loop already.
+
+    write: whether it changes something. Raises DirectoryUnreadable.
+    """
     try:
         with ThreadPoolExecutor(max_workers=1) as thread:
             return thread.submit(lambda: asyncio.run(_with_graph(work))).result()
     except APIError as error:
         code = getattr(getattr(error, "error", None), "code", None) or ""
-        reason = f"{error.response_status_code} {code}".strip()
-        _, remedy = error_codes.reason(code) or (code, None)
+        raise unreadable_answer(error.response_status_code, code, write) from None
     except ClientAuthenticationError as error:
         raise rejected(str(error)) from None
-    except (AzureError, httpx.HTTPError) as error:
-        # The text may hold anything; only a code in it is repeated.
-        reason, remedy = error_codes.reason(str(error), deployer=True) or (type(error).__name__, None)
-    raise DirectoryUnreadable(
-        f"The application or its client secrets cannot be read or changed in Entra ID ({reason}). "
-        f"{remedy or CHECK_PERMISSIONS} Nothing was changed; run the command again.",
-        reason,
-    )
+    except (AzureError, httpx.HTTPError, OSError) as error:
+        raise unreadable_sign_in(error, write) from None
 
 
 async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:

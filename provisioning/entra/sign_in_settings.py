@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 
 from provisioning.entra import error_codes
-from provisioning.errors import SignInRejected, SignInUnusable
+from provisioning.errors import DirectoryFailure, SignInRejected, SignInUnusable
 
 NAMESPACE = "azuread"
 
@@ -270,17 +270,21 @@ def rejected(text: str) -> SignInRejected:
     """The error for a sign-in that failed with this text; only a code in it is repeated. It may hold a secret."""
     settings = sign_in_settings()
     tenant = f"tenant {settings['tenantId']}, which {settings.origin('tenantId')} names" if settings["tenantId"] else ""
+    failure = DirectoryFailure.SIGN_IN
     found = error_codes.reason(text, deployer=True)
     if found is not None:
         reason, remedy = found
     elif any(words in text for words in UNKNOWN_TENANT):
         reason, remedy = "there is no such tenant", f"Correct {settings.origin('tenantId')}."
     elif any(words in text for words in NO_ANSWER):
+        failure = DirectoryFailure.NO_ANSWER
         reason, remedy = (
             "Entra ID did not answer",
-            "Look whether this machine reaches it: `python -m provisioning doctor`.",
+            "Look whether this machine reaches it: `python -m provisioning doctor --network-only`.",
         )
     else:
         reason, remedy = "nobody is signed in", SIGN_IN
     where, remedy = f" ({tenant})" if tenant else "", settings.by_origin(remedy or SIGN_IN)
-    return SignInRejected(f"The sign-in to Entra ID{where} failed: {reason}. {remedy} Nothing was changed.", reason)
+    return SignInRejected(
+        f"The sign-in to Entra ID{where} failed: {reason}. {remedy} Nothing was changed.", reason, failure, remedy
+    )

@@ -43,7 +43,7 @@ def rejection(tenant_id: str, client_id: str, client_secret: str) -> Rejection |
     """Why the token endpoint rejects the secret now; None if it accepts it."""
     try:
         _credential(tenant_id, client_id, client_secret).get_token(SCOPE)
-    except (ClientAuthenticationError, ServiceRequestError) as error:
+    except (ClientAuthenticationError, ServiceRequestError, ServiceResponseError) as error:
         return _rejection(error)
     return None
 
@@ -61,7 +61,7 @@ def wait_until_accepted(tenant_id: str, client_id: str, client_secret: str, pati
     )
     try:
         retrying(_credential(tenant_id, client_id, client_secret).get_token, SCOPE)
-    except (ClientAuthenticationError, ServiceRequestError) as error:
+    except (ClientAuthenticationError, ServiceRequestError, ServiceResponseError) as error:
         rejected = _rejection(error)
         if rejected is None:
             return
@@ -76,7 +76,7 @@ def _credential(tenant_id: str, client_id: str, client_secret: str) -> ClientSec
     return ClientSecretCredential(tenant_id, client_id, client_secret, disable_instance_discovery=True)
 
 
-def _rejection(error: ClientAuthenticationError | ServiceRequestError) -> Rejection | None:
+def _rejection(error: Exception) -> Rejection | None:
     if _code(error) in SECRET_ACCEPTED:
         return None
     if _was_not_reached(error):

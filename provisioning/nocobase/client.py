@@ -23,7 +23,7 @@ from typing import Any, Self
 import httpx
 
 from provisioning import errors
-from provisioning.nocobase.login import NocoBaseLogin
+from provisioning.nocobase.login import HEADERS, NocoBaseLogin
 from provisioning.nocobase.retry import (
     Fate,
     Patience,
@@ -63,7 +63,7 @@ class NocoBaseClient:
         secure = url.startswith("https:")
         try:
             self._http = httpx.Client(
-                headers={"X-App": app} if app else {},
+                headers={**login.headers, **({"X-App": app} if app else {})},
                 timeout=TIMEOUT_SECONDS,
                 # Loading the certificate authorities takes longer than a request; plain http needs none.
                 verify=secure,
@@ -152,12 +152,15 @@ class NocoBaseClient:
         answer = _object(response)
         if response.is_success and answer is not None:
             return answer.get("data")
-        code = error_code(answer, [*_texts(body), self._login.api_key, self._login.password])
+        code = error_code(answer, [*_texts(body), *self._login.secrets])
         fate = fate_of_answer(response.status_code, code, write)
         if fate is Fate.LOST:
             raise answer_lost(self.url, action, _said(response.status_code, code))
-        redirected = 300 <= response.status_code < 400
-        if fate is Fate.FAILED and (response.status_code == 404 or (answer is None and not redirected)):
+        if 300 <= response.status_code < 400:
+            raise redirected(self.url, action, response)
+        if fate is Fate.FAILED and answer is None and response.status_code in (401, 403):
+            raise denied_by_gateway(self.url, action, response.status_code)
+        if fate is Fate.FAILED and (response.status_code == 404 or answer is None):
             raise self._nothing_there(action, response.status_code, code)
         error = error_for(self.url, self._app, action, response.status_code, code)
         if fate is Fate.FAILED:
@@ -244,6 +247,46 @@ def not_a_nocobase(url: str, why: str, status: int) -> errors.UnexpectedAnswer:
     return errors.UnexpectedAnswer(f"NocoBase at {url} gave an unexpected answer", why, remedy, status)
 
 
+GATEWAY = (
+    "If a gateway in front of NocoBase wants headers of its own: pulumi config set --secret --path "
+    f"'{HEADERS}.<name>' <value>. Otherwise let this machine through it."
+)
+
+
+def denied_by_gateway(url: str, action: str, status: int) -> errors.UnexpectedAnswer:
+    """The error for a 401 or 403 with a page instead of NocoBase's JSON."""
+    what = f"A gateway in front of NocoBase at {url} denied {action}"
+    return errors.UnexpectedAnswer(what, f"{status} with a page that is not NocoBase's", GATEWAY, status)
+
+
+def redirected(url: str, action: str, response: httpx.Response) -> errors.UnexpectedAnswer:
+    """The error for an answer that leads elsewhere. Only the host is named: a gateway's link may hold a token.
+
+    Another address is proposed only if it is the same site and path, so that key and secret stay with its owner.
+    """
+    asked = response.request.url
+    status = response.status_code
+    what = f"The server at {url} redirects to another address"
+    try:
+        target = asked.join(response.headers.get("Location", ""))
+    except (httpx.InvalidURL, ValueError):
+        return errors.UnexpectedAnswer(what, f"{action} answered {status} without one", GATEWAY, status)
+    host = re.sub(r"[^A-Za-z0-9.:-]", "", target.host)[:LONGEST_HOST]
+    why = f"{action} answered {status}, which leads to {host}"
+    same_site = asked.host.removeprefix("www.") == target.host.removeprefix("www.")
+    same_port = target.port == asked.port or asked.scheme != target.scheme
+    downgraded = asked.scheme == "https" and target.scheme != "https"
+    same_path = target.path == asked.path and not target.userinfo
+    if same_site and same_port and same_path and not downgraded and target.copy_with(query=None) != asked:
+        better = str(httpx.URL(url).copy_with(scheme=target.scheme, host=target.host, port=target.port))
+        return errors.UnexpectedAnswer(what, why, f"Set nocobaseUrl to {better.rstrip('/')}", status)
+    return errors.UnexpectedAnswer(what, why, f"That is not NocoBase's API. {GATEWAY}", status)
+
+
+LONGEST_HOST = 253
+"""Characters; source: RFC 1035."""
+
+
 def error_for(url: str, app: str | None, action: str, status: int, code: str | None) -> errors.NocoBaseError:
     """The error for an unsuccessful answer. Only NocoBase's error code is repeated, never its free text.
 
@@ -271,9 +314,6 @@ def error_for(url: str, app: str | None, action: str, status: int, code: str | N
         remedy = "Allow the API key's role to read and change mailSettings (the role root has it)."
         what = f"NocoBase at {url} denied {action}: the API key's role lacks the permission"
         return errors.Forbidden(what, why, remedy, status)
-    if 300 <= status < 400:
-        remedy = "Set nocobaseUrl to the address that it redirects to, without /admin."
-        return errors.UnexpectedAnswer(f"The server at {url} redirects to another address", why, remedy, status)
     return not_a_nocobase(url, why, status)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from provisioning.entra.ownership import whose_application
 from provisioning.errors import NocoBaseError, NotVerified
 from provisioning.nocobase import push
+from provisioning.nocobase.installation import remedies_for
 from provisioning.nocobase.retry import Patience
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def check_nocobase(
 
     with (
         NocoBaseClient(installation.url, installation.app, login, patience) as nocobase,
-        push.redacted_errors(lambda: (login.api_key, login.password, nocobase.token)),
+        remedies_for(installation.logins),
+        push.redacted_errors(lambda: (*login.secrets, nocobase.token)),
     ):
         found = push.read(nocobase, installation.mapping, certain=True)
         push.reject_foreign(nocobase.url, found, [*own, installation.take_over], whose_application)

@@ -18,6 +18,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pulumi
@@ -35,10 +36,19 @@ from pulumi.dynamic import (
 from provisioning.entra.client_secret_plan import SecretPlan, rfc3339
 from provisioning.entra.ownership import is_another_stacks, whose_application
 from provisioning.entra.sign_in_settings import PROVIDER_KEYS, use_configuration
-from provisioning.errors import NocoBaseError, ProvisioningError, SettingsError, redact
+from provisioning.errors import NocoBaseError, ProvisioningError, SettingsError, Unreachable, redact
 from provisioning.nocobase import push
+from provisioning.nocobase.installation import MAIN, remedies_for
 from provisioning.nocobase.layout import NocoBaseMapping
-from provisioning.nocobase.login import API_KEY, API_KEYS, first_login, missing_login, stored_keys
+from provisioning.nocobase.login import (
+    API_KEY,
+    API_KEYS,
+    HEADERS,
+    first_login,
+    missing_login,
+    stored_headers,
+    stored_keys,
+)
 from provisioning.nocobase.push import Accounts, Credentials, Reading, SignIn
 from provisioning.nocobase.retry import SETTING as PATIENCE
 from provisioning.nocobase.retry import Patience, seconds_or_default
@@ -75,6 +85,9 @@ class MailSettingsProvider(ResourceProvider):
     _keys: Mapping[str, str]
     """The API keys of the stack's configuration, by the installation's name."""
 
+    _headers: Mapping[str, str]
+    """The headers of the stack's configuration, for a gateway in front of the main installation."""
+
     _patience_seconds: int
     _patience: dict[str, Patience]
     """How much of it is left for each NocoBase, by URL."""
@@ -86,10 +99,12 @@ class MailSettingsProvider(ResourceProvider):
     """The places that this run declares: an installation that was only renamed must not be emptied."""
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Take the API keys and how long to wait from the stack's configuration."""
+        """Take the API keys, headers and how long to wait from the stack's configuration."""
         _report_errors_as_sentences()
         # Of the provider's keys: the engine gives this process the stack's whole configuration (measured).
         use_configuration({key: req.config.get(key) for key in PROVIDER_KEYS if req.config.get(key) is not None})
+        # The program rejects what is not valid before it declares anything.
+        self._headers = stored_headers(req.config.get(HEADERS))
         self._keys = stored_keys(req.config.get(API_KEY), req.config.get(API_KEYS))
         self._patience_seconds = seconds_or_default(req.config.get(PATIENCE))
         self._patience = {}
@@ -195,7 +210,7 @@ class MailSettingsProvider(ResourceProvider):
                 link = push.sign_in(nocobase, _mapping(props))
         except NocoBaseError as error:
             if not props.get("several"):
-                raise
+                raise (_with_way_out(error, props) if isinstance(error, Unreachable) else error) from None
             print(f"{error} This run assumes that it still holds what the last run wrote.")
             return ReadResult(id_, props, _inputs(props))
         held = {**props, "client_id": found.client_id, **_proved(link), "row_id": found.row_id}
@@ -212,14 +227,17 @@ class MailSettingsProvider(ResourceProvider):
         if _place(_props) in self._served:
             print(f"NocoBase at {_props['nocobase_url']} is served under another name now; nothing was emptied.")
             return
-        with self._nocobase(_props) as nocobase:
-            if not push.clear(nocobase, _mapping(_props), _credentials(_props)):
-                print(f"NocoBase at {nocobase.url} holds other credentials by now; they were not changed.")
+        try:
+            with self._nocobase(_props) as nocobase:
+                if not push.clear(nocobase, _mapping(_props), _credentials(_props)):
+                    print(f"NocoBase at {nocobase.url} holds other credentials by now; they were not changed.")
+        except (NocoBaseError, SettingsError) as error:
+            raise _with_way_out(error, _props) from None
 
     @contextmanager
     def _nocobase(self, props: Mapping[str, Any], patient: bool = True) -> Iterator[NocoBaseClient]:
         names = props.get("logins") or [""]
-        login = first_login(names, self._keys)
+        login = first_login(names, self._keys, headers=self._headers)
         if login is None:
             raise SettingsError([missing_login(names[0])])
         # 0.1 s of imports (httpx): the program imports this module too, only to declare the resource.
@@ -228,26 +246,30 @@ class MailSettingsProvider(ResourceProvider):
         url, app = props["nocobase_url"], props.get("nocobase_app")
         patience = self._patience.setdefault(url, Patience(self._patience_seconds))
         with NocoBaseClient(url, app, login, patience if patient else None) as nocobase:
-            secrets = (login.api_key, login.password, nocobase.token, str(props["client_secret"] or ""))
+            secrets = (*login.secrets, nocobase.token, str(props["client_secret"] or ""))
             _SECRETS.update(filter(None, secrets))
-            with push.redacted_errors(lambda: (*_SECRETS, nocobase.token)):
+            with remedies_for(names), push.redacted_errors(lambda: (*_SECRETS, nocobase.token)):
                 yield nocobase
 
 
 class NocoBaseProvider(pulumi.ProviderResource):
     """The process in which MailSettings runs.
 
-    It inherits the environment. From the stack's configuration it gets the API keys, which stay secret, and how long to
-    wait for NocoBase.
+    It inherits the environment. From the stack's configuration it gets the API keys and headers, which stay secret, and
+    how long to wait for NocoBase.
     """
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         config, project = pulumi.Config(), pulumi.get_project()
-        given = {key: config.get_secret(key) for key in (API_KEY, API_KEYS) if config.get(key)}
+        given = {key: config.get_secret(key) for key in (API_KEY, API_KEYS, HEADERS) if config.get(key) not in NOTHING}
         properties = {
             f"{project}:{key}": value for key, value in {**given, PATIENCE: config.get(PATIENCE)}.items() if value
         }
         super().__init__("pulumi-python", name, properties, opts)
+
+
+NOTHING = (None, "", "{}")
+"""How an object that is not set may be configured."""
 
 
 class DeployedApplication(Protocol):
@@ -364,6 +386,19 @@ def _push(
 
 def _inputs(held: Properties) -> Properties:
     return {key: held.get(key) for key in (*DECLARED, *HOW, *NOT_COMPARED)}
+
+
+def _with_way_out(error: NocoBaseError | SettingsError, properties: Mapping[str, Any]) -> ProvisioningError:
+    """The same error, and how to have the engine forget a NocoBase that is gone for good."""
+    installation = (properties.get("logins") or [MAIN])[0]
+    name = f"nocobase-{installation}" if installation else "nocobase"
+    way_out = (
+        f"If this NocoBase is gone for good: `pulumi stack --show-urns` shows the URN that ends in "
+        f"MailSettings::{name}; `pulumi state delete '<URN>'`, then repeat the command."
+    )
+    if isinstance(error, NocoBaseError):
+        return type(error)(error.what, error.why, f"{error.remedy} {way_out}", error.status)
+    return SettingsError([replace(problem, remedy=f"{problem.remedy}\n    {way_out}") for problem in error.problems])
 
 
 def _redacted(held: Properties) -> Properties:

@@ -44,6 +44,8 @@ class MailApplication(pulumi.ComponentResource):
         super().__init__(COMPONENT_TYPE, name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         settings, secrets = run.settings, run.secrets
+        # None, not False: an option that is given is recorded.
+        lasting = pulumi.ResourceOptions(parent=self, protect=settings.protect_application or None)
 
         application = azuread.Application(
             name,
@@ -64,7 +66,7 @@ class MailApplication(pulumi.ComponentResource):
                 )
                 for resource, accesses in by_resource(settings.permissions).items()
             ],
-            opts=_keeping(child, of_application(settings.keep), run.owners),
+            opts=_keeping(lasting, of_application(settings.keep), run.owners),
         )
         # Without it, the tenant issues no tokens (AADSTS7000229).
         principal = azuread.ServicePrincipal(
@@ -73,7 +75,7 @@ class MailApplication(pulumi.ComponentResource):
             # The provider's own default, but only what is declared is put right after a refresh.
             account_enabled=True,
             owners=list(run.principal_owners.object_ids),
-            opts=_keeping(child, of_principal(settings.keep), run.principal_owners),
+            opts=_keeping(lasting, of_principal(settings.keep), run.principal_owners),
         )
         passwords = {
             slot: azuread.ApplicationPassword(

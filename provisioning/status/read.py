@@ -6,6 +6,7 @@ A side that cannot be read is an answer, too: `Unread`, with the reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -14,11 +15,12 @@ from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.registration import Principal, Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError, SignInRejected
-from provisioning.nocobase.login import NocoBaseLogin, missing_login
+from provisioning.nocobase.installation import remedies_for
+from provisioning.nocobase.login import HEADERS, NocoBaseLogin, missing_login, stored_headers
 from provisioning.nocobase.push import SignIn, read, sign_in
 from provisioning.program.last_state import Deployed, Push
 from provisioning.pulumi_cli import Checkpoint, Pulumi
-from provisioning.resource_types import APPLICATION_TYPE, PASSWORD_TYPE
+from provisioning.resource_types import APPLICATION_TYPE, PASSWORD_TYPE, PUSH_PROVIDER_TYPE
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,15 @@ def _other_tenant(tenant: str | None, asked: str | None) -> bool:
         return False
 
 
+def pushed_headers(checkpoint: Checkpoint) -> dict[str, str]:
+    """The headers that the last push was given for a gateway; none where the state's secrets cannot be read."""
+    for provider in checkpoint.every(PUSH_PROVIDER_TYPE):
+        text = next((value for key, value in provider.items() if key.endswith(f":{HEADERS}")), None)
+        with suppress(ValueError):
+            return stored_headers(text)
+    return {}
+
+
 def read_nocobase(push: Push, login: NocoBaseLogin | None) -> Held | Unread:
     """What the NocoBase of `push` holds."""
     if login is None:
@@ -212,7 +223,7 @@ def read_row(push: Push, login: NocoBaseLogin) -> HeldRow:
     """The email settings of a NocoBase. Raises NocoBaseError."""
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - httpx is not needed offline
 
-    with NocoBaseClient(push.url, push.app, login) as nocobase:
+    with remedies_for(push.logins), NocoBaseClient(push.url, push.app, login) as nocobase:
         found = read(nocobase, push.mapping)
     if found.layout.row is None:
         return HeldRow(None, None, "")
@@ -223,5 +234,5 @@ def read_link(push: Push, login: NocoBaseLogin) -> SignIn | None:
     """What the sign-in link of a NocoBase says; None where the stack does without. Raises NocoBaseError."""
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - httpx is not needed offline
 
-    with NocoBaseClient(push.url, push.app, login) as nocobase:
+    with remedies_for(push.logins), NocoBaseClient(push.url, push.app, login) as nocobase:
         return sign_in(nocobase, push.mapping)

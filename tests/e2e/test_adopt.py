@@ -256,7 +256,7 @@ def test_for_personal_accounts_with_a_secret_that_nocobase_uses(stack: Stack) ->
     # Of two secrets only one may be there.
     state = stack.state_file.read_text()
     said = adopt(stack, made.client_id, "--yes", exit_code=1)[1]
-    assert f"it has 2: 'the first' ({first}), ends on 2028-01-01; 'the second' ({second})" in said
+    assert f"this one has 2: 'the first' ({first}), ends on 2028-01-01; 'the second' ({second})" in said
     assert stack.state_file.read_text() == state
     graph(stack, "POST", f"/applications/{made.object_id}/removePassword", {"keyId": first})
     lines = adopted(made)
@@ -281,14 +281,19 @@ def test_on_a_terminal_of_a_stack_whose_state_was_lost_without_a_service_princip
     kept = made.add_secret("NocoBase mail a 2026-08-01")
     shown, code = golden.on_terminal(["adopt", made.client_id], project, around, typed="y\n")
     assert code == 0
-    assert "tells this stack's" in shown
+    assert "distinguishes" in shown
     assert set(changes(shown)) - PROVIDER == {*NEEDED, "create ServicePrincipal"}
     assert "That is what `pulumi up` will do" in shown
+    assert "`pulumi state delete --all --force` undoes the adoption" in shown
     deployed(made)
     assert kept in [secret["keyId"] for secret in made.application["passwordCredentials"]]
 
-    # The adoption is undone as the documentation says, which leaves the application.
-    stack.pulumi("state", "delete", "--all", "--yes")
+    # It is somebody's own: it goes only in the way of the documentation.
+    refused = stack.pulumi("destroy", "--yes", "--skip-preview", ok=False)
+    assert "protect" in refused
+    assert made.principal
+    assert kept in [secret["keyId"] for secret in made.application["passwordCredentials"]]
+    stack.pulumi("state", "delete", "--all", "--force", "--yes")
     assert made.application
 
 

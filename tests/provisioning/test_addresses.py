@@ -31,37 +31,36 @@ def test_an_address_has_one_spelling(text: str, address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words", "nearest"),
+    ("text", "words"),
     [
-        ("https://n.example.com/admin", "without /admin", "https://n.example.com"),
-        ("https://N.example.com/admin/", "without /admin", "https://n.example.com"),
-        ("https://n.example.com/crm/Admin", "without /admin", "https://n.example.com/crm"),
-        ("https://n.example.com:0", "1 to 65535", None),
-        ("https://n.example.com:99999", "1 to 65535", None),
-        ("https://n.example.com:http", "1 to 65535", None),
-        ("n.example.com", "address", None),
-        ("https:///crm", "address", None),
-        ("ftp://n.example.com", "address", None),
-        ("", "blanks", None),
-        ("https://n .example.com", "blanks", None),
-        ("https://n\t.example.com", "blanks", None),
-        ("https:\\\\n.example.com", "backslashes", None),
-        ("https://a..example.com", "neither a name nor an IP address", None),
-        ("https://-a.example.com", "neither a name nor an IP address", None),
-        ("https://*.example.com", "neither a name nor an IP address", None),
-        ("https://300.1.1.1", "neither a name nor an IP address", None),
-        ("https://ü_x.example.com", "international name", None),
-        ("https://[::1", "not a URL", None),
-        ("https://n.example.com/a/../b", "path", None),
-        ("https://n.example.com/?a", "query", None),
-        ("https://user:s3cret@n.example.com", "account or password", None),
-        ("http://n.example.com", "Only https", None),
+        ("https://n.example.com/admin", r"without /admin\. That is https://n\.example\.com\."),
+        ("https://N.example.com/admin/", r"without /admin\. That is https://n\.example\.com\."),
+        ("https://n.example.com/crm/Admin", r"without /admin\. That is https://n\.example\.com/crm\."),
+        ("https://n.example.com:0", "1 to 65535"),
+        ("https://n.example.com:99999", "1 to 65535"),
+        ("https://n.example.com:http", "1 to 65535"),
+        ("n.example.com", "address"),
+        ("https:///crm", "address"),
+        ("ftp://n.example.com", "address"),
+        ("", "blanks"),
+        ("https://n .example.com", "blanks"),
+        ("https://n\t.example.com", "blanks"),
+        ("https:\\\\n.example.com", "backslashes"),
+        ("https://a..example.com", "neither a name nor an IP address"),
+        ("https://-a.example.com", "neither a name nor an IP address"),
+        ("https://*.example.com", "neither a name nor an IP address"),
+        ("https://300.1.1.1", "neither a name nor an IP address"),
+        ("https://ü_x.example.com", "international name"),
+        ("https://[::1", "not a URL"),
+        ("https://n.example.com/a/../b", "path"),
+        ("https://n.example.com/?a", "query"),
+        ("https://user:s3cret@n.example.com", "account or password"),
+        ("http://n.example.com", "Only https"),
     ],
 )
-def test_what_is_no_address_is_rejected(text: str, words: str, nearest: str | None) -> None:
+def test_what_is_no_address_is_rejected(text: str, words: str) -> None:
     with pytest.raises(AddressRejected, match=words) as caught:
         normalized_address(text)
-    assert caught.value.nearest == nearest
     assert "s3cret" not in str(caught.value)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from kiota_abstractions.api_error import APIError
 
 from provisioning.doctor.account import read_claims
 from provisioning.entra.app_policies import ADDITION, LIFETIME, Restriction, SecretPolicy
@@ -136,6 +137,31 @@ def test_what_may_not_be_read_is_told_with_entras_code(tenant: Service) -> None:
     with pytest.raises(DirectoryUnreadable, match="an owner") as refusal:
         directory.registration(NOBODY)
     assert refusal.value.reason == "403 Authorization_RequestDenied"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_directory_is_not_told_as_missing_rights(tenant: Service, status: int) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    async def read(_: object) -> None:
+        # What the SDK raises after its own three attempts, which take seconds.
+        raise APIError(response_status_code=status)
+
+    assert tenant.address
+    with pytest.raises(DirectoryUnreadable, match="wait some minutes") as refusal:
+        directory._ask(read)
+    assert refusal.value.reason == str(status)
+    assert "owner" not in str(refusal.value)
+
+
+def test_a_directory_that_is_not_reached(tenant: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    monkeypatch.setenv("ARM_METADATA_HOSTNAME", "localhost:9")
+    for ask in (lambda: directory.registration(NOBODY), directory.caller_token):
+        with pytest.raises(DirectoryUnreadable, match="--network-only") as refusal:
+            ask()
+        assert refusal.value.reason == "no answer: ConnectError"
 
 
 def test_the_environments_proxy_is_taken(tenant: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,8 @@ NOT_INSTALLED = {"error": {"status": 503, "maintaining": True, "message": "x", "
         (None, 404, "Not Found", errors.UnexpectedAnswer, "address of a NocoBase, with any path before /admin"),
         (None, 301, "", errors.UnexpectedAnswer, "redirects to another address"),
         (None, 500, {"errors": [{"message": "x"}]}, errors.UnexpectedAnswer, "500.*server log"),
-        (None, 401, "<html>", errors.UnexpectedAnswer, "address of a NocoBase"),
+        (None, 401, "<html>", errors.UnexpectedAnswer, "gateway in front of NocoBase .*nocobaseHeaders"),
+        (None, 403, "<html>", errors.UnexpectedAnswer, "gateway in front of NocoBase .*nocobaseHeaders"),
         (None, 200, "<html>", errors.UnexpectedAnswer, "address of a NocoBase"),
         (None, 200, [], errors.UnexpectedAnswer, "address of a NocoBase"),
         (None, 200, "[" * 100_000, errors.UnexpectedAnswer, "address of a NocoBase"),
@@ -104,6 +105,73 @@ def test_each_refusal_is_one_line_that_says_what_to_do(
     assert URL in str(caught.value)
     assert LIST in str(caught.value)
     assert caught.value.status == status
+
+
+API = "/crm/api/mailSettings:list"
+
+
+@pytest.mark.parametrize(
+    ("location", "host", "proposed"),
+    [
+        (
+            "https://acme.cloudflareaccess.com/cdn-cgi/access/login?kid=t0ken&redirect_url=/",
+            "acme.cloudflareaccess.com",
+            None,
+        ),
+        (f"https://www.nocobase.example.com{API}", "www.nocobase.example.com", "https://www.nocobase.example.com/crm"),
+        (f"https://other.example.com{API}", "other.example.com", None),
+        (f"https://nocobase.example.com.evil.example{API}", "nocobase.example.com.evil.example", None),
+        ("/login?t0ken", "nocobase.example.com", None),
+        (f"https://nocobase.example.com:8443{API}", "nocobase.example.com", None),
+        (f"https://t0ken:t0ken@www.nocobase.example.com{API}", "www.nocobase.example.com", None),
+        (f"http://www.nocobase.example.com{API}", "www.nocobase.example.com", None),
+        (API, "nocobase.example.com", None),
+    ],
+)
+def test_a_redirect_names_where_it_leads_and_proposes_only_the_same_site(
+    location: str, host: str, proposed: str | None
+) -> None:
+    with (
+        connect(always(302, "", Location=location)) as nocobase,
+        pytest.raises(errors.UnexpectedAnswer, match="redirects") as caught,
+    ):
+        nocobase.get(LIST)
+    said = str(caught.value)
+    assert f"leads to {host})" in said
+    assert ("Set nocobaseUrl" in said) is (proposed is not None)
+    assert proposed is None or said.endswith(f"Set nocobaseUrl to {proposed}")
+    assert proposed is not None or "nocobaseHeaders" in said
+    assert "t0ken" not in said
+    assert said.isprintable()
+
+
+def test_https_is_proposed_for_http() -> None:
+    request = httpx.Request("GET", f"http://localhost:13000{API}")
+    answer = httpx.Response(301, headers={"Location": f"https://localhost{API}"}, request=request)
+    assert (
+        client.redirected("http://localhost:13000/crm", LIST, answer).remedy
+        == "Set nocobaseUrl to https://localhost/crm"
+    )
+
+
+def test_headers_for_a_gateway_go_with_every_request_and_never_after_a_redirect() -> None:
+    seen: list[httpx.Request] = []
+
+    def server(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        where = {"Location": "https://elsewhere.example.com/"}
+        return httpx.Response(302, headers=where) if "update" in request.url.path else data([])
+
+    login = NocoBaseLogin(api_key=API_KEY, headers={"CF-Access-Client-Id": "gate-id"})
+    with connect(server, "sales", login) as nocobase:
+        nocobase.get(LIST)
+        nocobase.get_public("app:getInfo")
+        with pytest.raises(errors.UnexpectedAnswer):
+            nocobase.post(WRITE, {})
+    assert {request.url.host for request in seen} == {"nocobase.example.com"}
+    assert {request.headers["CF-Access-Client-Id"] for request in seen} == {"gate-id"}
+    assert {request.headers["X-App"] for request in seen} == {"sales"}
+    assert "gate-id" not in repr(login)
 
 
 def failing(error: httpx.RequestError, cause: BaseException | None = None) -> Server:

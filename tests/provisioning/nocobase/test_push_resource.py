@@ -515,6 +515,42 @@ def outcome(call: Callable[[dict[str, Any]], Any], properties: dict[str, Any]) -
     )
 
 
+def test_headers_of_the_configuration_reach_the_main_server_alone(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = json.dumps({"X-Gate": "gate-secret", "X-Stage": 1})
+    config = {"nocobase-outlook:nocobasePatienceSeconds": "0", "nocobase-outlook:nocobaseHeaders": headers}
+    provider.configure(ConfigureRequest(Config(config, "nocobase-outlook")))
+    monkeypatch.setenv("NOCOBASE_API_KEY_SALES", API_KEY)
+    for logins in (["sales"], ["sales", ""], [""]):
+        with provider._nocobase({**PROPERTIES, "logins": logins}) as nocobase:
+            expected = {"X-Gate": "gate-secret", "X-Stage": "1"} if "" in logins else {}
+            assert nocobase._login.headers == expected
+    assert "gate-secret" in push_resource._SECRETS
+    assert "1" not in push_resource._SECRETS
+
+
+@pytest.mark.parametrize(
+    ("logins", "name"), [([""], "nocobase"), (["sales", ""], "nocobase-sales"), (None, "nocobase")]
+)
+def test_a_nocobase_that_is_gone_for_good_has_a_way_out(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch, logins: list[str] | None, name: str
+) -> None:
+    def gone(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("x")
+
+    connect(gone, monkeypatch)
+    properties = {**PROPERTIES, "logins": logins}
+    for call in (lambda: provider.delete(ID, properties), lambda: provider.read(ID, properties)):
+        with pytest.raises(errors.Unreachable, match=f"MailSettings::{name};") as caught:
+            call()
+        assert "pulumi state delete '<URN>'" in str(caught.value)
+    # Its key is gone, too.
+    monkeypatch.delenv("NOCOBASE_API_KEY")
+    with pytest.raises(errors.SettingsError, match=f"MailSettings::{name};"):
+        provider.delete(ID, properties)
+
+
 def test_a_traceback_holds_no_secret(provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: httpx.Request) -> httpx.Response:
         raise RuntimeError(f"unforeseen {ECHO}")
