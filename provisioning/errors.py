@@ -5,6 +5,8 @@ ProvisioningError
 ├── StateUnreadable            the engine cannot read the stack's last state
 ├── EngineFailed               a `pulumi` command failed, or `pulumi` is not installed
 ├── ClockRejected              a date for tests was set for a real tenant
+├── ProxyUnusable              a proxy in the environment is of a kind that is not supported
+├── CertificatesUnusable       the certificate authorities that the environment names cannot be used
 ├── NoPipelineToken            a pipeline should sign in with its own token, and has none
 ├── SecretRejected             the token endpoint does not accept a new client secret
 ├── DirectoryUnreadable        the application or its secrets cannot be read or changed in Entra ID
@@ -51,6 +53,14 @@ class EngineFailed(ProvisioningError):
 
 class ClockRejected(ProvisioningError):
     """PROVISIONING_TODAY is set, but Entra ID is a real one."""
+
+
+class ProxyUnusable(ProvisioningError):
+    """A proxy in the environment is of a kind that is not supported, or is no address."""
+
+
+class CertificatesUnusable(ProvisioningError):
+    """SSL_CERT_FILE or SSL_CERT_DIR names certificate authorities that cannot be used."""
 
 
 class NoPipelineToken(ProvisioningError):
