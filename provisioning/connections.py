@@ -45,7 +45,7 @@ def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> str | No
             f"{name} names a proxy of the kind {proxy.scheme[:20]!r}, which is not supported. Let it be "
             "http://host:port or https://host:port, or unset it and name the hosts in NO_PROXY."
         )
-    if not proxy.host or "[" in proxy.host or not 0 < (proxy.port or 1) < 65536:
+    if not proxy.host or "%" in proxy.host or not 0 < (proxy.port or 1) < 65536:
         raise ProxyUnusable(f"{name} is no address of a proxy. Let it be http://host:port or https://host:port.")
     return whole
 
