@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
 from uuid import UUID
 
 import httpx
@@ -35,6 +33,7 @@ from msgraph.generated.models.directory_object_collection_response import Direct
 from msgraph.generated.models.password_credential import PasswordCredential
 from msgraph_core import GraphClientFactory
 
+from provisioning.connections import proxy_for, trusted
 from provisioning.entra import error_codes
 from provisioning.entra.app_policies import Restriction, SecretPolicy
 from provisioning.entra.orphans import StoredSecret
@@ -162,6 +161,7 @@ def users_may_register() -> bool | None:
 def access_token() -> str:
     """The caller's access token for Microsoft Graph. Raises AzureError and httpx.HTTPError."""
     cloud = find_cloud(os.environ)
+    proxy_for(cloud.login)
     return credential(os.environ, cloud.login).get_token(f"{cloud.graph}/.default").token
 
 
@@ -341,9 +341,11 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
 
 async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
     cloud = find_cloud(os.environ)
+    # azure-identity reads the environment itself; what it cannot use is named before it tries.
+    proxy_for(cloud.login)
     # The SDK's middleware, which retries throttled and unavailable answers, wraps one transport only. A proxy that
     # httpx chose itself would be a second transport, without the middleware.
-    transport = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(), proxy=find_proxy(cloud.graph))
+    transport = httpx.AsyncHTTPTransport(verify=trusted(), proxy=proxy_for(cloud.graph), trust_env=False)
     async with transport, httpx.AsyncClient(transport=transport, timeout=30) as plain:
         client = GraphClientFactory.create_with_default_middleware(client=plain, host=cloud.graph)
         provider = AzureIdentityAuthenticationProvider(
@@ -356,21 +358,13 @@ async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, A
         return await work(GraphServiceClient(request_adapter=adapter))
 
 
-def find_proxy(url: str) -> str | None:
-    """The proxy that the environment names for `url` (HTTPS_PROXY, NO_PROXY), None for a direct connection."""
-    host = httpx.URL(url).netloc.decode()
-    proxies = getproxies()
-    found = None if proxy_bypass(host) else proxies.get("https") or proxies.get("all")
-    return f"http://{found}" if found and "://" not in found else found
-
-
 def find_cloud(environment: Mapping[str, str]) -> Cloud:
     """The cloud that ARM_METADATA_HOSTNAME describes, else Microsoft's public one. Raises httpx.HTTPError."""
     host = environment.get("ARM_METADATA_HOSTNAME")
     if not host:
         return Cloud(PUBLIC_CLOUD_GRAPH, PUBLIC_CLOUD_LOGIN)
-    context = ssl.create_default_context()
-    answer = httpx.get(f"https://{host}/metadata/endpoints", params={"api-version": "2022-09-01"}, verify=context)
+    url = httpx.URL(f"https://{host}/metadata/endpoints", params={"api-version": "2022-09-01"})
+    answer = httpx.get(url, verify=trusted(), proxy=proxy_for(str(url)), trust_env=False)
     endpoints = answer.raise_for_status().json()
     return Cloud(
         str(endpoints["microsoftGraphResourceId"]).rstrip("/"),

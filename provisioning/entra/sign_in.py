@@ -8,7 +8,6 @@ provider's page "Installation & Configuration".
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from azure.identity import (
     DefaultAzureCredential,
 )
 
+from provisioning.connections import proxy_for, trusted
 from provisioning.errors import NoPipelineToken
 
 AUDIENCE = "api://AzureADTokenExchange"
@@ -79,8 +79,14 @@ def _request(url: str, bearer: str) -> str:
     address = httpx.URL(url).copy_merge_params({"audience": AUDIENCE})
     headers = {"Authorization": f"Bearer {bearer}"}
     try:
-        # A context of its own: only that honours SSL_CERT_FILE on every system.
-        answer = httpx.get(address, headers=headers, verify=ssl.create_default_context(), timeout=ANSWER_SECONDS)
+        answer = httpx.get(
+            address,
+            headers=headers,
+            verify=trusted(),
+            proxy=proxy_for(url),
+            trust_env=False,
+            timeout=ANSWER_SECONDS,
+        )
         return str(answer.raise_for_status().json()["value"])
     except httpx.HTTPStatusError as error:
         reason = str(error.response.status_code)

@@ -159,11 +159,11 @@ def test_an_address_that_is_none_is_named() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("SSL_CERT_FILE", "/nowhere.pem", "/nowhere.pem cannot be read"),
+        ("SSL_CERT_FILE", "/nowhere.pem", "/nowhere.pem, which SSL_CERT_FILE names, cannot be read"),
         ("SSL_CERT_FILE", __file__, "holds no certificates"),
-        ("HTTPS_PROXY", "foo://user:password@proxy.example.com", "the proxy in the environment cannot be used"),
-        ("HTTPS_PROXY", "user:password@proxy.example.com:x", "the proxy in the environment cannot be used"),
-        ("HTTPS_PROXY", "socks5://user:password@proxy.example.com", "the proxy in the environment cannot be used"),
+        ("HTTPS_PROXY", "foo://user:password@proxy.example.com", "HTTPS_PROXY names a proxy of the kind 'foo'"),
+        ("HTTPS_PROXY", "user:password@proxy.example.com:x", "HTTPS_PROXY is no address of a proxy"),
+        ("HTTPS_PROXY", "socks5://user:password@proxy.example.com", "a proxy of the kind 'socks5'.*NO_PROXY"),
     ],
 )
 def test_an_environment_that_cannot_be_used_is_explained(
