@@ -154,7 +154,7 @@ class NocoBaseClient:
         if response.is_success and answer is not None:
             return answer.get("data")
         code = error_code(answer, [*_texts(body), self._login.api_key, self._login.password])
-        fate = fate_of_answer(response.status_code, code, write)
+        fate = fate_of_answer(response.status_code, code, write, has_form_of_error(answer))
         if fate is Fate.LOST:
             raise answer_lost(self.url, action, _said(response.status_code, code))
         redirected = 300 <= response.status_code < 400
@@ -255,6 +255,9 @@ def error_for(url: str, app: str | None, action: str, status: int, code: str | N
     if status == 429:
         remedy = "Run the command again later."
         return errors.NotReady(f"NocoBase at {url} accepts no more requests for now", why, remedy, status)
+    if status > 504 and code is None:
+        remedy = "Is NocoBase running, and reachable for the gateway? Then run the command again."
+        return errors.NotReady(f"The gateway in front of NocoBase at {url} got no answer from it", why, remedy, status)
     if status in (502, 503, 504) or code == NOT_FOUND:
         remedy = "Wait until it has started, then run the command again."
         return errors.NotReady(f"NocoBase at {url} is starting or under maintenance", why, remedy, status)
@@ -271,6 +274,11 @@ def error_for(url: str, app: str | None, action: str, status: int, code: str | N
         remedy = "Set nocobaseUrl to the address that it redirects to, without /admin."
         return errors.UnexpectedAnswer(f"The server at {url} redirects to another address", why, remedy, status)
     return not_a_nocobase(url, why, status)
+
+
+def has_form_of_error(answer: Mapping[str, Any] | None) -> bool:
+    """Whether an answer has the form of NocoBase's errors."""
+    return answer is not None and isinstance(answer.get("errors") or answer.get("error"), list | dict)
 
 
 def error_code(answer: Mapping[str, Any] | None, sent: list[str]) -> str | None:

@@ -65,7 +65,8 @@ def fate_of_failure(error: httpx.RequestError, write: bool) -> Fate:
     if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
         return Fate.FAILED
     if isinstance(error, httpx.ProxyError):
-        return Fate.REPEATED if proxy_status(error) in (429, 502, 503, 504) else Fate.FAILED
+        status = proxy_status(error) or 0
+        return Fate.REPEATED if status == 429 or status >= 500 else Fate.FAILED
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         cause = root_cause(error)
         if isinstance(cause, socket.gaierror):
@@ -77,8 +78,12 @@ def fate_of_failure(error: httpx.RequestError, write: bool) -> Fate:
     return Fate.FAILED if isinstance(error, httpx.DecodingError) else Fate.REPEATED
 
 
-def fate_of_answer(status: int, code: str | None, write: bool) -> Fate:
-    """What can be done about a request whose answer is not what was asked for. code: NocoBase's own error code."""
+def fate_of_answer(status: int, code: str | None, write: bool, own: bool = False) -> Fate:
+    """What can be done about a request whose answer is not what was asked for.
+
+    code: NocoBase's own error code. own: whether the answer has the form of NocoBase's errors; others come from a
+    gateway in front of it, such as 520 to 527 from Cloudflare.
+    """
     if status < 300:
         # Half an answer, or not NocoBase's. A write does not need its answer: what was written is read back.
         return Fate.LOST if write else Fate.FAILED
@@ -86,11 +91,11 @@ def fate_of_answer(status: int, code: str | None, write: bool) -> Fate:
         return Fate.REPEATED
     if status == 404 and code == "APP_NOT_FOUND":
         return Fate.DOUBTFUL
-    if status == 500:
-        return Fate.FAILED if write else Fate.DOUBTFUL
-    if code == "APP_NOT_INSTALLED_ERROR" or status not in (502, 503, 504):
+    if status < 500 or code == "APP_NOT_INSTALLED_ERROR":
         return Fate.FAILED
-    # Without NocoBase's code the answer is from a proxy in front of it, and NocoBase may have taken the request.
+    if status == 500 and (own or not write):
+        return Fate.FAILED if write else Fate.DOUBTFUL
+    # Without NocoBase's code the answer is from a gateway in front of it, and NocoBase may have taken the request.
     return Fate.LOST if write and (code is None or status != 503) else Fate.REPEATED
 
 

@@ -79,6 +79,7 @@ NOT_INSTALLED = {"error": {"status": 503, "maintaining": True, "message": "x", "
         (None, 503, GATEWAY, errors.NotReady, "503 APP_COMMANDING.*Wait until it has started"),
         (None, 502, "Bad Gateway", errors.NotReady, "Wait"),
         (None, 503, "Service Unavailable", errors.NotReady, "Wait"),
+        (None, 524, "error code: 524", errors.NotReady, "The gateway in front of NocoBase.*got no answer"),
         (None, 404, NOT_FOUND, errors.NotReady, "404 APP_NOT_FOUND.*Wait"),
         ("sales", 404, NOT_FOUND, errors.UnknownApplication, "no sub-application sales.*nocobaseApp"),
         (None, 429, {}, errors.NotReady, "accepts no more requests.*later"),
@@ -285,6 +286,8 @@ LOST_ANSWERS = [
     httpx.Response(502),
     httpx.Response(503, text="Service Unavailable"),
     httpx.Response(504),
+    httpx.Response(500, text="<html>"),
+    httpx.Response(524, text="error code: 524"),
     httpx.Response(200, text="{"),
 ]
 
