@@ -49,6 +49,7 @@ class Push:
     since: when its `slot` was switched to. problem: why the last push failed, where it is one of several.
     updated_at: what NocoBase said then of when its settings were changed last.
     mapping: where its email manager keeps them, as far as it is declared. logins: see `Installation`.
+    transformed: see `Layout`.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Push:
     updated_at: str | None
     mapping: NocoBaseMapping = field(default_factory=NocoBaseMapping)
     logins: tuple[str, ...] = ("",)
+    transformed: bool = False
 
     @property
     def target(self) -> str:
@@ -227,6 +229,7 @@ def _push(name: str, outputs: Mapping[str, Any]) -> Push:
         updated_at=outputs.get("updated_at"),
         mapping=NocoBaseMapping.of_record(outputs.get("mapping")),
         logins=tuple(outputs.get("logins") or ("",)),
+        transformed=bool(outputs.get("secret_transformed")),
     )
 
 

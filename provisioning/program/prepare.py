@@ -57,7 +57,13 @@ def prepare(last: Deployed) -> Run:
                 preview=pulumi.runtime.is_dry_run(),
                 removed_for_replacement=stack.removed_for_replacement,
                 why_maybe_in_use=partial(
-                    may_hold_unknown_secret, settings.installations, logins, last.client_id, pushed, known_values
+                    may_hold_unknown_secret,
+                    settings.installations,
+                    logins,
+                    last.client_id,
+                    pushed,
+                    known_values,
+                    {push.name for push in last.pushes if push.transformed},
                 ),
             )
         )
