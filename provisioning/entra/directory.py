@@ -59,15 +59,16 @@ class Cloud:
     login: str
 
 
-def stored_secrets(application_object_id: str) -> list[StoredSecret]:
-    """The client secrets that Entra ID holds for the application. Raises DirectoryUnreadable."""
+def stored_secrets(application_object_id: str) -> list[StoredSecret] | None:
+    """The client secrets of the application in Entra ID; None if it does not exist. Raises DirectoryUnreadable."""
 
-    async def read(graph: GraphServiceClient) -> list[StoredSecret]:
-        application = await graph.applications.by_application_id(application_object_id).get()
-        found = (application.password_credentials if application else None) or []
-        return [_stored_secret(item) for item in found]
+    async def read(graph: GraphServiceClient) -> list[StoredSecret] | None:
+        application = await _or_none(graph.applications.by_application_id(application_object_id).get())
+        return (
+            None if application is None else [_stored_secret(item) for item in application.password_credentials or ()]
+        )
 
-    answer: list[StoredSecret] = _ask(read)
+    answer: list[StoredSecret] | None = _ask(read)
     return answer
 
 
