@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -46,6 +47,9 @@ PUBLIC_CLOUD_GRAPH = "https://graph.microsoft.com"
 PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
 
 CHECK_PERMISSIONS = "Is this account an owner of the application, or may it manage applications?"
+
+SIGN_OF_LIFE = 20.0
+"""Seconds after which a wait says that it goes on."""
 
 LARGEST_PAGE = 999
 """How many applications Graph returns on one page at most."""
@@ -325,7 +329,10 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
     """Run `work` with a Graph client, in a thread of its own because the program has an event loop already."""
     try:
         with ThreadPoolExecutor(max_workers=1) as thread:
-            return thread.submit(lambda: asyncio.run(_with_graph(work))).result()
+            answer = thread.submit(lambda: asyncio.run(_with_graph(work)))
+            while wait([answer], SIGN_OF_LIFE).not_done:
+                print("Still waiting for Microsoft Graph, which may be throttling.", file=sys.stderr, flush=True)
+            return answer.result()
     except APIError as error:
         code = getattr(getattr(error, "error", None), "code", None) or ""
         reason = f"{error.response_status_code} {code}".strip()

@@ -37,6 +37,9 @@ DEFAULT_SECONDS = 120
 FIRST_PAUSE, LONGEST_PAUSE, JITTER = 0.25, 4.0, 0.25
 """Seconds. Pauses double from the first to the longest, each up to JITTER longer. A NocoBase starts within seconds."""
 
+SIGN_OF_LIFE = 20.0
+"""Seconds after which a wait says again that it goes on."""
+
 Answer = TypeVar("Answer")
 
 
@@ -146,7 +149,8 @@ def say_on_stderr(line: str) -> None:
 class Patience:
     """How long one process waits for one NocoBase: at most `seconds`, all its waits together.
 
-    After that no further attempt begins. `say` gets one line, when the first wait begins. clock, sleep: in seconds.
+    After that no further attempt begins. `say` gets a line when the first wait begins, and after each SIGN_OF_LIFE.
+    clock, sleep: in seconds.
     """
 
     def __init__(
@@ -157,7 +161,8 @@ class Patience:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._left = float(seconds)
-        self._say: Callable[[str], None] | None = say
+        self._say = say
+        self._next_sign: float | None = None
         self._clock = clock
         self._sleep = sleep
 
@@ -182,7 +187,7 @@ class Patience:
             waited = self._clock() - begun
             if waited + pause > self._left:
                 raise _given_up(last.error, waited)
-            self._announce(last.error)
+            self._announce(last.error, waited)
             self._sleep(pause)
             try:
                 return attempt()
@@ -193,11 +198,14 @@ class Patience:
                 raise _given_up(last.error, self._clock() - begun)
             backoff = min(2 * backoff, LONGEST_PAUSE)
 
-    def _announce(self, error: NocoBaseError) -> None:
-        """Say once that this process waits."""
-        if self._say is not None:
+    def _announce(self, error: NocoBaseError, waited: float) -> None:
+        """Say that this process waits: when the first wait begins, and then after each SIGN_OF_LIFE seconds."""
+        if self._next_sign is None:
             self._say(f"{error.what} ({error.why}); waiting for it, {self._left:.0f} s at most.")
-            self._say = None
+            self._next_sign = SIGN_OF_LIFE
+        elif waited >= self._next_sign:
+            self._say(f"Still waiting for NocoBase ({error.why}), {self._left - waited:.0f} s more at most.")
+            self._next_sign = waited + SIGN_OF_LIFE
 
 
 def _given_up(error: NocoBaseError, waited: float) -> NocoBaseError:

@@ -128,6 +128,17 @@ def test_what_may_not_be_read_is_told_with_entras_code(tenant: Service) -> None:
     assert refusal.value.reason == "403 Authorization_RequestDenied"
 
 
+def test_a_long_wait_shows_signs_of_life(
+    tenant: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    monkeypatch.setattr(directory, "SIGN_OF_LIFE", 0.3)
+    tenant.fault("GET /v1.0/applications", status=429, headers={"Retry-After": "1"})
+    assert directory.stored_secrets(NOBODY) is None
+    assert "Still waiting for Microsoft Graph" in capsys.readouterr().err
+
+
 def test_the_environments_proxy_is_taken(tenant: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
 

@@ -407,6 +407,20 @@ def test_a_patient_request_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None
     ]
 
 
+def test_a_long_wait_shows_signs_of_life() -> None:
+    said: list[str] = []
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    patience = Patience(60, said.append, clock=lambda: clock[0], sleep=sleep)
+    busy = always(503, GATEWAY)
+    with connect(busy, patience=patience) as nocobase, pytest.raises(errors.NotReady):
+        nocobase.get(LIST)
+    assert [line.partition(" (")[0] for line in said[1:]] == ["Still waiting for NocoBase"] * 2
+
+
 def test_plain_http_takes_no_proxy_and_no_certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("HTTP_PROXY", "ALL_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://proxy.example.com")
