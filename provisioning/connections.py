@@ -1,8 +1,9 @@
 """The one way in which this program opens a connection: which certificates it trusts, and which proxy it takes.
 
-TLS trusts the authorities in SSL_CERT_FILE, else those of certifi. A proxy is taken from HTTPS_PROXY, HTTP_PROXY or
-ALL_PROXY unless NO_PROXY names the host. httpx's own reading of these variables fails on a NO_PROXY with an IPv6
-address and knows no ranges, so they are read here, in all forms that people have (measured: httpx 0.28).
+TLS trusts the authorities in SSL_CERT_FILE, else those of certifi and of this machine. A proxy is taken from
+HTTPS_PROXY, HTTP_PROXY or ALL_PROXY unless NO_PROXY names the host. httpx's own reading of these variables fails on a
+NO_PROXY with an IPv6 address and knows no ranges, so they are read here, in all forms that people have (measured: httpx
+0.28).
 """
 
 from __future__ import annotations
@@ -54,7 +55,10 @@ def trusted() -> ssl.SSLContext:
     """The authorities that are trusted. Raises CertificatesUnusable if SSL_CERT_FILE or SSL_CERT_DIR cannot be used."""
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if not file and not folder:
-        return ssl.create_default_context(cafile=certifi.where())
+        context = ssl.create_default_context(cafile=certifi.where())
+        # Where a company's proxy reads along, its authority is installed on the machine.
+        context.load_default_certs()
+        return context
     try:
         return ssl.create_default_context(cafile=file or None, capath=folder or None)
     except ssl.SSLError:

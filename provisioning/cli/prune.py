@@ -38,7 +38,7 @@ def prune(
         own = deployed.object_id
         if own is None:
             raise ProvisioningError("This stack has no application yet. Run `pulumi up`.")
-        orphans = read.unknown_secrets(state, directory.stored_secrets(own), engine).orphans
+        orphans = read.unknown_secrets(state, directory.stored_secrets(own) or (), engine).orphans
         for orphan in orphans:
             if yes:
                 directory.remove_secret(own, orphan.key_id)

@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import ssl
+import sys
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
 from uuid import UUID
 
 import httpx
@@ -35,6 +34,7 @@ from msgraph.generated.models.directory_object_collection_response import Direct
 from msgraph.generated.models.password_credential import PasswordCredential
 from msgraph_core import GraphClientFactory
 
+from provisioning.connections import proxy_for, trusted
 from provisioning.entra.app_policies import Restriction, SecretPolicy
 from provisioning.entra.directory_errors import unreadable_answer, unreadable_sign_in
 from provisioning.entra.orphans import StoredSecret
@@ -55,6 +55,9 @@ from provisioning.entra.sign_in_settings import rejected, sign_in_settings
 PUBLIC_CLOUD_GRAPH = "https://graph.microsoft.com"
 PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
 
+SIGN_OF_LIFE = 20.0
+"""Seconds after which a wait says that it goes on."""
+
 LARGEST_PAGE = 999
 """How many applications Graph returns on one page at most."""
 
@@ -67,15 +70,16 @@ class Cloud:
     login: str
 
 
-def stored_secrets(application_object_id: str) -> list[StoredSecret]:
-    """The client secrets that Entra ID holds for the application. Raises DirectoryUnreadable."""
+def stored_secrets(application_object_id: str) -> list[StoredSecret] | None:
+    """The client secrets of the application in Entra ID; None if it does not exist. Raises DirectoryUnreadable."""
 
-    async def read(graph: GraphServiceClient) -> list[StoredSecret]:
-        application = await graph.applications.by_application_id(application_object_id).get()
-        found = (application.password_credentials if application else None) or []
-        return [_stored_secret(item) for item in found]
+    async def read(graph: GraphServiceClient) -> list[StoredSecret] | None:
+        application = await _or_none(graph.applications.by_application_id(application_object_id).get())
+        return (
+            None if application is None else [_stored_secret(item) for item in application.password_credentials or ()]
+        )
 
-    answer: list[StoredSecret] = _ask(read)
+    answer: list[StoredSecret] | None = _ask(read)
     return answer
 
 
@@ -214,6 +218,7 @@ def users_may_register() -> bool | None:
 def access_token() -> str:
     """The caller's access token for Microsoft Graph. Raises AzureError and httpx.HTTPError."""
     cloud = find_cloud()
+    proxy_for(cloud.login)
     return credential(cloud.login).get_token(f"{cloud.graph}/.default").token
 
 
@@ -221,6 +226,8 @@ def caller_token() -> str:
     """The same. Raises DirectoryUnreadable."""
     try:
         return access_token()
+    except ClientAuthenticationError as error:
+        raise rejected(str(error)) from None
     except (AzureError, httpx.HTTPError, OSError) as error:
         raise unreadable_sign_in(error, write=False) from None
 
@@ -393,7 +400,10 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]], write: 
     """
     try:
         with ThreadPoolExecutor(max_workers=1) as thread:
-            return thread.submit(lambda: asyncio.run(_with_graph(work))).result()
+            answer = thread.submit(lambda: asyncio.run(_with_graph(work)))
+            while wait([answer], SIGN_OF_LIFE).not_done:
+                print("Still waiting for Microsoft Graph, which may be throttling.", file=sys.stderr, flush=True)
+            return answer.result()
     except APIError as error:
         code = getattr(getattr(error, "error", None), "code", None) or ""
         raise unreadable_answer(error.response_status_code, code, write) from None
@@ -405,9 +415,11 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]], write: 
 
 async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
     cloud = find_cloud()
+    # azure-identity reads the environment itself; what it cannot use is named before it tries.
+    proxy_for(cloud.login)
     # The SDK's middleware, which retries throttled and unavailable answers, wraps one transport only. A proxy that
     # httpx chose itself would be a second transport, without the middleware.
-    transport = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(), proxy=find_proxy(cloud.graph))
+    transport = httpx.AsyncHTTPTransport(verify=trusted(), proxy=proxy_for(cloud.graph), trust_env=False)
     async with transport, httpx.AsyncClient(transport=transport, timeout=30) as plain:
         client = GraphClientFactory.create_with_default_middleware(client=plain, host=cloud.graph)
         provider = AzureIdentityAuthenticationProvider(
@@ -420,21 +432,13 @@ async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, A
         return await work(GraphServiceClient(request_adapter=adapter))
 
 
-def find_proxy(url: str) -> str | None:
-    """The proxy that the environment names for `url` (HTTPS_PROXY, NO_PROXY), None for a direct connection."""
-    host = httpx.URL(url).netloc.decode()
-    proxies = getproxies()
-    found = None if proxy_bypass(host) else proxies.get("https") or proxies.get("all")
-    return f"http://{found}" if found and "://" not in found else found
-
-
 def find_cloud() -> Cloud:
     """The cloud that the provider's metadataHost describes, else Microsoft's public one. Raises httpx.HTTPError."""
     host = sign_in_settings()["metadataHost"]
     if not host:
         return Cloud(PUBLIC_CLOUD_GRAPH, PUBLIC_CLOUD_LOGIN)
-    context = ssl.create_default_context()
-    answer = httpx.get(f"https://{host}/metadata/endpoints", params={"api-version": "2022-09-01"}, verify=context)
+    url = httpx.URL(f"https://{host}/metadata/endpoints", params={"api-version": "2022-09-01"})
+    answer = httpx.get(url, verify=trusted(), proxy=proxy_for(str(url)), trust_env=False)
     endpoints = answer.raise_for_status().json()
     return Cloud(
         str(endpoints["microsoftGraphResourceId"]).rstrip("/"),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from azure.identity import (
     ManagedIdentityCredential,
 )
 
+from provisioning.connections import proxy_for, trusted
 from provisioning.entra.sign_in_settings import Method, SignInSettings, sign_in_settings
 from provisioning.errors import NoPipelineToken, SignInUnusable
 
@@ -97,9 +97,14 @@ def _requested(method: str, url: str, parameters: dict[str, str], bearer: str, a
     address = address.copy_merge_params({"audience": AUDIENCE, **missing})
     headers = {"Authorization": f"Bearer {bearer}", "Accept": "application/json"}
     try:
-        # A context of its own: only that honours SSL_CERT_FILE on every system.
         answer = httpx.request(
-            method, address, headers=headers, verify=ssl.create_default_context(), timeout=ANSWER_SECONDS
+            method,
+            address,
+            headers=headers,
+            timeout=ANSWER_SECONDS,
+            verify=trusted(),
+            proxy=proxy_for(str(address)),
+            trust_env=False,
         )
         return str(answer.raise_for_status().json()[answer_key])
     except httpx.HTTPStatusError as error:

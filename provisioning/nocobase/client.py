@@ -6,13 +6,12 @@ resource 404 as plain text. A 200 alone says little: callers check the data.
 
 Requests that may succeed later are repeated as long as the client's patience lasts (see `retry`).
 
-TLS trusts the authorities in SSL_CERT_FILE, else those of certifi. A proxy in HTTPS_PROXY is used unless NO_PROXY names
-the host. Plain http, which is allowed on this machine only, never uses a proxy: the secret would leave the machine.
+Certificates and proxies come from the environment (see `connections`). Plain http, which is allowed on this machine
+only, never uses a proxy: the secret would leave the machine.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import ssl
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ from typing import Any, Self
 import httpx
 
 from provisioning import errors
+from provisioning.connections import proxy_for, trusted
 from provisioning.nocobase.login import HEADERS, NocoBaseLogin
 from provisioning.nocobase.retry import (
     Fate,
@@ -45,8 +45,6 @@ SIGN_IN = "auth:signIn"
 NOT_FOUND = "APP_NOT_FOUND"
 """The gateway's code for an application that is unknown, not started yet, or stopping."""
 
-PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-
 
 class NocoBaseClient:
     """A connection to the NocoBase at `url`, or to its sub-application `app`; use it in a `with` statement.
@@ -66,11 +64,15 @@ class NocoBaseClient:
                 headers={**login.headers, **({"X-App": app} if app else {})},
                 timeout=TIMEOUT_SECONDS,
                 # Loading the certificate authorities takes longer than a request; plain http needs none.
-                verify=secure,
-                trust_env=secure,
+                verify=trusted() if secure else False,
+                proxy=proxy_for(url) if secure else None,
+                trust_env=False,
             )
-        except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
-            raise unusable_environment(url, error) from None
+        except (errors.ProxyUnusable, errors.CertificatesUnusable) as error:
+            what = f"No request can be sent to NocoBase at {url}"
+            raise errors.Unreachable(what, "a variable of the environment prevents it", str(error)) from None
+        except httpx.InvalidURL:
+            raise not_a_url(url) from None
 
     @property
     def token(self) -> str:
@@ -141,8 +143,7 @@ class NocoBaseClient:
         try:
             response = self._http.request(method, f"{self.url}/api/{action}", params=dict(parameters), json=body)
         except httpx.InvalidURL:
-            what = f"NocoBase at {self.url} cannot be asked for {action}"
-            raise errors.Unreachable(what, "that is not a URL", "Correct nocobaseUrl.") from None
+            raise not_a_url(self.url) from None
         except httpx.RequestError as failure:
             fate = fate_of_failure(failure, write)
             if fate is Fate.LOST:
@@ -153,7 +154,7 @@ class NocoBaseClient:
         if response.is_success and answer is not None:
             return answer.get("data")
         code = error_code(answer, [*_texts(body), *self._login.secrets])
-        fate = fate_of_answer(response.status_code, code, write)
+        fate = fate_of_answer(response.status_code, code, write, has_form_of_error(answer))
         if fate is Fate.LOST:
             raise answer_lost(self.url, action, _said(response.status_code, code))
         if 300 <= response.status_code < 400:
@@ -199,15 +200,10 @@ class NocoBaseClient:
         return numbered_version(data.get("version")) if isinstance(data, dict) else None
 
 
-def unusable_environment(url: str, error: Exception) -> errors.Unreachable:
-    """The error for certificates or a proxy that cannot be used. The proxy's address may hold a password."""
+def not_a_url(url: str) -> errors.Unreachable:
+    """The error for an address that no request can be sent to."""
     what = f"No request can be sent to NocoBase at {url}"
-    if isinstance(error, OSError):
-        file = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
-        why = f"{file} holds no certificates" if isinstance(error, ssl.SSLError) else f"{file} cannot be read"
-        return errors.Unreachable(what, why, "Set SSL_CERT_FILE to a file of certificates (PEM), or unset it.")
-    why = "the proxy in the environment cannot be used"
-    return errors.Unreachable(what, why, "Set HTTPS_PROXY and ALL_PROXY to http://host:port or https://host:port.")
+    return errors.Unreachable(what, "that is not a URL", "Correct nocobaseUrl.")
 
 
 def unreachable(url: str, action: str, error: httpx.RequestError) -> errors.NocoBaseError:
@@ -230,7 +226,7 @@ def unreachable(url: str, action: str, error: httpx.RequestError) -> errors.Noco
     default = "the connection was interrupted" if interrupted else "the request or its answer is not valid HTTP"
     why = (cause.strerror if isinstance(cause, OSError) else None) or default
     remedy = "Is it running, and is nocobaseUrl its address? Then run the command again."
-    if url.startswith("https:") and any(os.environ.get(name) for name in PROXY_VARIABLES):
+    if url.startswith("https:") and proxy_for(url):
         remedy += " A proxy is set in the environment: is it running, or should NO_PROXY name the host?"
     return errors.Unreachable(what, why, remedy)
 
@@ -302,6 +298,9 @@ def error_for(url: str, app: str | None, action: str, status: int, code: str | N
     if status == 429:
         remedy = "Run the command again later."
         return errors.NotReady(f"NocoBase at {url} accepts no more requests for now", why, remedy, status)
+    if status > 504 and code is None:
+        remedy = "Is NocoBase running, and reachable for the gateway? Then run the command again."
+        return errors.NotReady(f"The gateway in front of NocoBase at {url} got no answer from it", why, remedy, status)
     if status in (502, 503, 504) or code == NOT_FOUND:
         remedy = "Wait until it has started, then run the command again."
         return errors.NotReady(f"NocoBase at {url} is starting or under maintenance", why, remedy, status)
@@ -315,6 +314,11 @@ def error_for(url: str, app: str | None, action: str, status: int, code: str | N
         what = f"NocoBase at {url} denied {action}: the API key's role lacks the permission"
         return errors.Forbidden(what, why, remedy, status)
     return not_a_nocobase(url, why, status)
+
+
+def has_form_of_error(answer: Mapping[str, Any] | None) -> bool:
+    """Whether an answer has the form of NocoBase's errors."""
+    return answer is not None and isinstance(answer.get("errors") or answer.get("error"), list | dict)
 
 
 def error_code(answer: Mapping[str, Any] | None, sent: list[str]) -> str | None:

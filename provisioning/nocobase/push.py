@@ -103,16 +103,19 @@ class Accounts:
     tenant_id: str | None
 
 
-def read(nocobase: NocoBaseClient, mapping: NocoBaseMapping = AUTODETECT, certain: bool = False) -> Reading:
+def read(
+    nocobase: NocoBaseClient, mapping: NocoBaseMapping = AUTODETECT, certain: bool = False, transformed: bool = False
+) -> Reading:
     """What the email settings show: one request, and one for each field whose existence has to be checked.
 
-    certain: also check that a hidden secret's field exists. Raises NocoBaseError, such as UnknownLayout.
+    certain: also check that a hidden secret's field exists. transformed: see `Layout`; a push saw it.
+    Raises NocoBaseError, such as UnknownLayout.
     """
     rows = _rows(nocobase, mapping)
     exists: dict[str, bool] = {}
     while isinstance(found := autodetect(Seen(nocobase.url, rows, exists), mapping, certain), Ask):
         exists |= {name: _exists(nocobase, mapping, name) for name in found.names}
-    return Reading(found)
+    return Reading(found.as_transformed() if transformed and found.row is not None else found)
 
 
 def reject_foreign(
@@ -315,20 +318,38 @@ def _write(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, 
     """
     values = _missing_values(before, credentials)
     fields = merged(before.layout.row, values)
-    lost = None
+    lost, answer = None, None
     try:
-        _send(nocobase, mapping, before, fields)
+        answer = _send(nocobase, mapping, before, fields)
     except errors.AnswerLost as error:
         lost = error
     after = _read_back(nocobase, mapping, before, filled=credentials.client_secret != "")
     if lost is not None and not _was_carried_out(before, after, credentials):
         raise lost
+    if _is_transformed(before, answer, after, credentials):
+        after = replace(after, layout=after.layout.as_transformed())
     if before.layout.row is None or after.layout.row is None:
         return after
     others = other_changes(before.layout.row, after.layout.row, values)
     if any(name.partition(".")[0] in fields for name in others):
         raise _others_changed(nocobase, mapping, others)
     return replace(after, also_changed=others)
+
+
+def _is_transformed(
+    before: Reading, answer: Mapping[str, Any] | None, after: Reading, credentials: Credentials
+) -> bool:
+    """Whether NocoBase shows another secret than was written although nobody else wrote.
+
+    answer: the row as the write answered it, which nobody else can have changed.
+    """
+    shown, place = after.client_secret, after.layout.client_secret
+    if answer is None or shown in (None, "", credentials.client_secret) or shown == before.client_secret:
+        return False
+    answered = Reading(replace(after.layout, row=answer))
+    if after.updated_at and answered.updated_at:
+        return after.updated_at == answered.updated_at
+    return bool(value_at(answer, place) == shown)
 
 
 def _missing_values(before: Reading, credentials: Credentials) -> dict[Path, str]:
@@ -342,12 +363,17 @@ def _missing_values(before: Reading, credentials: Credentials) -> dict[Path, str
     return values
 
 
-def _send(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, fields: Mapping[str, Any]) -> None:
-    """Create the row, or update it if it is still as it was read. Raises ChangedMeanwhile and AnswerLost."""
+def _send(
+    nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, fields: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """Create the row, or update it if it is still as it was read; return the row as it was answered, if it was.
+
+    Raises ChangedMeanwhile and AnswerLost.
+    """
     row = before.layout.row
     if row is None:
-        nocobase.post(f"{mapping.collection}:create", {**mapping.of_microsoft, **fields})
-        return
+        made = nocobase.post(f"{mapping.collection}:create", {**mapping.of_microsoft, **fields})
+        return made if isinstance(made, dict) else None
     condition = _filter({**_key(row, mapping), **_as_read(before)})
     written = nocobase.post(f"{mapping.collection}:update", fields, filter=condition)
     if written == []:
@@ -358,6 +384,8 @@ def _send(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, f
             f"{mapping.collection}:update was answered without rows, and nothing shows the new values",
             "Run the command again: it reads first what is there.",
         )
+    first = written[0] if isinstance(written, list) else written
+    return first if isinstance(first, dict) else None
 
 
 def _read_back(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, filled: bool) -> Reading:
@@ -369,7 +397,8 @@ def _read_back(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Readi
         rows = _rows(nocobase, mapping)
     key = mapping.of_microsoft if layout.row is None else _key(layout.row, mapping)
     found = next((row for row in rows if all(str(row.get(name)) == str(value) for name, value in key.items())), None)
-    hidden = is_mask(value_at(found, layout.client_secret)) or layout.client_secret[0] not in (found or {})
+    masked = is_mask(value_at(found, layout.client_secret))
+    hidden = layout.transformed or masked or layout.client_secret[0] not in (found or {})
     return Reading(replace(layout, row=found, hidden=hidden))
 
 

@@ -71,6 +71,9 @@ HOW = ("logins", "several")
 NOT_COMPARED = ("tenant_id", "take_over", "audience")
 """Declared, too, but without effect on what NocoBase holds."""
 
+TRANSFORMED = "secret_transformed"
+"""The property, only where it is true, that NocoBase shows the secret as something else; see `Layout`."""
+
 Properties = dict[str, Any]
 Place = tuple[str, str | None]
 """A NocoBase's URL, and the sub-application."""
@@ -126,7 +129,7 @@ class MailSettingsProvider(ResourceProvider):
         changed = any(_olds.get(key) != _news.get(key) for key in (*DECLARED, *HOW)) or bool(_olds.get("problem"))
         try:
             with self._nocobase(_news, patient=not several) as nocobase:
-                found = push.read(nocobase, _mapping(_news))
+                found = push.read(nocobase, _mapping(_news), transformed=_transformed(_olds, _news))
                 self._read[_place(_news)] = found
                 in_sync = not changed and found.surely_holds(_credentials(_olds), _olds.get("updated_at") or "")
                 if in_sync:
@@ -180,7 +183,9 @@ class MailSettingsProvider(ResourceProvider):
         # Check also a secret that was pushed before: somebody may have removed it in Entra ID since.
         _wait_until_accepted(news)
         with self._nocobase(news) as nocobase:
-            found = self._read.pop(_place(news), None) or push.read(nocobase, _mapping(news))
+            found = self._read.pop(_place(news), None) or push.read(
+                nocobase, _mapping(news), transformed=_transformed(olds, news)
+            )
             if not olds.get("slot") or any(olds.get(key) != news.get(key) for key in PLACE):
                 own = [olds["client_id"], news["client_id"], news.get("take_over")]
                 push.reject_foreign(nocobase.url, found, own, whose_application)
@@ -204,7 +209,7 @@ class MailSettingsProvider(ResourceProvider):
         """What NocoBase holds now; an empty id, which means a deleted resource to the engine, if the row is gone."""
         try:
             with self._nocobase(props) as nocobase:
-                found = push.read(nocobase, _mapping(props))
+                found = push.read(nocobase, _mapping(props), transformed=_transformed(props, props))
                 if found.layout.row is None:
                     return ReadResult("", {})
                 link = push.sign_in(nocobase, _mapping(props))
@@ -350,6 +355,11 @@ def _place(properties: Mapping[str, Any]) -> Place:
     return properties["nocobase_url"], properties.get("nocobase_app")
 
 
+def _transformed(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+    """Whether the last push into this place saw that NocoBase shows the secret as something else."""
+    return bool(olds.get(TRANSFORMED)) and all(olds.get(key) == news.get(key) for key in PLACE)
+
+
 def _credentials(properties: Mapping[str, Any]) -> Credentials:
     return Credentials(properties["client_id"], properties["client_secret"])
 
@@ -381,6 +391,8 @@ def _push(
         # Only the two values were sent, so somebody else changed these, or the email manager itself.
         others = redact(", ".join(found.also_changed), _SECRETS)
         print(f"Other email settings of NocoBase at {nocobase.url} changed at the same moment: {others}.")
+    if found.layout.transformed:
+        properties = {**properties, TRANSFORMED: True}
     return _redacted({**properties, "row_id": found.row_id, "updated_at": found.updated_at, **_proved(link)})
 
 

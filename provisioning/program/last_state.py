@@ -57,6 +57,7 @@ class Push:
     updated_at: what NocoBase said then of when its settings were changed last.
     mapping: where its email manager keeps them, as far as it is declared. logins: see `Installation`.
     proved_redirect_uri: what its sign-in link named when it was verified; None if it has none.
+    transformed: see `Layout`.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Push:
     updated_at: str | None
     mapping: NocoBaseMapping = field(default_factory=NocoBaseMapping)
     logins: tuple[str, ...] = ("",)
+    transformed: bool = False
     proved_redirect_uri: str | None = None
 
     @property
@@ -267,6 +269,7 @@ def _push(name: str, outputs: Mapping[str, Any]) -> Push:
         mapping=NocoBaseMapping.of_record(outputs.get("mapping")),
         logins=tuple(outputs.get("logins") or ("",)),
         proved_redirect_uri=outputs.get("proved_redirect_uri"),
+        transformed=bool(outputs.get("secret_transformed")),
     )
 
 

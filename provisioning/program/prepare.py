@@ -90,7 +90,13 @@ def prepare(last: Deployed) -> Run:
                 preview=pulumi.runtime.is_dry_run(),
                 removed_for_replacement=stack.removed_for_replacement,
                 why_maybe_in_use=partial(
-                    may_hold_unknown_secret, installations, logins, last.client_id, pushed, known_values
+                    may_hold_unknown_secret,
+                    installations,
+                    logins,
+                    last.client_id,
+                    pushed,
+                    known_values,
+                    {push.name for push in last.pushes if push.transformed},
                 ),
             )
         )
@@ -134,6 +140,12 @@ def plan_ownership(wanted: Wanted, last: Deployed) -> tuple[Owners, Owners, str 
     )
 
 
+GONE = (
+    "the application is gone in Entra ID, so they are planned as for a new one; without a refresh this run fails, then "
+    "run `pulumi up --refresh`"
+)
+
+
 @dataclass(frozen=True)
 class PlanInputs:
     """What the plan of a run's client secrets depends on.
@@ -160,6 +172,8 @@ def plan_run(given: PlanInputs) -> tuple[SecretPlan, list[str]]:
 
     A secret may be gone in Entra ID although the state holds it: it was removed by hand, or by a run that was killed
     before it recorded that. The azuread provider fails to remove it again, so the plan takes it into account.
+    So may the whole application be, which a refresh in this very run has noticed and this program cannot see: the
+    engine still answers the state from before. Then the plan is that of a new application.
     Entra ID is asked only if the plan has something to do. Raises SecretLimitReached and DirectoryUnreadable.
     """
     last = given.last
@@ -170,6 +184,8 @@ def plan_run(given: PlanInputs) -> tuple[SecretPlan, list[str]]:
     from provisioning.entra import directory  # noqa: PLC0415
 
     stored = directory.stored_secrets(given.object_id)
+    if stored is None:
+        return plan_secrets(LastSecrets(), given.now, given.policy), [GONE]
     keys = {secret.key_id for secret in stored}
     gone = frozenset(slot for slot, secret in last.slots.items() if secret.key_id not in keys)
     if gone:

@@ -22,6 +22,9 @@ from provisioning.nocobase.push import Accounts, audience_mismatch, sign_in_mism
 from provisioning.program.last_state import Deployed, Push
 from provisioning.status.read import NOT_ASKED, Extra, Held, HeldRow, Unread
 
+ENTRA_ID = "Entra ID"
+"""The target of that side."""
+
 GRACE = timedelta(days=7)
 """How long a rotation may be due before it counts as overdue: a weekly `pulumi up` would have done it."""
 
@@ -181,12 +184,12 @@ class Overview:
 def compare_entra(state: Deployed, found: Registration | Unread | None, extra: Extra | None = None) -> Side:
     """Entra ID's side. found: what it shows of the application, None if it shows none."""
     if state.application is None:
-        return Side("Entra ID", Sync.UNREAD, ("there is no application",), skipped=True)
+        return Side(ENTRA_ID, Sync.UNREAD, ("there is no application",), skipped=True)
     if isinstance(found, Unread):
-        return Side("Entra ID", Sync.UNREAD, (found.reason,), skipped=found.asked_for)
+        return Side(ENTRA_ID, Sync.UNREAD, (found.reason,), skipped=found.asked_for)
     notes = tuple(_notes(extra)) if extra else ()
     if found is None:
-        return Side("Entra ID", Sync.NO, (f"the application {state.application.client_id} is not there",), notes)
+        return Side(ENTRA_ID, Sync.NO, (f"the application {state.application.client_id} is not there",), notes)
     principal = extra.principal if extra else NOT_ASKED
     shut = (disabled_difference(found), None if isinstance(principal, Unread) else principal_difference(principal))
     reasons = (
@@ -194,7 +197,7 @@ def compare_entra(state: Deployed, found: Registration | Unread | None, extra: E
         *application_differences(state.application.declared, found),
         *secret_differences(state, found),
     )
-    return Side("Entra ID", Sync.NO if reasons else Sync.YES, reasons, notes, client_id=found.client_id)
+    return Side(ENTRA_ID, Sync.NO if reasons else Sync.YES, reasons, notes, client_id=found.client_id)
 
 
 def _notes(extra: Extra) -> Iterator[str]:
@@ -244,9 +247,16 @@ def overview(
     entra = compare_entra(state, registration, extra)
     nocobase = tuple(compare_nocobase(state, *pair) for pair in zip(state.pushes, held, strict=True))
     odd = (side for side in (entra, *nocobase) if side.sync is not Sync.YES and not side.skipped)
-    needed = (*alarms(state, now, warn_days), *(f"{side.target} is {side}" for side in odd))
+    needed = (*alarms(state, now, warn_days), *(f"{side.target} is {side}{_way_out(side)}" for side in odd))
     owners = registration.owners if isinstance(registration, Registration) else None
     return Overview(state, entra, nocobase, needed, extra, owners)
+
+
+def _way_out(side: Side) -> str:
+    """What puts a side right that was read; a plain `pulumi up` compares NocoBase, but not Entra ID."""
+    if side.sync is not Sync.NO:
+        return ""
+    return ": run `pulumi up --refresh`" if side.target == ENTRA_ID else ": run `pulumi up`"
 
 
 def alarms(state: Deployed, now: datetime, warn_days: int) -> tuple[str, ...]:

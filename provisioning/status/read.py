@@ -224,7 +224,7 @@ def read_row(push: Push, login: NocoBaseLogin) -> HeldRow:
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - httpx is not needed offline
 
     with remedies_for(push.logins), NocoBaseClient(push.url, push.app, login) as nocobase:
-        found = read(nocobase, push.mapping)
+        found = read(nocobase, push.mapping, transformed=push.transformed)
     if found.layout.row is None:
         return HeldRow(None, None, "")
     return HeldRow(found.client_id, found.client_secret, found.updated_at)

@@ -187,7 +187,7 @@ def test_a_redirect_uri_of_another_platform_is_moved_and_that_is_said(name: str,
 
 
 def test_another_redirect_uri_of_another_platform_is_kept() -> None:
-    made = plan(one(spa={"redirectUris": ["https://spa.example.com"]}))
+    made = plan(one(spa={"redirectUris": ["https://spa.example.com/callback"]}))
     assert "singlePageApplication" in made.config["keep"]
     assert made.warnings == []
 

@@ -164,6 +164,17 @@ def test_a_directory_that_is_not_reached(tenant: Service, monkeypatch: pytest.Mo
         assert refusal.value.reason == "no answer: ConnectError"
 
 
+def test_a_long_wait_shows_signs_of_life(
+    tenant: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    monkeypatch.setattr(directory, "SIGN_OF_LIFE", 0.3)
+    tenant.fault("GET /v1.0/applications", status=429, headers={"Retry-After": "1"})
+    assert directory.stored_secrets(NOBODY) is None
+    assert "Still waiting for Microsoft Graph" in capsys.readouterr().err
+
+
 def test_the_environments_proxy_is_taken(tenant: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
 

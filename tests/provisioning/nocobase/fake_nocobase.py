@@ -33,6 +33,8 @@ VERSION = httpx.Response(200, json={"data": {"version": "2.2.15"}})
 class FakeNocoBase:
     """hidden: fields that are left out on read. always: fields that exist, also while there is no row.
 
+    transform: how it shows a secret that it holds.
+
     client_id: where its sign-in link takes it from. tenant: whose accounts the link's page is for.
 
     before, after: are asked about each request before it is carried out, and after; their answer is given instead.
@@ -44,6 +46,7 @@ class FakeNocoBase:
     redirect_uri: str = CALLBACK
     tenant: str = "common"
     always: frozenset[str] = frozenset()
+    transform: Callable[[str], str] = str
     before: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
     after: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
     requests: list[str] = field(default_factory=list)
@@ -103,7 +106,10 @@ class FakeNocoBase:
             row["updatedAt"] = f"2027-01-01T00:00:{self.now:02}.000Z"
 
     def _shown(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: copy.deepcopy(value) for name, value in row.items() if name not in self.hidden}
+        shown = {name: copy.deepcopy(value) for name, value in row.items() if name not in self.hidden}
+        if secret := shown.get("clientSecret"):
+            shown["clientSecret"] = self.transform(secret)
+        return shown
 
 
 def _matches(row: Mapping[str, Any], key: str, value: object) -> bool:

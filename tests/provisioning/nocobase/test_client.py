@@ -79,6 +79,7 @@ NOT_INSTALLED = {"error": {"status": 503, "maintaining": True, "message": "x", "
         (None, 503, GATEWAY, errors.NotReady, "503 APP_COMMANDING.*Wait until it has started"),
         (None, 502, "Bad Gateway", errors.NotReady, "Wait"),
         (None, 503, "Service Unavailable", errors.NotReady, "Wait"),
+        (None, 524, "error code: 524", errors.NotReady, "The gateway in front of NocoBase.*got no answer"),
         (None, 404, NOT_FOUND, errors.NotReady, "404 APP_NOT_FOUND.*Wait"),
         ("sales", 404, NOT_FOUND, errors.UnknownApplication, "no sub-application sales.*nocobaseApp"),
         (None, 429, {}, errors.NotReady, "accepts no more requests.*later"),
@@ -227,11 +228,11 @@ def test_an_address_that_is_none_is_named() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("SSL_CERT_FILE", "/nowhere.pem", "/nowhere.pem cannot be read"),
+        ("SSL_CERT_FILE", "/nowhere.pem", "/nowhere.pem, which SSL_CERT_FILE names, cannot be read"),
         ("SSL_CERT_FILE", __file__, "holds no certificates"),
-        ("HTTPS_PROXY", "foo://user:password@proxy.example.com", "the proxy in the environment cannot be used"),
-        ("HTTPS_PROXY", "user:password@proxy.example.com:x", "the proxy in the environment cannot be used"),
-        ("HTTPS_PROXY", "socks5://user:password@proxy.example.com", "the proxy in the environment cannot be used"),
+        ("HTTPS_PROXY", "foo://user:password@proxy.example.com", "HTTPS_PROXY names a proxy of the kind 'foo'"),
+        ("HTTPS_PROXY", "user:password@proxy.example.com:x", "HTTPS_PROXY is no address of a proxy"),
+        ("HTTPS_PROXY", "socks5://user:password@proxy.example.com", "a proxy of the kind 'socks5'.*NO_PROXY"),
     ],
 )
 def test_an_environment_that_cannot_be_used_is_explained(
@@ -353,6 +354,8 @@ LOST_ANSWERS = [
     httpx.Response(502),
     httpx.Response(503, text="Service Unavailable"),
     httpx.Response(504),
+    httpx.Response(500, text="<html>"),
+    httpx.Response(524, text="error code: 524"),
     httpx.Response(200, text="{"),
 ]
 
@@ -405,7 +408,7 @@ def test_a_nocobase_that_stops_while_it_is_asked_for_its_health_is_not_up() -> N
 
 # Nothing secret in an error, whatever the server says.
 
-OWN_WORDS = "".join(file.read_text() for file in Path(client.__file__).parent.glob("*.py")) + URL
+OWN_WORDS = "".join(file.read_text(encoding="utf-8") for file in Path(client.__file__).parents[1].rglob("*.py")) + URL
 """A secret that is one of them cannot be told from the program's own words; hypothesis draws words of the sources."""
 
 secrets = st.one_of(
@@ -470,6 +473,20 @@ def test_a_patient_request_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None
         f"NocoBase at {URL} is starting or under maintenance ({LIST} answered 503 APP_COMMANDING); "
         "waiting for it, 5 s at most."
     ]
+
+
+def test_a_long_wait_shows_signs_of_life() -> None:
+    said: list[str] = []
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    patience = Patience(60, said.append, clock=lambda: clock[0], sleep=sleep)
+    busy = always(503, GATEWAY)
+    with connect(busy, patience=patience) as nocobase, pytest.raises(errors.NotReady):
+        nocobase.get(LIST)
+    assert [line.partition(" (")[0] for line in said[1:]] == ["Still waiting for NocoBase"] * 2
 
 
 def test_plain_http_takes_no_proxy_and_no_certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import sys
@@ -23,6 +24,9 @@ from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.push import Accounts
 from provisioning.nocobase.push_resource import MailSettingsProvider
+from provisioning.program.last_state import read_state
+from provisioning.resource_types import PUSH_TYPE
+from provisioning.status.read import read_row
 from tests.provisioning.nocobase.fake_nocobase import CALLBACK, FOUND, URL, FakeNocoBase, connect, microsoft
 
 SECRET = "the~client~secret"
@@ -104,6 +108,56 @@ def test_a_change_takes_four_requests_and_no_change_two(
     server.requests.clear()
     assert provider.diff(ID, outs, NEXT).changes is False
     assert server.requests == [LIST, LINK]
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda secret: f"{secret[:3]}****{secret[-3:]}",
+        lambda secret: f"{secret[:4]}••••",
+        lambda secret: f"enc:{secret[::-1]}",
+        str.upper,
+    ],
+    ids=["partly masked", "masked at its end", "encrypted", "in capitals"],
+)
+@pytest.mark.parametrize("rows", [[microsoft()], [microsoft(clientId="new-id", clientSecret="old~secret")]])
+def test_a_secret_that_reads_back_as_something_else_counts_as_hidden(
+    rows: list[dict[str, Any]],
+    transform: Callable[[str], str],
+    provider: MailSettingsProvider,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = FakeNocoBase(copy.deepcopy(rows), transform=transform)
+    connect(server, monkeypatch)
+    outs = dict(provider.create(PROPERTIES).outs or {})
+    assert provider.diff(ID, outs, PROPERTIES).changes is False
+    assert dict(provider.read(ID, outs).outs or {}) == outs
+    pushed = read_state({(PUSH_TYPE, "nocobase"): outs}).pushes[0]
+    row = read_row(pushed, NocoBaseLogin(api_key=API_KEY))
+    assert row.client_secret is None
+    assert provider.diff(ID, outs, NEXT).changes is True
+    outs = dict(provider.update(ID, outs, NEXT).outs or {})
+    assert server.rows[-1]["clientSecret"] == "next~secret"
+    assert provider.diff(ID, outs, NEXT).changes is False
+    server._write(server.rows[-1], {"clientSecret": "by hand"})
+    assert provider.diff(ID, outs, NEXT).changes is True
+    provider.update(ID, outs, NEXT)
+    assert server.rows[-1]["clientSecret"] == "next~secret"
+
+
+def test_a_secret_that_somebody_else_wrote_meanwhile_is_no_transformed_one(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+
+    def change(request: httpx.Request) -> None:
+        if request.method == "POST":
+            server.change(clientSecret="by hand")
+
+    server.after = change
+    with pytest.raises(errors.NotVerified, match="did not keep"):
+        provider.create(PROPERTIES)
 
 
 def test_what_was_read_for_the_comparison_is_not_used_twice(

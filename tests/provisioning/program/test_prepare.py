@@ -64,6 +64,19 @@ def plan(audience: str, doubts: Sequence[str], preview: bool = False) -> tuple[S
     )
 
 
+def test_an_application_that_is_gone_is_planned_as_a_new_one(
+    removed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - as above
+
+    monkeypatch.setattr(directory, "stored_secrets", lambda _: None)
+    planned, said = plan("AzureADMyOrg", [])
+    assert (set(planned.slots), planned.active) == ({Slot.A}, Slot.A)
+    assert planned.slots[Slot.A].issued == DUE
+    assert "pulumi up --refresh" in said[0]
+    assert removed == []
+
+
 @pytest.mark.parametrize("preview", [False, True])
 def test_an_orphan_that_nobody_uses_makes_room(removed: list[str], preview: bool) -> None:
     planned, said = plan("AzureADandPersonalMicrosoftAccount", [], preview)

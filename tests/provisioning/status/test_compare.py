@@ -56,6 +56,16 @@ def held(link: SignIn | None = None, **changed: Any) -> Held:
     return Held(replace(row, **changed), link or SignIn(CLIENT_ID, REDIRECT_URI))
 
 
+def test_what_puts_a_side_right_is_told() -> None:
+    renamed = registration(display_name="by hand")
+    view = overview(ONE, renamed, [held(client_id="by-hand")], NOW, 14)
+    assert [alarm.partition(": run ")[2] for alarm in view.alarms] == ["`pulumi up --refresh`", "`pulumi up`"]
+    unread = overview(ONE, Unread("403"), [held()], NOW, 14)
+    assert unread.alarms == ("Entra ID is not read: 403",)
+    gone = overview(ONE, None, [held()], NOW, 14)
+    assert gone.alarms[0].endswith("is not there: run `pulumi up --refresh`")
+
+
 def test_several_installations_each_have_their_own_slot() -> None:
     found = state(*TWO_SECRETS, push("a", "2027-01-01", "other", nocobase_app="sales"))
     assert [pushed.target for pushed in found.pushes] == [URL, f"{URL} (sales)"]
