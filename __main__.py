@@ -12,9 +12,9 @@ from provisioning.resource_types import APPLICATION_NAME
 
 run = prepare(head_start.last_state)
 
-application = MailApplication(APPLICATION_NAME, run.settings, run.secrets)
+application = MailApplication(APPLICATION_NAME, run)
 
-installations = run.settings.installations
+installations = run.installations
 several = len(installations) > 1
 pushes = [MailSettings(one, application, run.secrets, head_start.provider, several) for one in installations]
 require_all(pushes)

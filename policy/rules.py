@@ -18,7 +18,7 @@ PASSWORD = "azuread:index/applicationPassword:ApplicationPassword"
 GRANT = "azuread:index/servicePrincipalDelegatedPermissionGrant:ServicePrincipalDelegatedPermissionGrant"
 
 MICROSOFT_GRAPH = "00000003-0000-0000-c000-000000000000"
-SCOPES: Mapping[str, str] = json.loads((Path(__file__).parent / "scopes.json").read_text())
+SCOPES: Mapping[str, str] = json.loads((Path(__file__).parent / "scopes.json").read_text(encoding="utf-8"))
 """Delegated permissions of Microsoft Graph: name → id. A copy of the program's file: the pack is published alone."""
 
 

@@ -5,11 +5,16 @@ ProvisioningError
 ├── StateUnreadable            the engine cannot read the stack's last state
 ├── EngineFailed               a `pulumi` command failed, or `pulumi` is not installed
 ├── ClockRejected              a date for tests was set for a real tenant
+├── ProxyUnusable              a proxy in the environment is of a kind that is not supported
+├── CertificatesUnusable       the certificate authorities that the environment names cannot be used
+├── SignInUnusable             the settings of the sign-in contradict each other, or are not supported
 ├── NoPipelineToken            a pipeline should sign in with its own token, and has none
 ├── SecretRejected             the token endpoint does not accept a new client secret
 ├── DirectoryUnreadable        the application or its secrets cannot be read or changed in Entra ID
+│   └── SignInRejected         Entra ID rejected the caller's sign-in, or there is none
 ├── SecretLimitReached         Entra ID allows no further client secret
 ├── AdoptionRejected           an application made by hand cannot be adopted
+├── CallerLockedOut            a run would remove its own caller from the owners
 ├── NameTaken                  an application made by hand has the name of the one to be created
 └── NocoBaseError
     ├── Unreachable            no connection, or none that can be trusted
@@ -35,6 +40,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 class ProvisioningError(Exception):
@@ -53,6 +59,18 @@ class ClockRejected(ProvisioningError):
     """PROVISIONING_TODAY is set, but Entra ID is a real one."""
 
 
+class ProxyUnusable(ProvisioningError):
+    """A proxy in the environment is of a kind that is not supported, or is no address."""
+
+
+class CertificatesUnusable(ProvisioningError):
+    """SSL_CERT_FILE or SSL_CERT_DIR names certificate authorities that cannot be used."""
+
+
+class SignInUnusable(ProvisioningError):
+    """The azuread provider's settings contradict each other, or name a way to sign in that is not supported."""
+
+
 class NoPipelineToken(ProvisioningError):
     """A pipeline should sign in to Entra ID with the token of its job, and has none."""
 
@@ -61,15 +79,37 @@ class SecretRejected(ProvisioningError):
     """The token endpoint does not accept a new client secret; NocoBase keeps its old one."""
 
 
+class DirectoryFailure(StrEnum):
+    """Why Entra ID was not read or changed; see `entra.directory_errors`."""
+
+    NO_ANSWER = "no answer"
+    THROTTLED = "throttled"
+    UNAVAILABLE = "unavailable"
+    SIGN_IN = "sign-in"
+    DENIED = "denied"
+    NOT_FOUND = "not found"
+    QUOTA = "quota"
+    CONFLICT = "conflict"
+    OTHER = "other"
+
+
 class DirectoryUnreadable(ProvisioningError):
     """The application cannot be read, or its client secrets cannot be changed, in Entra ID.
 
-    reason: what Entra ID answered, in a few words.
+    reason: what Entra ID answered, in a few words. failure: the class of that. remedy: what to do about it.
     """
 
-    def __init__(self, message: str, reason: str) -> None:
+    def __init__(
+        self, message: str, reason: str, failure: DirectoryFailure = DirectoryFailure.DENIED, remedy: str = ""
+    ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.failure = failure
+        self.remedy = remedy
+
+
+class SignInRejected(DirectoryUnreadable):
+    """Entra ID rejected the sign-in of the caller, or there is none."""
 
 
 class SecretLimitReached(ProvisioningError):
@@ -78,6 +118,10 @@ class SecretLimitReached(ProvisioningError):
 
 class AdoptionRejected(ProvisioningError):
     """An application made by hand cannot be adopted by this stack; nothing was changed."""
+
+
+class CallerLockedOut(ProvisioningError):
+    """The run would remove its own caller from the owners."""
 
 
 class NameTaken(ProvisioningError):
@@ -170,7 +214,7 @@ class UnexpectedAnswer(NocoBaseError):
 
 
 class NotVerified(NocoBaseError):
-    """The credentials were written, but NocoBase does not use them."""
+    """NocoBase does not use what was written, or what the settings declare."""
 
 
 @dataclass(frozen=True)

@@ -192,10 +192,19 @@ class Pulumi:
         """The address of the backend. Raises EngineFailed, also if nobody is signed in to it."""
         return str(json.loads(self.ask("whoami", "--json"))["url"])
 
-    def config_of(self, key: str) -> str | None:
-        """One configuration value by its whole name, like azuread:tenantId. Raises EngineFailed."""
-        entry = json.loads(self.ask("config", "--json")).get(key) or {}
-        return entry.get("value")
+    def configuration_of(self, provider: str) -> dict[str, str]:
+        """A provider's configuration values by their whole names, like azuread:tenantId. Raises EngineFailed.
+
+        Secret ones are in the clear. They are decrypted only where there is one of this provider: that takes the key.
+        """
+        entries = self._of_provider(provider)
+        if any(entry.get("secret") for entry in entries.values()):
+            entries = self._of_provider(provider, "--show-secrets")
+        return {name: str(entry.get("value", "")) for name, entry in entries.items()}
+
+    def _of_provider(self, provider: str, *options: str) -> dict[str, dict[str, Any]]:
+        entries = json.loads(self.ask("config", "--json", *options))
+        return {name: entry for name, entry in entries.items() if name.startswith(f"{provider}:")}
 
     def configure(self, values: Mapping[str, str | Sequence[str]]) -> None:
         """Set configuration values, lists as a whole; none may be a secret. Raises EngineFailed."""
@@ -209,12 +218,13 @@ class Pulumi:
     def adopt(self, resources: Sequence[Mapping[str, object]], names: Mapping[str, str]) -> None:
         """`pulumi import`: take `resources`, of its import file, into the state; nothing of them is changed.
 
-        names: the file's table of names, for parents that the state holds already. Raises EngineFailed.
+        They are protected from `pulumi destroy`. names: the file's table of names, for parents that the state holds
+        already. Raises EngineFailed.
         """
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "import.json")
             file.write_text(json.dumps({"nameTable": names, "resources": list(resources)}))
-            options = ("--yes", "--skip-preview", "--generate-code=false", "--protect=false")
+            options = ("--yes", "--skip-preview", "--generate-code=false", "--protect=true")
             self.ask("import", "--file", str(file), *options)
 
     def ask(self, *arguments: str, timeout: float | None = None) -> str:

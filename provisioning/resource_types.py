@@ -11,3 +11,6 @@ PUSH_TYPE = "pulumi-python:dynamic/nocobase:MailSettings"
 
 APPLICATION_NAME = "mail"
 """The resource name of the application, and the stem of its secrets' names."""
+
+PUSH_PROVIDER_TYPE = "pulumi:providers:pulumi-python"
+"""The process in which every push runs."""

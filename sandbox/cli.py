@@ -118,7 +118,7 @@ def _run(place: Place, steps: list[Step]) -> list[Done]:
         sys.exit(1)  # the step has said why
     place.logs.mkdir(parents=True, exist_ok=True)
     times = {"began": began, "seconds": time.time() - began, "steps": {step.name: step.seconds for step in done}}
-    (place.logs / "times.json").write_text(json.dumps(times))
+    (place.logs / "times.json").write_text(json.dumps(times), encoding="utf-8")
     return done
 
 

@@ -56,10 +56,12 @@ def summary(place: Place, now: datetime | None = None) -> Table:
     offered = [scope for principal in _built_in_principals() for scope in principal.get("oauth2PermissionScopes", [])]
     names = {scope["id"]: scope["value"] for scope in offered}
     scopes = [names[item["id"]] for item in application["requiredResourceAccess"][0]["resourceAccess"]]
-    proved = (outputs["provedClientId"], outputs["redirectUri"]) == (
-        outputs["clientId"],
-        application["web"]["redirectUris"][0],
-    )
+    # The engine leaves out an output without a value: with verifyAction none, NocoBase was not asked.
+    link = outputs.get("provedClientId"), outputs.get("redirectUri")
+    declared = outputs["clientId"], application["web"]["redirectUris"][0]
+    proved = "yes: NocoBase's sign-in link names this client ID and redirect URI" if link == declared else "NO"
+    if link == (None, None):
+        proved = "not verified: nocobaseMapping.verifyAction is none"
     table = Table(show_header=False, title="NocoBase is set up for Outlook mail (sandbox)", title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -68,11 +70,11 @@ def summary(place: Place, now: datetime | None = None) -> Table:
         ("Tenant", outputs["tenantId"]),
         ("Audience", application["signInAudience"]),
         ("Scopes", ", ".join(scopes)),
-        ("Redirect URI", outputs["redirectUri"]),
+        ("Redirect URI", outputs.get("redirectUri") or declared[1]),
         ("Client secret", ", ".join(secret["displayName"] for secret in secrets)),
         ("Expires", f"{ends.date()} ({days} days left)"),
         ("NocoBase", nocobase_url(place)),
-        ("Proved", "yes: NocoBase's sign-in link names this client ID and redirect URI" if proved else "NO"),
+        ("Proved", proved),
     ):
         table.add_row(name, value)
     return table
@@ -80,5 +82,5 @@ def summary(place: Place, now: datetime | None = None) -> Table:
 
 def _built_in_principals() -> list[dict[str, Any]]:
     """Microsoft's own service principals, Microsoft Graph among them; every tenant has them."""
-    principals: list[dict[str, Any]] = json.loads((DATA / "service_principals.json").read_text())
+    principals: list[dict[str, Any]] = json.loads((DATA / "service_principals.json").read_text(encoding="utf-8"))
     return principals

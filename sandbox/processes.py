@@ -34,7 +34,7 @@ def start(place: Place, name: str, command: Sequence[str | Path], environment: M
             start_new_session=True,
         )
     record = {"pid": process.pid, "started": psutil.Process(process.pid).create_time()}
-    _process_file(place, name).write_text(json.dumps(record))
+    _process_file(place, name).write_text(json.dumps(record), encoding="utf-8")
     # The child outlives this program on purpose; without this, its destructor warns that it still runs.
     process.returncode = 0
     return process.pid
@@ -43,7 +43,7 @@ def start(place: Place, name: str, command: Sequence[str | Path], environment: M
 def running(place: Place, name: str) -> psutil.Process | None:
     """The process called `name` if it is still the one that was started, else None."""
     try:
-        record = json.loads(_process_file(place, name).read_text())
+        record = json.loads(_process_file(place, name).read_text(encoding="utf-8"))
         process = psutil.Process(int(record["pid"]))
         if process.create_time() != record["started"]:
             return None
@@ -98,7 +98,7 @@ def log_file(place: Place, name: str) -> Path:
 def log_tail(place: Place, name: str, lines: int = 15) -> str:
     """The last lines of a log, for an error message."""
     try:
-        text = log_file(place, name).read_text(errors="replace")
+        text = log_file(place, name).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return "(no log)"
     return "\n".join(f"  | {line}" for line in text.splitlines()[-lines:])

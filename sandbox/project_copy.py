@@ -28,5 +28,8 @@ def set_nocobase_url(project: Path, nocobase_url: str) -> None:
     """Point the project's dev stack to another NocoBase."""
     file = project / "Pulumi.dev.yaml"
     key = "  nocobase-outlook:nocobaseUrl:"
-    lines = [f"{key} {nocobase_url}" if line.startswith(key) else line for line in file.read_text().splitlines()]
-    file.write_text("\n".join(lines) + "\n")
+    lines = [
+        f"{key} {nocobase_url}" if line.startswith(key) else line
+        for line in file.read_text(encoding="utf-8").splitlines()
+    ]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")

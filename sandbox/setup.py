@@ -42,7 +42,7 @@ class Record:
 def load_record(place: Place) -> Record:
     """The record of the sandbox in `place`. Raises SandboxError if it was never set up."""
     try:
-        return Record(**json.loads(_record_file(place).read_text()))
+        return Record(**json.loads(_record_file(place).read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise SandboxError("There is no sandbox in this clone yet.", "Run `make up`.") from None
 
@@ -55,7 +55,9 @@ def nocobase_url(place: Place, stack: str = "dev") -> str:
     import yaml
 
     file = place.project / f"Pulumi.{stack}.yaml"
-    configured = (yaml.safe_load(file.read_text()).get("config") or {}).get("nocobase-outlook:nocobaseUrl", "")
+    configured = (yaml.safe_load(file.read_text(encoding="utf-8")).get("config") or {}).get(
+        "nocobase-outlook:nocobaseUrl", ""
+    )
     parts = urlsplit(str(configured))
     if parts.hostname not in ("localhost", "127.0.0.1") or parts.scheme != "http" or not parts.port:
         raise SandboxError(
@@ -157,8 +159,8 @@ def install_policy_packages(place: Place, report: Report) -> str:
 
 def _pip_install(place: Place, report: Report, python: Path, log_name: str, *requirements: str) -> str:
     stamp = python.parent.parent / "installed-requirements.txt"
-    locked = "".join((PROJECT / name).read_text() for name in requirements)
-    if stamp.exists() and stamp.read_text() == locked:
+    locked = "".join((PROJECT / name).read_text(encoding="utf-8") for name in requirements)
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == locked:
         return "already installed"
     report("pip install")
     options = [option for name in requirements for option in ("-r", str(PROJECT / name))]
@@ -171,7 +173,7 @@ def _pip_install(place: Place, report: Report, python: Path, log_name: str, *req
             f"pip could not install the Python packages:\n{processes.log_tail(place, log_name, 5)}",
             "Is the package index reachable? Then run the command again.",
         )
-    stamp.write_text(locked)
+    stamp.write_text(locked, encoding="utf-8")
     return "installed"
 
 
@@ -212,5 +214,5 @@ def _record_file(place: Place) -> Path:
 def _save_record(place: Place, record: Record) -> None:
     place.home.mkdir(parents=True, exist_ok=True)
     partial = _record_file(place).with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(record)))
+    partial.write_text(json.dumps(asdict(record)), encoding="utf-8")
     partial.replace(_record_file(place))

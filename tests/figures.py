@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -35,8 +36,9 @@ def count_commands(tools: Path, engine: Path) -> None:
     pulumi = tools / "pulumi"
     if engine == pulumi:
         engine = pulumi.rename(tools / "pulumi-engine")
-    note = f'echo "$PYTEST_CURRENT_TEST|$1 $2" >> "${LOG_FOLDER}/$PYTEST_XDIST_WORKER.log"'
-    pulumi.write_text(f'#!/bin/sh\n[ -z "${LOG_FOLDER}" ] || {note}\nexec {shlex.quote(str(engine))} "$@"\n')
+    log = f"${LOG_FOLDER}/$PYTEST_XDIST_WORKER.log"
+    note = f'[ -z "${LOG_FOLDER}" ] || {{ echo "$PYTEST_CURRENT_TEST|$1 $2" >> "{log}"; }} 2> /dev/null'
+    pulumi.write_text(f'#!/bin/sh\n{note}\nexec {shlex.quote(str(engine))} "$@"\n')
     pulumi.chmod(0o755)
 
 
@@ -106,6 +108,7 @@ class Collector:
             terminalreporter.line(f"{commands.total()} `pulumi` commands; the tests with the most:")
             for test, count in commands.most_common(MOST):
                 terminalreporter.line(f"{count:5} {test}")
+        shutil.rmtree(os.environ[LOG_FOLDER])
 
 
 def _layer(report: pytest.TestReport) -> str:

@@ -12,7 +12,7 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 PRODUCT = "provisioning"
 
-GROUND = ("errors", "addresses", "resource_types", "__version__")
+GROUND = ("errors", "addresses", "connections", "plain_text", "resource_types", "__version__")
 """What every room may import."""
 
 OUTSIDES = (*GROUND, "entra", "nocobase")
@@ -21,6 +21,8 @@ BESIDE = (*OUTSIDES, "pulumi_cli", "pulumi_events", "program")
 ARROWS: dict[str, tuple[str, ...]] = {
     "errors": (),
     "addresses": (),
+    "connections": ("errors",),
+    "plain_text": (),
     "resource_types": (),
     "pulumi_cli": (*GROUND, "pulumi_events"),
     "pulumi_events": (),

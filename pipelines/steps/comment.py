@@ -12,11 +12,12 @@ from collections.abc import Mapping
 
 import httpx
 
+from pipelines.github_api import github_client
 from pipelines.steps import report
 from pipelines.steps.running import stack_argument
+from provisioning.errors import ProvisioningError
 
 PAGE = 100
-ANSWER_SECONDS = 30
 
 
 def comment(stack: str, text: str, environment: Mapping[str, str], client: httpx.Client) -> None:
@@ -45,9 +46,9 @@ def main() -> int:
     stack = stack_argument(__doc__)
     headers = {"Authorization": f"Bearer {os.environ['GITHUB_TOKEN']}", "Accept": "application/vnd.github+json"}
     try:
-        with httpx.Client(base_url=os.environ["GITHUB_API_URL"], headers=headers, timeout=ANSWER_SECONDS) as client:
+        with github_client(headers) as client:
             comment(stack, report.path(stack, "preview").read_text(encoding="utf-8"), os.environ, client)
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, OSError, ProvisioningError) as error:
         print(f"The preview was not put onto the pull request ({type(error).__name__}); see the summary.", flush=True)
     return 0
 

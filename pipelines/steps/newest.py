@@ -13,10 +13,10 @@ from pathlib import Path
 
 import httpx
 
+from pipelines.github_api import github_client
 from pipelines.steps import report
 from pipelines.steps.running import stack_argument
-
-ANSWER_SECONDS = 30
+from provisioning.errors import ProvisioningError
 
 
 def newest(environment: Mapping[str, str], client: httpx.Client) -> str:
@@ -33,9 +33,9 @@ def main() -> int:
     commit = os.environ["GITHUB_SHA"]
     headers = {"Authorization": f"Bearer {os.environ['GITHUB_TOKEN']}"}
     try:
-        with httpx.Client(base_url=os.environ["GITHUB_API_URL"], headers=headers, timeout=ANSWER_SECONDS) as client:
+        with github_client(headers) as client:
             head = newest(os.environ, client)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, ProvisioningError) as error:
         print(f"GitHub does not say which commit is the newest ({error}); nothing was deployed. Run it again.")
         return 1
     with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as outputs:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from provisioning.plain_text import use_plain_marks
+
 STOPS = (signal.SIGINT, signal.SIGTERM)
 """What a system sends to the step of a run that is cancelled."""
 
@@ -84,8 +86,10 @@ def _passing_on(process: subprocess.Popen[str]) -> Iterator[Callable[[], bool]]:
 
 
 def stack_argument(description: str | None) -> str:
-    """The stack that the step was called with."""
+    """The stack that the step was called with; from here on, the step can print whatever it meets."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     parser.add_argument("stack")
+    # What a command says in UTF-8 must not end a step whose log has another encoding.
+    use_plain_marks()
     stack: str = parser.parse_args().stack
     return stack

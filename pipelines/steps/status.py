@@ -17,7 +17,14 @@ def main() -> int:
     stack = stack_argument(__doc__)
     command = [sys.executable, "-m", "provisioning", "status", "--stack", stack, "--format", "markdown"]
     ended = subprocess.run(
-        command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False
+        command,
+        # The report is UTF-8, whatever the locale says.
+        env={**environment(), "PYTHONIOENCODING": "utf-8"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     print(ended.stdout, end="", flush=True)
     outcome = "" if ended.returncode == 0 else ": something needs a person, see the log"

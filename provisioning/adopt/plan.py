@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from provisioning.addresses import comparable
+from provisioning.entra.audiences import warning_for_nocobase
 from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, classify_secrets
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
-from provisioning.entra.registration import Candidate, Found, Grant
-from provisioning.entra.rules import Audience, why_invalid_redirect_uri
+from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, Grant, who_disabled
+from provisioning.entra.rules import Audience, has_no_path, why_invalid_redirect_uri
 from provisioning.errors import AdoptionRejected
 from provisioning.program.kept import (
     APPLICATION,
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 AS_IT_IS = "as it is"
 NOT_TOUCHED = "not touched"
+
+SPA = "singlePageApplication"
+"""azuread's name of the redirect URIs of type SPA."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +67,17 @@ def plan_adoption(found: Found, settings: Settings, caller: str, stack_tag: str,
     plan = Adoption()
     _keep_by_setting(plan, "applicationName", settings.application_name, str(found.application["displayName"]))
     _keep_by_setting(plan, "audience", settings.audience.value, audience.value)
+    if (warning := warning_for_nocobase(audience)) is not None:
+        plan.warnings.append(f"With the audience as it is, `pulumi up` will fail. After the adoption: {warning}")
     _redirect_uris(plan, found, settings, audience)
     _permissions(plan, found, settings)
     tags = found.application.get("tags") or []
     own = [] if stack_tag in tags else [stack_tag]
     _extend(plan, "tags", [tag for tag in tags if tag != stack_tag], settings.tags, own)
     owners = _owners(plan, found, settings, caller)
-    _undeclared(plan, found, settings, owners)
+    moved = _misplaced(plan, found, settings)
+    _undeclared(plan, found, settings, owners, moved)
+    _disabled(plan, found)
     _credentials(plan, found, settings, audience, now)
     return plan
 
@@ -127,7 +136,55 @@ def _redirect_uris(plan: Adoption, found: Found, settings: Settings, audience: A
         if reason:
             plan.losses.append(f"The redirect URI {uri} cannot be kept. {reason}")
             plan.lines.append(Line("redirectUris", uri, None, "cannot be kept"))
-    _extend(plan, "redirectUris", [uri for uri in there if not reasons[uri]], settings.redirect_uris)
+    kept = dict.fromkeys(comparable(uri) for uri in there if not reasons[uri])
+    _extend(plan, "redirectUris", list(kept), settings.redirect_uris)
+
+
+PLATFORMS = {"singlePageApplication": "spa", "publicClient": "publicClient"}
+"""Property, as in `keep` → Graph's name of the platform."""
+
+
+def _misplaced(plan: Adoption, found: Found, settings: Settings) -> set[str]:
+    """Plan the declared redirect URIs that are registered for another platform than Web; return their properties.
+
+    Entra ID takes a URI for one platform only. An update empties a platform that is not kept, and so moves its URIs.
+    Raises AdoptionRejected for a platform that has to be kept because of its other URIs.
+    """
+    moved = set()
+    for name, platform in PLATFORMS.items():
+        there = at(found.application, f"{platform}.redirectUris") or []
+        misplaced = [uri for uri in there if uri in settings.redirect_uris]
+        if not misplaced:
+            continue
+        shown, title = ", ".join(misplaced), OTHER_PLATFORMS[platform]
+        if misplaced != there or name in settings.keep:
+            raise AdoptionRejected(
+                f"The redirect URI {shown} is registered for the platform {title}, whose other redirect URIs are to be "
+                f"kept, and Entra ID takes a URI for one platform only. Remove it from {title} (App registrations → "
+                f"Authentication), then run the command again: `pulumi up` adds it to {WEB}. Nothing was changed."
+            )
+        moved.add(name)
+        plan.lines.append(Line(name, there, None, f"moved to redirectUris (platform {WEB})"))
+        plan.warnings.append(
+            f"The redirect URI {shown} is registered for the platform {title}, where NocoBase's server cannot complete "
+            f"a sign-in. `pulumi up` moves it to the platform {WEB}."
+        )
+    return moved
+
+
+def _disabled(plan: Adoption, found: Found) -> None:
+    """Warn of what is disabled; that an administrator disabled it may have a reason, so it is not enabled."""
+    who = who_disabled(found.application.get("isDisabled"), found.application.get("disabledByMicrosoftStatus"))
+    if who is not None:
+        plan.warnings.append(
+            f"The application was deactivated by {who}: nobody can sign in, and `pulumi up` will fail until it is "
+            "activated again (App registrations → Overview)."
+        )
+    if found.principal is not None and found.principal.get("accountEnabled") is False:
+        plan.warnings.append(
+            "The service principal is disabled: nobody can sign in, and `pulumi up` will fail (AADSTS7000112). If that "
+            "is not meant, enable it first (Enterprise applications → Properties), then run this command again."
+        )
 
 
 def _permissions(plan: Adoption, found: Found, settings: Settings) -> None:
@@ -158,9 +215,18 @@ def _owners(plan: Adoption, found: Found, settings: Settings, caller: str) -> se
     return {caller, *others, *settings.owners}
 
 
-def _undeclared(plan: Adoption, found: Found, settings: Settings, owners: set[str]) -> None:
-    """Keep what an update would reset, in the application and in its service principal."""
-    present = would_be_reset(found.application, APPLICATION)
+def _undeclared(plan: Adoption, found: Found, settings: Settings, owners: set[str], moved: set[str]) -> None:
+    """Keep what an update would reset, in the application and in its service principal, except for `moved`."""
+    present = would_be_reset(found.application, {name: path for name, path in APPLICATION.items() if name not in moved})
+    for uri in present.get(SPA, ()):
+        if has_no_path(uri):
+            # azuread's Check rejects it, so that none of the list could be kept as it is.
+            plan.losses.append(
+                f"The redirect URIs of type SPA cannot be kept: after the host of {uri} a path or at least a slash is "
+                "required. To keep them, correct it in Entra ID first."
+            )
+            plan.lines.append(Line(SPA, _shown(present.pop(SPA)), None, "cannot be kept"))
+            break
     if found.principal is None:
         plan.lines.append(Line("service principal", None, "one", "created by `pulumi up`"))
     else:
@@ -241,7 +307,7 @@ def find_candidates(
     for application in applications:
         reasons = {
             "NocoBase has its client id": application.client_id == in_nocobase,
-            "redirect URI": bool(set(application.redirect_uris) & set(redirect_uris)),
+            "redirect URI": bool(set(map(comparable, application.redirect_uris)) & set(redirect_uris)),
             "same name": application.name.casefold() == name.casefold(),
         }
         why = ", ".join(reason for reason, true in reasons.items() if true)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import sys
 from typing import Annotated
 
 import typer
 
 from provisioning import __version__
 from provisioning.cli import adopt, doctor, explain, init, prune, rotate, status, up
+from provisioning.plain_text import use_plain_marks
 
 NAME = "python -m provisioning"
 
@@ -49,10 +48,7 @@ app.command()(explain.explain)
 
 def main() -> None:
     """Run the command that was typed."""
-    for stream in (sys.stdout, sys.stderr):
-        # A letter that a terminal or a log cannot show must not cost all the others.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    use_plain_marks()
     # Its warnings repeat what is told as an error, in its own words.
     logging.getLogger("azure").addHandler(logging.NullHandler())
     app(prog_name=NAME)

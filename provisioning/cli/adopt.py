@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, now, show_rows, words
-from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.entra.sign_in_settings import NAMESPACE, use_configuration
 from provisioning.errors import AdoptionRejected, NocoBaseError, SettingsError
 from provisioning.pulumi_cli import Pulumi
 from provisioning.pulumi_events import SAME, StepBegun
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from provisioning.adopt.plan import Adoption, Line
     from provisioning.entra.registration import Found
     from provisioning.program.settings import Settings
+
+PROTECT = "protectApplication"
+"""The setting that has `pulumi destroy` refuse to remove the application."""
+
+LET_GO = "`pulumi state delete --all --force` undoes the adoption and leaves Entra ID as it is."
 
 EXPECTED = {"create", "update", "read"}
 """What the first `pulumi up` after an adoption may do to a resource."""
@@ -48,15 +53,15 @@ def adopt(
     """
     with errors_as_sentences():
         engine = Pulumi(stack)
-        use_tenant(engine.config_of(TENANT))
+        use_configuration(engine.configuration_of(NAMESPACE))
         name = engine.identity()
         config = engine.configuration()[0]
         settings = _settings(config)
         if client_id is None or search is not None:
-            _list(settings, search, output)
+            _list(settings, config, search, output)
             return
         has = _adopted_before(engine, client_id)
-        found, plan = _plan(settings, client_id, name)
+        found, plan = _plan(settings, config, client_id, name)
         wanted = _wanted(found, has)
         if not wanted:
             words.print("This stack has this application already; there is nothing to adopt.")
@@ -67,12 +72,13 @@ def adopt(
         _refuse_settings({**config, **plan.config})
         if not _agreed(plan, client_id, yes, accept_losses):
             return
-        if plan.config:
-            engine.configure(plan.config)
+        # Somebody made it by hand, and may rely on it: `destroy` must not take it along.
+        engine.configure({**plan.config, PROTECT: "true"})
         _, project, stack_name = name.split("/")
         parent = f"urn:pulumi:{stack_name}::{project}::{COMPONENT_TYPE}::{wanted[0]['logicalName']}"
         engine.adopt(wanted, {"component": parent} if COMPONENT_TYPE in has else {})
         words.print("The stack has the application. Nothing in Entra ID or NocoBase was changed.")
+        words.print(f"It is protected: `pulumi destroy` refuses to remove it ({PROTECT}). {LET_GO}")
         _tell_next(engine)
 
 
@@ -100,13 +106,13 @@ def _refuse_settings(config: Mapping[str, str | list[str]]) -> None:
         )
 
 
-def _list(settings: Settings, search: str | None, output: Format) -> None:
+def _list(settings: Settings, config: Mapping[str, str], search: str | None, output: Format) -> None:
     """Print the applications that may be meant."""
     from provisioning.adopt.plan import find_candidates  # noqa: PLC0415 - not for `--help`
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
     name = search or settings.application_name
-    found = find_candidates(directory.applications(), name, settings.redirect_uris, _held_by_nocobase(settings))
+    found = find_candidates(directory.applications(), name, settings.redirect_uris, _held_by_nocobase(settings, config))
     if found or output is Format.JSON:
         facts = [(item.client_id, item.name, item.why, item.stack or "none") for item in found]
         show_rows([dict(zip(("clientId", "name", "why", "stack"), fact, strict=True)) for fact in facts], output)
@@ -118,19 +124,23 @@ def _list(settings: Settings, search: str | None, output: Format) -> None:
         )
 
 
-def _held_by_nocobase(settings: Settings) -> str | None:
-    """The client id that NocoBase holds; None if there is none, or if NocoBase does not tell."""
+def _held_by_nocobase(settings: Settings, config: Mapping[str, str]) -> str | None:
+    """The client id that NocoBase holds; None if there is none, or if NocoBase does not tell.
+
+    config: the stack's, secrets in the clear.
+    """
     from provisioning.nocobase import push  # noqa: PLC0415 - not for `--help`
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - as above
-    from provisioning.nocobase.login import load_login  # noqa: PLC0415 - as above
+    from provisioning.nocobase.installation import MAIN  # noqa: PLC0415 - as above
+    from provisioning.nocobase.login import API_KEY, first_login, missing_login, stored_keys  # noqa: PLC0415 - as above
 
-    login = load_login(None)
+    login = first_login([MAIN], stored_keys(config.get(API_KEY), None), headers=settings.nocobase_headers)
     if login is None:
-        words.print("! NocoBase was not asked: NOCOBASE_API_KEY is not set.", style="yellow")
+        words.print(f"! NocoBase was not asked. {missing_login().why}", style="yellow")
         return None
     try:
         with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
-            row = push.read(nocobase)
+            row = push.read(nocobase, settings.nocobase_mapping.mapping)
     except NocoBaseError as error:
         words.print(f"! NocoBase was not asked: {error}", markup=False, style="yellow")
         return None
@@ -152,7 +162,7 @@ def _adopted_before(engine: Pulumi, client_id: str) -> set[str]:
     return {kind for kind, _ in resources} & {COMPONENT_TYPE, APPLICATION_TYPE, PRINCIPAL_TYPE}
 
 
-def _plan(settings: Settings, client_id: str, name: str) -> tuple[Found, Adoption]:
+def _plan(settings: Settings, config: Mapping[str, str], client_id: str, name: str) -> tuple[Found, Adoption]:
     from provisioning.adopt.plan import Line, plan_adoption, reject_second_consent  # noqa: PLC0415 - not for `--help`
     from provisioning.doctor.account import account_of, read_claims  # noqa: PLC0415 - as above
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
@@ -168,9 +178,9 @@ def _plan(settings: Settings, client_id: str, name: str) -> tuple[Found, Adoptio
     if settings.tenant_consent and found.principal is not None:
         graph = directory.principal(MICROSOFT_GRAPH)
         reject_second_consent(directory.grants(str(found.principal["id"])), graph.object_id if graph else None)
-    caller = account_of(read_claims(directory.access_token())).object_id
+    caller = account_of(read_claims(directory.caller_token())).object_id
     plan = plan_adoption(found, settings, caller, stack_tag(*name.split("/")), now())
-    held = _held_by_nocobase(settings)
+    held = _held_by_nocobase(settings, config)
     if held == client_id:
         plan.lines.append(
             Line("NocoBase", "this client id", "the same, with a new secret", "its present secret stays valid")
@@ -235,7 +245,6 @@ def _tell_next(engine: Pulumi) -> None:
     surprises = [step.urn for step in steps if step.operation not in EXPECTED]
     if surprises:
         raise AdoptionRejected(
-            f"`pulumi up` would replace or delete something: {', '.join(surprises)}. Do not run it. "
-            "`pulumi state delete --all` undoes the adoption and leaves Entra ID as it is."
+            f"`pulumi up` would replace or delete something: {', '.join(surprises)}. Do not run it. {LET_GO}"
         )
     words.print("That is what `pulumi up` will do: run it when it suits.")

@@ -69,6 +69,9 @@ def show_rows(rows: Sequence[Mapping[str, object]], output: Format) -> None:
         _print_rows(rows, output, header=True)
 
 
+INTERRUPTED, WRONG_USAGE = 130, 2
+"""Exit codes."""
+
 COLOURS = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILED: "bold red", Outcome.SKIPPED: "dim"}
 
 
@@ -87,8 +90,8 @@ def show_checks(checks: Iterable[Check], output: Format, widest: int | None = No
                 (f"{check.outcome:<8}", COLOURS[check.outcome]), f" {check.name:<{widest}}  {check.said}"
             )
             data().print(line, soft_wrap=True)
-            if check.remedy:
-                data().print(Text(f"{'':<8} → {check.remedy}", style="bold"), soft_wrap=True)
+            for remedy in (check.remedy or "").splitlines():
+                data().print(Text(f"{'':<8} → {remedy}", style="bold"), soft_wrap=True)
     else:
         shown = list(checks)
         show_rows([asdict(check) for check in shown], output)
@@ -131,9 +134,12 @@ def _cell(value: object) -> str:
 
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
-    """Print a ProvisioningError in its own words and end with exit code 1."""
+    """Print a ProvisioningError in its own words and end with exit code 1; 130 if a person leaves a question."""
     try:
         yield
+    except typer.Abort:
+        words.print("Interrupted.")
+        raise typer.Exit(INTERRUPTED) from None
     except ProvisioningError as error:
         words.print(str(error), markup=False, style="red")
         raise typer.Exit(1) from None

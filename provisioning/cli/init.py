@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provisioning.cli.common import Stack, errors_as_sentences, words
+from provisioning.cli.common import WRONG_USAGE, Stack, errors_as_sentences, words
+from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, sign_in_settings, use_configuration
 from provisioning.errors import ProvisioningError, SettingsError
 from provisioning.pulumi_cli import Pulumi
 
 if TYPE_CHECKING:
     from provisioning.doctor.runner import Finding
     from provisioning.init.questions import Prompt
-
-WRONG_USAGE = 2
 
 Answers = dict[str, str | list[str]]
 """What was asked for, by flag or by question: key → answer, a list for a setting that is one."""
@@ -63,10 +63,16 @@ def init(
         "secretLifetimeDays": secret_lifetime_days,
         "rotateEveryDays": rotate_every_days,
     }
-    answers: Answers = {key: value for key, value in given.items() if value is not None and value != []}
+    answers: Answers = {key: _stripped(value) for key, value in given.items() if value is not None and value != []}
     ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     with errors_as_sentences():
-        _Init(ask, not no_checks, answers).run(stack, state, secrets_provider)
+        run = _Init(ask, not no_checks, answers)
+        try:
+            run.run(stack, state, secrets_provider)
+        except (ProvisioningError, typer.Abort, KeyboardInterrupt):
+            if ask:
+                run.tell_again()
+            raise
 
 
 class _Init:
@@ -76,13 +82,34 @@ class _Init:
         self.ask = ask
         self.check = check
         self.answers = answers
+        self.written = False
+        self._typed: list[str] = []
+        """The options of what a person has answered, to repeat the command with them."""
+
+    def tell_again(self) -> None:
+        """Say the command that repeats this one with what was answered."""
+        from provisioning.init import questions  # noqa: PLC0415 - as below
+
+        options = list(self._typed)
+        for prompt in questions.PROMPTS:
+            answer = self.answers.get(prompt.key, [])
+            options += [
+                f"{prompt.flag} {shlex.quote(one)}" for one in ([answer] if isinstance(answer, str) else answer)
+            ]
+        if options and not self.written:
+            words.print(
+                f"To repeat it with these answers: python -m provisioning init {' '.join(options)}", markup=False
+            )
 
     def run(self, stack: str | None, state: str | None, provider: str | None) -> None:
         """Ask, check, write, and say the next command."""
+        from provisioning.entra.audiences import warning_for_nocobase  # noqa: PLC0415 - not for `--help`
         from provisioning.init import questions  # noqa: PLC0415 - pydantic-settings is not for `--help`
 
         if stack is None and self.ask:
             stack = self._asked("Stack: the environment's name", "", questions.why_invalid_stack)
+        if stack is not None:
+            self._typed.append(f"--stack {shlex.quote(stack)}")
         backend = self._backend(state)
         engine = Pulumi(stack, {"PULUMI_BACKEND_URL": backend} if backend else {})
         exists = stack is not None and self._exists(stack, engine)
@@ -99,21 +126,58 @@ class _Init:
             raise ProvisioningError(f"The stack {stack} has a secrets provider already. To change it: {command}")
         if not exists:
             provider = self._provider(kept_in, provider)
+            self._typed.append(f"--secrets-provider {shlex.quote(provider)}")
         present = self._present(engine) if exists else {}
-        for prompt in questions.PROMPTS:
-            self._prompt(prompt, present, exists)
-        config = {**present, **{key: _text(value) for key, value in self.answers.items()}}
-        self._judge(config, exists)
-        if self.check:
-            self._look(config)
+        for group in questions.GROUPS:
+            self._settle(group, present, exists)
+        self._propose_rotation(present)
+        config = self._config(present)
+        self._judge(config)
+        if self.check and not self.ask:
+            self._look(config, set(self.answers))
+        config = self._config(present)
+        warning = warning_for_nocobase(config.get("audience", ""), config.get("tenantId"))
+        if "audience" in self.answers and warning:
+            words.print(f"! {warning}", markup=False, style="yellow")
         if "tenantId" in self.answers:
             _raise_if(questions.why_invalid_tenant_id(config["tenantId"]))
         if not exists:
             engine.create(provider or "")
-        written = {"azuread:tenantId" if key == "tenantId" else key: value for key, value in self.answers.items()}
+        written = {TENANT if key == "tenantId" else key: value for key, value in self.answers.items()}
         if written:
             engine.configure(written)
+        self.written = True
         self._tell_next(stack, config, backend)
+
+    def _config(self, present: Mapping[str, str]) -> dict[str, str]:
+        """What the stack would have."""
+        return {**present, **{key: _text(value) for key, value in self.answers.items()}}
+
+    def _settle(self, group: Sequence[Prompt], present: Mapping[str, str], exists: bool) -> None:
+        """Ask a group of questions, until what they name is there or a person insists."""
+        keys = {prompt.key for prompt in group}
+        while True:
+            for prompt in group:
+                self._prompt(prompt, present, exists)
+            if not (self.ask and self.check):
+                return
+            try:
+                self._look(self._config(present), keys & set(self.answers))
+            except ProvisioningError:
+                for key in keys:
+                    self.answers.pop(key, None)
+            else:
+                return
+
+    def _propose_rotation(self, present: Mapping[str, str]) -> None:
+        """Give a lifetime that was named alone the rotation that a person is offered."""
+        from provisioning.init import questions  # noqa: PLC0415 - as above
+
+        lifetime = self.answers.get("secretLifetimeDays")
+        if isinstance(lifetime, str) and "rotateEveryDays" not in {**present, **self.answers}:
+            usual = str(questions.usual_rotation(lifetime))
+            if usual != questions.default("rotateEveryDays"):
+                self.answers["rotateEveryDays"] = usual
 
     @staticmethod
     def _exists(stack: str, engine: Pulumi) -> bool:
@@ -139,6 +203,7 @@ class _Init:
         if not state:
             return None
         _raise_if(_refuses_state(state))
+        self._typed.append(f"--state {shlex.quote(state)}")
         chosen = questions.state_url(state)
         return None if chosen == present else chosen
 
@@ -148,6 +213,9 @@ class _Init:
 
         if provider is None and self.ask:
             usual = questions.usual_secrets_provider(url) or ""
+            if usual and (reason := questions.why_invalid_secrets_provider(usual, os.environ)):
+                words.print(f"  {usual}: {reason}", markup=False, style="yellow")
+                usual = ""
             return self._asked(
                 "Secrets provider: default (Pulumi Cloud), passphrase, azurekeyvault://<vault>.vault.azure.net/keys/<key>",
                 usual,
@@ -160,10 +228,12 @@ class _Init:
     def _present(self, engine: Pulumi) -> dict[str, str]:
         """What an existing stack has, its tenant included."""
         config = engine.configuration()[0]
-        tenant = engine.config_of("azuread:tenantId")
+        provider = engine.configuration_of(NAMESPACE)
+        use_configuration(provider)
+        tenant = provider.get(TENANT)
         return {**config, **({"tenantId": tenant} if tenant else {})}
 
-    def _prompt(self, prompt: Prompt, present: dict[str, str], exists: bool) -> None:
+    def _prompt(self, prompt: Prompt, present: Mapping[str, str], exists: bool) -> None:
         """Ask, unless a flag has answered or nobody can be asked. An answer that changes nothing is none."""
         from provisioning.init import questions  # noqa: PLC0415 - as above
 
@@ -174,7 +244,7 @@ class _Init:
         if key == "rotateEveryDays" and isinstance(lifetime := self.answers.get("secretLifetimeDays"), str):
             usual = str(questions.usual_rotation(lifetime))
         if key == questions.TENANT.key:
-            usual = os.environ.get("ARM_TENANT_ID", "")
+            usual = sign_in_settings()["tenantId"]
         shown = questions.as_line(present[key]) if present.get(key) else usual
 
         def refuses(answer: str) -> str | None:
@@ -205,31 +275,40 @@ class _Init:
                 return answer.strip()
             words.print(f"  {reason}", markup=False, style="yellow")
 
-    def _judge(self, config: dict[str, str], exists: bool) -> None:
-        """Raise SettingsError, or ProvisioningError for the tenant, if something is wrong."""
+    def _judge(self, config: dict[str, str]) -> None:
+        """Take the address as it is shown from now on. Raises ProvisioningError if something is wrong."""
         from provisioning.init import questions  # noqa: PLC0415 - as above
         from provisioning.program.settings import validate  # noqa: PLC0415 - as above
 
         if "tenantId" in self.answers:
             _raise_if(questions.why_invalid_tenant(config["tenantId"]))
-        _, problems = validate({key: value for key, value in config.items() if key != "tenantId"})
-        if problems:
+        settings, problems = validate({key: value for key, value in config.items() if key != "tenantId"})
+        if settings is None:
             raise SettingsError(problems)
+        if "nocobaseUrl" in self.answers:
+            self.answers["nocobaseUrl"] = settings.nocobase_url
 
-    def _look(self, config: dict[str, str]) -> None:
-        """Look whether tenant and NocoBase are there. Raises ProvisioningError if not, and nobody overrides it."""
+    def _look(self, config: Mapping[str, str], asked: set[str]) -> None:
+        """Look whether the tenant and the NocoBase are there that were asked for.
+
+        Raises ProvisioningError if not, and nobody overrides it.
+        """
         from provisioning.doctor.nocobase import ask_plugins, ask_server  # noqa: PLC0415 - as above
         from provisioning.doctor.tenant import ask_tenant  # noqa: PLC0415 - as above
         from provisioning.program.settings import validate  # noqa: PLC0415 - as above
 
-        settings, _ = validate({key: value for key, value in config.items() if key != "tenantId"})
-        assert settings is not None
-        if isinstance(tenant := self.answers.get("tenantId"), str):
+        if "tenantId" in asked and isinstance(tenant := self.answers["tenantId"], str):
             finding = self._found("Tenant", lambda: ask_tenant(tenant))
             if finding is not None:
-                self.answers["tenantId"] = config["tenantId"] = str(finding.value)
-        asked = {"nocobaseUrl", "nocobaseApp"} & set(self.answers)
-        if asked and self._found("NocoBase", lambda: ask_server(settings)):
+                self.answers["tenantId"] = str(finding.value)
+        # What else is wrong is told of its own.
+        place = {key: config[key] for key in ("nocobaseUrl", "nocobaseApp", "nocobaseHeaders") if key in config}
+        settings, _ = validate(place)
+        if (
+            {"nocobaseUrl", "nocobaseApp"} & asked
+            and settings is not None
+            and self._found("NocoBase", lambda: ask_server(settings))
+        ):
             self._found("Email manager", lambda: ask_plugins(settings))
 
     def _found(self, name: str, ask: Callable[[], Finding]) -> Finding | None:
@@ -255,12 +334,17 @@ class _Init:
         lines = []
         if backend:
             lines.append(f"export PULUMI_BACKEND_URL='{backend}'")
-        if not os.environ.get("ARM_CLIENT_ID"):
+        if not sign_in_settings().is_named("clientId", "clientIdFilePath", "useMsi"):
             lines.append(f"az login --tenant {config.get('tenantId', '<tenant>')}")
         if not os.environ.get("NOCOBASE_API_KEY"):
             lines.append("export NOCOBASE_API_KEY=…")
         lines += [f"python -m provisioning doctor --stack {stack}", f"pulumi up --stack {stack}"]
         words.print("Next:\n" + "\n".join(f"    {line}" for line in lines), markup=False)
+
+
+def _stripped(value: str | list[str]) -> str | list[str]:
+    """A flag's value as a person meant it: without the blanks around it."""
+    return value.strip() if isinstance(value, str) else [item.strip() for item in value]
 
 
 def _text(value: str | list[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from provisioning.cli.common import Stack, errors_as_sentences, words
-from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.entra.sign_in_settings import NAMESPACE, use_configuration, use_tenant
 from provisioning.errors import ProvisioningError
 from provisioning.program.last_state import read_state
 from provisioning.pulumi_cli import Pulumi
@@ -33,12 +33,12 @@ def prune(
         engine = Pulumi(stack)
         state = engine.export()
         deployed = read_state(state.outputs)
-        # After an interrupted first run there are no outputs yet.
-        use_tenant(deployed.tenant_id or engine.config_of(TENANT))
+        use_configuration(engine.configuration_of(NAMESPACE))
+        use_tenant(deployed.tenant_id)
         own = deployed.object_id
         if own is None:
             raise ProvisioningError("This stack has no application yet. Run `pulumi up`.")
-        orphans = read.unknown_secrets(state, directory.stored_secrets(own), engine).orphans
+        orphans = read.unknown_secrets(state, directory.stored_secrets(own) or (), engine).orphans
         for orphan in orphans:
             if yes:
                 directory.remove_secret(own, orphan.key_id)

@@ -32,16 +32,37 @@ def rotate(
         if asked is None:
             asked = now().replace(microsecond=0)
             engine.set_config(key, asked.strftime("%Y-%m-%dT%H:%M:%SZ"))
-        for _ in range(MOST_RUNS):
-            engine.up()
-            outputs = deployed(engine)
-            if _fulfilled(asked, outputs, compromised):
-                break
-        else:
-            raise ProvisioningError("The rotation is not complete yet. Repeat this command.")
+        outputs = _rotate(engine, asked, compromised, key)
         words.print(f"NocoBase uses a new client secret, valid until {outputs['clientSecretExpiry']}.")
         if outputs.get("oldSecretRetires"):
             words.print(f"The old one is removed by the first `pulumi up` after {outputs['oldSecretRetires']}.")
+
+
+def _rotate(engine: Pulumi, asked: datetime, compromised: bool, key: str) -> dict[str, Any]:
+    """Run `pulumi up` until the request of `asked` is fulfilled; return the outputs.
+
+    Raises ProvisioningError, and EngineFailed if a run failed. However it ends, the request says that it stays.
+    """
+    done = False
+    try:
+        for _ in range(MOST_RUNS):
+            engine.up()
+            outputs = deployed(engine)
+            done = _fulfilled(asked, outputs, compromised)
+            if done:
+                return outputs
+        raise ProvisioningError("The rotation is not complete yet. Repeat this command.")
+    finally:
+        if not done:
+            words.print(
+                f"The request stays in the stack's settings: the next `pulumi up` resumes this rotation. To take it "
+                f"back, if no new secret was issued yet: pulumi config rm {key}{_named(engine)}",
+                style="yellow",
+            )
+
+
+def _named(engine: Pulumi) -> str:
+    return f" --stack {engine.stack}" if engine.stack else ""
 
 
 def _pending(key: str, asked: str | None, outputs: dict[str, Any]) -> datetime | None:

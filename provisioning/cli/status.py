@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from provisioning.cli.common import Format, Stack, data, errors_as_sentences, now, show, show_rows
-from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, names_a_sign_in, use_configuration, use_tenant
 from provisioning.errors import ProvisioningError
 from provisioning.pulumi_cli import Pulumi
 
@@ -89,24 +89,30 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
 
     try:
         engine = Pulumi(name)
-        checkpoint = engine.export(show_secrets=True)
+        with ThreadPoolExecutor(1) as beside:
+            configured = None if offline else beside.submit(engine.configuration_of, NAMESPACE)
+            checkpoint = engine.export(show_secrets=True)
         state = read_state(checkpoint.outputs, name)
-        if offline:
+        if configured is None:
             sides = [read.OFFLINE for _ in state.pushes]
             view = compare.overview(state, read.OFFLINE, sides, moment, warn_days)
             return Read(name, view, view.alarms)
+        config = configured.result()
         # After an interrupted first run there are no outputs yet.
-        tenant = state.tenant_id or (engine.config_of(TENANT) if state.application else None)
+        tenant = state.tenant_id or config.get(TENANT)
         if not own_key_first:
-            # Of many stacks, side by side, the environment names the one tenant.
-            use_tenant(tenant)
-        with ThreadPoolExecutor(2) as entra:
-            registration = entra.submit(read.read_registration, state, tenant)
-            duplicates = entra.submit(read.read_duplicates, state, checkpoint, tenant)
-            logins = _logins(engine, state.pushes, own_key_first)
+            # Of many stacks, side by side, the environment says who signs in, and where.
+            use_configuration(config)
+            use_tenant(state.tenant_id)
+        elsewhere = read.elsewhere(state, tenant, own_key_first and names_a_sign_in(config))
+        with ThreadPoolExecutor(3) as entra:
+            registration = entra.submit(read.read_registration, state, elsewhere)
+            principal = entra.submit(read.read_principal, state, elsewhere)
+            duplicates = entra.submit(read.read_duplicates, checkpoint, elsewhere)
+            logins = _logins(engine, state.pushes, own_key_first, read.pushed_headers(checkpoint))
             held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
         found = registration.result()
-        extra = read.read_extra(engine, state, checkpoint, found, duplicates.result())
+        extra = read.read_extra(engine, state, checkpoint, found, duplicates.result(), principal.result())
         view = compare.overview(state, found, held, moment, warn_days, extra)
     except ProvisioningError as error:
         return Read(name, None, (str(error),))
@@ -115,19 +121,21 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
     return Read(name, view, view.alarms)
 
 
-def _logins(engine: Pulumi, pushes: Sequence[Push], own_key_first: bool) -> list[NocoBaseLogin | None]:
-    """The login to the NocoBase of each push.
+def _logins(
+    engine: Pulumi, pushes: Sequence[Push], own_key_first: bool, headers: Mapping[str, str]
+) -> list[NocoBaseLogin | None]:
+    """The login to the NocoBase of each push. headers: those of the last push.
 
     own_key_first: a key in the environment is one NocoBase's; among many stacks it is for those without their own.
     """
     from provisioning.nocobase.login import API_KEY, API_KEYS, first_login, stored_keys  # noqa: PLC0415 - not for --help
 
-    given = [first_login(push.logins, {}) for push in pushes]
+    given = [first_login(push.logins, {}, headers=headers) for push in pushes]
     if all(given) and not own_key_first:
         return given
     config = engine.configuration()[0]
     stored = stored_keys(config.get(API_KEY), config.get(API_KEYS))
-    own = [first_login(push.logins, stored, {}) for push in pushes]
+    own = [first_login(push.logins, stored, {}, headers) for push in pushes]
     return [(key or other) if own_key_first else (other or key) for key, other in zip(own, given, strict=True)]
 
 
@@ -205,6 +213,7 @@ def _facts(found: Read, moment: datetime) -> dict[str, object]:
         "secret ends": dated(min((it.ends for it in state.secrets if state.used_by(it)), default=None), moment),
         "next rotation": dated(state.next_rotation, moment),
         "old secret retires": dated(state.old_retires, moment),
+        "owners": UNKNOWN if view.owners is None else "; ".join(map(str, view.owners)),
         "Entra ID": _side(view.entra),
         "NocoBase": "; ".join(map(_nocobase, state.pushes, view.nocobase)),
     }
@@ -214,7 +223,16 @@ def _facts(found: Read, moment: datetime) -> dict[str, object]:
     return facts
 
 
-FACTS = ("application", "client ID", "secret ends", "next rotation", "old secret retires", "Entra ID", "NocoBase")
+FACTS = (
+    "application",
+    "client ID",
+    "owners",
+    "secret ends",
+    "next rotation",
+    "old secret retires",
+    "Entra ID",
+    "NocoBase",
+)
 
 
 def _nocobase(push: Push, side: Side) -> str:

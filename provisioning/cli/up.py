@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from provisioning.cli.common import Format, Output, errors_as_sentences, show_rows, words
+from provisioning.cli.common import WRONG_USAGE, Format, Output, errors_as_sentences, show_rows, words
 from provisioning.errors import ProvisioningError
 from provisioning.fleet.deploy import Deployer
 from provisioning.fleet.runner import Result, StackOutcome, run
@@ -61,7 +61,8 @@ def up(
     with errors_as_sentences():
         patterns = [*(stacks or []), *(["*"] if everything else [])]
         if not patterns:
-            raise ProvisioningError("Which stacks? Name them, or say --all.")
+            words.print("Which stacks? Name them, or say --all.", style="red")
+            raise typer.Exit(WRONG_USAGE)
         deployer = Deployer(Path.cwd(), preview, tuple(policy_packs or ()), tuple(policy_configs or ()))
         choice = choose(configured(deployer.folder), deployer.stacks(), patterns, excepted or [])
         if not choice.stacks and not choice.left_out:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra import error_codes
+from provisioning.entra.sign_in_settings import SIGN_IN, sign_in_settings
 
 ENOUGH = ("Application.ReadWrite.OwnedBy", "Application.ReadWrite.All")
 """Permissions of which one is needed; the first is the least."""
@@ -29,8 +29,6 @@ DEVELOPERS = {"cf1c38e5-3621-4004-a7cb-879624dced7d": "Application Developer"}
 """Directory roles that may register applications of their own."""
 
 ACTIVATE = "a role that is only eligible has to be activated first (My roles), then sign in again."
-
-SIGN_IN = "Sign in: `az login --tenant <tenant id>`, or the ARM_* variables of the azuread provider."
 
 
 @dataclass(frozen=True)
@@ -74,13 +72,13 @@ def account_of(claims: Mapping[str, Any]) -> Account:
     )
 
 
-def check_account(account: Account, wanted_tenant: str | None) -> Finding:
-    """wanted_tenant: the tenant id that ARM_TENANT_ID names, if any."""
+def check_account(account: Account, wanted_tenant: str | None, named_by: str = "ARM_TENANT_ID") -> Finding:
+    """wanted_tenant: the tenant to sign in to, if any is named. named_by: the setting that names it."""
     kind = "application" if account.application else "user"
     said = f"{kind} {account.name} in tenant {account.tenant_id}"
     if wanted_tenant and wanted_tenant.lower() != account.tenant_id.lower():
-        remedy = f"az login --tenant {wanted_tenant}, or correct ARM_TENANT_ID."
-        return failed(f"{said}, but ARM_TENANT_ID names {wanted_tenant}", remedy)
+        remedy = f"az login --tenant {wanted_tenant}, or correct {named_by}."
+        return failed(f"{said}, but {named_by} names {wanted_tenant}", remedy)
     return ok(said, account)
 
 
@@ -138,22 +136,23 @@ def ask_account() -> Finding:
     except AzureError as error:
         # The text names every way that was tried; of it only a code is repeated.
         why, remedy = error_codes.reason(str(error), deployer=True) or _without_a_code(error)
-        return failed(why, remedy or SIGN_IN)
+        return failed(why, sign_in_settings().by_origin(remedy or SIGN_IN))
     except httpx.HTTPError as error:
-        host = os.environ.get("ARM_METADATA_HOSTNAME")
+        host, named_by = sign_in_settings()["metadataHost"], sign_in_settings().origin("metadataHost")
         said = f"the cloud's endpoints cannot be read from {host} ({type(error).__name__})"
-        return failed(said, "Correct or unset ARM_METADATA_HOSTNAME, and look whether its certificate is trusted here.")
+        return failed(said, f"Correct or unset {named_by}, and look whether its certificate is trusted here.")
     claims = read_claims(token)
     if not claims:
         return failed("the access token cannot be read", SIGN_IN)
-    return check_account(account_of(claims), os.environ.get("ARM_TENANT_ID"))
+    settings = sign_in_settings()
+    return check_account(account_of(claims), settings.tenant, settings.origin("tenantId"))
 
 
 def _without_a_code(error: Exception) -> tuple[str, str | None]:
     """What an error of azure-identity without an AADSTS code means."""
     if "authority configuration" in str(error):
-        tenant = os.environ.get("ARM_TENANT_ID")
-        return f"Entra ID knows no tenant {tenant}", "Correct ARM_TENANT_ID; Entra ID → Overview shows the tenant's ID."
+        tenant, named_by = sign_in_settings().tenant, sign_in_settings().origin("tenantId")
+        return f"Entra ID knows no tenant {tenant}", f"Correct {named_by}; Entra ID → Overview shows the tenant's ID."
     return "nobody is signed in, or nobody could be asked", None
 
 

@@ -6,12 +6,20 @@ The checks first, as pure functions; below them, who asks.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provisioning.doctor.account import Account
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra.registration import Declared, Principal, Registration
-from provisioning.status.compare import identity_differences, permission_differences, redirect_uri_differences
+from provisioning.status.compare import (
+    ASSIGNED_ONLY,
+    disabled_difference,
+    identity_differences,
+    misplaced_redirect_uris,
+    permission_differences,
+    redirect_uri_differences,
+)
 
 if TYPE_CHECKING:
     from provisioning.program.settings import Settings
@@ -21,10 +29,33 @@ PUT_BACK = "pulumi up --refresh"
 """Looks at what is there, and puts back what is declared."""
 
 
+ENABLE = (
+    "Ask who disabled it, and why; then enable it: Entra ID → Enterprise applications → Properties → Enabled for users "
+    "to sign in."
+)
+
+REACTIVATE = (
+    "Ask who deactivated it, and why; then activate it: Entra ID → App registrations → Overview. What Microsoft "
+    "disabled, its support enables again."
+)
+
+ASSIGN = (
+    "If that is not meant: Entra ID → Enterprise applications → Properties → Assignment required. Else assign the "
+    "users there, under Users and groups."
+)
+
+MOVE = (
+    "Remove it there (Entra ID → App registrations → Authentication), then pulumi up --refresh, which adds it to Web."
+)
+
+
 def check_application(declared: Declared, found: Registration | None) -> Finding:
     """Whether the application is there, under the declared name and for the declared audience."""
     if found is None:
         return failed("it is not in Entra ID any more", PUT_BACK)
+    disabled = disabled_difference(found)
+    if disabled is not None:
+        return failed(disabled, REACTIVATE)
     wrong = identity_differences(declared, found)
     return (
         failed("; ".join(wrong), PUT_BACK) if wrong else ok(f"{found.display_name}, client id {found.client_id}", found)
@@ -37,10 +68,17 @@ def check_permissions(declared: Declared, found: Registration) -> Finding:
     return failed("; ".join(wrong), PUT_BACK) if wrong else ok(", ".join(sorted(map(str, found.permissions))))
 
 
-def check_redirect_uris(declared: Declared, found: Registration) -> Finding:
-    """Whether Entra ID has the declared redirect URIs and no others."""
-    wrong = redirect_uri_differences(declared, found)
-    return failed("; ".join(wrong), PUT_BACK) if wrong else ok(", ".join(sorted(found.redirect_uris)))
+def check_redirect_uris(declared: Declared, found: Registration, deployed: Collection[str] = frozenset()) -> Finding:
+    """Whether Entra ID has the redirect URIs of the next run and no others.
+
+    deployed: those that the last run declared; the next one removes what it does not declare any more.
+    """
+    leaving = (found.redirect_uris & frozenset(deployed)) - declared.redirect_uris
+    wrong = redirect_uri_differences(declared, replace(found, redirect_uris=found.redirect_uris - leaving))
+    if wrong:
+        return failed("; ".join(wrong), MOVE if misplaced_redirect_uris(declared, found) else PUT_BACK)
+    gone = "".join(f"; the next `pulumi up` removes {uri}" for uri in sorted(leaving))
+    return ok(", ".join(sorted(found.redirect_uris - leaving)) + gone)
 
 
 def check_principal(found: Principal | None) -> Finding:
@@ -48,7 +86,9 @@ def check_principal(found: Principal | None) -> Finding:
     if found is None:
         return failed("there is none in this tenant, so every sign-in fails with AADSTS7000229", PUT_BACK)
     if not found.enabled:
-        return failed("it is disabled, so nobody can sign in", PUT_BACK)
+        return failed("it is disabled, so nobody can sign in (AADSTS7000112)", ENABLE)
+    if found.assignment_required:
+        return warning(ASSIGNED_ONLY, ASSIGN, found)
     return ok("there and enabled", found)
 
 

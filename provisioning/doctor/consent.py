@@ -9,7 +9,7 @@ from provisioning.doctor.application import PUT_BACK
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra.registration import Grant, Principal
 from provisioning.entra.rules import Audience
-from provisioning.errors import DirectoryUnreadable
+from provisioning.errors import DirectoryFailure, DirectoryUnreadable
 
 if TYPE_CHECKING:
     from provisioning.program.settings import Settings
@@ -42,6 +42,8 @@ def check_consent(
 def check_unreadable_consent(error: DirectoryUnreadable, url: str) -> Finding:
     """Consent could not be read, which neither the deployment nor mail needs."""
     said = f"it could not be read who has consented ({error.reason})"
+    if error.failure is not DirectoryFailure.DENIED:
+        return warning(said, error.remedy)
     return warning(said, f"To see it: grant Directory.Read.All. To give it for all, an administrator opens {url}")
 
 

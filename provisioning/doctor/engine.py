@@ -151,7 +151,7 @@ def given_passphrase(environment: Mapping[str, str]) -> Passphrase:
         return Passphrase(environment["PULUMI_CONFIG_PASSPHRASE"])
     file = environment.get("PULUMI_CONFIG_PASSPHRASE_FILE")
     try:
-        return Passphrase(Path(file).read_text().strip() if file else None)
+        return Passphrase(Path(file).read_text(encoding="utf-8").strip() if file else None)
     except OSError:
         return Passphrase(None)
 

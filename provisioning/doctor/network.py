@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import argparse
 import imaplib
+import ipaddress
 import json
+import os
 import smtplib
 import socket
 import ssl
@@ -60,6 +62,10 @@ class _NotMicrosoft(Exception):
     """Something answers, but not what should be there."""
 
 
+class _ProxyUnusable(Exception):
+    """The proxy in the environment is of a kind that is not supported, or is no address."""
+
+
 def reach_all(
     addresses: Mapping[str, str] = ENDPOINTS, timeout: float = TIMEOUT_SECONDS, tls: ssl.SSLContext | None = None
 ) -> list[Reach]:
@@ -92,13 +98,15 @@ def reach(name: str, address: str, timeout: float, tls: ssl.SSLContext) -> Reach
             said = _greet_smtp(*_host_and_port(address), timeout, tls)
         else:
             said = _read_page(address + PAGES[name], timeout, tls)
-    except (OSError, _NotMicrosoft, imaplib.IMAP4.error, smtplib.SMTPException) as error:
+    except (OSError, _NotMicrosoft, _ProxyUnusable, imaplib.IMAP4.error, smtplib.SMTPException) as error:
         return _failed(name, address, error, timeout)
     return Reach(name, True, f"{address}: {said}")
 
 
 def _read_page(url: str, timeout: float, tls: ssl.SSLContext) -> str:
-    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=tls))
+    proxy = find_proxy(url)
+    proxies = urllib.request.ProxyHandler({"https": proxy} if proxy else {})
+    opener = urllib.request.build_opener(proxies, urllib.request.HTTPSHandler(context=tls))
     try:
         with opener.open(url, timeout=timeout) as answer:
             status, body = answer.status, answer.read(65536)
@@ -108,8 +116,7 @@ def _read_page(url: str, timeout: float, tls: ssl.SSLContext) -> str:
         raise error.reason if isinstance(error.reason, OSError) else OSError(str(error.reason)) from None
     if not body.lstrip().startswith(b"{"):
         raise _NotMicrosoft(f"HTTP {status} without the expected answer")
-    proxy = proxy_for(url)
-    return "answers over https" + (f", through the proxy {proxy}" if proxy else "")
+    return "answers over https" + (f", through the proxy {_shown(proxy)}" if proxy else "")
 
 
 def _greet_imap(host: str, port: int, timeout: float, tls: ssl.SSLContext) -> str:
@@ -152,6 +159,8 @@ def _failed(name: str, address: str, error: Exception, timeout: float) -> Reach:
             "Install the package ca-certificates. If a company's proxy reads along, name its authority in "
             "SSL_CERT_FILE; NocoBase itself takes it from NODE_EXTRA_CA_CERTS."
         )
+    elif isinstance(error, _ProxyUnusable):
+        return Reach(name, False, f"{address}: {error}", "Let it be http://host:port, or unset it.")
     elif isinstance(error, (_NotMicrosoft, ssl.SSLError, smtplib.SMTPException, imaplib.IMAP4.error)):
         why = str(error) if isinstance(error, _NotMicrosoft) else f"not the expected server ({type(error).__name__})"
         remedy = (
@@ -159,18 +168,68 @@ def _failed(name: str, address: str, error: Exception, timeout: float) -> Reach:
         )
     else:
         why, remedy = error.__class__.__name__ if not str(error) else str(error), open_it
-    proxy = proxy_for(address) if name in PAGES else None
-    return Reach(name, False, f"{address}: {why}" + (f" (through the proxy {proxy})" if proxy else ""), remedy)
+    proxy = find_proxy(address) if name in PAGES else None
+    return Reach(name, False, f"{address}: {why}" + (f" (through the proxy {_shown(proxy)})" if proxy else ""), remedy)
 
 
-def proxy_for(url: str) -> str | None:
-    """The proxy that `url` is asked through by this machine's settings, without its login; None if there is none."""
-    parts = urlsplit(url)
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    if not proxy or urllib.request.proxy_bypass(parts.netloc):
+def find_proxy(url: str) -> str | None:
+    """The proxy that the environment names for `url`, with its login; None for a direct connection.
+
+    By the rules of provisioning/connections.py. Raises _ProxyUnusable.
+    """
+    host, port = _host_and_port(url)
+    _, exempt = _variable("no_proxy")
+    if any(_names(entry.strip().lower(), host, port) for entry in exempt.split(",") if entry.strip()):
         return None
-    found = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-    return f"{found.hostname}:{found.port}" if found.port else found.hostname
+    name, address = _variable("https_proxy")
+    if not address:
+        name, address = _variable("all_proxy")
+    if not address:
+        return None
+    whole = address if "://" in address else f"http://{address}"
+    try:
+        parts = urlsplit(whole)
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        raise _ProxyUnusable(f"{name} is no address of a proxy") from None
+    if parts.scheme not in ("http", "https"):
+        raise _ProxyUnusable(f"{name} names a proxy of the kind {parts.scheme[:20]!r}, which is not supported")
+    if not usable:
+        raise _ProxyUnusable(f"{name} is no address of a proxy")
+    return whole
+
+
+def _variable(name: str) -> tuple[str, str]:
+    for written in (name, name.upper()):
+        value = os.environ.get(written, "").strip()
+        if value:
+            return written, value
+    return name.upper(), ""
+
+
+def _names(entry: str, host: str, port: int) -> bool:
+    """Whether an entry of NO_PROXY names the host: by name, domain, address, range or `*`."""
+    if entry == "*":
+        return True
+    try:
+        network = ipaddress.ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        name, colon, number = entry.rpartition(":")
+        if colon and number.isdigit():
+            return int(number) == port and _names(name, host, port)
+        name = entry[1:] if entry.startswith("*") else entry
+        name = name[1:] if name.startswith(".") else name
+        return host == name or host.endswith(f".{name}")
+    try:
+        return ipaddress.ip_address(host) in network
+    except ValueError:
+        return False
+
+
+def _shown(proxy: str) -> str:
+    """A proxy's host and port, without its login."""
+    parts = urlsplit(proxy)
+    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
 
 def endpoints(given: list[str]) -> dict[str, str]:

@@ -18,7 +18,16 @@ from provisioning.errors import NocoBaseError
 from provisioning.nocobase import push
 from provisioning.nocobase.installation import MAIN
 from provisioning.nocobase.layout import COLLECTION
-from provisioning.nocobase.login import API_KEY, API_KEYS, NocoBaseLogin, first_login, missing_login, stored_keys
+from provisioning.nocobase.login import (
+    API_KEY,
+    API_KEYS,
+    HEADERS,
+    NocoBaseLogin,
+    first_login,
+    missing_login,
+    stored_headers,
+    stored_keys,
+)
 from provisioning.nocobase.push import SignIn
 from provisioning.nocobase.version import Target, not_by_rest, numbered_version, target_of
 from provisioning.program.last_state import Deployed, Push
@@ -129,7 +138,7 @@ def ask_login(configuration: Mapping[str, str], settings: Settings) -> Finding:
     missing = [missing_login(name) for name, found in logins.items() if found is None]
     login = logins[MAIN]
     if missing or login is None:
-        return failed(" ".join(at.why for at in missing), "; ".join(at.remedy for at in missing))
+        return failed(" ".join(at.why for at in missing), "\n".join(at.remedy for at in missing))
     with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
         nocobase.get("auth:check")
     return ok("by an API key" if login.api_key else f"as {login.account}", login)
@@ -165,7 +174,8 @@ def ask_link(push: Push, login: NocoBaseLogin | None) -> Finding:
 
 def login_of(names: Iterable[str], configuration: Mapping[str, str]) -> NocoBaseLogin | None:
     """The login under the first of `names` that has one, in the environment or the stack's configuration."""
-    return first_login(names, stored_keys(configuration.get(API_KEY), configuration.get(API_KEYS)))
+    stored = stored_keys(configuration.get(API_KEY), configuration.get(API_KEYS))
+    return first_login(names, stored, headers=stored_headers(configuration.get(HEADERS)))
 
 
 NO_LOGIN = "there is no login (see 'login to NocoBase')"
@@ -175,5 +185,6 @@ def _public(settings: Settings, action: str) -> Any:
     """What `action` answers to anybody. Raises NocoBaseError."""
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - imports httpx
 
-    with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, NocoBaseLogin()) as nocobase:
+    login = NocoBaseLogin(headers=settings.nocobase_headers)
+    with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
         return nocobase.get_public(action)

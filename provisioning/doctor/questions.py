@@ -7,6 +7,7 @@ import shlex
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,9 @@ from provisioning.doctor import (
     stack,
 )
 from provisioning.doctor.runner import Check, Finding, Outcome, Question, answer, failed, ok, warning
-from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.entra.sign_in_settings import NAMESPACE, sign_in_settings, use_configuration, use_tenant
 from provisioning.errors import EngineFailed
+from provisioning.program import redirect_uris
 from provisioning.pulumi_cli import NEEDED_KEY, Pulumi
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ MAIL = ("imap", "smtp")
 
 
 def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> list[Question]:
-    """What is asked. The stack's state is read at once, and the stack's tenant is the one to sign in to from now on.
+    """What is asked. The stack's state is read at once, and from now on this process signs in as the stack does.
 
     name: of the stack, None for the selected one. addresses: those of Microsoft that are not the usual ones. now: the
     time by which secrets are planned.
@@ -52,7 +54,8 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
     deployment = answer(lambda: stack.check_deployment(stack.read_deployment(pulumi)))
     deployed: Deployed | None = deployment.value
     with suppress(EngineFailed):  # a check of its own tells of that
-        use_tenant((deployed.tenant_id if deployed else None) or pulumi.config_of(TENANT))
+        use_configuration(pulumi.configuration_of(NAMESPACE))
+    use_tenant(deployed.tenant_id if deployed else None)
 
     def ask_backend(_: Any) -> Finding:
         configured = stack.ask_stack(pulumi).value
@@ -110,8 +113,10 @@ def _of_application(now: datetime) -> list[Question]:
     def check_permissions(found: Registration, settings: Settings) -> Finding:
         return application.check_permissions(application.declared_by(settings), found)
 
-    def check_redirect_uris(found: Registration, settings: Settings) -> Finding:
-        return application.check_redirect_uris(application.declared_by(settings), found)
+    def check_redirect_uris(found: Registration, settings: Settings, state: Deployed) -> Finding:
+        planned, deployed = redirect_uris.plan_of(settings, state).uris, _application(state).declared.redirect_uris
+        declared = replace(application.declared_by(settings), redirect_uris=frozenset(planned))
+        return application.check_redirect_uris(declared, found, deployed)
 
     def ask_principal(_: account.Account, state: Deployed) -> Finding:
         return application.ask_principal(_application(state).client_id)
@@ -122,7 +127,7 @@ def _of_application(now: datetime) -> list[Question]:
     return [
         Question("application", ask_application, ("sign-in", "deployment", "settings")),
         Question("permissions", check_permissions, ("application", "settings")),
-        Question("redirect URIs", check_redirect_uris, ("application", "settings")),
+        Question("redirect URIs", check_redirect_uris, ("application", "settings", "deployment")),
         Question("service principal", ask_principal, ("sign-in", "deployment")),
         Question("owner", application.ask_owners, ("sign-in", "application")),
         Question("client secret", ask_secrets, ("deployment",)),
@@ -226,11 +231,11 @@ def network_only(addresses: Mapping[str, str], timeout: float) -> list[Check]:
 
 def _address(endpoint: str) -> str:
     """Where the cloud that the environment describes has it."""
-    if endpoint in MAIL or not os.environ.get("ARM_METADATA_HOSTNAME"):
+    if endpoint in MAIL or not sign_in_settings()["metadataHost"]:
         return network.ENDPOINTS[endpoint]
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
-    cloud = directory.find_cloud(os.environ)
+    cloud = directory.find_cloud()
     return cloud.login if endpoint == "sign-in" else cloud.graph
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from provisioning.errors import NocoBaseError, ProvisioningError
+from provisioning.entra.directory_errors import REMEDIES, is_no_answer
+from provisioning.errors import DirectoryFailure, DirectoryUnreadable, NocoBaseError, ProvisioningError
 
 LIMIT_SECONDS = 60.0
 
@@ -34,7 +35,7 @@ class Check:
     """One thing that was looked at.
 
     name: what, in a few words and always the same ones. said: what was found, one line, never a secret. remedy: what to
-    do about it, needed for a warning and a failure.
+    do about it, each thing on a line of its own; needed for a warning and a failure.
     """
 
     name: str
@@ -145,9 +146,13 @@ def answer(ask: Callable[..., Finding], *values: Any) -> Finding:
         return ask(*values)
     except NocoBaseError as error:
         return failed(f"{error.what} ({error.why})", error.remedy)
+    except DirectoryUnreadable as error:
+        return failed(f"Entra ID cannot be asked ({error.reason})", error.remedy or str(error))
     except ProvisioningError as error:
         return failed(str(error), "Do what it says, then run the command again.")
     except Exception as error:  # one broken check must not take the others along
+        if is_no_answer(error):
+            return failed(f"no answer ({type(error).__name__})", REMEDIES[DirectoryFailure.NO_ANSWER])
         # Its text is not repeated: nobody has made sure that it holds no secret.
         said = f"this check itself broke ({type(error).__name__})"
         return failed(said, "Run the command again. If this check fails again, the fault is this program's: report it.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from provisioning.doctor.runner import Finding, failed, ok, warning
+from provisioning.entra import audiences
 from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import SCOPE_IDS
 from provisioning.nocobase.push import SignIn
@@ -63,52 +64,20 @@ def check_scopes(link: SignIn, declared: Collection[str]) -> Finding:
     return ok(", ".join(names))
 
 
-RIGHT_PAGES = {
-    Audience.ANY_TENANT: ("organizations", "common"),
-    Audience.ANY_TENANT_AND_PERSONAL: ("common",),
-    Audience.PERSONAL: ("consumers",),
-}
-"""Whose accounts the sign-in page must be for; with one tenant it is that tenant's own page.
-
-Source: Microsoft's pages "Supported account types" and "OAuth 2.0 authorization code flow".
-"""
-
-FITTING = {
-    "common": Audience.ANY_TENANT_AND_PERSONAL,
-    "organizations": Audience.ANY_TENANT,
-    "consumers": Audience.PERSONAL,
-}
-"""The audience for which a general sign-in page is right."""
-
-
 def check_page(link: SignIn, audience: Audience, tenant_id: str | None) -> Finding:
-    """Whether the sign-in page takes the accounts of the declared audience."""
-    page = link.tenant
-    if page is None:
+    """Whether the sign-in page takes the accounts of the declared audience; see `entra.audiences`."""
+    named = link.tenant
+    if named is None:
         return failed("the link names no tenant", ASK_THE_MAKERS)
-    right = RIGHT_PAGES.get(audience, (tenant_id,))
-    if page in right:
-        return ok(f"'{page}' takes the accounts of the audience {audience}")
-    refused = _refused_page(page, audience)
-    if refused is not None:
-        fitting = FITTING.get(page, Audience.ONE_TENANT)
-        return failed(
-            f"'{page}', but {refused}",
-            f"pulumi config set audience {fitting}, then pulumi up; or have NocoBase use '{right[0]}'.",
-        )
-    if audience is Audience.ONE_TENANT:
+    nobody = audiences.mismatch(named, audience, tenant_id)
+    if nobody is not None:
+        return failed(*nobody)
+    page = audiences.page_of(named, tenant_id)
+    if page is None:
         # A tenant may be called by one of its domains, too.
-        return warning(f"'{page}'; whether that is {tenant_id} cannot be told", "Compare it in Entra ID → Overview.")
-    said = f"'{page}' takes fewer accounts than the audience {audience}"
-    return warning(said, f"If that is meant: pulumi config set audience {FITTING.get(page, Audience.ONE_TENANT)}")
-
-
-def _refused_page(page: str, audience: Audience) -> str | None:
-    """Why a sign-in at `page` fails for an application of `audience`; None if it does not."""
-    if audience is Audience.ONE_TENANT and page in FITTING:
-        return "the application is for one tenant only: AADSTS50194"
-    if audience is Audience.PERSONAL:
-        return "the application is for personal accounts only, whose page is 'consumers'"
-    if audience is Audience.ANY_TENANT and page == "consumers":
-        return "the application is for accounts of organizations only"
-    return None
+        return warning(f"'{named}'; whether that is {tenant_id} cannot be told", "Compare it in Entra ID → Overview.")
+    if not audiences.SERVES[audience][page].fewer:
+        return ok(f"'{named}' takes the accounts of the audience {audience}")
+    fitting = audiences.ACCOUNTS_OF.get(page)
+    remedy = f"If that is meant: pulumi config set audience {fitting}" if fitting else ASK_THE_MAKERS
+    return warning(f"'{named}' takes fewer accounts than the audience {audience}", remedy)

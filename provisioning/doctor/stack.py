@@ -47,7 +47,7 @@ def check_settings(stack: Stack) -> Finding:
         wrong += [it for it in error.problems if it not in wrong and not it.key.startswith(LOGIN)]
     if found is None or wrong:
         said = "; ".join(f"{problem.key}: {problem.why}" for problem in wrong)
-        return failed(said, "; ".join(problem.remedy for problem in wrong))
+        return failed(said, "\n".join(f"{problem.key}: {problem.remedy}" for problem in wrong))
     return ok(f"{found.nocobase_url}, {found.audience}", found)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import ssl
 from collections.abc import Mapping
 
 import httpx
 
+from provisioning.connections import proxy_for, trusted
 from provisioning.doctor.runner import Finding, failed, ok
 
 ANSWER_SECONDS = 20
@@ -35,7 +35,9 @@ def ask_tenant(tenant: str) -> Finding:
     try:
         answer = httpx.get(
             f"{login}/{tenant}/v2.0/.well-known/openid-configuration",
-            verify=ssl.create_default_context(),
+            verify=trusted(),
+            proxy=proxy_for(login),
+            trust_env=False,
             timeout=ANSWER_SECONDS,
         )
         metadata = answer.json()

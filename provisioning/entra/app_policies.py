@@ -35,13 +35,27 @@ class SecretPolicy:
     created: datetime | None = None
 
 
-def why_secret_forbidden(policy: SecretPolicy, lifetime_days: int) -> str | None:
+@dataclass(frozen=True)
+class Forbidden:
+    """Why a policy forbids a client secret. longest: how long one may live; None if every new one is forbidden."""
+
+    reason: str
+    longest: timedelta | None = None
+
+
+def why_secret_forbidden(policy: SecretPolicy, lifetime_days: int) -> Forbidden | None:
     """Why the policy forbids the application a client secret of `lifetime_days`; None if it does not."""
     created = policy.created
     applied = [rule for rule in policy.restrictions if rule.since is None or created is None or rule.since <= created]
     if any(rule.kind == ADDITION for rule in applied):
-        return "forbids new client secrets"
+        return Forbidden("forbids new client secrets")
     limits = [rule.longest for rule in applied if rule.kind == LIFETIME and rule.longest is not None]
     if limits and min(limits) < timedelta(days=lifetime_days):
-        return f"allows client secrets {min(limits).days} days"
+        return Forbidden(f"allows client secrets {_in_words(min(limits))}", min(limits))
     return None
+
+
+def _in_words(time: timedelta) -> str:
+    """A time in whole days, or in hours if it is shorter than two days or no whole number of them."""
+    hours = time / timedelta(hours=1)
+    return f"{time.days} days" if time.days >= 2 and hours == 24 * time.days else f"{hours:g} hours"

@@ -1,25 +1,24 @@
 """Reads the application in Entra ID, and removes client secrets, through msgraph-sdk, where no declared resource can.
 
-The cloud (ARM_METADATA_HOSTNAME) and the identity (see `sign_in`) come from the same environment variables as in the
-azuread provider. Importing this module takes 0.4 s: import it where it is needed.
+The cloud and the identity are those of the azuread provider, by its own settings (see `sign_in_settings`). Importing
+this module takes 0.4 s: import it where it is needed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import ssl
-from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import re
+import sys
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
 from uuid import UUID
 
 import httpx
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from kiota_abstractions.api_error import APIError
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_abstractions.serialization import Parsable
@@ -35,18 +34,29 @@ from msgraph.generated.models.directory_object_collection_response import Direct
 from msgraph.generated.models.password_credential import PasswordCredential
 from msgraph_core import GraphClientFactory
 
-from provisioning.entra import error_codes
+from provisioning.connections import proxy_for, trusted
 from provisioning.entra.app_policies import Restriction, SecretPolicy
+from provisioning.entra.directory_errors import unreadable_answer, unreadable_sign_in
 from provisioning.entra.orphans import StoredSecret
+from provisioning.entra.ownership import Owner
 from provisioning.entra.permissions import Permission
-from provisioning.entra.registration import Candidate, Found, Grant, Principal, Registration
+from provisioning.entra.registration import (
+    OTHER_PLATFORMS,
+    Candidate,
+    Found,
+    Grant,
+    Principal,
+    Registration,
+    who_disabled,
+)
 from provisioning.entra.sign_in import credential
-from provisioning.errors import DirectoryUnreadable
+from provisioning.entra.sign_in_settings import rejected, sign_in_settings
 
 PUBLIC_CLOUD_GRAPH = "https://graph.microsoft.com"
 PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
 
-CHECK_PERMISSIONS = "Is this account an owner of the application, or may it manage applications?"
+SIGN_OF_LIFE = 20.0
+"""Seconds after which a wait says that it goes on."""
 
 LARGEST_PAGE = 999
 """How many applications Graph returns on one page at most."""
@@ -60,15 +70,16 @@ class Cloud:
     login: str
 
 
-def stored_secrets(application_object_id: str) -> list[StoredSecret]:
-    """The client secrets that Entra ID holds for the application. Raises DirectoryUnreadable."""
+def stored_secrets(application_object_id: str) -> list[StoredSecret] | None:
+    """The client secrets of the application in Entra ID; None if it does not exist. Raises DirectoryUnreadable."""
 
-    async def read(graph: GraphServiceClient) -> list[StoredSecret]:
-        application = await graph.applications.by_application_id(application_object_id).get()
-        found = (application.password_credentials if application else None) or []
-        return [_stored_secret(item) for item in found]
+    async def read(graph: GraphServiceClient) -> list[StoredSecret] | None:
+        application = await _or_none(graph.applications.by_application_id(application_object_id).get())
+        return (
+            None if application is None else [_stored_secret(item) for item in application.password_credentials or ()]
+        )
 
-    answer: list[StoredSecret] = _ask(read)
+    answer: list[StoredSecret] | None = _ask(read)
     return answer
 
 
@@ -76,8 +87,14 @@ def registration(application_object_id: str) -> Registration | None:
     """The application as Entra ID shows it; None if it does not exist. Raises DirectoryUnreadable."""
 
     async def read(graph: GraphServiceClient) -> Registration | None:
-        found = await _or_none(graph.applications.by_application_id(application_object_id).get())
-        return None if found is None else _registration(found)
+        asked = graph.applications.by_application_id(application_object_id)
+        found = await _or_none(asked.get())
+        if found is None:
+            return None
+        try:
+            return replace(_registration(found), owners=await _all_owners(asked.owners))
+        except APIError:
+            return _registration(found)
 
     answer: Registration | None = _ask(read)
     return answer
@@ -88,7 +105,10 @@ def principal(client_id: str) -> Principal | None:
 
     async def read(graph: GraphServiceClient) -> Principal | None:
         found = await _or_none(graph.service_principals_with_app_id(client_id).get())
-        return None if found is None else Principal(str(found.id), found.account_enabled is not False)
+        if found is None:
+            return None
+        enabled, assigned_only = found.account_enabled is not False, found.app_role_assignment_required is True
+        return Principal(str(found.id), enabled, assigned_only)
 
     answer: Principal | None = _ask(read)
     return answer
@@ -122,6 +142,42 @@ def owners(application_object_id: str) -> frozenset[str]:
 
     answer: frozenset[str] = _ask(read)
     return answer
+
+
+def application_owners(object_id: str) -> tuple[Owner, ...]:
+    """Who owns the application. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> tuple[Owner, ...]:
+        return await _all_owners(graph.applications.by_application_id(object_id).owners)
+
+    answer: tuple[Owner, ...] = _ask(read)
+    return answer
+
+
+def principal_owners(object_id: str) -> tuple[Owner, ...]:
+    """Who owns the service principal. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> tuple[Owner, ...]:
+        return await _all_owners(graph.service_principals.by_service_principal_id(object_id).owners)
+
+    answer: tuple[Owner, ...] = _ask(read)
+    return answer
+
+
+async def _all_owners(asked: Any) -> tuple[Owner, ...]:
+    """Every page of a list of owners; none if what they own does not exist."""
+    page = await _or_none(asked.get())
+    found = list((page.value if page else None) or [])
+    while page and page.odata_next_link:
+        page = await asked.with_url(page.odata_next_link).get()
+        found += (page.value if page else None) or []
+    return tuple(Owner(str(item.id), getattr(item, "display_name", None) or "", _kind(item)) for item in found)
+
+
+def _kind(item: Parsable) -> str:
+    """`service principal` for `#microsoft.graph.servicePrincipal`, and so on."""
+    name = str(getattr(item, "odata_type", None) or "").rpartition(".")[2]
+    return re.sub("(?=[A-Z])", " ", name).lower()
 
 
 def secret_policy(application_object_id: str | None) -> SecretPolicy:
@@ -161,8 +217,19 @@ def users_may_register() -> bool | None:
 
 def access_token() -> str:
     """The caller's access token for Microsoft Graph. Raises AzureError and httpx.HTTPError."""
-    cloud = find_cloud(os.environ)
-    return credential(os.environ, cloud.login).get_token(f"{cloud.graph}/.default").token
+    cloud = find_cloud()
+    proxy_for(cloud.login)
+    return credential(cloud.login).get_token(f"{cloud.graph}/.default").token
+
+
+def caller_token() -> str:
+    """The same. Raises DirectoryUnreadable."""
+    try:
+        return access_token()
+    except ClientAuthenticationError as error:
+        raise rejected(str(error)) from None
+    except (AzureError, httpx.HTTPError, OSError) as error:
+        raise unreadable_sign_in(error, write=False) from None
 
 
 def look_up(client_id: str) -> Found | None:
@@ -223,7 +290,7 @@ def remove_secret(application_object_id: str, key_id: str) -> None:
         body = RemovePasswordPostRequestBody(key_id=UUID(key_id))
         await graph.applications.by_application_id(application_object_id).remove_password.post(body)
 
-    _ask(remove)
+    _ask(remove, write=True)
 
 
 def applications_tagged(tag: str) -> dict[str, str]:
@@ -260,7 +327,7 @@ def remove_application(object_id: str) -> None:
     async def remove(graph: GraphServiceClient) -> None:
         await graph.applications.by_application_id(object_id).delete()
 
-    _ask(remove)
+    _ask(remove, write=True)
 
 
 def _restrictions(enabled: bool | None, found: Any) -> tuple[Restriction, ...]:
@@ -286,6 +353,12 @@ def _registration(found: Application) -> Registration:
         object_id=str(found.id),
         client_id=str(found.app_id),
         secrets=tuple(_stored_secret(item) for item in found.password_credentials or []),
+        disabled=who_disabled(found.is_disabled, found.disabled_by_microsoft_status),
+        of_other_platforms={
+            uri: OTHER_PLATFORMS[name]
+            for name, platform in (("spa", found.spa), ("publicClient", found.public_client))
+            for uri in (platform.redirect_uris if platform else None) or []
+        },
     )
 
 
@@ -320,34 +393,37 @@ async def _or_none(answer: Coroutine[Any, Any, Any]) -> Any:
         return None
 
 
-def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
-    """Run `work` with a Graph client, in a thread of its own because the program has an event loop already."""
+def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]], write: bool = False) -> Any:
+    """Run `work` with a Graph client, in a thread of its own because the program has an event loop already.
+
+    write: whether it changes something. Raises DirectoryUnreadable.
+    """
     try:
         with ThreadPoolExecutor(max_workers=1) as thread:
-            return thread.submit(lambda: asyncio.run(_with_graph(work))).result()
+            answer = thread.submit(lambda: asyncio.run(_with_graph(work)))
+            while wait([answer], SIGN_OF_LIFE).not_done:
+                print("Still waiting for Microsoft Graph, which may be throttling.", file=sys.stderr, flush=True)
+            return answer.result()
     except APIError as error:
         code = getattr(getattr(error, "error", None), "code", None) or ""
-        reason = f"{error.response_status_code} {code}".strip()
-        _, remedy = error_codes.reason(code) or (code, None)
-    except (AzureError, httpx.HTTPError) as error:
-        # The text lists every way to sign in that was tried; only a code in it is repeated.
-        reason, remedy = error_codes.reason(str(error), deployer=True) or (type(error).__name__, None)
-    raise DirectoryUnreadable(
-        f"The application or its client secrets cannot be read or changed in Entra ID ({reason}). "
-        f"{remedy or CHECK_PERMISSIONS} Nothing was changed; run the command again.",
-        reason,
-    )
+        raise unreadable_answer(error.response_status_code, code, write) from None
+    except ClientAuthenticationError as error:
+        raise rejected(str(error)) from None
+    except (AzureError, httpx.HTTPError, OSError) as error:
+        raise unreadable_sign_in(error, write) from None
 
 
 async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
-    cloud = find_cloud(os.environ)
+    cloud = find_cloud()
+    # azure-identity reads the environment itself; what it cannot use is named before it tries.
+    proxy_for(cloud.login)
     # The SDK's middleware, which retries throttled and unavailable answers, wraps one transport only. A proxy that
     # httpx chose itself would be a second transport, without the middleware.
-    transport = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(), proxy=find_proxy(cloud.graph))
+    transport = httpx.AsyncHTTPTransport(verify=trusted(), proxy=proxy_for(cloud.graph), trust_env=False)
     async with transport, httpx.AsyncClient(transport=transport, timeout=30) as plain:
         client = GraphClientFactory.create_with_default_middleware(client=plain, host=cloud.graph)
         provider = AzureIdentityAuthenticationProvider(
-            credential(os.environ, cloud.login),
+            credential(cloud.login),
             scopes=[f"{cloud.graph}/.default"],
             allowed_hosts=[httpx.URL(cloud.graph).host],
         )
@@ -356,21 +432,13 @@ async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, A
         return await work(GraphServiceClient(request_adapter=adapter))
 
 
-def find_proxy(url: str) -> str | None:
-    """The proxy that the environment names for `url` (HTTPS_PROXY, NO_PROXY), None for a direct connection."""
-    host = httpx.URL(url).netloc.decode()
-    proxies = getproxies()
-    found = None if proxy_bypass(host) else proxies.get("https") or proxies.get("all")
-    return f"http://{found}" if found and "://" not in found else found
-
-
-def find_cloud(environment: Mapping[str, str]) -> Cloud:
-    """The cloud that ARM_METADATA_HOSTNAME describes, else Microsoft's public one. Raises httpx.HTTPError."""
-    host = environment.get("ARM_METADATA_HOSTNAME")
+def find_cloud() -> Cloud:
+    """The cloud that the provider's metadataHost describes, else Microsoft's public one. Raises httpx.HTTPError."""
+    host = sign_in_settings()["metadataHost"]
     if not host:
         return Cloud(PUBLIC_CLOUD_GRAPH, PUBLIC_CLOUD_LOGIN)
-    context = ssl.create_default_context()
-    answer = httpx.get(f"https://{host}/metadata/endpoints", params={"api-version": "2022-09-01"}, verify=context)
+    url = httpx.URL(f"https://{host}/metadata/endpoints", params={"api-version": "2022-09-01"})
+    answer = httpx.get(url, verify=trusted(), proxy=proxy_for(str(url)), trust_env=False)
     endpoints = answer.raise_for_status().json()
     return Cloud(
         str(endpoints["microsoftGraphResourceId"]).rstrip("/"),

@@ -1,20 +1,106 @@
-"""Which stack an application belongs to: the tag that a stack sets on its own application.
+"""Who owns an application, and which stack it belongs to: the tag that a stack sets on its own application.
 
-A tag does not show who set it, so nothing is removed because of a tag alone.
+A tag does not show who set it, so nothing is removed because of a tag alone. A run adds its caller to the owners and
+drops nobody who is not named: the azuread provider removes every owner that is not declared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provisioning.errors import DirectoryUnreadable, NameTaken
+from provisioning.errors import CallerLockedOut, DirectoryUnreadable, NameTaken
 
 if TYPE_CHECKING:
     from provisioning.entra.registration import Candidate
 
 STACK_TAG = "pulumi:"
 """How the tag of a stack's application begins; an application made by hand has none."""
+
+
+SERVICE_PRINCIPAL = "service principal"
+"""The kind of an owner that is an application, such as a pipeline's."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """An owner in Entra ID. name: empty where Graph does not tell it. kind: user, service principal, …"""
+
+    object_id: str
+    name: str = ""
+    kind: str = ""
+
+    def __str__(self) -> str:
+        """Who it is, in words."""
+        named = " ".join(word for word in (self.kind, self.name) if word)
+        return f"{named} ({self.object_id})" if named else self.object_id
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Who is to own what a run declares, by object ids.
+
+    former: those who are no longer to, named on purpose. application_calls: whether the caller is known to be one.
+    """
+
+    caller: str
+    named: Collection[str] = ()
+    former: Collection[str] = ()
+    application_calls: bool = False
+
+    @property
+    def always(self) -> frozenset[str]:
+        """Who has to be among the owners after the run."""
+        return frozenset({self.caller, *self.named}) - frozenset(self.former)
+
+
+@dataclass(frozen=True)
+class Owners:
+    """The owners of one object after a run. as_they_are: nothing is to change, not even what the state does not know.
+
+    present: those that Entra ID had, where it was asked.
+    """
+
+    object_ids: tuple[str, ...]
+    as_they_are: bool = False
+    present: tuple[Owner, ...] = ()
+
+
+def plan_owners(wanted: Wanted, held: Collection[str] | None, read: Callable[[], Iterable[Owner]]) -> Owners:
+    """The owners of one object. held: those that the state has; None if the object is yet to be created.
+
+    read: those that Entra ID has now. It is asked only if there is something to change, because the azuread provider
+    then compares with these, and removes whoever is not declared.
+    """
+    if held is None:
+        return Owners(tuple(sorted(wanted.always)))
+    if wanted.always <= set(held) and not set(wanted.former) & set(held):
+        return Owners(tuple(sorted(held)), as_they_are=True)
+    present = tuple(read())
+    kept = wanted.always | set(held) | {owner.object_id for owner in present}
+    return Owners(tuple(sorted(kept - set(wanted.former))), present=present)
+
+
+def reject_own_removal(wanted: Wanted) -> None:
+    """Raise CallerLockedOut if the caller is among those who are no longer to be owners."""
+    if wanted.caller in wanted.former:
+        raise CallerLockedOut(
+            f"The setting formerOwners names {wanted.caller}, the account that is signed in, which would lock itself "
+            "out; nothing was changed. Sign in as another owner, or take it out of formerOwners in Pulumi.<stack>.yaml."
+        )
+
+
+def last_deployer_leaves(wanted: Wanted, owners: Owners, of: str) -> str | None:
+    """A warning if no service principal is left among the owners of an object. of: what it is."""
+    deployers = [owner for owner in owners.present if owner.kind == SERVICE_PRINCIPAL]
+    stays = wanted.application_calls or any(owner.object_id not in wanted.former for owner in deployers)
+    if stays or not deployers:
+        return None
+    return (
+        f"formerOwners takes the last service principal from the owners of the {of}: "
+        f"{', '.join(map(str, deployers))}. A pipeline that signs in as it will fail with 403 from then on."
+    )
 
 
 def stack_tag(organization: str, project: str, stack: str) -> str:

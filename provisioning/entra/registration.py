@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.ownership import stack_of
+from provisioning.entra.ownership import Owner, stack_of
 from provisioning.entra.permissions import Permission
 
 
@@ -21,21 +21,49 @@ class Declared:
     permissions: frozenset[Permission]
 
 
+WEB = "Web"
+"""The platform, by its name in the portal, whose redirect URIs NocoBase's server can use."""
+
+OTHER_PLATFORMS = {"spa": "Single-page application", "publicClient": "Mobile and desktop applications"}
+"""Graph's name of each other platform with redirect URIs → its name in the portal."""
+
+
 @dataclass(frozen=True)
 class Registration(Declared):
-    """What an application is. secrets: all of its client secrets, without values."""
+    """What an application is. redirect_uris: those of the platform Web.
+
+    secrets: all of its client secrets, without values. disabled: who has deactivated it; None if nobody has.
+    of_other_platforms: redirect URI → the platform, for those that are not of Web. owners: None if they are not told.
+    """
 
     object_id: str
     client_id: str
     secrets: tuple[StoredSecret, ...]
+    disabled: str | None = None
+    of_other_platforms: Mapping[str, str] = field(default_factory=dict)
+    owners: tuple[Owner, ...] | None = None
+
+
+def who_disabled(deactivated: bool | None, by_microsoft: str | None) -> str | None:
+    """Who has deactivated an application; None if nobody has.
+
+    deactivated: Graph's `isDisabled`. by_microsoft: `disabledByMicrosoftStatus`.
+    """
+    if by_microsoft not in (None, "", "NotDisabled"):
+        return f"Microsoft ({by_microsoft})"
+    return "an owner or administrator" if deactivated else None
 
 
 @dataclass(frozen=True)
 class Principal:
-    """An application's service principal in this tenant. enabled: whether users can sign in to it."""
+    """An application's service principal in this tenant.
+
+    enabled: whether users can sign in to it. assignment_required: whether only users can who are assigned to it.
+    """
 
     object_id: str
     enabled: bool
+    assignment_required: bool = False
 
 
 @dataclass(frozen=True)

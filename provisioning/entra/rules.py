@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from provisioning.addresses import AddressRejected, normalized_uri
 from provisioning.entra.ownership import STACK_TAG
 
 LONGEST_SECRET_LIFETIME_DAYS = 730
@@ -48,6 +49,11 @@ class Audience(StrEnum):
         """How many delegated permissions may be declared for one resource, such as Microsoft Graph."""
         return 30 if self.personal else 400
 
+    @property
+    def most_redirect_uris(self) -> int:
+        """How many redirect URIs an application may have."""
+        return 100 if self.personal else 256
+
 
 def why_invalid_name(name: str, audience: Audience) -> str | None:
     """Why `name` is not a valid display name of an application for `audience`."""
@@ -61,21 +67,33 @@ def why_invalid_name(name: str, audience: Audience) -> str | None:
 def why_invalid_redirect_uri(uri: str, audience: Audience) -> str | None:
     """Why `uri` is not a valid redirect URI (type Web) of an application for `audience`."""
     try:
-        parts = urlsplit(uri)
-    except ValueError as error:
-        return f"It is not a URL: {error}."
+        normalized_uri(uri)
+    except AddressRejected as rejected:
+        return str(rejected)
+    parts = urlsplit(uri)
     secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in PLAIN_HTTP_HOSTS)
     special = sorted(set(uri) & set(FORBIDDEN_CHARACTERS))
     broken_rules = {
-        "It is not an absolute URL.": not parts.hostname,
         f"Only https is allowed; http only on {' and '.join(PLAIN_HTTP_HOSTS)}.": not secure,
+        "After the host a path or at least a slash is required.": has_no_path(uri),
         f"It has {len(uri)} characters; {LONGEST_REDIRECT_URI} are allowed.": len(uri) > LONGEST_REDIRECT_URI,
         "A fragment (#…) is not allowed.": "#" in uri,
         f"These characters are not allowed: {' '.join(special)}": special,
-        "A wildcard (*) is not allowed.": "*" in uri,
+        f"A wildcard (*) is not allowed with personal accounts ({audience}).": "*" in uri and audience.personal,
         f"A query string (?…) is not allowed with personal accounts ({audience}).": parts.query and audience.personal,
     }
     return next((reason for reason, broken in broken_rules.items() if broken), None)
+
+
+def has_no_path(uri: str) -> bool:
+    """Whether nothing follows the host, which the azuread provider rejects, of types Web and SPA (recorded, 6.10.0)."""
+    return not urlsplit(uri).path
+
+
+def why_too_many_redirect_uris(number: int, audience: Audience) -> str | None:
+    """Why an application for `audience` cannot have that many redirect URIs."""
+    most = audience.most_redirect_uris
+    return f"{number} redirect URIs; {audience} allows {most}." if number > most else None
 
 
 def why_invalid_tag(tag: str) -> str | None:

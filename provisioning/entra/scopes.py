@@ -14,5 +14,5 @@ MICROSOFT_GRAPH = "00000003-0000-0000-c000-000000000000"
 DEFAULT_SCOPES = ("email", "offline_access", "IMAP.AccessAsUser.All", "SMTP.Send", "User.Read")
 """The scopes that NocoBase's documentation tells an administrator to add."""
 
-SCOPE_IDS: dict[str, str] = json.loads((Path(__file__).parent / "scopes.json").read_text())
+SCOPE_IDS: dict[str, str] = json.loads((Path(__file__).parent / "scopes.json").read_text(encoding="utf-8"))
 """Name of a delegated permission of Microsoft Graph → its id."""

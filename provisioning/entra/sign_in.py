@@ -1,92 +1,117 @@
-"""The caller's credential for Entra ID: the one that the azuread provider would use, by the same environment variables.
+"""The credential that the azuread provider would use, so that this program's own reads sign in as the provider does.
 
-In this order: ARM_CLIENT_SECRET; with ARM_USE_OIDC the pipeline's token, which is in ARM_OIDC_TOKEN, in the file
-ARM_OIDC_TOKEN_FILE_PATH, or requested from ARM_OIDC_REQUEST_URL (or by GitHub's own variables); else what
-azure-identity finds (`az login`, a workload identity), in the tenant of ARM_TENANT_ID if that is set. Source: the
-provider's page "Installation & Configuration".
+What is used, and why that, is decided in `sign_in_settings`. Importing this takes azure-identity, a third of a second.
 """
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Callable, Mapping
+import base64
+import binascii
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 from azure.core.credentials import TokenCredential
 from azure.identity import (
     AzureCliCredential,
-    ChainedTokenCredential,
+    CertificateCredential,
     ClientAssertionCredential,
     ClientSecretCredential,
-    DefaultAzureCredential,
+    ManagedIdentityCredential,
 )
 
-from provisioning.errors import NoPipelineToken
+from provisioning.connections import proxy_for, trusted
+from provisioning.entra.sign_in_settings import Method, SignInSettings, sign_in_settings
+from provisioning.errors import NoPipelineToken, SignInUnusable
 
 AUDIENCE = "api://AzureADTokenExchange"
 """The audience that Entra ID expects in a pipeline's token."""
 
+AZURE_DEVOPS_API = "7.1"
+"""The version of Azure DevOps's API by which the provider asks for a token."""
+
 ANSWER_SECONDS = 30
 
 
-def credential(environment: Mapping[str, str], authority: str) -> TokenCredential:
+def credential(authority: str, settings: SignInSettings | None = None) -> TokenCredential:
     """The caller's credential. authority: the cloud's token endpoint, without a tenant.
 
-    A pipeline's token is requested when it is needed; that may raise NoPipelineToken.
+    A pipeline's token is requested when it is needed; that may raise NoPipelineToken. Raises SignInUnusable.
     """
-    tenant, client, secret = (
-        environment.get(f"ARM_{name}", "") for name in ("TENANT_ID", "CLIENT_ID", "CLIENT_SECRET")
-    )
-    if tenant and client and secret:
-        return ClientSecretCredential(tenant, client, secret, authority=authority, disable_instance_discovery=True)
-    if tenant and client and environment.get("ARM_USE_OIDC", "").lower() in ("true", "1"):
-        return ClientAssertionCredential(
-            tenant, client, pipeline_token(environment), authority=authority, disable_instance_discovery=True
+    settings = settings or sign_in_settings()
+    method, tenant, client = settings.method, settings.tenant, settings.client_id
+    if method is Method.AZURE_CLI:
+        return AzureCliCredential(tenant_id=tenant)
+    if method is Method.MANAGED_IDENTITY:
+        return _managed_identity(settings)
+    if method is Method.CERTIFICATE:
+        return _certificate(settings, authority)
+    if method is Method.SECRET:
+        return ClientSecretCredential(
+            tenant, client, settings.client_secret, authority=authority, disable_instance_discovery=True
         )
-    default = DefaultAzureCredential(authority=authority)
-    # Without the tenant, `az` answers for the tenant that it was last signed in to.
-    return ChainedTokenCredential(AzureCliCredential(tenant_id=tenant), default) if tenant else default
-
-
-def pipeline_token(environment: Mapping[str, str]) -> Callable[[], str]:
-    """A function that returns the pipeline's token. Raises NoPipelineToken, and so does that function."""
-    token, path = (environment.get(f"ARM_OIDC_{name}", "") for name in ("TOKEN", "TOKEN_FILE_PATH"))
-    url = environment.get("ARM_OIDC_REQUEST_URL") or environment.get("ACTIONS_ID_TOKEN_REQUEST_URL")
-    bearer = environment.get("ARM_OIDC_REQUEST_TOKEN") or environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
-    if path:
-        return lambda: _read(Path(path))
-    if token:
-        return lambda: token
-    if url and bearer:
-        return lambda: _request(url, bearer)
-    raise NoPipelineToken(
-        "ARM_USE_OIDC is set, but this job has no token. Set ARM_OIDC_TOKEN or ARM_OIDC_TOKEN_FILE_PATH; on "
-        "GitHub give the job `permissions: id-token: write`."
+    return ClientAssertionCredential(
+        tenant, client, _assertion(method, settings), authority=authority, disable_instance_discovery=True
     )
 
 
-def _read(path: Path) -> str:
+def _managed_identity(settings: SignInSettings) -> TokenCredential:
+    return ManagedIdentityCredential(client_id=settings.client_id or None)
+
+
+def _certificate(settings: SignInSettings, authority: str) -> TokenCredential:
+    data, path = settings["clientCertificate"], settings["clientCertificatePath"]
+    origin = settings.origin("clientCertificate" if data else "clientCertificatePath")
     try:
-        return path.read_text(encoding="utf-8").strip()
+        held = base64.b64decode(data, validate=True) if data else Path(path).read_bytes()
+        return CertificateCredential(
+            settings.tenant,
+            settings.client_id,
+            certificate_data=held,
+            password=settings["clientCertificatePassword"] or None,
+            authority=authority,
+            disable_instance_discovery=True,
+        )
     except OSError as error:
-        raise NoPipelineToken(
-            f"The pipeline's token cannot be read from {path}, which ARM_OIDC_TOKEN_FILE_PATH names ({error.strerror})."
-        ) from None
+        why = error.strerror or type(error).__name__
+    except (binascii.Error, ValueError):
+        why = "it is no certificate with a key, or its password is another one"
+    raise SignInUnusable(f"The client certificate of {origin} cannot be used ({why}).")
 
 
-def _request(url: str, bearer: str) -> str:
-    address = httpx.URL(url).copy_merge_params({"audience": AUDIENCE})
-    headers = {"Authorization": f"Bearer {bearer}"}
+def _assertion(method: Method, settings: SignInSettings) -> Callable[[], str]:
+    """How to get the federated token; asked for anew by each new access token. May raise NoPipelineToken."""
+    if method is Method.TOKEN:
+        return lambda: settings.token
+    url, bearer = settings["oidcRequestUrl"], settings["oidcRequestToken"]
+    if method is Method.AZURE_DEVOPS:
+        asked = {"api-version": AZURE_DEVOPS_API, "serviceConnectionId": settings["adoPipelineServiceConnectionId"]}
+        return lambda: _requested("POST", url, asked, bearer, "oidcToken")
+    return lambda: _requested("GET", url, {}, bearer, "value")
+
+
+def _requested(method: str, url: str, parameters: dict[str, str], bearer: str, answer_key: str) -> str:
+    """The token that the pipeline's system answers. What the URL itself says of a parameter stays."""
+    address = httpx.URL(url)
+    missing = {key: value for key, value in parameters.items() if key not in address.params}
+    address = address.copy_merge_params({"audience": AUDIENCE, **missing})
+    headers = {"Authorization": f"Bearer {bearer}", "Accept": "application/json"}
     try:
-        # A context of its own: only that honours SSL_CERT_FILE on every system.
-        answer = httpx.get(address, headers=headers, verify=ssl.create_default_context(), timeout=ANSWER_SECONDS)
-        return str(answer.raise_for_status().json()["value"])
+        answer = httpx.request(
+            method,
+            address,
+            headers=headers,
+            timeout=ANSWER_SECONDS,
+            verify=trusted(),
+            proxy=proxy_for(str(address)),
+            trust_env=False,
+        )
+        return str(answer.raise_for_status().json()[answer_key])
     except httpx.HTTPStatusError as error:
         reason = str(error.response.status_code)
-    except (httpx.HTTPError, ValueError, KeyError) as error:
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         reason = type(error).__name__
     raise NoPipelineToken(
-        f"{address.host} gave this job no token to sign in with ({reason}). Is the job allowed to request one? "
-        "Then run it again."
+        f"{address.host} gave this job no token to sign in with ({reason}). Is the job allowed to request one "
+        "(on GitHub `permissions: id-token: write`, on Azure DevOps SYSTEM_ACCESSTOKEN)? Then run it again."
     )

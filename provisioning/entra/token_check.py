@@ -6,13 +6,15 @@ azure-identity's default: AZURE_AUTHORITY_HOST, or Microsoft's public cloud.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError, ServiceResponseError
-from azure.identity import ClientSecretCredential
+from azure.identity import AzureAuthorityHosts, ClientSecretCredential
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
+from provisioning.connections import proxy_for
 from provisioning.entra import error_codes
 from provisioning.errors import SecretRejected
 
@@ -43,7 +45,7 @@ def rejection(tenant_id: str, client_id: str, client_secret: str) -> Rejection |
     """Why the token endpoint rejects the secret now; None if it accepts it."""
     try:
         _credential(tenant_id, client_id, client_secret).get_token(SCOPE)
-    except (ClientAuthenticationError, ServiceRequestError) as error:
+    except (ClientAuthenticationError, ServiceRequestError, ServiceResponseError) as error:
         return _rejection(error)
     return None
 
@@ -61,7 +63,7 @@ def wait_until_accepted(tenant_id: str, client_id: str, client_secret: str, pati
     )
     try:
         retrying(_credential(tenant_id, client_id, client_secret).get_token, SCOPE)
-    except (ClientAuthenticationError, ServiceRequestError) as error:
+    except (ClientAuthenticationError, ServiceRequestError, ServiceResponseError) as error:
         rejected = _rejection(error)
         if rejected is None:
             return
@@ -72,11 +74,14 @@ def wait_until_accepted(tenant_id: str, client_id: str, client_secret: str, pati
 
 
 def _credential(tenant_id: str, client_id: str, client_secret: str) -> ClientSecretCredential:
+    login = os.environ.get("AZURE_AUTHORITY_HOST") or AzureAuthorityHosts.AZURE_PUBLIC_CLOUD
+    # azure-identity reads the environment itself; what it cannot use is named before it tries.
+    proxy_for(login if "://" in login else f"https://{login}")
     # Instance discovery asks Microsoft's public cloud, which does not know other authorities.
     return ClientSecretCredential(tenant_id, client_id, client_secret, disable_instance_discovery=True)
 
 
-def _rejection(error: ClientAuthenticationError | ServiceRequestError) -> Rejection | None:
+def _rejection(error: Exception) -> Rejection | None:
     if _code(error) in SECRET_ACCEPTED:
         return None
     if _was_not_reached(error):

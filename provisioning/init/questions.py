@@ -13,6 +13,9 @@ from provisioning.entra.client_secret_plan import Policy
 from provisioning.program.settings import Settings, validate
 
 STACK = re.compile(r"(?:[A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]{1,100}")
+SANDBOX = "dev"
+"""The stack whose Entra ID and NocoBase run on this machine."""
+
 GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 DOMAIN = re.compile(r"(?=.{4,253}$)[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
 NO_TENANTS = ("common", "organizations", "consumers")
@@ -50,16 +53,25 @@ class Prompt:
     required: bool = False
 
 
+DURATIONS = ("secretLifetimeDays", "rotateEveryDays")
+
 TENANT = Prompt("tenantId", "--tenant", "Tenant (its ID, or a domain of it)", required=True)
 PROMPTS = (
     TENANT,
     Prompt("nocobaseUrl", "--nocobase-url", "NocoBase's address as its users see it, without /admin", required=True),
     Prompt("nocobaseApp", "--nocobase-app", "Sub-application of NocoBase (empty: the main one)"),
-    Prompt("audience", "--audience", "Whose accounts may sign in"),
+    Prompt(
+        "audience",
+        "--audience",
+        "Whose accounts may sign in (NocoBase 2 serves AzureADMultipleOrgs, AzureADandPersonalMicrosoftAccount)",
+    ),
     Prompt("scopes", "--scope", "Scopes, separated by commas"),
     Prompt("secretLifetimeDays", "--secret-lifetime-days", "Days that a client secret is valid"),
     Prompt("rotateEveryDays", "--rotate-every-days", "Days after which a new one is issued"),
 )
+
+GROUPS = (PROMPTS[:1], PROMPTS[1:3], PROMPTS[3:])
+"""What is looked for together, and asked again together if it is not there: the tenant, NocoBase, and the rest."""
 
 Answers = Mapping[str, str | Sequence[str]]
 
@@ -71,7 +83,9 @@ def missing(stack: str | None, exists: bool, answers: Answers) -> list[str]:
 
 
 def why_invalid_stack(name: str) -> str | None:
-    """Why this is not a valid name of a stack."""
+    """Why this is not a valid name of a new stack."""
+    if name.rpartition("/")[2] == SANDBOX:
+        return f"{SANDBOX} is the sandbox's stack. Choose another name, such as prod."
     return None if STACK.fullmatch(name) else "A stack's name may contain only letters, digits, '-', '_' and '.'."
 
 
@@ -95,12 +109,12 @@ def why_invalid_setting(config: Mapping[str, str], key: str) -> str | None:
     asked = {
         name: value for name, value in config.items() if name not in order or order.index(name) <= order.index(key)
     }
-    # The three durations are validated together, with the last of them.
-    watched = {key, "retireAfterDays"} if key == order[-1] else {key}
-    if key == order[-1] or key != "secretLifetimeDays":
-        problems = validate(asked)[1]
-    else:
-        problems = validate({**asked, "rotateEveryDays": "1", "retireAfterDays": "0"})[1]
+    # The three durations are validated together: a lifetime with the shortest rotation that there is.
+    watched = {"secretLifetimeDays", "rotateEveryDays", "retireAfterDays"} if key in DURATIONS else {key}
+    if key == "secretLifetimeDays":
+        retire = asked.get("retireAfterDays") or str(Policy("").retire_after_days)
+        asked["rotateEveryDays"] = str(int(retire) + 1) if retire.isdecimal() else "1"
+    problems = validate(asked)[1]
     return next((problem.why for problem in problems if problem.key.partition("[")[0] in watched), None)
 
 

@@ -6,13 +6,12 @@ resource 404 as plain text. A 200 alone says little: callers check the data.
 
 Requests that may succeed later are repeated as long as the client's patience lasts (see `retry`).
 
-TLS trusts the authorities in SSL_CERT_FILE, else those of certifi. A proxy in HTTPS_PROXY is used unless NO_PROXY names
-the host. Plain http, which is allowed on this machine only, never uses a proxy: the secret would leave the machine.
+Certificates and proxies come from the environment (see `connections`). Plain http, which is allowed on this machine
+only, never uses a proxy: the secret would leave the machine.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import ssl
 from collections.abc import Iterator, Mapping
@@ -23,7 +22,8 @@ from typing import Any, Self
 import httpx
 
 from provisioning import errors
-from provisioning.nocobase.login import NocoBaseLogin
+from provisioning.connections import proxy_for, trusted
+from provisioning.nocobase.login import HEADERS, NocoBaseLogin
 from provisioning.nocobase.retry import (
     Fate,
     Patience,
@@ -45,8 +45,6 @@ SIGN_IN = "auth:signIn"
 NOT_FOUND = "APP_NOT_FOUND"
 """The gateway's code for an application that is unknown, not started yet, or stopping."""
 
-PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-
 
 class NocoBaseClient:
     """A connection to the NocoBase at `url`, or to its sub-application `app`; use it in a `with` statement.
@@ -63,14 +61,18 @@ class NocoBaseClient:
         secure = url.startswith("https:")
         try:
             self._http = httpx.Client(
-                headers={"X-App": app} if app else {},
+                headers={**login.headers, **({"X-App": app} if app else {})},
                 timeout=TIMEOUT_SECONDS,
                 # Loading the certificate authorities takes longer than a request; plain http needs none.
-                verify=secure,
-                trust_env=secure,
+                verify=trusted() if secure else False,
+                proxy=proxy_for(url) if secure else None,
+                trust_env=False,
             )
-        except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
-            raise unusable_environment(url, error) from None
+        except (errors.ProxyUnusable, errors.CertificatesUnusable) as error:
+            what = f"No request can be sent to NocoBase at {url}"
+            raise errors.Unreachable(what, "a variable of the environment prevents it", str(error)) from None
+        except httpx.InvalidURL:
+            raise not_a_url(url) from None
 
     @property
     def token(self) -> str:
@@ -141,8 +143,7 @@ class NocoBaseClient:
         try:
             response = self._http.request(method, f"{self.url}/api/{action}", params=dict(parameters), json=body)
         except httpx.InvalidURL:
-            what = f"NocoBase at {self.url} cannot be asked for {action}"
-            raise errors.Unreachable(what, "that is not a URL", "Correct nocobaseUrl.") from None
+            raise not_a_url(self.url) from None
         except httpx.RequestError as failure:
             fate = fate_of_failure(failure, write)
             if fate is Fate.LOST:
@@ -152,12 +153,15 @@ class NocoBaseClient:
         answer = _object(response)
         if response.is_success and answer is not None:
             return answer.get("data")
-        code = error_code(answer, [*_texts(body), self._login.api_key, self._login.password])
-        fate = fate_of_answer(response.status_code, code, write)
+        code = error_code(answer, [*_texts(body), *self._login.secrets])
+        fate = fate_of_answer(response.status_code, code, write, has_form_of_error(answer))
         if fate is Fate.LOST:
             raise answer_lost(self.url, action, _said(response.status_code, code))
-        redirected = 300 <= response.status_code < 400
-        if fate is Fate.FAILED and (response.status_code == 404 or (answer is None and not redirected)):
+        if 300 <= response.status_code < 400:
+            raise redirected(self.url, action, response)
+        if fate is Fate.FAILED and answer is None and response.status_code in (401, 403):
+            raise denied_by_gateway(self.url, action, response.status_code)
+        if fate is Fate.FAILED and (response.status_code == 404 or answer is None):
             raise self._nothing_there(action, response.status_code, code)
         error = error_for(self.url, self._app, action, response.status_code, code)
         if fate is Fate.FAILED:
@@ -196,15 +200,10 @@ class NocoBaseClient:
         return numbered_version(data.get("version")) if isinstance(data, dict) else None
 
 
-def unusable_environment(url: str, error: Exception) -> errors.Unreachable:
-    """The error for certificates or a proxy that cannot be used. The proxy's address may hold a password."""
+def not_a_url(url: str) -> errors.Unreachable:
+    """The error for an address that no request can be sent to."""
     what = f"No request can be sent to NocoBase at {url}"
-    if isinstance(error, OSError):
-        file = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
-        why = f"{file} holds no certificates" if isinstance(error, ssl.SSLError) else f"{file} cannot be read"
-        return errors.Unreachable(what, why, "Set SSL_CERT_FILE to a file of certificates (PEM), or unset it.")
-    why = "the proxy in the environment cannot be used"
-    return errors.Unreachable(what, why, "Set HTTPS_PROXY and ALL_PROXY to http://host:port or https://host:port.")
+    return errors.Unreachable(what, "that is not a URL", "Correct nocobaseUrl.")
 
 
 def unreachable(url: str, action: str, error: httpx.RequestError) -> errors.NocoBaseError:
@@ -227,7 +226,7 @@ def unreachable(url: str, action: str, error: httpx.RequestError) -> errors.Noco
     default = "the connection was interrupted" if interrupted else "the request or its answer is not valid HTTP"
     why = (cause.strerror if isinstance(cause, OSError) else None) or default
     remedy = "Is it running, and is nocobaseUrl its address? Then run the command again."
-    if url.startswith("https:") and any(os.environ.get(name) for name in PROXY_VARIABLES):
+    if url.startswith("https:") and proxy_for(url):
         remedy += " A proxy is set in the environment: is it running, or should NO_PROXY name the host?"
     return errors.Unreachable(what, why, remedy)
 
@@ -242,6 +241,46 @@ def not_a_nocobase(url: str, why: str, status: int) -> errors.UnexpectedAnswer:
     """The error for a server that does not seem to be a NocoBase."""
     remedy = "Is nocobaseUrl the address of a NocoBase, with any path before /admin? See its server log."
     return errors.UnexpectedAnswer(f"NocoBase at {url} gave an unexpected answer", why, remedy, status)
+
+
+GATEWAY = (
+    "If a gateway in front of NocoBase wants headers of its own: pulumi config set --secret --path "
+    f"'{HEADERS}.<name>' <value>. Otherwise let this machine through it."
+)
+
+
+def denied_by_gateway(url: str, action: str, status: int) -> errors.UnexpectedAnswer:
+    """The error for a 401 or 403 with a page instead of NocoBase's JSON."""
+    what = f"A gateway in front of NocoBase at {url} denied {action}"
+    return errors.UnexpectedAnswer(what, f"{status} with a page that is not NocoBase's", GATEWAY, status)
+
+
+def redirected(url: str, action: str, response: httpx.Response) -> errors.UnexpectedAnswer:
+    """The error for an answer that leads elsewhere. Only the host is named: a gateway's link may hold a token.
+
+    Another address is proposed only if it is the same site and path, so that key and secret stay with its owner.
+    """
+    asked = response.request.url
+    status = response.status_code
+    what = f"The server at {url} redirects to another address"
+    try:
+        target = asked.join(response.headers.get("Location", ""))
+    except (httpx.InvalidURL, ValueError):
+        return errors.UnexpectedAnswer(what, f"{action} answered {status} without one", GATEWAY, status)
+    host = re.sub(r"[^A-Za-z0-9.:-]", "", target.host)[:LONGEST_HOST]
+    why = f"{action} answered {status}, which leads to {host}"
+    same_site = asked.host.removeprefix("www.") == target.host.removeprefix("www.")
+    same_port = target.port == asked.port or asked.scheme != target.scheme
+    downgraded = asked.scheme == "https" and target.scheme != "https"
+    same_path = target.path == asked.path and not target.userinfo
+    if same_site and same_port and same_path and not downgraded and target.copy_with(query=None) != asked:
+        better = str(httpx.URL(url).copy_with(scheme=target.scheme, host=target.host, port=target.port))
+        return errors.UnexpectedAnswer(what, why, f"Set nocobaseUrl to {better.rstrip('/')}", status)
+    return errors.UnexpectedAnswer(what, why, f"That is not NocoBase's API. {GATEWAY}", status)
+
+
+LONGEST_HOST = 253
+"""Characters; source: RFC 1035."""
 
 
 def error_for(url: str, app: str | None, action: str, status: int, code: str | None) -> errors.NocoBaseError:
@@ -259,6 +298,9 @@ def error_for(url: str, app: str | None, action: str, status: int, code: str | N
     if status == 429:
         remedy = "Run the command again later."
         return errors.NotReady(f"NocoBase at {url} accepts no more requests for now", why, remedy, status)
+    if status > 504 and code is None:
+        remedy = "Is NocoBase running, and reachable for the gateway? Then run the command again."
+        return errors.NotReady(f"The gateway in front of NocoBase at {url} got no answer from it", why, remedy, status)
     if status in (502, 503, 504) or code == NOT_FOUND:
         remedy = "Wait until it has started, then run the command again."
         return errors.NotReady(f"NocoBase at {url} is starting or under maintenance", why, remedy, status)
@@ -271,10 +313,12 @@ def error_for(url: str, app: str | None, action: str, status: int, code: str | N
         remedy = "Allow the API key's role to read and change mailSettings (the role root has it)."
         what = f"NocoBase at {url} denied {action}: the API key's role lacks the permission"
         return errors.Forbidden(what, why, remedy, status)
-    if 300 <= status < 400:
-        remedy = "Set nocobaseUrl to the address that it redirects to, without /admin."
-        return errors.UnexpectedAnswer(f"The server at {url} redirects to another address", why, remedy, status)
     return not_a_nocobase(url, why, status)
+
+
+def has_form_of_error(answer: Mapping[str, Any] | None) -> bool:
+    """Whether an answer has the form of NocoBase's errors."""
+    return answer is not None and isinstance(answer.get("errors") or answer.get("error"), list | dict)
 
 
 def error_code(answer: Mapping[str, Any] | None, sent: list[str]) -> str | None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from provisioning.errors import NocoBaseError
 from provisioning.nocobase.layout import NocoBaseMapping
 
 MAIN = ""
@@ -30,3 +34,39 @@ class Installation:
     def resource_name(self) -> str:
         """The name of its push among the stack's resources."""
         return f"nocobase-{self.name}" if self.name else "nocobase"
+
+
+SETTING = re.compile(
+    r"(?P<command>pulumi config set (?:--path )?)?nocobase(?P<key>Url|App|TakeOver|Mapping)(?P<rest>(?:\.[\w<>]+)*)"
+)
+LOGIN = re.compile(r"\bNOCOBASE_(?:API_KEY|ACCOUNT|PASSWORD)\b")
+
+
+@contextmanager
+def remedies_for(logins: Sequence[str]) -> Iterator[None]:
+    """Have the remedy of a NocoBaseError name the settings of its own installation, not the main one's.
+
+    logins: the names of the logins to that installation, its own first.
+    """
+    try:
+        yield
+    except NocoBaseError as error:
+        if not logins or logins[0] == MAIN:
+            raise
+        remedy = own_remedy(error.remedy, logins[0], MAIN not in logins)
+        raise type(error)(error.what, error.why, remedy, error.status) from None
+
+
+def own_remedy(remedy: str, name: str, elsewhere: bool) -> str:
+    """`remedy` for the further installation `name`. elsewhere: whether it is on another server than the main one."""
+
+    def setting(found: re.Match[str]) -> str:
+        key = found["key"][0].lower() + found["key"][1:] + found["rest"]
+        if found["command"]:
+            return f"pulumi config set --path 'nocobaseInstallations[<number of {name}>].{key}'"
+        return f"{key} of {name} in nocobaseInstallations"
+
+    if elsewhere and "nocobaseHeaders" in remedy:
+        return "Let this machine through it: nocobaseHeaders go to the server of the main installation only."
+    remedy = SETTING.sub(setting, remedy)
+    return LOGIN.sub(lambda found: f"{found[0]}_{name.upper().replace('-', '_')}", remedy) if elsewhere else remedy

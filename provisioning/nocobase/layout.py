@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from provisioning import errors
@@ -88,7 +88,8 @@ class Ask:
 class Layout:
     """Where the credentials are.
 
-    row: Microsoft's, as shown; None if there is none yet. hidden: the secret is not shown. why: how it was detected.
+    row: Microsoft's, as shown; None if there is none yet. hidden: the secret is not shown as it is stored. transformed:
+    it was seen to read back as something else than was written, such as encrypted. why: how it was detected.
     """
 
     row: Mapping[str, Any] | None = field(repr=False)
@@ -96,6 +97,12 @@ class Layout:
     client_secret: Path
     hidden: bool
     why: str
+    transformed: bool = False
+
+    def as_transformed(self) -> Layout:
+        """The same layout of a NocoBase that shows something else than the secret which was written."""
+        why = self.why if self.hidden else f"{self.why}; the secret reads back as something else than was written"
+        return replace(self, hidden=True, transformed=True, why=why)
 
 
 @dataclass(frozen=True)
@@ -230,14 +237,21 @@ class _Search:
         if row is not None and client_id[0] not in row:
             raise self._unknown(f"{client_id[0]} is not among the fields that are shown, {_fields(row)}")
         rows = [row] if row is not None else self.seen.rows
-        hidden = is_mask(value_at(row, secret)) or not any(secret[0] in other for other in rows)
+        masked = is_mask(value_at(row, secret))
+        hidden = masked or not any(secret[0] in other for other in rows)
         if hidden and len(secret) == 1:
             name = secret[0]
             if self.certain and name not in self.seen.exists:
                 return Ask((name,))
             if self.seen.exists.get(name) is False:
                 raise self._unknown(f"beside {'.'.join(client_id)} there is no field {name}, neither shown nor hidden")
-        return Layout(row, client_id, secret, hidden, f"{why}; the secret is hidden" if hidden else why)
+        return Layout(
+            row,
+            client_id,
+            secret,
+            hidden,
+            f"{why}; the secret is {'masked' if masked else 'hidden'}" if hidden else why,
+        )
 
     def _reject_replacing(self, row: Mapping[str, Any] | None, path: Path) -> None:
         """Raise UnknownLayout if the value at `path` would have to go into something that is not a JSON object."""

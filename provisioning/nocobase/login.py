@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from provisioning.errors import Problem
+from provisioning.nocobase.installation import MAIN
 
 API_KEY = "nocobaseApiKey"
 """The configuration key of the API key; its value must be secret."""
@@ -24,13 +26,33 @@ API_KEYS = "nocobaseApiKeys"
 """The configuration key of the API keys of further installations, by name; its values must be secret."""
 
 
+HEADERS = "nocobaseHeaders"
+"""The configuration key of the headers that a gateway in front of the main NocoBase wants."""
+
+NO_GATEWAYS = ("authorization", "connection", "content-length", "content-type", "host", "transfer-encoding", "x-app")
+"""Headers that NocoBase or HTTP itself needs."""
+
+
 @dataclass(frozen=True)
 class NocoBaseLogin:
-    """An API key, or an account with its password; the API key is used if both are given."""
+    """An API key, or an account with its password; the API key is used if both are given.
+
+    headers: sent with every request, for a gateway in front of NocoBase.
+    """
 
     api_key: str = field(default="", repr=False)
     account: str = ""
     password: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown. A short value of a header, like a number, is no secret and part of other texts."""
+        return (self.api_key, self.password, *(value for value in self.headers.values() if len(value) >= SECRET_LENGTH))
+
+
+SECRET_LENGTH = 8
+"""A header's value with fewer characters is not taken for a secret."""
 
 
 def load_login(
@@ -52,11 +74,43 @@ def load_login(
 
 
 def first_login(
-    names: Iterable[str], stored: Mapping[str, str], environment: Mapping[str, str] = os.environ
+    names: Iterable[str],
+    stored: Mapping[str, str],
+    environment: Mapping[str, str] = os.environ,
+    headers: Mapping[str, str] | None = None,
 ) -> NocoBaseLogin | None:
-    """The first login that there is under one of `names`; None if there is none. stored: see `stored_keys`."""
+    """The first login that there is under one of `names`; None if there is none. stored: see `stored_keys`.
+
+    headers: of the gateway in front of the main installation. They go to its server only: a further installation on the
+    same server has the main one's name among its `names`.
+    """
+    names = tuple(names)
     logins = (load_login(stored.get(name), environment, name) for name in names)
-    return next((login for login in logins if login is not None), None)
+    login = next((login for login in logins if login is not None), None)
+    return replace(login, headers=headers) if login and headers and MAIN in names else login
+
+
+def stored_headers(text: str | None) -> dict[str, str]:
+    """The headers in the stack's configuration, as the engine passes them: a JSON object.
+
+    Raises ValueError with the rule that is broken, never with a value.
+    """
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        raise ValueError("It is not an object of values by name.") from None
+    if not isinstance(found, dict):
+        raise ValueError("It is not an object of values by name.")
+    # `pulumi config set --path` makes numbers and truth values of text.
+    headers = {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
+    for name, value in headers.items():
+        if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+            raise ValueError("The name of a header may contain only letters, digits and '-'.")
+        if name.lower() in NO_GATEWAYS:
+            raise ValueError(f"{name} is set by this program itself.")
+        if not re.fullmatch(r"[!-~](?:[ -~]*[!-~])?", value):
+            raise ValueError(f"The value of {name} is empty, or has a character that no header has.")
+    return headers
 
 
 def stored_keys(api_key: str | None, api_keys: str | None) -> dict[str, str]:

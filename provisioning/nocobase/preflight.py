@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from provisioning.entra.ownership import whose_application
-from provisioning.errors import NocoBaseError
+from provisioning.errors import NocoBaseError, NotVerified
 from provisioning.nocobase import push
+from provisioning.nocobase.installation import remedies_for
 from provisioning.nocobase.retry import Patience
 
 if TYPE_CHECKING:
@@ -18,24 +20,24 @@ if TYPE_CHECKING:
 def check_installations(
     installations: Sequence[Installation],
     logins: Mapping[str, NocoBaseLogin],
-    own_client_id: str | None,
+    own: Collection[str],
     served: bool,
     patience_seconds: float,
 ) -> list[str]:
-    """Check each of `installations`, which had no push yet; return a sentence for each that cannot be served.
+    """Check each of `installations`, where nothing was pushed yet; return a sentence for each that cannot be served.
 
-    own_client_id: of this stack's application, if it exists already. served: whether the stack serves others already.
+    own: client ids of this stack's application, if it exists already. served: whether the stack serves others, too.
     With several or served ones this does not wait for any: the push waits for each on its own.
     Raises NocoBaseError if none could be served.
     """
     if len(installations) == 1 and not served:
         (only,) = installations
-        check_nocobase(only, logins[only.name], own_client_id, Patience(patience_seconds))
+        check_nocobase(only, logins[only.name], own, Patience(patience_seconds))
         return []
     problems: list[NocoBaseError] = []
     for installation in installations:
         try:
-            check_nocobase(installation, logins[installation.name], own_client_id)
+            check_nocobase(installation, logins[installation.name], own)
         except NocoBaseError as error:
             problems.append(error)
     if problems and len(problems) == len(installations) and not served:
@@ -43,21 +45,43 @@ def check_installations(
     return [str(problem) for problem in problems]
 
 
+def check_audience(
+    installations: Sequence[Installation], logins: Mapping[str, NocoBaseLogin], accounts: push.Accounts
+) -> None:
+    """Raise NotVerified if the sign-in link of one of `installations` would let in nobody of `accounts`.
+
+    For a change of the audience, before it is made. A NocoBase that gives no answer is left to its push.
+    """
+    from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - as below
+
+    for installation in installations:
+        login = logins[installation.name]
+        link = None
+        with NocoBaseClient(installation.url, installation.app, login) as nocobase, suppress(NocoBaseError):
+            link = push.sign_in(nocobase, installation.mapping)
+        push.reject_audience(installation.url, link, accounts)
+
+
 def check_nocobase(
-    installation: Installation, login: NocoBaseLogin, own_client_id: str | None, patience: Patience | None = None
+    installation: Installation, login: NocoBaseLogin, own: Collection[str], patience: Patience | None = None
 ) -> None:
     """Raise NocoBaseError if NocoBase cannot be reached, rejects the login, or holds foreign credentials.
 
-    Also if its layout is unknown. patience: how long to wait for a NocoBase that is not ready. One request; one more if
-    the secret is hidden.
+    Also if its layout is unknown, or its users would be sent back to another redirect URI than the declared ones.
+    patience: how long to wait for a NocoBase that is not ready. One request; one more each if the secret is hidden, and
+    if NocoBase holds credentials, without which it has no sign-in link.
     """
     # 0.1 s of imports (httpx) that only a first deployment needs.
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415
 
     with (
         NocoBaseClient(installation.url, installation.app, login, patience) as nocobase,
-        push.redacted_errors(lambda: (login.api_key, login.password, nocobase.token)),
+        remedies_for(installation.logins),
+        push.redacted_errors(lambda: (*login.secrets, nocobase.token)),
     ):
         found = push.read(nocobase, installation.mapping, certain=True)
-        own = [own_client_id, installation.take_over]
-        push.reject_foreign(nocobase.url, found, own, whose_application)
+        push.reject_foreign(nocobase.url, found, [*own, installation.take_over], whose_application)
+        link = push.sign_in(nocobase, installation.mapping) if found.client_id else None
+        reason = push.redirect_uri_mismatch(link, installation.redirect_uris) if link and link.redirect_uri else None
+        if reason is not None:
+            raise NotVerified(f"NocoBase at {nocobase.url} has another address than the settings", *reason)

@@ -5,7 +5,8 @@ only what differs. A write is conditional on what was read: if somebody changed 
 If the answer to a write is lost, the row is read to see whether it was carried out. Verified is NocoBase's own sign-in
 link: it names the client id and the redirect URI that NocoBase really uses.
 
-`read`, `sign_in` and `sign_in_mismatch` change nothing; the commands beside `pulumi` use them, too.
+`read`, `sign_in`, `sign_in_mismatch` and `audience_mismatch` change nothing; the commands beside `pulumi` use them,
+too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from provisioning import errors
+from provisioning.entra import audiences
 from provisioning.nocobase.layout import Ask, Layout, NocoBaseMapping, Seen, autodetect
 from provisioning.nocobase.row import Path, is_mask, merged, other_changes, value_at
 
@@ -93,16 +95,27 @@ class SignIn:
     tenant: str | None = None
 
 
-def read(nocobase: NocoBaseClient, mapping: NocoBaseMapping = AUTODETECT, certain: bool = False) -> Reading:
+@dataclass(frozen=True)
+class Accounts:
+    """Who may sign in to an application. audience: as Entra ID writes it. tenant_id: of the application, if known."""
+
+    audience: str
+    tenant_id: str | None
+
+
+def read(
+    nocobase: NocoBaseClient, mapping: NocoBaseMapping = AUTODETECT, certain: bool = False, transformed: bool = False
+) -> Reading:
     """What the email settings show: one request, and one for each field whose existence has to be checked.
 
-    certain: also check that a hidden secret's field exists. Raises NocoBaseError, such as UnknownLayout.
+    certain: also check that a hidden secret's field exists. transformed: see `Layout`; a push saw it.
+    Raises NocoBaseError, such as UnknownLayout.
     """
     rows = _rows(nocobase, mapping)
     exists: dict[str, bool] = {}
     while isinstance(found := autodetect(Seen(nocobase.url, rows, exists), mapping, certain), Ask):
         exists |= {name: _exists(nocobase, mapping, name) for name in found.names}
-    return Reading(found)
+    return Reading(found.as_transformed() if transformed and found.row is not None else found)
 
 
 def reject_foreign(
@@ -136,10 +149,12 @@ def write_and_verify(
     redirect_uris: Sequence[str],
     found: Reading,
     written_at: str = "",
+    accounts: Accounts | None = None,
 ) -> tuple[Reading, SignIn | None]:
     """Write those of `credentials` that `found`, the reading before, does not hold; read back; verify.
 
     written_at: the row's time of change when it was last known to hold exactly these credentials.
+    accounts: whose sign-in is verified, too; None where a link that lets none of them in must not fail the push.
     Returns the reading after the write and the sign-in link. Raises NocoBaseError, such as ChangedMeanwhile and
     NotVerified.
     """
@@ -155,7 +170,15 @@ def write_and_verify(
     reason = sign_in_mismatch(link, credentials.client_id, redirect_uris)
     if reason is not None:
         raise errors.NotVerified(f"NocoBase at {nocobase.url} does not use what was written", *reason)
+    reject_audience(nocobase.url, link, accounts)
     return found, link
+
+
+def reject_audience(url: str, link: SignIn | None, accounts: Accounts | None) -> None:
+    """Raise NotVerified if the sign-in link lets in nobody of `accounts`."""
+    reason = audience_mismatch(link, accounts)
+    if reason is not None:
+        raise errors.NotVerified(f"Nobody could sign in to NocoBase at {url}", *reason)
 
 
 def clear(nocobase: NocoBaseClient, mapping: NocoBaseMapping, written: Credentials) -> bool:
@@ -221,10 +244,22 @@ def sign_in_mismatch(link: SignIn | None, client_id: str, redirect_uris: Sequenc
     if link.client_id != client_id:
         why = f"its sign-in link names client id {link.client_id or 'none'} instead of {client_id}"
         return why, "Restart NocoBase if it was set up with environment variables; then run the command again."
-    if link.redirect_uri not in redirect_uris:
-        why = f"it sends users back to {link.redirect_uri or 'nowhere'}, but declared is {', '.join(redirect_uris)}"
-        return why, "Set nocobaseUrl to the address that users see, or add this address to redirectUris."
-    return None
+    return redirect_uri_mismatch(link, redirect_uris)
+
+
+def redirect_uri_mismatch(link: SignIn, redirect_uris: Sequence[str]) -> tuple[str, str] | None:
+    """How the link's redirect URI differs from what is declared, and the remedy; None if it does not."""
+    if link.redirect_uri in redirect_uris:
+        return None
+    why = f"it sends users back to {link.redirect_uri or 'nowhere'}, but declared is {', '.join(redirect_uris)}"
+    return why, "Set nocobaseUrl to the address that users see, or add this address to redirectUris."
+
+
+def audience_mismatch(link: SignIn | None, accounts: Accounts | None) -> tuple[str, str] | None:
+    """Why the sign-in link lets in nobody of `accounts`, and the remedy; None if it does, or does not say."""
+    if link is None or link.tenant is None or accounts is None:
+        return None
+    return audiences.mismatch(link.tenant, accounts.audience, accounts.tenant_id)
 
 
 @contextmanager
@@ -283,20 +318,38 @@ def _write(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, 
     """
     values = _missing_values(before, credentials)
     fields = merged(before.layout.row, values)
-    lost = None
+    lost, answer = None, None
     try:
-        _send(nocobase, mapping, before, fields)
+        answer = _send(nocobase, mapping, before, fields)
     except errors.AnswerLost as error:
         lost = error
     after = _read_back(nocobase, mapping, before, filled=credentials.client_secret != "")
     if lost is not None and not _was_carried_out(before, after, credentials):
         raise lost
+    if _is_transformed(before, answer, after, credentials):
+        after = replace(after, layout=after.layout.as_transformed())
     if before.layout.row is None or after.layout.row is None:
         return after
     others = other_changes(before.layout.row, after.layout.row, values)
     if any(name.partition(".")[0] in fields for name in others):
         raise _others_changed(nocobase, mapping, others)
     return replace(after, also_changed=others)
+
+
+def _is_transformed(
+    before: Reading, answer: Mapping[str, Any] | None, after: Reading, credentials: Credentials
+) -> bool:
+    """Whether NocoBase shows another secret than was written although nobody else wrote.
+
+    answer: the row as the write answered it, which nobody else can have changed.
+    """
+    shown, place = after.client_secret, after.layout.client_secret
+    if answer is None or shown in (None, "", credentials.client_secret) or shown == before.client_secret:
+        return False
+    answered = Reading(replace(after.layout, row=answer))
+    if after.updated_at and answered.updated_at:
+        return after.updated_at == answered.updated_at
+    return bool(value_at(answer, place) == shown)
 
 
 def _missing_values(before: Reading, credentials: Credentials) -> dict[Path, str]:
@@ -310,12 +363,17 @@ def _missing_values(before: Reading, credentials: Credentials) -> dict[Path, str
     return values
 
 
-def _send(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, fields: Mapping[str, Any]) -> None:
-    """Create the row, or update it if it is still as it was read. Raises ChangedMeanwhile and AnswerLost."""
+def _send(
+    nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, fields: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """Create the row, or update it if it is still as it was read; return the row as it was answered, if it was.
+
+    Raises ChangedMeanwhile and AnswerLost.
+    """
     row = before.layout.row
     if row is None:
-        nocobase.post(f"{mapping.collection}:create", {**mapping.of_microsoft, **fields})
-        return
+        made = nocobase.post(f"{mapping.collection}:create", {**mapping.of_microsoft, **fields})
+        return made if isinstance(made, dict) else None
     condition = _filter({**_key(row, mapping), **_as_read(before)})
     written = nocobase.post(f"{mapping.collection}:update", fields, filter=condition)
     if written == []:
@@ -326,6 +384,8 @@ def _send(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, f
             f"{mapping.collection}:update was answered without rows, and nothing shows the new values",
             "Run the command again: it reads first what is there.",
         )
+    first = written[0] if isinstance(written, list) else written
+    return first if isinstance(first, dict) else None
 
 
 def _read_back(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading, filled: bool) -> Reading:
@@ -337,7 +397,8 @@ def _read_back(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Readi
         rows = _rows(nocobase, mapping)
     key = mapping.of_microsoft if layout.row is None else _key(layout.row, mapping)
     found = next((row for row in rows if all(str(row.get(name)) == str(value) for name, value in key.items())), None)
-    hidden = is_mask(value_at(found, layout.client_secret)) or layout.client_secret[0] not in (found or {})
+    masked = is_mask(value_at(found, layout.client_secret))
+    hidden = layout.transformed or masked or layout.client_secret[0] not in (found or {})
     return Reading(replace(layout, row=found, hidden=hidden))
 
 

@@ -6,6 +6,10 @@ stack's secret configuration, which stays encrypted there.
 
 If the stack has one NocoBase, a failed push fails like any resource. If it has several, the failure is recorded in the
 resource, so that the engine still serves the others; `require_all` then fails the run before anything old is removed.
+
+A sign-in link that lets in nobody of the application's audience fails the first push into a NocoBase; a change of the
+audience fails before that, in `preflight.check_audience`. Where it has been so before, such as in a stack of an earlier
+version, which did not look, a failure would stop rotations and mend nothing. Then each run warns.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pulumi
@@ -30,11 +35,21 @@ from pulumi.dynamic import (
 
 from provisioning.entra.client_secret_plan import SecretPlan, rfc3339
 from provisioning.entra.ownership import is_another_stacks, whose_application
-from provisioning.errors import NocoBaseError, ProvisioningError, SettingsError, redact
+from provisioning.entra.sign_in_settings import PROVIDER_KEYS, use_configuration
+from provisioning.errors import NocoBaseError, ProvisioningError, SettingsError, Unreachable, redact
 from provisioning.nocobase import push
+from provisioning.nocobase.installation import MAIN, remedies_for
 from provisioning.nocobase.layout import NocoBaseMapping
-from provisioning.nocobase.login import API_KEY, API_KEYS, first_login, missing_login, stored_keys
-from provisioning.nocobase.push import Credentials, Reading, SignIn
+from provisioning.nocobase.login import (
+    API_KEY,
+    API_KEYS,
+    HEADERS,
+    first_login,
+    missing_login,
+    stored_headers,
+    stored_keys,
+)
+from provisioning.nocobase.push import Accounts, Credentials, Reading, SignIn
 from provisioning.nocobase.retry import SETTING as PATIENCE
 from provisioning.nocobase.retry import Patience, seconds_or_default
 
@@ -53,8 +68,11 @@ DECLARED = (*PLACE, "client_id", "client_secret", "redirect_uris", "slot", "sinc
 HOW = ("logins", "several")
 """The declared properties that say how to reach NocoBase; recorded again when they change, for refresh and destroy."""
 
-NOT_COMPARED = ("tenant_id", "take_over")
+NOT_COMPARED = ("tenant_id", "take_over", "audience")
 """Declared, too, but without effect on what NocoBase holds."""
+
+TRANSFORMED = "secret_transformed"
+"""The property, only where it is true, that NocoBase shows the secret as something else; see `Layout`."""
 
 Properties = dict[str, Any]
 Place = tuple[str, str | None]
@@ -70,6 +88,9 @@ class MailSettingsProvider(ResourceProvider):
     _keys: Mapping[str, str]
     """The API keys of the stack's configuration, by the installation's name."""
 
+    _headers: Mapping[str, str]
+    """The headers of the stack's configuration, for a gateway in front of the main installation."""
+
     _patience_seconds: int
     _patience: dict[str, Patience]
     """How much of it is left for each NocoBase, by URL."""
@@ -81,8 +102,12 @@ class MailSettingsProvider(ResourceProvider):
     """The places that this run declares: an installation that was only renamed must not be emptied."""
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Take the API keys and how long to wait from the stack's configuration."""
+        """Take the API keys, headers and how long to wait from the stack's configuration."""
         _report_errors_as_sentences()
+        # Of the provider's keys: the engine gives this process the stack's whole configuration (measured).
+        use_configuration({key: req.config.get(key) for key in PROVIDER_KEYS if req.config.get(key) is not None})
+        # The program rejects what is not valid before it declares anything.
+        self._headers = stored_headers(req.config.get(HEADERS))
         self._keys = stored_keys(req.config.get(API_KEY), req.config.get(API_KEYS))
         self._patience_seconds = seconds_or_default(req.config.get(PATIENCE))
         self._patience = {}
@@ -104,11 +129,12 @@ class MailSettingsProvider(ResourceProvider):
         changed = any(_olds.get(key) != _news.get(key) for key in (*DECLARED, *HOW)) or bool(_olds.get("problem"))
         try:
             with self._nocobase(_news, patient=not several) as nocobase:
-                found = push.read(nocobase, _mapping(_news))
+                found = push.read(nocobase, _mapping(_news), transformed=_transformed(_olds, _news))
                 self._read[_place(_news)] = found
                 in_sync = not changed and found.surely_holds(_credentials(_olds), _olds.get("updated_at") or "")
                 if in_sync:
                     link = push.sign_in(nocobase, _mapping(_news))
+                    _warn_of_audience(nocobase.url, link, _news)
                     in_sync = push.sign_in_mismatch(link, _news["client_id"], _news["redirect_uris"]) is None
         except NocoBaseError as error:
             if not several:
@@ -127,7 +153,7 @@ class MailSettingsProvider(ResourceProvider):
                 push.reject_foreign(nocobase.url, found, own, whose_application)
                 _wait_until_accepted(props)
                 try:
-                    return CreateResult(id_, _push(nocobase, props, found))
+                    return CreateResult(id_, _push(nocobase, props, found, accounts=_accounts(props)))
                 except NocoBaseError:
                     # A failed create is not recorded in the state, so `destroy` would never empty what it wrote.
                     if not found.client_id:
@@ -157,14 +183,18 @@ class MailSettingsProvider(ResourceProvider):
         # Check also a secret that was pushed before: somebody may have removed it in Entra ID since.
         _wait_until_accepted(news)
         with self._nocobase(news) as nocobase:
-            found = self._read.pop(_place(news), None) or push.read(nocobase, _mapping(news))
+            found = self._read.pop(_place(news), None) or push.read(
+                nocobase, _mapping(news), transformed=_transformed(olds, news)
+            )
             if not olds.get("slot") or any(olds.get(key) != news.get(key) for key in PLACE):
                 own = [olds["client_id"], news["client_id"], news.get("take_over")]
                 push.reject_foreign(nocobase.url, found, own, whose_application)
             elif self._was_taken_over(found, news):
                 push.reject_foreign(nocobase.url, found, [], whose_application)
             same = _credentials(olds) == _credentials(news)
-            return _push(nocobase, news, found, (olds.get("updated_at") or "") if same else "")
+            first = not olds.get("slot") or _place(olds) != _place(news)
+            accounts = _accounts(news) if first else None
+            return _push(nocobase, news, found, (olds.get("updated_at") or "") if same else "", accounts)
 
     def _was_taken_over(self, found: Reading, news: Properties) -> bool:
         """Whether another stack serves this NocoBase by now: two stacks that correct each other would break mail.
@@ -179,13 +209,13 @@ class MailSettingsProvider(ResourceProvider):
         """What NocoBase holds now; an empty id, which means a deleted resource to the engine, if the row is gone."""
         try:
             with self._nocobase(props) as nocobase:
-                found = push.read(nocobase, _mapping(props))
+                found = push.read(nocobase, _mapping(props), transformed=_transformed(props, props))
                 if found.layout.row is None:
                     return ReadResult("", {})
                 link = push.sign_in(nocobase, _mapping(props))
         except NocoBaseError as error:
             if not props.get("several"):
-                raise
+                raise (_with_way_out(error, props) if isinstance(error, Unreachable) else error) from None
             print(f"{error} This run assumes that it still holds what the last run wrote.")
             return ReadResult(id_, props, _inputs(props))
         held = {**props, "client_id": found.client_id, **_proved(link), "row_id": found.row_id}
@@ -202,14 +232,17 @@ class MailSettingsProvider(ResourceProvider):
         if _place(_props) in self._served:
             print(f"NocoBase at {_props['nocobase_url']} is served under another name now; nothing was emptied.")
             return
-        with self._nocobase(_props) as nocobase:
-            if not push.clear(nocobase, _mapping(_props), _credentials(_props)):
-                print(f"NocoBase at {nocobase.url} holds other credentials by now; they were not changed.")
+        try:
+            with self._nocobase(_props) as nocobase:
+                if not push.clear(nocobase, _mapping(_props), _credentials(_props)):
+                    print(f"NocoBase at {nocobase.url} holds other credentials by now; they were not changed.")
+        except (NocoBaseError, SettingsError) as error:
+            raise _with_way_out(error, _props) from None
 
     @contextmanager
     def _nocobase(self, props: Mapping[str, Any], patient: bool = True) -> Iterator[NocoBaseClient]:
         names = props.get("logins") or [""]
-        login = first_login(names, self._keys)
+        login = first_login(names, self._keys, headers=self._headers)
         if login is None:
             raise SettingsError([missing_login(names[0])])
         # 0.1 s of imports (httpx): the program imports this module too, only to declare the resource.
@@ -218,26 +251,30 @@ class MailSettingsProvider(ResourceProvider):
         url, app = props["nocobase_url"], props.get("nocobase_app")
         patience = self._patience.setdefault(url, Patience(self._patience_seconds))
         with NocoBaseClient(url, app, login, patience if patient else None) as nocobase:
-            secrets = (login.api_key, login.password, nocobase.token, str(props["client_secret"] or ""))
+            secrets = (*login.secrets, nocobase.token, str(props["client_secret"] or ""))
             _SECRETS.update(filter(None, secrets))
-            with push.redacted_errors(lambda: (*_SECRETS, nocobase.token)):
+            with remedies_for(names), push.redacted_errors(lambda: (*_SECRETS, nocobase.token)):
                 yield nocobase
 
 
 class NocoBaseProvider(pulumi.ProviderResource):
     """The process in which MailSettings runs.
 
-    It inherits the environment. From the stack's configuration it gets the API keys, which stay secret, and how long to
-    wait for NocoBase.
+    It inherits the environment. From the stack's configuration it gets the API keys and headers, which stay secret, and
+    how long to wait for NocoBase.
     """
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         config, project = pulumi.Config(), pulumi.get_project()
-        given = {key: config.get_secret(key) for key in (API_KEY, API_KEYS) if config.get(key)}
+        given = {key: config.get_secret(key) for key in (API_KEY, API_KEYS, HEADERS) if config.get(key) not in NOTHING}
         properties = {
             f"{project}:{key}": value for key, value in {**given, PATIENCE: config.get(PATIENCE)}.items() if value
         }
         super().__init__("pulumi-python", name, properties, opts)
+
+
+NOTHING = (None, "", "{}")
+"""How an object that is not set may be configured."""
 
 
 class DeployedApplication(Protocol):
@@ -246,6 +283,7 @@ class DeployedApplication(Protocol):
     tenant_id: pulumi.Output[str]
     client_id: pulumi.Output[str]
     client_secret: pulumi.Output[str]
+    audience: str
 
 
 class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
@@ -279,6 +317,7 @@ class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
             "since": rfc3339(secrets.since),
             "redirect_uris": list(installation.redirect_uris),
             "take_over": installation.take_over,
+            "audience": application.audience,
             "logins": list(installation.logins),
             "several": several,
             "row_id": None,
@@ -316,23 +355,62 @@ def _place(properties: Mapping[str, Any]) -> Place:
     return properties["nocobase_url"], properties.get("nocobase_app")
 
 
+def _transformed(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+    """Whether the last push into this place saw that NocoBase shows the secret as something else."""
+    return bool(olds.get(TRANSFORMED)) and all(olds.get(key) == news.get(key) for key in PLACE)
+
+
 def _credentials(properties: Mapping[str, Any]) -> Credentials:
     return Credentials(properties["client_id"], properties["client_secret"])
 
 
-def _push(nocobase: NocoBaseClient, properties: Properties, found: Reading, written_at: str = "") -> Properties:
-    """Push and return the outputs: what was declared, and what was verified."""
+def _accounts(properties: Mapping[str, Any]) -> Accounts | None:
+    """Who may sign in to the application; None if the program did not say."""
+    audience = properties.get("audience")
+    return Accounts(audience, properties.get("tenant_id")) if audience else None
+
+
+def _warn_of_audience(url: str, link: SignIn | None, properties: Properties) -> None:
+    reason = push.audience_mismatch(link, _accounts(properties))
+    if reason is not None:
+        print(f"warning: nobody can sign in to NocoBase at {url}: {reason[0]}. {reason[1]}")
+
+
+def _push(
+    nocobase: NocoBaseClient,
+    properties: Properties,
+    found: Reading,
+    written_at: str = "",
+    accounts: Accounts | None = None,
+) -> Properties:
+    """Push and return the outputs: what was declared, and what was verified. accounts: see `write_and_verify`."""
     credentials, uris = _credentials(properties), properties["redirect_uris"]
-    found, link = push.write_and_verify(nocobase, _mapping(properties), credentials, uris, found, written_at)
+    found, link = push.write_and_verify(nocobase, _mapping(properties), credentials, uris, found, written_at, accounts)
+    _warn_of_audience(nocobase.url, link, properties)
     if found.also_changed:
         # Only the two values were sent, so somebody else changed these, or the email manager itself.
         others = redact(", ".join(found.also_changed), _SECRETS)
         print(f"Other email settings of NocoBase at {nocobase.url} changed at the same moment: {others}.")
+    if found.layout.transformed:
+        properties = {**properties, TRANSFORMED: True}
     return _redacted({**properties, "row_id": found.row_id, "updated_at": found.updated_at, **_proved(link)})
 
 
 def _inputs(held: Properties) -> Properties:
     return {key: held.get(key) for key in (*DECLARED, *HOW, *NOT_COMPARED)}
+
+
+def _with_way_out(error: NocoBaseError | SettingsError, properties: Mapping[str, Any]) -> ProvisioningError:
+    """The same error, and how to have the engine forget a NocoBase that is gone for good."""
+    installation = (properties.get("logins") or [MAIN])[0]
+    name = f"nocobase-{installation}" if installation else "nocobase"
+    way_out = (
+        f"If this NocoBase is gone for good: `pulumi stack --show-urns` shows the URN that ends in "
+        f"MailSettings::{name}; `pulumi state delete '<URN>'`, then repeat the command."
+    )
+    if isinstance(error, NocoBaseError):
+        return type(error)(error.what, error.why, f"{error.remedy} {way_out}", error.status)
+    return SettingsError([replace(problem, remedy=f"{problem.remedy}\n    {way_out}") for problem in error.problems])
 
 
 def _redacted(held: Properties) -> Properties:

@@ -37,6 +37,9 @@ DEFAULT_SECONDS = 120
 FIRST_PAUSE, LONGEST_PAUSE, JITTER = 0.25, 4.0, 0.25
 """Seconds. Pauses double from the first to the longest, each up to JITTER longer. A NocoBase starts within seconds."""
 
+SIGN_OF_LIFE = 20.0
+"""Seconds after which a wait says again that it goes on."""
+
 Answer = TypeVar("Answer")
 
 
@@ -65,7 +68,8 @@ def fate_of_failure(error: httpx.RequestError, write: bool) -> Fate:
     if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
         return Fate.FAILED
     if isinstance(error, httpx.ProxyError):
-        return Fate.REPEATED if proxy_status(error) in (429, 502, 503, 504) else Fate.FAILED
+        status = proxy_status(error) or 0
+        return Fate.REPEATED if status == 429 or status >= 500 else Fate.FAILED
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         cause = root_cause(error)
         if isinstance(cause, socket.gaierror):
@@ -77,8 +81,12 @@ def fate_of_failure(error: httpx.RequestError, write: bool) -> Fate:
     return Fate.FAILED if isinstance(error, httpx.DecodingError) else Fate.REPEATED
 
 
-def fate_of_answer(status: int, code: str | None, write: bool) -> Fate:
-    """What can be done about a request whose answer is not what was asked for. code: NocoBase's own error code."""
+def fate_of_answer(status: int, code: str | None, write: bool, own: bool = False) -> Fate:
+    """What can be done about a request whose answer is not what was asked for.
+
+    code: NocoBase's own error code. own: whether the answer has the form of NocoBase's errors; others come from a
+    gateway in front of it, such as 520 to 527 from Cloudflare.
+    """
     if status < 300:
         # Half an answer, or not NocoBase's. A write does not need its answer: what was written is read back.
         return Fate.LOST if write else Fate.FAILED
@@ -86,11 +94,11 @@ def fate_of_answer(status: int, code: str | None, write: bool) -> Fate:
         return Fate.REPEATED
     if status == 404 and code == "APP_NOT_FOUND":
         return Fate.DOUBTFUL
-    if status == 500:
-        return Fate.FAILED if write else Fate.DOUBTFUL
-    if code == "APP_NOT_INSTALLED_ERROR" or status not in (502, 503, 504):
+    if status < 500 or code == "APP_NOT_INSTALLED_ERROR":
         return Fate.FAILED
-    # Without NocoBase's code the answer is from a proxy in front of it, and NocoBase may have taken the request.
+    if status == 500 and (own or not write):
+        return Fate.FAILED if write else Fate.DOUBTFUL
+    # Without NocoBase's code the answer is from a gateway in front of it, and NocoBase may have taken the request.
     return Fate.LOST if write and (code is None or status != 503) else Fate.REPEATED
 
 
@@ -141,7 +149,8 @@ def say_on_stderr(line: str) -> None:
 class Patience:
     """How long one process waits for one NocoBase: at most `seconds`, all its waits together.
 
-    After that no further attempt begins. `say` gets one line, when the first wait begins. clock, sleep: in seconds.
+    After that no further attempt begins. `say` gets a line when the first wait begins, and after each SIGN_OF_LIFE.
+    clock, sleep: in seconds.
     """
 
     def __init__(
@@ -152,7 +161,8 @@ class Patience:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._left = float(seconds)
-        self._say: Callable[[str], None] | None = say
+        self._say = say
+        self._next_sign: float | None = None
         self._clock = clock
         self._sleep = sleep
 
@@ -177,7 +187,7 @@ class Patience:
             waited = self._clock() - begun
             if waited + pause > self._left:
                 raise _given_up(last.error, waited)
-            self._announce(last.error)
+            self._announce(last.error, waited)
             self._sleep(pause)
             try:
                 return attempt()
@@ -188,11 +198,14 @@ class Patience:
                 raise _given_up(last.error, self._clock() - begun)
             backoff = min(2 * backoff, LONGEST_PAUSE)
 
-    def _announce(self, error: NocoBaseError) -> None:
-        """Say once that this process waits."""
-        if self._say is not None:
+    def _announce(self, error: NocoBaseError, waited: float) -> None:
+        """Say that this process waits: when the first wait begins, and then after each SIGN_OF_LIFE seconds."""
+        if self._next_sign is None:
             self._say(f"{error.what} ({error.why}); waiting for it, {self._left:.0f} s at most.")
-            self._say = None
+            self._next_sign = SIGN_OF_LIFE
+        elif waited >= self._next_sign:
+            self._say(f"Still waiting for NocoBase ({error.why}), {self._left - waited:.0f} s more at most.")
+            self._next_sign = waited + SIGN_OF_LIFE
 
 
 def _given_up(error: NocoBaseError, waited: float) -> NocoBaseError:

@@ -24,30 +24,38 @@ def may_hold_unknown_secret(
     client_id: str | None,
     written_at: Mapping[str, str],
     known: Collection[str],
+    transformed: Collection[str] = (),
 ) -> list[str]:
     """A clause for each of `installations` that may hold a secret of the application `client_id` besides `known`.
 
     written_at: the row's time of change after the last push, by the push's resource name; if it is still the same,
-    nobody has written since. One request for each installation, without retries.
+    nobody has written since. transformed: names of the pushes that saw a transformed secret (see `Layout`).
+    One request for each installation, without retries.
     """
     clauses = []
     for installation in installations:
         last_push = written_at.get(installation.resource_name, "")
-        why = _ask(installation, logins[installation.name], client_id, last_push, known)
+        changed = installation.resource_name in transformed
+        why = _ask(installation, logins[installation.name], client_id, last_push, known, changed)
         if why is not None:
             clauses.append(f"NocoBase at {installation.url} {why}")
     return clauses
 
 
 def _ask(
-    installation: Installation, login: NocoBaseLogin, client_id: str | None, written_at: str, known: Collection[str]
+    installation: Installation,
+    login: NocoBaseLogin,
+    client_id: str | None,
+    written_at: str,
+    known: Collection[str],
+    transformed: bool,
 ) -> str | None:
     # 0.1 s of imports (httpx) that only a run with orphaned secrets needs.
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415
 
     try:
         with NocoBaseClient(installation.url, installation.app, login, None) as nocobase:
-            found = push.read(nocobase, installation.mapping)
+            found = push.read(nocobase, installation.mapping, transformed=transformed)
     except NocoBaseError:
         return "cannot be asked which secret it uses"
     return _why_maybe_unknown(found, client_id, written_at, known)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_azuread as azuread
 
-from provisioning.entra.client_secret_plan import ISSUED, SecretPlan, rfc3339, secret_name
+from provisioning.entra.client_secret_plan import ISSUED, rfc3339, secret_name
 from provisioning.entra.ownership import stack_tag
 from provisioning.entra.permissions import by_resource
 from provisioning.entra.scopes import MICROSOFT_GRAPH
@@ -15,7 +15,8 @@ from provisioning.program.kept import of_application, of_principal
 from provisioning.resource_types import COMPONENT_TYPE
 
 if TYPE_CHECKING:
-    from provisioning.program.settings import Settings
+    from provisioning.entra.ownership import Owners
+    from provisioning.program.prepare import Run
 
 
 class MailApplication(pulumi.ComponentResource):
@@ -23,6 +24,7 @@ class MailApplication(pulumi.ComponentResource):
 
     client_id, object_id, tenant_id: of the application. client_secret: the value of the active secret, a Pulumi secret.
     client_secret_expiry: when that ends (RFC 3339). admin_consent_url: for an administrator of the tenant.
+    audience: whose accounts may sign in.
     """
 
     client_id: pulumi.Output[str]
@@ -31,29 +33,29 @@ class MailApplication(pulumi.ComponentResource):
     client_secret: pulumi.Output[str]
     client_secret_expiry: pulumi.Output[str]
     admin_consent_url: pulumi.Output[str]
+    audience: str
 
     def __init__(
         self,
         name: str,
-        settings: Settings,
-        secrets: SecretPlan,
+        run: Run,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(COMPONENT_TYPE, name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        caller = azuread.get_client_config_output(pulumi.InvokeOutputOptions(parent=self))
-        # azuread removes a caller who is not listed, which may lock that caller out.
-        owners = caller.object_id.apply(lambda object_id: sorted({object_id, *settings.owners}))
+        settings, secrets = run.settings, run.secrets
+        # None, not False: an option that is given is recorded.
+        lasting = pulumi.ResourceOptions(parent=self, protect=settings.protect_application or None)
 
         application = azuread.Application(
             name,
             display_name=settings.application_name,
             sign_in_audience=settings.audience.value,
             tags=[stack_tag(pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()), *settings.tags],
-            owners=owners,
+            owners=list(run.owners.object_ids),
             # Entra ID requires version 2 if personal accounts may sign in.
             api=azuread.ApplicationApiArgs(requested_access_token_version=2),
-            web=azuread.ApplicationWebArgs(redirect_uris=list(settings.redirect_uris)),
+            web=azuread.ApplicationWebArgs(redirect_uris=list(run.redirect_uris)),
             required_resource_accesses=[
                 azuread.ApplicationRequiredResourceAccessArgs(
                     resource_app_id=resource,
@@ -64,11 +66,16 @@ class MailApplication(pulumi.ComponentResource):
                 )
                 for resource, accesses in by_resource(settings.permissions).items()
             ],
-            opts=_keeping(child, of_application(settings.keep)),
+            opts=_keeping(lasting, of_application(settings.keep), run.owners),
         )
         # Without it, the tenant issues no tokens (AADSTS7000229).
         principal = azuread.ServicePrincipal(
-            name, client_id=application.client_id, owners=owners, opts=_keeping(child, of_principal(settings.keep))
+            name,
+            client_id=application.client_id,
+            # The provider's own default, but only what is declared is put right after a refresh.
+            account_enabled=True,
+            owners=list(run.principal_owners.object_ids),
+            opts=_keeping(lasting, of_principal(settings.keep), run.principal_owners),
         )
         passwords = {
             slot: azuread.ApplicationPassword(
@@ -102,9 +109,10 @@ class MailApplication(pulumi.ComponentResource):
                 opts=child,
             )
 
+        self.audience = settings.audience.value
         self.client_id = application.client_id
         self.object_id = application.object_id
-        self.tenant_id = caller.tenant_id
+        self.tenant_id = pulumi.Output.from_input(run.caller.tenant_id)
         self.client_secret = passwords[secrets.active].value
         self.client_secret_expiry = passwords[secrets.active].end_date
         self.admin_consent_url = pulumi.Output.all(self.tenant_id, self.client_id).apply(
@@ -122,8 +130,13 @@ class MailApplication(pulumi.ComponentResource):
         )
 
 
-def _keeping(opts: pulumi.ResourceOptions, properties: list[str]) -> pulumi.ResourceOptions:
-    """`opts`, with the undeclared `properties` kept as the state has them."""
+def _keeping(opts: pulumi.ResourceOptions, properties: list[str], owners: Owners) -> pulumi.ResourceOptions:
+    """`opts`, with `properties` kept as the state has them; the owners, too, if they are to stay as they are.
+
+    A refresh in the same run may have found owners that nobody declared: they stay.
+    """
+    if owners.as_they_are:
+        properties = [*properties, *({"owners"} - set(properties))]
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=properties)) if properties else opts
 
 

@@ -15,7 +15,14 @@ from provisioning.entra.client_secret_plan import FORGOTTEN, ISSUED, IssuedSecre
 from provisioning.entra.permissions import Permission
 from provisioning.entra.registration import Declared
 from provisioning.nocobase.layout import NocoBaseMapping
-from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, PASSWORD_TYPE, PUSH_TYPE, STACK_TYPE
+from provisioning.resource_types import (
+    APPLICATION_NAME,
+    APPLICATION_TYPE,
+    PASSWORD_TYPE,
+    PRINCIPAL_TYPE,
+    PUSH_TYPE,
+    STACK_TYPE,
+)
 
 Resources = Mapping[tuple[str, str], Mapping[str, Any]]
 """Type and name of a resource → its outputs. They may hold secrets: never log them."""
@@ -49,6 +56,8 @@ class Push:
     since: when its `slot` was switched to. problem: why the last push failed, where it is one of several.
     updated_at: what NocoBase said then of when its settings were changed last.
     mapping: where its email manager keeps them, as far as it is declared. logins: see `Installation`.
+    proved_redirect_uri: what its sign-in link named when it was verified; None if it has none.
+    transformed: see `Layout`.
     """
 
     name: str
@@ -63,6 +72,16 @@ class Push:
     updated_at: str | None
     mapping: NocoBaseMapping = field(default_factory=NocoBaseMapping)
     logins: tuple[str, ...] = ("",)
+    transformed: bool = False
+    proved_redirect_uri: str | None = None
+
+    @property
+    def redirect_uris_in_use(self) -> frozenset[str]:
+        """The redirect URIs to which it may send users back; empty if it was never verified to use anything."""
+        if self.slot is None:
+            return frozenset()
+        proved = self.proved_redirect_uri
+        return frozenset([proved]) if proved and proved in self.redirect_uris else frozenset(self.redirect_uris)
 
     @property
     def target(self) -> str:
@@ -76,12 +95,21 @@ class Push:
 
 @dataclass(frozen=True)
 class Application:
-    """The application that the state holds, as it was declared when it was deployed last."""
+    """The application that the state holds, as it was declared when it was deployed last. owners: object ids."""
 
     client_id: str
     object_id: str
     declared: Declared
     tags: tuple[str, ...] = ()
+    owners: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Principal:
+    """The service principal that the state holds. owners: object ids."""
+
+    object_id: str
+    owners: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -103,6 +131,7 @@ class Deployed:
     consent_url: str | None = None
     expires: datetime | None = None
     forgotten: tuple[KnownSecret, ...] = ()
+    principal: Principal | None = None
 
     def used_by(self, secret: KnownSecret) -> tuple[Push, ...]:
         """The NocoBases that were given this very secret."""
@@ -169,6 +198,7 @@ def read_state(resources: Resources, stack: str = "") -> Deployed:
     """What a stack's state says. stack: its name, for those who show it."""
     exported = next((outputs for (kind, _), outputs in resources.items() if kind == STACK_TYPE), {})
     application = resources.get((APPLICATION_TYPE, APPLICATION_NAME))
+    principal = resources.get((PRINCIPAL_TYPE, APPLICATION_NAME))
     passwords = {slot: resources.get((PASSWORD_TYPE, secret_name(APPLICATION_NAME, slot))) for slot in Slot}
     secrets = [_secret(slot, outputs) for slot, outputs in passwords.items() if outputs]
     forgotten = exported.get(FORGOTTEN) or ()
@@ -183,6 +213,7 @@ def read_state(resources: Resources, stack: str = "") -> Deployed:
         consent_url=exported.get("adminConsentUrl"),
         expires=_moment(exported.get("clientSecretExpiry")),
         forgotten=tuple(secret for secret in secrets if secret.key_id in forgotten),
+        principal=Principal(str(principal["objectId"]), _owners(principal)) if principal else None,
     )
 
 
@@ -197,7 +228,17 @@ def _application(outputs: Mapping[str, Any]) -> Application:
             for access in resource.get("resourceAccesses") or ()
         ),
     )
-    return Application(str(outputs["clientId"]), str(outputs["objectId"]), declared, tuple(outputs.get("tags") or ()))
+    return Application(
+        str(outputs["clientId"]),
+        str(outputs["objectId"]),
+        declared,
+        tuple(outputs.get("tags") or ()),
+        _owners(outputs),
+    )
+
+
+def _owners(outputs: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(map(str, outputs.get("owners") or ()))
 
 
 def _secret(slot: Slot, outputs: Mapping[str, Any]) -> KnownSecret:
@@ -227,6 +268,8 @@ def _push(name: str, outputs: Mapping[str, Any]) -> Push:
         updated_at=outputs.get("updated_at"),
         mapping=NocoBaseMapping.of_record(outputs.get("mapping")),
         logins=tuple(outputs.get("logins") or ("",)),
+        proved_redirect_uri=outputs.get("proved_redirect_uri"),
+        transformed=bool(outputs.get("secret_transformed")),
     )
 
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, get_origin
-from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 from pydantic import (
@@ -35,7 +35,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from provisioning.addresses import is_loopback
+from provisioning.addresses import AddressRejected, comparable, normalized_address
 from provisioning.entra import permissions, rules
 from provisioning.entra.client_secret_plan import Policy, why_invalid_policy
 from provisioning.entra.permissions import Permission
@@ -44,9 +44,21 @@ from provisioning.entra.scopes import DEFAULT_SCOPES, SCOPE_IDS
 from provisioning.errors import Problem, SettingsError
 from provisioning.nocobase.installation import MAIN, Installation
 from provisioning.nocobase.layout import COLLECTION, VERIFY_ACTION, NocoBaseMapping
-from provisioning.nocobase.login import API_KEY, API_KEYS, NocoBaseLogin, first_login, missing_login, stored_keys
+from provisioning.nocobase.login import (
+    API_KEY,
+    API_KEYS,
+    HEADERS,
+    NocoBaseLogin,
+    first_login,
+    missing_login,
+    stored_headers,
+    stored_keys,
+)
 from provisioning.nocobase.retry import DEFAULT_SECONDS
 from provisioning.program.kept import KEEPABLE
+
+CLOCK_DIFFERENCE = timedelta(minutes=5)
+"""How far the clock of another machine, which set a time, may be ahead of this one's."""
 
 
 class Consent(StrEnum):
@@ -71,7 +83,7 @@ def _known_scope(name: str) -> str:
     close = _nearest(name, SCOPE_IDS)
     hint = f"Nearest: {', '.join(close)}." if close else f"Known: {', '.join(SCOPE_IDS)}."
     reason = f"This is not a delegated mail permission of Microsoft Graph. {hint}"
-    raise _invalid(reason, suggestion=close[0] if close else None)
+    raise _invalid(reason)
 
 
 def _object_id(text: str) -> str:
@@ -95,7 +107,7 @@ def _keepable(name: str) -> str:
         return name
     close = _nearest(name, KEEPABLE)
     hint = f"Nearest: {', '.join(close)}." if close else f"Known: {', '.join(KEEPABLE)}."
-    raise _invalid(f"This cannot be kept. {hint}", suggestion=close[0] if close else None)
+    raise _invalid(f"This cannot be kept. {hint}")
 
 
 def _tag(tag: str) -> str:
@@ -128,16 +140,10 @@ class StackConfiguration(PydanticBaseSettingsSource):
 
 
 def _address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _invalid("It must be NocoBase's address as users see it in the browser, without /admin.")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise _invalid("Only https is allowed outside this machine: the client secret is sent to this address.")
-    if parts.username or parts.password:
-        raise _invalid("The address must not contain an account or password.")
-    if parts.query or parts.fragment:
-        raise _invalid("The address must not have a query string or a fragment.")
-    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+    try:
+        return normalized_address(url)
+    except AddressRejected as rejected:
+        raise _invalid(str(rejected)) from None
 
 
 def _sub_application(app: str | None) -> str | None:
@@ -191,37 +197,43 @@ class InstallationSettings(BaseModel):
     mapping: MappingSettings | None = None
 
 
+def _headers(value: object) -> dict[str, str]:
+    try:
+        return stored_headers(json.dumps(value))
+    except ValueError as error:
+        raise _invalid(str(error)) from None
+
+
 class Settings(BaseSettings):
     """The settings of one stack. The field names in camelCase are the configuration keys."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
-    nocobase_url: Address = Field(examples=["https://nocobase.example.com"])
-    nocobase_app: SubApplication = Field(None, examples=["sales"])
-    nocobase_take_over: str | None = Field(None, examples=["<client id found there>"])
-    nocobase_patience_seconds: int = Field(DEFAULT_SECONDS, ge=0, le=3600, examples=[DEFAULT_SECONDS])
-    nocobase_mapping: MappingSettings = Field(MappingSettings(), examples=["clientId"])
-    nocobase_installations: tuple[InstallationSettings, ...] = Field((), examples=["<value>"])
-    audience: Audience = Field(Audience.ANY_TENANT_AND_PERSONAL, examples=[Audience.ANY_TENANT])
-    application_name: str = Field("NocoBase mail", examples=["'NocoBase mail'"])
-    scopes: tuple[Annotated[Text, AfterValidator(_known_scope)], ...] = Field(DEFAULT_SCOPES, examples=["email"])
-    redirect_uris: tuple[Text, ...] = Field(
-        (), validate_default=True, examples=["https://nocobase.example.com/callback"]
-    )
-    owners: tuple[Annotated[Text, AfterValidator(_object_id)], ...] = Field((), examples=["<object id>"])
-    secret_description: str = Field("NocoBase mail", examples=["'NocoBase mail'"])
-    secret_lifetime_days: int = Field(180, examples=[180])
-    rotate_every_days: int = Field(90, examples=[90])
-    retire_after_days: int = Field(7, validate_default=True, examples=[7])
-    rotate_requested_at: AwareDatetime | None = Field(None, examples=["2027-01-31T12:00:00Z"])
-    compromised_before: AwareDatetime | None = Field(None, examples=["2027-01-31T12:00:00Z"])
-    consent: Consent = Field(Consent.USER, examples=[Consent.TENANT])
-    further_permissions: tuple[Annotated[Text, AfterValidator(_permission)], ...] = Field(
-        (), examples=["<client id of the API>/<id of the permission>=Scope"]
-    )
-    tags: tuple[Annotated[Text, AfterValidator(_tag)], ...] = Field((), examples=["mail"])
-    keep: tuple[Annotated[Text, AfterValidator(_keepable)], ...] = Field((), examples=["notes"])
-    same_name: SameName = Field(SameName.REFUSE, examples=[SameName.ALLOW])
+    nocobase_url: Address
+    nocobase_app: SubApplication = None
+    nocobase_take_over: str | None = None
+    nocobase_patience_seconds: int = Field(DEFAULT_SECONDS, ge=0, le=3600)
+    nocobase_mapping: MappingSettings = MappingSettings()
+    nocobase_installations: tuple[InstallationSettings, ...] = ()
+    nocobase_headers: Annotated[dict[str, str], BeforeValidator(_headers)] = Field({}, repr=False)
+    audience: Audience = Audience.ANY_TENANT_AND_PERSONAL
+    application_name: str = "NocoBase mail"
+    scopes: tuple[Annotated[Text, AfterValidator(_known_scope)], ...] = DEFAULT_SCOPES
+    redirect_uris: tuple[Text, ...] = Field((), validate_default=True)
+    owners: tuple[Annotated[Text, AfterValidator(_object_id)], ...] = ()
+    former_owners: tuple[Annotated[Text, AfterValidator(_object_id)], ...] = ()
+    secret_description: str = "NocoBase mail"
+    secret_lifetime_days: int = 180
+    rotate_every_days: int = Field(90, ge=1)
+    retire_after_days: int = Field(7, ge=0, validate_default=True)
+    rotate_requested_at: AwareDatetime | None = None
+    compromised_before: AwareDatetime | None = None
+    consent: Consent = Consent.USER
+    further_permissions: tuple[Annotated[Text, AfterValidator(_permission)], ...] = ()
+    tags: tuple[Annotated[Text, AfterValidator(_tag)], ...] = ()
+    keep: tuple[Annotated[Text, AfterValidator(_keepable)], ...] = ()
+    same_name: SameName = SameName.REFUSE
+    protect_application: bool = False
 
     @property
     def rotation_policy(self) -> Policy:
@@ -304,6 +316,14 @@ class Settings(BaseSettings):
             raise _invalid(f"Named more than once: {', '.join(sorted(set(repeated)))}.")
         return installations
 
+    @field_validator("former_owners")
+    @classmethod
+    def _check_former_owners(cls, former: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        both = sorted(set(former) & set(info.data.get("owners", ())))
+        if both:
+            raise _invalid(f"Named in owners as well: {', '.join(both)}. Take each out of one of the two.")
+        return former
+
     @field_validator("application_name")
     @classmethod
     def _check_application_name(cls, name: str, info: ValidationInfo) -> str:
@@ -332,7 +352,9 @@ class Settings(BaseSettings):
                 *(redirect_uri(installation.url, installation.app) for installation in further),
             )
         reasons = [(uri, rules.why_invalid_redirect_uri(uri, _audience(info))) for uri in uris]
-        _raise_if(" ".join(f"{uri}: {reason}" for uri, reason in reasons if reason))
+        _raise_if(" ".join(f"{_without_account(uri)}: {reason}" for uri, reason in reasons if reason))
+        uris = tuple(dict.fromkeys(map(comparable, uris)))
+        _raise_if(rules.why_too_many_redirect_uris(len(uris), _audience(info)))
         return uris
 
     @field_validator("secret_description")
@@ -354,8 +376,24 @@ class Settings(BaseSettings):
         # Validated with the last of the three, and only if the other two are valid.
         if "secret_lifetime_days" in info.data and "rotate_every_days" in info.data:
             lifetime, every = info.data["secret_lifetime_days"], info.data["rotate_every_days"]
-            _raise_if(why_invalid_policy(lifetime, every, days))
+            reason = why_invalid_policy(lifetime, every, days)
+            if reason is not None:
+                durations = {"secret_lifetime_days": lifetime, "rotate_every_days": every, "retire_after_days": days}
+                raise _contradiction(reason, durations)
         return days
+
+    @field_validator("compromised_before")
+    @classmethod
+    def _check_compromised(cls, moment: datetime | None) -> datetime | None:
+        # The time by which secrets are planned needs the whole SDK, and few stacks have this setting.
+        from provisioning.program.stack import now  # noqa: PLC0415
+
+        if moment is not None and moment > now() + CLOCK_DIFFERENCE:
+            raise _invalid(
+                "It lies in the future, and would be ignored until then. A secret that has leaked is replaced by "
+                "`python -m provisioning rotate --compromised`."
+            )
+        return moment
 
 
 class StackSettings(NamedTuple):
@@ -381,15 +419,13 @@ def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackS
         if config.get(key) not in (None, "", "{}") and key not in secret_keys:
             why = "It is stored in plain text; an API key must be encrypted, or set in the environment only."
             problems.append(Problem(key, None, why, f"pulumi config set {command}"))
-    logins = _logins(settings.installations if settings else (), config, problems)
+    logins = _logins(settings, config, problems)
     if problems or settings is None:
         raise SettingsError(problems)
     return StackSettings(settings, logins[MAIN], logins)
 
 
-def _logins(
-    installations: Collection[Installation], config: Mapping[str, str], problems: list[Problem]
-) -> dict[str, NocoBaseLogin]:
+def _logins(settings: Settings | None, config: Mapping[str, str], problems: list[Problem]) -> dict[str, NocoBaseLogin]:
     """The login to each installation; those that are missing are added to `problems`."""
     try:
         stored = stored_keys(config.get(API_KEY), config.get(API_KEYS))
@@ -398,8 +434,9 @@ def _logins(
         problems.append(Problem(API_KEYS, None, "It is not an object of keys by name.", command))
         return {}
     # If other settings are wrong, validate at least the main login.
-    wanted = {one.name: one.logins for one in installations} or {MAIN: (MAIN,)}
-    found = {name: first_login(names, stored) for name, names in wanted.items()}
+    wanted = {one.name: one.logins for one in settings.installations} if settings else {MAIN: (MAIN,)}
+    headers = settings.nocobase_headers if settings else {}
+    found = {name: first_login(names, stored, headers=headers) for name, names in wanted.items()}
     problems += [missing_login(name) for name, login in found.items() if login is None]
     return {name: login for name, login in found.items() if login is not None}
 
@@ -422,15 +459,39 @@ def redirect_uri(nocobase_url: str, nocobase_app: str | None = None) -> str:
     return f"{nocobase_url}{application}/admin/settings/mail/oauth2"
 
 
+def _without_account(uri: str) -> str:
+    """`uri`, unless it may hold a password."""
+    return "…" if "@" in uri else uri
+
+
 def _audience(info: ValidationInfo) -> Audience:
     """The audience by which other settings are validated: the one that is set, or the default if that is not valid."""
     audience: Audience = info.data.get("audience", Settings.model_fields["audience"].default)
     return audience
 
 
-def _invalid(reason: str, suggestion: str | None = None) -> PydanticCustomError:
+def _invalid(reason: str, **context: str) -> PydanticCustomError:
     # The reason is an argument, because braces in the message itself would be placeholders.
-    return PydanticCustomError("invalid", "{reason}", {"reason": reason, "suggestion": suggestion})
+    return PydanticCustomError("invalid", "{reason}", {"reason": reason, **context})
+
+
+def _contradiction(reason: str, durations: Mapping[str, int]) -> PydanticCustomError:
+    """The error for durations that contradict each other; it is reported of the first that is not the default."""
+    fields = Settings.model_fields
+    changed = [name for name, days in durations.items() if days != fields[name].default]
+    name = (changed or ["retire_after_days"])[0]
+    lifetime, every, retire = durations.values()
+    allowed = []
+    if retire < every < rules.LONGEST_SECRET_LIFETIME_DAYS - retire:
+        allowed.append(f"secretLifetimeDays from {every + retire + 1}")
+    if lifetime - retire - 1 > retire:
+        allowed.append(f"rotateEveryDays from {retire + 1} to {lifetime - retire - 1}")
+    if every < lifetime:
+        allowed.append(f"retireAfterDays from 0 to {min(every, lifetime - every) - 1}")
+    remedy = f"Change one of them; allowed, with the others as they are: {'; or '.join(allowed)}."
+    if not allowed:
+        remedy = f"Restore the defaults: {', '.join(f'pulumi config rm {fields[one].alias}' for one in changed)}."
+    return _invalid(reason, field=name, value=str(durations[name]), remedy=remedy)
 
 
 def _raise_if(reason: str | None) -> None:
@@ -447,7 +508,7 @@ def _is_list(field: FieldInfo) -> bool:
 
 
 def _is_object(field: FieldInfo) -> bool:
-    return field.annotation is MappingSettings
+    return field.annotation is MappingSettings or field.alias == HEADERS
 
 
 def _problem(details: ErrorDetails) -> Problem:
@@ -460,16 +521,52 @@ def _problem(details: ErrorDetails) -> Problem:
         close = _nearest(key, (known.alias or "" for known in Settings.model_fields.values()))
         hint = f" Did you mean {close[0]}?" if close else ""
         return Problem(path, None, f"There is no such setting.{hint}", f"pulumi config rm {key}")
-    example = details.get("ctx", {}).get("suggestion") or (field.examples or [""])[0]
-    target = f"--path '{path if inner else f'{key}[0]'}'" if inner or _is_list(field) else path
-    remedy = f"pulumi config set {target} {example}"
     if details["type"] == "extra_forbidden":
         return Problem(path, None, "There is no such setting.", f"pulumi config rm --path '{path}'")
     if details["type"] == "missing":
-        return Problem(path, None, "It is not set.", remedy)
+        target = f"--path '{path}'" if inner else path
+        return Problem(path, None, "It is not set.", f"pulumi config set {target} <value>")
     why = "It must be a list." if details["type"] == "tuple_type" else details["msg"]
+    context = details.get("ctx", {})
+    if "remedy" in context:
+        blamed = str(Settings.model_fields[context["field"]].alias)
+        return Problem(blamed, context["value"], why, context["remedy"])
     value = json.dumps(details["input"], default=str, ensure_ascii=False)
-    return Problem(path, None if "@" in value else value, why, remedy)  # user:password@host must not be repeated
+    # user:password@host must not be repeated, nor a header, which may be a secret.
+    shown = None if "@" in value or key == HEADERS else value
+    return Problem(path, shown, why, _remedy(path, inner, field, details["type"]))
+
+
+PLACES = ("nocobaseUrl", "nocobaseApp", "nocobaseInstallations")
+"""Settings whose removal would point at another NocoBase, or stop serving one."""
+
+
+def _remedy(path: str, inner: Sequence[object], field: FieldInfo, kind: str) -> str:
+    """What to do about a value that is not allowed: nobody who follows it gets more, or something else, than meant.
+
+    So it names no value: it restores the default, removes what is wrong, or says what is allowed.
+    """
+    key = str(field.alias)
+    if key == HEADERS:
+        return (
+            f"Correct it: pulumi config set --secret --path '{HEADERS}.<name>' <value>, or pulumi config rm {HEADERS}"
+        )
+    if inner or key in PLACES:
+        single = _is_list(field) and len(inner) == 1
+        target = f"--path '{path}'" if inner else path
+        # A wrong item has had no effect, so its removal changes nothing; `keep` protects what is there by its items.
+        removal = f", or remove it: pulumi config rm --path '{path}'" if single and key not in (*PLACES, "keep") else ""
+        return f"Correct it: pulumi config set {target} <value>{removal}"
+    if isinstance(field.annotation, type) and issubclass(field.annotation, StrEnum):
+        return f"Set it to one of: {', '.join(field.annotation)}."
+    if kind == "tuple_type":
+        return f"Write it as a list: pulumi config rm {key}, then pulumi config set --path '{key}[0]' <value>"
+    if _is_list(field):
+        return f"Correct it: pulumi config set --path '{key}[<number>]' <value>"
+    default = (
+        "autodetected" if field.annotation is MappingSettings else "none" if field.default is None else field.default
+    )
+    return f"Correct it, or restore the default ({default}): pulumi config rm {key}"
 
 
 def _nearest(name: str, known: Iterable[str]) -> list[str]:

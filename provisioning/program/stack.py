@@ -13,7 +13,7 @@ import pulumi
 from pulumi.runtime import config, invoke
 
 from provisioning.addresses import is_loopback
-from provisioning.entra.tenant import TENANT, use_tenant
+from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.errors import ClockRejected, ProvisioningError, StateUnreadable
 from provisioning.program.last_state import Deployed, read_state
 from provisioning.pulumi_cli import Pulumi
@@ -29,11 +29,6 @@ def configuration() -> tuple[dict[str, str], set[str]]:
     values = {**config.get_config_env(), **config.CONFIG.get()}
     own = {key.removeprefix(prefix): str(value) for key, value in values.items() if key.startswith(prefix)}
     return own, {key for key in own if config.is_config_secret(prefix + key)}
-
-
-def sign_in_to_its_tenant() -> None:
-    """Make this program use the tenant that the stack names, as the azuread provider does."""
-    use_tenant(pulumi.Config(TENANT.partition(":")[0]).get(TENANT.partition(":")[2]))
 
 
 def last_state() -> Deployed:
@@ -83,7 +78,7 @@ def now(environment: Mapping[str, str] = os.environ) -> datetime:
     today = environment.get("PROVISIONING_TODAY")
     if not today:
         return datetime.now(UTC)
-    host = environment.get("ARM_METADATA_HOSTNAME", "").rpartition(":")[0]
+    host = sign_in_settings(environment)["metadataHost"].rpartition(":")[0]
     if not is_loopback(host):
         raise ClockRejected(
             f"PROVISIONING_TODAY is set to {today}, but Entra ID is not on this machine. Unset it: it is for tests."

@@ -16,10 +16,14 @@ from typing import Any
 
 from provisioning.entra.client_secret_plan import rfc3339
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.registration import Declared, Registration
-from provisioning.nocobase.push import sign_in_mismatch
+from provisioning.entra.ownership import Owner
+from provisioning.entra.registration import WEB, Declared, Principal, Registration
+from provisioning.nocobase.push import Accounts, audience_mismatch, sign_in_mismatch
 from provisioning.program.last_state import Deployed, Push
-from provisioning.status.read import Extra, Held, HeldRow, Unread
+from provisioning.status.read import NOT_ASKED, Extra, Held, HeldRow, Unread
+
+ENTRA_ID = "Entra ID"
+"""The target of that side."""
 
 GRACE = timedelta(days=7)
 """How long a rotation may be due before it counts as overdue: a weekly `pulumi up` would have done it."""
@@ -45,13 +49,41 @@ def identity_differences(declared: Declared, found: Registration) -> tuple[str, 
 
 
 def redirect_uri_differences(declared: Declared, found: Registration) -> tuple[str, ...]:
-    """How the redirect URIs differ."""
-    return _set_differences("redirect URI", declared.redirect_uris, found.redirect_uris)
+    """How the redirect URIs differ; one of another platform is of no use to NocoBase's server."""
+    misplaced = misplaced_redirect_uris(declared, found)
+    return (
+        *(
+            f"the declared redirect URI {uri} is registered for the platform {platform} instead of {WEB}"
+            for uri, platform in misplaced.items()
+        ),
+        *set_differences("redirect URI", declared.redirect_uris - misplaced.keys(), found.redirect_uris),
+    )
+
+
+def misplaced_redirect_uris(declared: Declared, found: Registration) -> dict[str, str]:
+    """Declared redirect URI → the platform, for those that are registered for another platform than Web."""
+    missing = declared.redirect_uris - found.redirect_uris
+    return {uri: found.of_other_platforms[uri] for uri in sorted(missing & found.of_other_platforms.keys())}
+
+
+def disabled_difference(found: Registration) -> str | None:
+    """That the application is deactivated; None if it is not."""
+    return f"the application was deactivated by {found.disabled}, so nobody can sign in" if found.disabled else None
+
+
+def principal_difference(found: Principal | None) -> str | None:
+    """Why a service principal lets nobody in; None if it does."""
+    if found is None:
+        return "it has no service principal in this tenant, so every sign-in fails with AADSTS7000229"
+    return None if found.enabled else "its service principal is disabled, so nobody can sign in (AADSTS7000112)"
+
+
+ASSIGNED_ONLY = "only users who are assigned to the application can sign in, all others get AADSTS50105"
 
 
 def permission_differences(declared: Declared, found: Registration) -> tuple[str, ...]:
     """How the permissions differ."""
-    return _set_differences("permission", declared.permissions, found.permissions)
+    return set_differences("permission", declared.permissions, found.permissions)
 
 
 def secret_differences(state: Deployed, found: Registration) -> tuple[str, ...]:
@@ -80,7 +112,8 @@ def row_differences(state: Deployed, push: Push, row: HeldRow) -> tuple[str, ...
     return tuple(reasons)
 
 
-def _set_differences(kind: str, declared: frozenset[Any], found: frozenset[Any]) -> tuple[str, ...]:
+def set_differences(kind: str, declared: frozenset[Any], found: frozenset[Any]) -> tuple[str, ...]:
+    """How two sets of such things differ."""
     return (
         *(f"the declared {kind} {item} is missing" for item in sorted(declared - found)),
         *(f"the {kind} {item} is not declared" for item in sorted(found - declared)),
@@ -131,6 +164,7 @@ class Overview:
     """What is there now.
 
     nocobase: a side for each push of `deployed`. alarms: why a person is needed. extra: None where it was not read.
+    owners: of the application; None where they were not read.
     """
 
     deployed: Deployed
@@ -138,6 +172,7 @@ class Overview:
     nocobase: tuple[Side, ...]
     alarms: tuple[str, ...]
     extra: Extra | None = None
+    owners: tuple[Owner, ...] | None = None
 
     @property
     def sync(self) -> Sync:
@@ -149,17 +184,28 @@ class Overview:
 def compare_entra(state: Deployed, found: Registration | Unread | None, extra: Extra | None = None) -> Side:
     """Entra ID's side. found: what it shows of the application, None if it shows none."""
     if state.application is None:
-        return Side("Entra ID", Sync.UNREAD, ("there is no application",), skipped=True)
+        return Side(ENTRA_ID, Sync.UNREAD, ("there is no application",), skipped=True)
     if isinstance(found, Unread):
-        return Side("Entra ID", Sync.UNREAD, (found.reason,), skipped=found.asked_for)
+        return Side(ENTRA_ID, Sync.UNREAD, (found.reason,), skipped=found.asked_for)
     notes = tuple(_notes(extra)) if extra else ()
     if found is None:
-        return Side("Entra ID", Sync.NO, (f"the application {state.application.client_id} is not there",), notes)
-    reasons = (*application_differences(state.application.declared, found), *secret_differences(state, found))
-    return Side("Entra ID", Sync.NO if reasons else Sync.YES, reasons, notes, client_id=found.client_id)
+        return Side(ENTRA_ID, Sync.NO, (f"the application {state.application.client_id} is not there",), notes)
+    principal = extra.principal if extra else NOT_ASKED
+    shut = (disabled_difference(found), None if isinstance(principal, Unread) else principal_difference(principal))
+    reasons = (
+        *filter(None, shut),
+        *application_differences(state.application.declared, found),
+        *secret_differences(state, found),
+    )
+    return Side(ENTRA_ID, Sync.NO if reasons else Sync.YES, reasons, notes, client_id=found.client_id)
 
 
 def _notes(extra: Extra) -> Iterator[str]:
+    if isinstance(extra.principal, Unread):
+        if not extra.principal.asked_for:
+            yield f"its service principal could not be read ({extra.principal.reason})"
+    elif extra.principal and extra.principal.assignment_required:
+        yield ASSIGNED_ONLY
     if extra.orphaned:
         yield f"{_count(len(extra.orphaned), 'orphaned client secret')} (see `prune`)"
     if extra.foreign:
@@ -182,6 +228,9 @@ def compare_nocobase(state: Deployed, push: Push, held: Held | Unread) -> Side:
     disproved = sign_in_mismatch(held.link, push.client_id, push.redirect_uris)
     if disproved is not None and not reasons:
         reasons = (disproved[0],)
+    audience = state.application.declared.audience if state.application else ""
+    if (shut_out := audience_mismatch(held.link, Accounts(audience, state.tenant_id))) is not None:
+        reasons = (*reasons, shut_out[0])
     client_id = shown(held.row.client_id) if held.row.client_id else None
     return Side(push.target, Sync.NO if reasons else Sync.YES, reasons, client_id=client_id)
 
@@ -198,8 +247,16 @@ def overview(
     entra = compare_entra(state, registration, extra)
     nocobase = tuple(compare_nocobase(state, *pair) for pair in zip(state.pushes, held, strict=True))
     odd = (side for side in (entra, *nocobase) if side.sync is not Sync.YES and not side.skipped)
-    needed = (*alarms(state, now, warn_days), *(f"{side.target} is {side}" for side in odd))
-    return Overview(state, entra, nocobase, needed, extra)
+    needed = (*alarms(state, now, warn_days), *(f"{side.target} is {side}{_way_out(side)}" for side in odd))
+    owners = registration.owners if isinstance(registration, Registration) else None
+    return Overview(state, entra, nocobase, needed, extra, owners)
+
+
+def _way_out(side: Side) -> str:
+    """What puts a side right that was read; a plain `pulumi up` compares NocoBase, but not Entra ID."""
+    if side.sync is not Sync.NO:
+        return ""
+    return ": run `pulumi up --refresh`" if side.target == ENTRA_ID else ": run `pulumi up`"
 
 
 def alarms(state: Deployed, now: datetime, warn_days: int) -> tuple[str, ...]:
@@ -235,6 +292,7 @@ def as_json(view: Overview, now: datetime) -> dict[str, Any]:
         "clientId": state.application.client_id if state.application else None,
         "tenantId": state.tenant_id,
         "applicationName": state.application.declared.display_name if state.application else None,
+        "owners": every_owner(view),
         "clientSecretExpiry": rfc3339(active.ends) if active else None,
         "daysLeft": (active.ends - now).days if active else None,
         "nextRotation": _time(state.next_rotation),
@@ -254,6 +312,13 @@ def as_json(view: Overview, now: datetime) -> dict[str, Any]:
             for push, side in zip(state.pushes, view.nocobase, strict=True)
         ],
     }
+
+
+def every_owner(view: Overview) -> list[dict[str, str]] | None:
+    """The application's owners, None where they were not read."""
+    if view.owners is None:
+        return None
+    return [{"objectId": owner.object_id, "name": owner.name, "kind": owner.kind} for owner in view.owners]
 
 
 def every_secret(view: Overview, now: datetime) -> Iterator[dict[str, Any]]:

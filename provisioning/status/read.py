@@ -5,20 +5,22 @@ A side that cannot be read is an answer, too: `Unread`, with the reason.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from provisioning.entra.orphans import StoredSecret, UnrecordedSecrets, classify_secrets, descriptions
 from provisioning.entra.ownership import STACK_TAG
-from provisioning.entra.registration import Registration
-from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError
-from provisioning.nocobase.login import NocoBaseLogin, missing_login
+from provisioning.entra.registration import Principal, Registration
+from provisioning.entra.sign_in_settings import sign_in_settings
+from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError, SignInRejected
+from provisioning.nocobase.installation import remedies_for
+from provisioning.nocobase.login import HEADERS, NocoBaseLogin, missing_login, stored_headers
 from provisioning.nocobase.push import SignIn, read, sign_in
 from provisioning.program.last_state import Deployed, Push
 from provisioning.pulumi_cli import Checkpoint, Pulumi
-from provisioning.resource_types import APPLICATION_TYPE, PASSWORD_TYPE
+from provisioning.resource_types import APPLICATION_TYPE, PASSWORD_TYPE, PUSH_PROVIDER_TYPE
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Unread:
 
 OFFLINE = Unread("--offline", asked_for=True)
 
+NOT_ASKED = Unread("nobody asked", asked_for=True)
+
 
 @dataclass(frozen=True)
 class Extra:
@@ -39,12 +43,14 @@ class Extra:
     superseded: client secrets that an interrupted replacement has yet to delete; the state still holds their key ids.
     orphaned: those with a name of this stack's, whose key ids its state does not hold. foreign: all others.
     duplicates: the display names of applications that carry the stack's tag, by their object ids.
+    principal: the application's service principal in its tenant, None if there is none.
     """
 
     superseded: tuple[StoredSecret, ...] = ()
     orphaned: tuple[StoredSecret, ...] = ()
     foreign: tuple[StoredSecret, ...] = ()
     duplicates: Mapping[str, str] | Unread = field(default_factory=dict)
+    principal: Principal | Unread | None = NOT_ASKED
 
 
 @dataclass(frozen=True)
@@ -68,33 +74,51 @@ class Held:
     link: SignIn | None
 
 
-def read_registration(state: Deployed, tenant: str | None) -> Registration | Unread | None:
-    """The stack's application in Entra ID, None if it is not there. tenant: the stack's, None if nobody knows."""
+def read_registration(state: Deployed, elsewhere: Unread | None) -> Registration | Unread | None:
+    """The stack's application in Entra ID, None if it is not there. elsewhere: why it is not asked, if it is not."""
     if state.application is None:
         return None
-    if (elsewhere := _elsewhere(state, tenant)) is not None:
+    if elsewhere is not None:
         return elsewhere
     # A second of imports.
     from provisioning.entra import directory  # noqa: PLC0415
 
     try:
         return directory.registration(state.application.object_id)
-    except DirectoryUnreadable as error:
-        return Unread(error.reason)
     except ProvisioningError as error:
-        return Unread(str(error))
+        return Unread(_why(error))
 
 
-def read_duplicates(state: Deployed, checkpoint: Checkpoint, tenant: str | None) -> Mapping[str, str] | Unread:
-    """The duplicates of the stack's application. checkpoint: what `state` was read from. tenant: as above."""
-    if (elsewhere := _elsewhere(state, tenant)) is not None:
+def read_principal(state: Deployed, elsewhere: Unread | None) -> Principal | Unread | None:
+    """The service principal of the stack's application, None if there is none. elsewhere: as above."""
+    if state.application is None:
+        return NOT_ASKED
+    if elsewhere is not None:
+        return elsewhere
+    # A second of imports.
+    from provisioning.entra import directory  # noqa: PLC0415
+
+    try:
+        return directory.principal(state.application.client_id)
+    except ProvisioningError as error:
+        return Unread(_why(error))
+
+
+def read_duplicates(checkpoint: Checkpoint, elsewhere: Unread | None) -> Mapping[str, str] | Unread:
+    """The duplicates of the stack's application. checkpoint: the stack's state. elsewhere: as above."""
+    if elsewhere is not None:
         return elsewhere
     try:
         return find_duplicates(checkpoint)
-    except DirectoryUnreadable as error:
-        return Unread(error.reason)
     except ProvisioningError as error:
-        return Unread(str(error))
+        return Unread(_why(error))
+
+
+def _why(error: ProvisioningError) -> str:
+    """What Entra ID answered, in a few words; of a sign-in the whole sentence, which names the setting to correct."""
+    return (
+        error.reason if isinstance(error, DirectoryUnreadable) and not isinstance(error, SignInRejected) else str(error)
+    )
 
 
 def find_duplicates(state: Checkpoint) -> dict[str, str]:
@@ -119,10 +143,11 @@ def read_extra(
     checkpoint: Checkpoint,
     found: Registration | Unread | None,
     duplicates: Mapping[str, str] | Unread,
+    principal: Principal | Unread | None = NOT_ASKED,
 ) -> Extra | None:
     """What Entra ID has besides `state`; None where the application was not read. Raises EngineFailed.
 
-    checkpoint: what `state` was read from. found, duplicates: as they were read.
+    checkpoint: what `state` was read from. found, duplicates, principal: as they were read.
     """
     if isinstance(found, Unread):
         return None
@@ -131,7 +156,7 @@ def read_extra(
     current = {secret.key_id for secret in state.secrets}
     known = (secret for secret in stored if secret not in unknown.orphans + unknown.foreign)
     superseded = tuple(secret for secret in known if secret.key_id not in current)
-    return Extra(superseded, unknown.orphans, unknown.foreign, duplicates)
+    return Extra(superseded, unknown.orphans, unknown.foreign, duplicates, principal)
 
 
 def unknown_secrets(state: Checkpoint, stored: Iterable[StoredSecret], engine: Pulumi) -> UnrecordedSecrets:
@@ -151,12 +176,20 @@ def unknown_secrets(state: Checkpoint, stored: Iterable[StoredSecret], engine: P
     return classify_secrets(unknown, known, descriptions((str(item["displayName"]) for item in issued), description))
 
 
-def _elsewhere(state: Deployed, tenant: str | None) -> Unread | None:
-    """Why Entra ID is not asked: the stack is in another tenant than the one that ARM_TENANT_ID names."""
-    asked = os.environ.get("ARM_TENANT_ID")
-    if not _other_tenant(tenant, asked):
+def elsewhere(state: Deployed, tenant: str | None, own_sign_in: bool) -> Unread | None:
+    """Why Entra ID is not asked: this process signs in to another tenant than the stack's, or not as the stack does.
+
+    tenant: the stack's, None if nobody knows. own_sign_in: whether the stack signs in in another way than this process.
+    Raises SignInUnusable.
+    """
+    settings = sign_in_settings()
+    if _other_tenant(tenant, settings.tenant):
+        why = f"it is in tenant {tenant}, and {settings.origin('tenantId')} is {settings.tenant}"
+    elif own_sign_in:
+        why = "its configuration says how to sign in to Entra ID (azuread:…)"
+    else:
         return None
-    return Unread(f"it is in tenant {tenant}, and ARM_TENANT_ID is {asked}; see `status --stack {state.stack}`")
+    return Unread(f"{why}; see `status --stack {state.stack}`")
 
 
 def _other_tenant(tenant: str | None, asked: str | None) -> bool:
@@ -165,6 +198,15 @@ def _other_tenant(tenant: str | None, asked: str | None) -> bool:
         return UUID(tenant) != UUID(asked)
     except (TypeError, ValueError):
         return False
+
+
+def pushed_headers(checkpoint: Checkpoint) -> dict[str, str]:
+    """The headers that the last push was given for a gateway; none where the state's secrets cannot be read."""
+    for provider in checkpoint.every(PUSH_PROVIDER_TYPE):
+        text = next((value for key, value in provider.items() if key.endswith(f":{HEADERS}")), None)
+        with suppress(ValueError):
+            return stored_headers(text)
+    return {}
 
 
 def read_nocobase(push: Push, login: NocoBaseLogin | None) -> Held | Unread:
@@ -181,8 +223,8 @@ def read_row(push: Push, login: NocoBaseLogin) -> HeldRow:
     """The email settings of a NocoBase. Raises NocoBaseError."""
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - httpx is not needed offline
 
-    with NocoBaseClient(push.url, push.app, login) as nocobase:
-        found = read(nocobase, push.mapping)
+    with remedies_for(push.logins), NocoBaseClient(push.url, push.app, login) as nocobase:
+        found = read(nocobase, push.mapping, transformed=push.transformed)
     if found.layout.row is None:
         return HeldRow(None, None, "")
     return HeldRow(found.client_id, found.client_secret, found.updated_at)
@@ -192,5 +234,5 @@ def read_link(push: Push, login: NocoBaseLogin) -> SignIn | None:
     """What the sign-in link of a NocoBase says; None where the stack does without. Raises NocoBaseError."""
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - httpx is not needed offline
 
-    with NocoBaseClient(push.url, push.app, login) as nocobase:
+    with remedies_for(push.logins), NocoBaseClient(push.url, push.app, login) as nocobase:
         return sign_in(nocobase, push.mapping)

@@ -198,6 +198,8 @@ def _redirect_uri(value: Any) -> str | None:
     parts = urlsplit(str(value))
     if parts.fragment or not parts.netloc or len(str(value)) > 256:
         return f'Redirect URI must be absolute, without a fragment, and 256 characters or less, got "{value}".'
+    if not parts.path:
+        return f'Redirect URI must have a path, or a slash at its end, got "{value}".'
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK):
         return None
     return f'Redirect URI must use https, or http with a loopback address, got "{value}".'

@@ -73,7 +73,7 @@ def main() -> None:
             stop(place)
         if not (given.skip_clone or given.what):
             results["make up"] = clone(Path(folder), given.no_caches)
-    RESULT.write_text(json.dumps(results, indent=2) + "\n")
+    RESULT.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     progress.print(f"Written: {RESULT.name}")
 
 
@@ -173,7 +173,7 @@ def clone(folder: Path, no_caches: bool) -> dict[str, Any]:
             began = time.monotonic()
             make(target, "up", extra)
             total = time.monotonic() - began
-            times = json.loads((target / ".sandbox" / "dev" / "logs" / "times.json").read_text())
+            times = json.loads((target / ".sandbox" / "dev" / "logs" / "times.json").read_text(encoding="utf-8"))
             measured[run] = {"seconds": total, "steps": times["steps"]}
     finally:
         make(target, "clean", extra)
@@ -214,7 +214,8 @@ def pulumi(place: Place, folder: Path, *arguments: str) -> float:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     took = time.monotonic() - began

@@ -82,7 +82,7 @@ def measure(place: Place, count: int, parallel: int, console: Console, progress:
         if name == broken:
             given = {"nocobaseUrl": NOWHERE, "nocobasePatienceSeconds": "0"}
         lines = [f"  nocobase-outlook:{key}: {value}" for key, value in given.items()]
-        (place.project / f"Pulumi.{name}.yaml").write_text("\n".join(["config:", *lines]) + "\n")
+        (place.project / f"Pulumi.{name}.yaml").write_text("\n".join(["config:", *lines]) + "\n", encoding="utf-8")
         init = ["pulumi", "stack", "init", name, "--no-select", "--non-interactive"]
         subprocess.run(init, cwd=place.project, env=_variables(place), check=True, capture_output=True)
 
@@ -116,7 +116,8 @@ def _up(place: Place, parallel: int) -> dict[str, Any]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
     ) as command:
         ended = threading.Event()
         watched = psutil.Process(command.pid)

@@ -68,7 +68,7 @@ def azuread_plugin(
             return AzureadPlugin(PluginOrigin.INSTALLED, executable, f"found in {official.parent}")
     if (folder / STAND_IN_NOTE).exists():
         # The state was made with it; asking the network again would cost seconds of each `make up`.
-        return _stand_in(folder, python, (folder / STAND_IN_NOTE).read_text().strip())
+        return _stand_in(folder, python, (folder / STAND_IN_NOTE).read_text(encoding="utf-8").strip())
     if not answers():
         return _stand_in(folder, python, "the official plugin is not installed and its download host does not answer")
     _clear(folder)
@@ -86,7 +86,7 @@ def plugin_folder(pulumi_home: Path) -> Path:
 def _stand_in(folder: Path, python: Path, reason: str) -> AzureadPlugin:
     _clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / STAND_IN_NOTE).write_text(f"{reason}\n")
+    (folder / STAND_IN_NOTE).write_text(f"{reason}\n", encoding="utf-8")
     executable = folder / EXECUTABLE
     write_launcher(executable, python, ["-m", STAND_IN_MODULE], pythonpath=PROJECT)
     return AzureadPlugin(PluginOrigin.STAND_IN, executable, reason)
@@ -102,7 +102,8 @@ def _download(place: Place, engine: Engine, report: Callable[[str], None]) -> st
             cwd=place.home,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=INSTALL_SECONDS,
             check=False,
         )

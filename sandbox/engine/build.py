@@ -60,7 +60,13 @@ def go_version() -> Version | None:
         return None
     try:
         said = subprocess.run(
-            [go, "env", "GOVERSION"], capture_output=True, text=True, timeout=30, check=True, env=_environment()
+            [go, "env", "GOVERSION"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=30,
+            check=True,
+            env=_environment(),
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -100,7 +106,7 @@ def _compile(partial: Path, log: Path, report: Callable[[str], None], sources: P
     downloaded = compiled = 0
     tail: deque[str] = deque(maxlen=15)
     with (
-        log.open("w") as file,
+        log.open("w", encoding="utf-8") as file,
         subprocess.Popen(
             command,
             cwd=sources,
@@ -108,7 +114,7 @@ def _compile(partial: Path, log: Path, report: Callable[[str], None], sources: P
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
         ) as process,
     ):
@@ -137,7 +143,9 @@ def _compile(partial: Path, log: Path, report: Callable[[str], None], sources: P
 
 
 def _check(cli: Path) -> None:
-    said = subprocess.run([cli, "version"], capture_output=True, text=True, timeout=60, check=False)
+    said = subprocess.run(
+        [cli, "version"], capture_output=True, encoding="utf-8", errors="replace", timeout=60, check=False
+    )
     if said.stdout.strip() != f"v{ENGINE}":
         raise SandboxError(
             f"The built engine does not work: `pulumi version` said {(said.stdout + said.stderr).strip()!r}.",
@@ -152,14 +160,16 @@ def _environment() -> Mapping[str, str]:
 
 
 def _setting(go: str, name: str) -> str:
-    said = subprocess.run([go, "env", name], capture_output=True, text=True, timeout=30, check=False)
+    said = subprocess.run(
+        [go, "env", name], capture_output=True, encoding="utf-8", errors="replace", timeout=30, check=False
+    )
     return f"{name}={said.stdout.strip()}"
 
 
 @contextmanager
 def _alone(lock: Path, report: Callable[[str], None]) -> Iterator[None]:
     """Hold `lock` for the duration; the operating system gives it up if this process is killed."""
-    with lock.open("w") as file:
+    with lock.open("w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

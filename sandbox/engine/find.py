@@ -160,7 +160,8 @@ def engine_version(cli: Path) -> Version | None:
         said = subprocess.run(
             [cli, "version"],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=30,
             check=True,
             env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},

@@ -55,7 +55,7 @@ def write_launcher(path: Path, python: Path, arguments: list[str | Path], python
         lines.append(f'export PYTHONPATH={shlex.quote(str(pythonpath))}"${{PYTHONPATH:+:$PYTHONPATH}}"')
     lines.append(f'exec {command} "$@"')
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text("\n".join(lines) + "\n")
+    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     partial.chmod(0o755)
     partial.replace(path)
 

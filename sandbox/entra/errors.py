@@ -142,6 +142,11 @@ def no_service_principal(client_id: str, tenant_id: str) -> TokenError:
     )
 
 
+def disabled_application(client_id: str, name: str) -> TokenError:
+    """AADSTS7000112: the service principal is disabled, or the application was deactivated."""
+    return TokenError(400, "unauthorized_client", 7000112, f"Application '{client_id}'({name}) is disabled.")
+
+
 def unknown_tenant(tenant: str) -> TokenError:
     """AADSTS90002."""
     return TokenError(

@@ -18,4 +18,9 @@ ADMINISTRATOR_NAME = "Sandbox administrator"
 ADMINISTRATOR_SECRET = "sandbox-administrator~opens-only-the-sandbox-on-this-machine"
 """As public as the deployer's."""
 
+PEOPLE = frozenset(
+    {"44444444-4444-4444-4444-444444444444", *(f"aaaaaaaa-0000-0000-0000-00000000000{digit}" for digit in range(1, 10))}
+)
+"""Object ids of the tenant's users: nobody else can be an owner, except for service principals."""
+
 GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"

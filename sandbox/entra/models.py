@@ -29,7 +29,17 @@ Json = dict[str, Any]
 DATA = Path(__file__).parent / "data"
 DEFAULT_SECRET_LIFETIME = timedelta(days=2 * 365)
 """What Graph gives a secret whose end is not named."""
-READ_ONLY = frozenset({"id", "appId", "createdDateTime", "deletedDateTime", "publisherDomain", "passwordCredentials"})
+READ_ONLY = frozenset(
+    {
+        "id",
+        "appId",
+        "createdDateTime",
+        "deletedDateTime",
+        "publisherDomain",
+        "passwordCredentials",
+        "disabledByMicrosoftStatus",
+    }
+)
 KINDS = ("applications", "servicePrincipals")
 
 
@@ -244,10 +254,17 @@ class Directory:
         if identifier not in getattr(self.state, kind):
             raise not_found(identifier)
 
+    def _check_known(self, owners: list[str]) -> None:
+        """Raise GraphError 404 for the first of `owners` that is neither a user nor a service principal."""
+        for owner in owners:
+            if owner not in identity.PEOPLE and owner not in self.state.servicePrincipals:
+                raise not_found(owner)
+
     # Applications ----------------------------------------------------------------------------------------------------
 
     def create_application(self, body: Json, caller: str, owners: list[str]) -> Json:
         """Register an application. owners: object ids besides the caller, who always becomes an owner."""
+        self._check_known(owners)
         application: Json = merge(new_application(self.domain, self.clock.now()), _writable(body))
         application["displayName"] = body.get("displayName")
         rules.check_application(application)
@@ -333,6 +350,7 @@ class Directory:
 
     def create_service_principal(self, body: Json, caller: str, owners: list[str]) -> Json:
         """The presence of an application in the tenant. One for each application."""
+        self._check_known(owners)
         app_id = body.get("appId")
         application = self.by_app_id("applications", str(app_id))
         if application is None:
@@ -383,9 +401,10 @@ class Directory:
     # Owners ----------------------------------------------------------------------------------------------------------
 
     def add_owner(self, kind: str, identifier: str, owner: str, caller: str) -> None:
-        """Raises GraphError 400 if it is an owner already."""
+        """Raises GraphError 400 if it is an owner already, 404 if the tenant has neither such a user nor principal."""
         self._check_exists(kind, identifier)
         self.check_owner(identifier, caller)
+        self._check_known([owner])
         if owner in self.state.owners[identifier]:
             raise bad_request(
                 "One or more added object references already exist for the following modified properties: 'owners'."

@@ -63,9 +63,10 @@ def check_application(application: Json) -> None:
         raise bad_request("Property api.requestedAccessTokenVersion is invalid.")
     check_permissions(application.get("requiredResourceAccess") or [], personal=is_personal(application))
     check_tags(application.get("tags") or [])
-    for platform in PLATFORMS:
-        uris = (application.get(platform) or {}).get("redirectUris") or []
+    addresses = {platform: (application.get(platform) or {}).get("redirectUris") or [] for platform in PLATFORMS}
+    for platform, uris in addresses.items():
         check_redirect_uris(uris, platform, personal=is_personal(application))
+    check_platforms(addresses)
     if is_personal(application):
         check_personal(application)
 
@@ -111,6 +112,13 @@ def check_redirect_uris(uris: list[str], platform: str, *, personal: bool) -> No
             raise invalid_property("redirectUris", "Application")
         if personal and (parts.query or "*" in uri):
             raise invalid_property("redirectUris", "Application")
+
+
+def check_platforms(addresses: dict[str, list[str]]) -> None:
+    """Reject a redirect URI that is on two platforms. addresses: by platform."""
+    every = [uri for uris in addresses.values() for uri in set(uris)]
+    if len(set(every)) != len(every):
+        raise invalid_property("redirectUris", "Application")
 
 
 def too_many_secrets() -> GraphError:

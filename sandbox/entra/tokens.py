@@ -142,4 +142,8 @@ def _principal(directory: Directory, client_id: str) -> str:
     principal = directory.by_app_id("servicePrincipals", client_id)
     if principal is None:
         raise errors.no_service_principal(client_id, identity.TENANT_ID)
+    application = directory.by_app_id("applications", client_id) or {}
+    by_microsoft = application.get("disabledByMicrosoftStatus") not in (None, "NotDisabled")
+    if not principal["accountEnabled"] or application.get("isDisabled") or by_microsoft:
+        raise errors.disabled_application(client_id, str(principal["displayName"]))
     return str(principal["id"])

@@ -44,7 +44,7 @@ from sandbox.certificates import Certificates
 from sandbox.faults import REMEMBERED, Fault, FaultMiddleware, Faults, Log
 from sandbox.nocobase.reverse_proxy import ReverseProxy
 
-TROUBLES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "troubles.json").read_text())
+TROUBLES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "troubles.json").read_text(encoding="utf-8"))
 """Answers by name. Those that a healthy server can be made to give are compared with it by the tests."""
 
 

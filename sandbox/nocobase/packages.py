@@ -10,9 +10,11 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,9 @@ NPM_FLAGS = (
 OLDEST_NODE = 20
 DOWNLOAD_PATIENCE = 20
 """Seconds for the prebuilt SQLite module (about 1 MB) before it is compiled instead."""
+
+NEEDED_TO_COMPILE = ("sqlite3", "node-addon-api")
+"""The packages without which SQLite's native module cannot be compiled."""
 
 Log = Callable[[str], None]
 
@@ -65,7 +70,7 @@ def find_node() -> Node:
     if npm is None:
         raise SandboxError("npm is not installed; the sandbox's NocoBase is installed with it.", remedy)
     asked = "process.stdout.write(JSON.stringify([process.version, process.execPath]))"
-    answer = subprocess.run([node, "-e", asked], check=False, capture_output=True, text=True)
+    answer = subprocess.run([node, "-e", asked], check=False, capture_output=True, encoding="utf-8", errors="replace")
     if answer.returncode != 0:
         raise SandboxError(f"{node} does not work: {answer.stderr.strip()[-300:]}", remedy)
     version, executable = json.loads(answer.stdout)
@@ -83,7 +88,7 @@ def install(place: Place, log: Log) -> bool:
     node = find_node()
     target = place.nocobase_packages
     target.mkdir(parents=True, exist_ok=True)
-    with (target / "install.lock").open("w") as lock:
+    with (target / "install.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return _install(place, node, target, log)
 
@@ -107,7 +112,7 @@ def _install(place: Place, node: Node, target: Path, log: Log) -> bool:
             )
             raise _failed(place, "npm", "npm could not install NocoBase's packages.", remedy) from error
     _install_sqlite(place, node, log)
-    installed.write_text(json.dumps(wanted))
+    installed.write_text(json.dumps(wanted), encoding="utf-8")
     return True
 
 
@@ -139,7 +144,7 @@ def _abi(node: Node) -> str:
 
 def _read(file: Path) -> dict[str, str]:
     try:
-        content: dict[str, str] = json.loads(file.read_text())
+        content: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return {}
     return content
@@ -168,12 +173,24 @@ def _install_sqlite(place: Place, node: Node, log: Log) -> None:
         "--loglevel=error",
     ]
     remedy = "Fix what it names, then run the same command again."
-    try:
-        _run(place, "sqlite", command, place.nocobase_packages, env=environment)
-    except subprocess.CalledProcessError as error:
-        raise _failed(place, "sqlite", "SQLite's native module could not be compiled.", remedy) from error
+    # `make` cannot live with a blank or a bracket in a path, and the clone may lie in any folder.
+    with tempfile.TemporaryDirectory(prefix="nocobase-sqlite-", dir=_folder_for_make()) as folder:
+        for name in NEEDED_TO_COMPILE:
+            shutil.copytree(module.parent / name, Path(folder, "node_modules", name))
+        shutil.copy(place.nocobase_packages / "package.json", folder)
+        try:
+            _run(place, "sqlite", command, Path(folder), env=environment)
+        except subprocess.CalledProcessError as error:
+            raise _failed(place, "sqlite", "SQLite's native module could not be compiled.", remedy) from error
+        shutil.copytree(Path(folder, "node_modules", "sqlite3", "build"), module / "build")
     if not _loads(node, module):
         raise _failed(place, "sqlite", "SQLite's native module was compiled, but Node.js cannot load it.", remedy)
+
+
+def _folder_for_make() -> str:
+    """The folder for temporary files, or /tmp if `make` could not live with its name."""
+    usual = tempfile.gettempdir()
+    return usual if re.fullmatch(r"[\w/.+-]+", usual, re.ASCII) else "/tmp"
 
 
 def _download_sqlite(place: Place, node: Node, module: Path, log: Log) -> bool:

@@ -90,7 +90,7 @@ class PostgreSQL:
     def _start(self) -> None:
         word = self._folder / "password"
         word.touch(mode=0o600)
-        word.write_text(self._password)
+        word.write_text(self._password, encoding="utf-8")
         if self._owner:
             for path in (self._folder, word):
                 os.chown(path, self._owner.pw_uid, self._owner.pw_gid)
@@ -130,7 +130,8 @@ class PostgreSQL:
             [self._programs / "psql", *address, "-AtXc", question],
             check=False,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             env={"PATH": os.defpath, "PGPASSWORD": self._password, "LC_ALL": "C.UTF-8"},
         )
         return answered.stdout.strip()

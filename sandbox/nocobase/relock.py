@@ -23,20 +23,20 @@ PRESET = "@nocobase/preset-nocobase"
 
 def relock() -> None:
     """Resolve package.json with npm and write the lock. Asks the configured registry."""
-    manifest = json.loads((SOURCE / "package.json").read_text())
+    manifest = json.loads((SOURCE / "package.json").read_text(encoding="utf-8"))
     version = manifest["dependencies"].pop(PRESET)
     npm = find_node().npm
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / "packages"
         copytree(SOURCE, work, ignore=ignore_patterns("package-lock.json", "node_modules"))
-        (work / "package.json").write_text(json.dumps(manifest))
+        (work / "package.json").write_text(json.dumps(manifest), encoding="utf-8")
         flags = ["--package-lock-only", "--omit-lockfile-registry-resolved", *NPM_FLAGS]
         subprocess.run([npm, "install", *flags], cwd=work, check=True)
         shown = subprocess.run(
             [npm, "view", f"{PRESET}@{version}", "dist.integrity", "license", "--json"],
-            cwd=work, check=True, capture_output=True, text=True,
+            cwd=work, check=True, capture_output=True, encoding="utf-8", errors="replace",
         )  # fmt: skip
-        lock = json.loads((work / "package-lock.json").read_text())
+        lock = json.loads((work / "package-lock.json").read_text(encoding="utf-8"))
     facts = json.loads(shown.stdout)
     packages = lock["packages"]
     packages[""]["dependencies"][PRESET] = version
@@ -51,7 +51,7 @@ def relock() -> None:
         if entry.get("link") and entry["resolved"].endswith("/nothing"):
             entry["resolved"] = "nothing"
     lock["packages"] = dict(sorted(packages.items()))
-    (SOURCE / "package-lock.json").write_text(json.dumps(lock, indent=2) + "\n")
+    (SOURCE / "package-lock.json").write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class _Kept:
 
 
 def start(place: Place, port: int, public_path: str = "/", database: Mapping[str, str] | None = None) -> str:
-    """Start NocoBase, or leave it running, and return its URL when it answers.
+    """Start NocoBase, or leave it running if it is as asked, and return its URL when it answers.
 
     The first start makes keys and database; a first start that was interrupted is begun anew. `database` holds the
     variables (DB_…) of one that is not SQLite; the first start settles that.
@@ -59,7 +59,9 @@ def start(place: Place, port: int, public_path: str = "/", database: Mapping[str
     kept = _read(place)
     if kept is not None and not kept.database and not _database(place).is_file():
         kept = replace(kept, installed=False)
-    if kept is not None and kept.installed and processes.running(place, NAME) is not None:
+    public_path = f"/{public_path.strip('/')}/".replace("//", "/")
+    as_asked = kept is not None and (kept.port, kept.public_path) == (port, public_path)
+    if kept is not None and kept.installed and as_asked and processes.running(place, NAME) is not None:
         _wait(place, kept)
         return url(place)
     processes.stop(place, NAME)
@@ -77,7 +79,7 @@ def start(place: Place, port: int, public_path: str = "/", database: Mapping[str
         shutil.rmtree(place.nocobase, ignore_errors=True)
         app_key, password = secrets.token_hex(32), secrets.token_urlsafe(18)
         kept = _Kept(app_key, password, database=dict(database or {}))
-    kept = replace(kept, port=port, public_path=f"/{public_path.strip('/')}/".replace("//", "/"))
+    kept = replace(kept, port=port, public_path=public_path)
     _write(place, kept)
     place.nocobase.mkdir(parents=True, exist_ok=True)
     command = [str(find_node().node), "launch.js", "start", *([] if kept.installed else ["--quickstart"])]
@@ -201,7 +203,7 @@ def _file(place: Place) -> Path:
 
 def _read(place: Place) -> _Kept | None:
     try:
-        found = json.loads(_file(place).read_text())
+        found = json.loads(_file(place).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     # Once it named the layout, too.

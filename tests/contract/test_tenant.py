@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 PERSONAL: Json = {"signInAudience": "AzureADandPersonalMicrosoftAccount", "api": {"requestedAccessTokenVersion": 2}}
 CALLBACK = "https://noco.example.com/admin/settings/mail/oauth2"
-WRONG_SECRET, NO_SERVICE_PRINCIPAL = 7000215, 7000229
+WRONG_SECRET, NO_SERVICE_PRINCIPAL, DISABLED = 7000215, 7000229, 7000112
 LONGEST = "https://noco.example.com/".ljust(256, "x")
 
 
@@ -113,6 +113,27 @@ def test_query_string_is_allowed_without_personal_accounts(tenant: Tenant) -> No
     assert made["web"]["redirectUris"] == [uri]
 
 
+def test_a_redirect_uri_is_of_one_platform_only(tenant: Tenant) -> None:
+    uris = {"redirectUris": [CALLBACK]}
+    made = tenant.create_application(**PERSONAL, spa=uris)
+    path = f"/applications/{made['id']}"
+
+    tenant.call("PATCH", path, {"web": uris}, expect=400)
+    tenant.call("PATCH", path, {"web": uris, "spa": {"redirectUris": []}}, expect=204)
+
+    found = tenant.until(path, lambda item: item["web"]["redirectUris"] == [CALLBACK])
+    assert found["spa"]["redirectUris"] == []
+
+
+def test_an_owner_has_to_exist(tenant: Tenant) -> None:
+    made = tenant.create_application(**PERSONAL)
+    nobody = {"@odata.id": f"{tenant.access.graph}/v1.0/directoryObjects/{uuid.uuid4()}"}
+
+    refusal = tenant.call("POST", f"/applications/{made['id']}/owners/$ref", nobody, expect=404)
+
+    assert refusal["error"]["code"] == "Request_ResourceNotFound"
+
+
 def test_owners_keep_the_caller(tenant: Tenant) -> None:
     me = f"{tenant.access.graph}/v1.0/directoryObjects/{tenant.access.caller}"
     made = tenant.create_application(**{**PERSONAL, "owners@odata.bind": [me]})
@@ -204,6 +225,17 @@ def test_tokens_need_a_service_principal(tenant: Tenant) -> None:
 
     assert (principal["appId"], principal["displayName"]) == (made["appId"], made["displayName"])
     assert tenant.token_error(made["appId"], value, expect=ACCEPTED) == ACCEPTED
+
+
+def test_a_disabled_service_principal_gets_no_tokens(tenant: Tenant) -> None:
+    made = tenant.create_application(**PERSONAL)
+    principal = tenant.create_service_principal(made)
+    value = tenant.add_password(made)["secretText"]
+    assert tenant.token_error(made["appId"], value, expect=ACCEPTED) == ACCEPTED
+
+    tenant.call("PATCH", f"/servicePrincipals/{principal['id']}", {"accountEnabled": False}, expect=204)
+
+    assert tenant.token_error(made["appId"], value, expect=DISABLED) == DISABLED
 
 
 def test_second_service_principal_is_a_conflict(tenant: Tenant) -> None:

@@ -12,11 +12,11 @@ from sandbox import processes
 from sandbox.certificates import certificates
 from sandbox.errors import SandboxError
 from sandbox.nocobase import packages, server, sub_applications
-from sandbox.nocobase.bad_day import BadDay
+from sandbox.nocobase.bad_day import BadDay, trouble
 from sandbox.nocobase.postgres import PostgreSQL
 from sandbox.place import Place
 from sandbox.setup import nocobase_url
-from tests.e2e.conftest import Stack
+from tests.e2e.conftest import NOWHERE, Stack
 from tests.e2e.in_process import Push, before_request, credentials, in_process, rows, untouchable
 from tests.forward_proxy import ForwardProxy
 from tests.sandbox.nocobase.conftest import new_place
@@ -198,3 +198,45 @@ def test_a_nocobase_on_postgresql(tmp_path_factory: pytest.TempPathFactory, in_p
             assert list(before["google"]) == list(held()["google"])
         finally:
             server.stop(place)
+
+
+def registered(stack: Stack) -> set[str]:
+    """The redirect URIs in Entra ID."""
+    (application,) = stack.applications
+    return set(application["web"]["redirectUris"])
+
+
+def test_a_redirect_uri_in_use_goes_only_after_nocobase_uses_its_successor(deployed: Stack) -> None:
+    """In this order: another spelling, a dead address, one where the push fails, a real move."""
+    stack, url, path = deployed, nocobase_url(deployed.place), "/admin/settings/mail/oauth2"
+    old = f"{url}{path}"
+    stack.set("nocobaseUrl", url.replace("localhost", "LOCALHOST"))
+    stack.pulumi("preview", "--expect-no-changes")
+
+    stack.set("nocobasePatienceSeconds", "0")
+    stack.set("nocobaseUrl", NOWHERE)
+    assert "cannot be reached" in stack.up(ok=False)
+    assert registered(stack) == {old}
+
+    with BadDay(url) as front:
+        new = f"{front.url}{path}"
+        stack.set("nocobaseUrl", front.url)
+        # It answers before anything changes, and not any more when the push asks.
+        front.add(trouble("server-error", "GET .*mail:oauth2url", times=None, skip=1))
+        said = stack.up(ok=False)
+        assert f"{old} stays until NocoBase was verified" in said
+        assert registered(stack) == {old, new}
+        front.clear()
+        stack.up()
+        assert (registered(stack), stack.outputs["redirectUri"]) == ({old, new}, new)
+        stack.up()
+        assert registered(stack) == {new}
+
+
+def test_an_address_that_nocobase_does_not_use_is_seen_in_the_preview(deployed: Stack) -> None:
+    stack, before = deployed, registered(deployed)
+    stack.set("redirectUris", ["https://elsewhere.example.com/callback"])
+    said = stack.pulumi("preview", ok=False)
+    assert "has another address than the settings" in said
+    assert "Traceback" not in said
+    assert registered(stack) == before

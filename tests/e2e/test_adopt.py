@@ -174,7 +174,7 @@ def permissions(resources: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
 
 
 def test_with_more_of_everything_than_the_program_declares(stack: Stack) -> None:
-    wildcard = "https://*.example.com/callback"
+    pathless, wildcard = "https://c.example.com", "https://*.example.com/callback"
     made = make(
         stack,
         {
@@ -197,11 +197,11 @@ def test_with_more_of_everything_than_the_program_declares(stack: Stack) -> None
         isFallbackPublicClient=True,
         serviceManagementReference="SVC-1",
         info={"marketingUrl": "https://example.com", "supportUrl": "https://support.example.com"},
-        spa={"redirectUris": ["https://spa.example.com"]},
+        spa={"redirectUris": ["https://spa.example.com/"]},
         publicClient={"redirectUris": ["myapp://auth"]},
         optionalClaims={"idToken": [CLAIM], "accessToken": [], "saml2Token": []},
         web={
-            "redirectUris": ["https://b.example.com/callback", "https://a.example.com/callback", wildcard],
+            "redirectUris": ["https://b.example.com/callback", "https://a.example.com/callback", wildcard, pathless],
             "homePageUrl": "https://example.com",
             "implicitGrantSettings": {"enableIdTokenIssuance": True},
         },
@@ -217,7 +217,7 @@ def test_with_more_of_everything_than_the_program_declares(stack: Stack) -> None
     golden.check(GOLDEN / "adopt.md", masked("".join(said)))
     lines = adopted(made, "--accept-losses")
     assert {"appRoles", "identifierUris", "furtherPermissions", "certificates"} <= {line["property"] for line in lines}
-    deployed(made, lost=wildcard)
+    deployed(made, lost=pathless)
     assert made.owners == (
         {COLLEAGUE, identity.DEPLOYER_OBJECT_ID},
         {OTHER_COLLEAGUE, identity.DEPLOYER_OBJECT_ID},
@@ -256,7 +256,7 @@ def test_for_personal_accounts_with_a_secret_that_nocobase_uses(stack: Stack) ->
     # Of two secrets only one may be there.
     state = stack.state_file.read_text()
     said = adopt(stack, made.client_id, "--yes", exit_code=1)[1]
-    assert f"it has 2: 'the first' ({first}), ends on 2028-01-01; 'the second' ({second})" in said
+    assert f"this one has 2: 'the first' ({first}), ends on 2028-01-01; 'the second' ({second})" in said
     assert stack.state_file.read_text() == state
     graph(stack, "POST", f"/applications/{made.object_id}/removePassword", {"keyId": first})
     lines = adopted(made)
@@ -276,17 +276,24 @@ def test_on_a_terminal_of_a_stack_whose_state_was_lost_without_a_service_princip
     golden.check(GOLDEN / "adopt-terminal.txt", masked(shown))
     assert stack.state_file.read_text() == empty
 
+    # NocoBase does not serve the audience, as was said.
+    graph(stack, "PATCH", f"/applications/{made.object_id}", {"signInAudience": "AzureADMultipleOrgs"})
     kept = made.add_secret("NocoBase mail a 2026-08-01")
     shown, code = golden.on_terminal(["adopt", made.client_id], project, around, typed="y\n")
     assert code == 0
-    assert "tells this stack's" in shown
+    assert "distinguishes" in shown
     assert set(changes(shown)) - PROVIDER == {*NEEDED, "create ServicePrincipal"}
     assert "That is what `pulumi up` will do" in shown
+    assert "`pulumi state delete --all --force` undoes the adoption" in shown
     deployed(made)
     assert kept in [secret["keyId"] for secret in made.application["passwordCredentials"]]
 
-    # The adoption is undone as the documentation says, which leaves the application.
-    stack.pulumi("state", "delete", "--all", "--yes")
+    # It is somebody's own: it goes only in the way of the documentation.
+    refused = stack.pulumi("destroy", "--yes", "--skip-preview", ok=False)
+    assert "protect" in refused
+    assert made.principal
+    assert kept in [secret["keyId"] for secret in made.application["passwordCredentials"]]
+    stack.pulumi("state", "delete", "--all", "--force", "--yes")
     assert made.application
 
 

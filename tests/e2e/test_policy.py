@@ -39,7 +39,7 @@ def test_what_the_company_forbids_is_not_made_and_what_it_allows_is(stack: Stack
     assert result["outcome"] == "failed"
     assert result["error"].startswith("Policy ")
     for words in (
-        "The audience AzureADandPersonalMicrosoftAccount is not allowed; allowed: AzureADMyOrg.",
+        "The audience AzureADandPersonalMicrosoftAccount is not allowed; allowed: AzureADMultipleOrgs.",
         "The permission Mail.Read is not allowed.",
         "more than 180 days from now are not allowed.",
         "It has 1 owner; at least 2 are required (`owners`).",
@@ -52,7 +52,7 @@ def test_what_the_company_forbids_is_not_made_and_what_it_allows_is(stack: Stack
     (pack / "config.json").write_text(json.dumps({**settings, "owners": {"least": 1}}))
     stack.set("secretLifetimeDays", "180")
     stack.set("scopes", ["email"])
-    stack.set("audience", "AzureADMyOrg")
+    stack.set("audience", "AzureADMultipleOrgs")
     stack.up(*company)
     (application,) = stack.applications
-    assert application["signInAudience"] == "AzureADMyOrg"
+    assert application["signInAudience"] == "AzureADMultipleOrgs"

@@ -122,6 +122,17 @@ def test_a_secret_removed_by_hand_is_replaced_after_a_refresh(deployed_at_new_ye
     assert stack.credentials[1] == stack.outputs["clientSecret"]
 
 
+def test_an_application_deleted_by_hand_is_made_anew_although_a_rotation_is_due(deployed_at_new_year: Stack) -> None:
+    stack = deployed_at_new_year
+    (application,) = stack.applications
+    graph(stack, "DELETE", f"/applications/{application['id']}")
+    assert "planned as for a new one" in up(stack, "2027-04-03", "--refresh")
+    assert secrets(stack) == {"NocoBase mail a 2027-04-03"}
+    assert stack.credentials == (stack.outputs["clientId"], stack.outputs["clientSecret"])
+    assert stack.credentials[0] != application["appId"]
+    up(stack, "2027-04-04", "--expect-no-changes")
+
+
 def test_an_orphan_of_a_lost_answer_is_removed_by_the_next_run(deployed_at_new_year: Stack) -> None:
     stack = deployed_at_new_year
     first = stack.credentials

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from provisioning.entra.sign_in_settings import use_configuration
+
 
 @pytest.fixture(autouse=True)
 def environments_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No tenant is named in the environment; one that a command takes from a stack is forgotten after the test."""
-    monkeypatch.setenv("ARM_TENANT_ID", "")
-    monkeypatch.delenv("ARM_TENANT_ID")
+    """No tenant is named in the environment, nor the sign-in of a stack that an earlier test was about."""
+    monkeypatch.delenv("ARM_TENANT_ID", raising=False)
+    use_configuration({})
 
 
 @pytest.fixture

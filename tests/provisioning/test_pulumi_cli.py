@@ -60,6 +60,17 @@ def test_configuration_is_the_projects_own(engine: FakePulumi) -> None:
     assert engine.asked[-1][-2:] == ["--stack", "other"]
 
 
+def test_a_providers_configuration_is_decrypted_only_if_it_has_a_secret(engine: FakePulumi) -> None:
+    mine = {"azuread:tenantId": {"value": "a-tenant"}, "nocobase-outlook:nocobaseApiKey": {"secret": True}}
+    (engine.folder / "prod.config").write_text(json.dumps(mine))
+    assert Pulumi().configuration_of("azuread") == {"azuread:tenantId": "a-tenant"}
+    assert engine.asked == [["config", "--json", "--non-interactive"]]
+    secret = {**mine, "azuread:clientSecret": {"value": "hush", "secret": True}}
+    (engine.folder / "prod.config").write_text(json.dumps(secret))
+    assert Pulumi().configuration_of("azuread")["azuread:clientSecret"] == "hush"
+    assert "--show-secrets" in engine.asked[-1]
+
+
 def test_settings_are_written_at_once_and_text_stays_text(engine: FakePulumi) -> None:
     Pulumi("other").configure({"tags": ["4711", "true", "+5"], "secretDescription": "2027"})
     ((*command, values, _, stack),) = [[part for part in call if part != "--non-interactive"] for call in engine.asked]

@@ -26,3 +26,28 @@ def test_a_sandbox_that_does_not_run_is_told(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(holdings, "load_record", lambda _: SimpleNamespace(entra_port=processes.free_port()))
     with pytest.raises(SandboxError, match="does not run"):
         holdings.entra(place)
+
+
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ({"provedClientId": "own", "redirectUri": "http://localhost/x"}, "yes: NocoBase's sign-in link"),
+        ({"provedClientId": "other", "redirectUri": "http://localhost/x"}, "NO"),
+        ({}, "not verified: nocobaseMapping.verifyAction is none"),
+    ],
+)
+def test_what_nocobase_proved_is_told(link: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    application = {
+        "appId": "own",
+        "signInAudience": "AzureADMyOrg",
+        "web": {"redirectUris": ["http://localhost/x"]},
+        "passwordCredentials": [{"displayName": "a"}],
+        "requiredResourceAccess": [{"resourceAccess": []}],
+    }
+    outputs = {"clientId": "own", "tenantId": "t", "clientSecretExpiry": "2027-01-01T00:00:00Z", **link}
+    monkeypatch.setattr(deployment, "outputs", lambda _: outputs)
+    monkeypatch.setattr(holdings, "entra", lambda _: {"applications": [application]})
+    table = holdings.summary(default_place())
+    shown = dict(zip(table.columns[0].cells, table.columns[1].cells, strict=True))
+    assert str(shown["Proved"]).startswith(said)
+    assert shown["Redirect URI"] == "http://localhost/x"

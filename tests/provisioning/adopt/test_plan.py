@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioning.addresses import comparable
 from provisioning.adopt.plan import Adoption, find_candidates, plan_adoption, reject_second_consent
 from provisioning.entra.ownership import name_taken
 from provisioning.entra.permissions import Permission
@@ -28,6 +30,7 @@ TAG = "pulumi:organization/nocobase-outlook/prod"
 ME, COLLEAGUE = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
 EXCHANGE = "00000002-0000-0ff1-ce00-000000000000"
 URL = "https://nocobase.example.com"
+CALLBACK = f"{URL}/admin/settings/mail/oauth2"
 
 ids = st.uuids().map(str)
 access = st.fixed_dictionaries(
@@ -39,6 +42,8 @@ addresses = st.sampled_from(
         "https://b.example.com",
         "http://localhost:8000/cb",
         "https://*.example.com",
+        "https://*.example.com/callback",
+        "https://CRM.example.com:443/callback",
         f"{URL}/x",
     ]
 )
@@ -105,7 +110,8 @@ def test_what_is_there_is_declared_kept_or_told_as_a_loss_and_a_second_plan_has_
     assert after.application_name == application["displayName"]
     assert after.audience == application["signInAudience"]
     lost = [uri for uri in application["web"]["redirectUris"] if why_invalid_redirect_uri(uri, after.audience)]
-    assert set(application["web"]["redirectUris"]) - set(lost) <= set(after.redirect_uris)
+    # A spelling of its own stays: `redirect_uri_plan`.
+    assert set(map(comparable, set(application["web"]["redirectUris"]) - set(lost))) <= set(after.redirect_uris)
     assert all(any(uri in loss for loss in made.losses) for uri in lost)
     assert len(made.losses) == len(lost)
     assert f"{URL}/admin/settings/mail/oauth2" in after.redirect_uris
@@ -149,9 +155,51 @@ def test_two_secrets_leave_no_room_where_personal_accounts_may_sign_in() -> None
         plan(one(passwordCredentials=two))
     assert "'old' (key of old), expired on 2026-01-01" in str(refusal.value)
     assert "'new' (key of new), ends on 2027-01-01" in str(refusal.value)
-    assert plan(one(passwordCredentials=two, signInAudience="AzureADMyOrg")).warnings == []
+    assert plan(one(passwordCredentials=two, signInAudience="AzureADMultipleOrgs")).warnings == []
     (warning,) = plan(one(passwordCredentials=two[1:])).warnings
     assert "the next rotation will fail" in warning
+
+
+@pytest.mark.parametrize(
+    ("audience", "smallest"),
+    [("AzureADMyOrg", "AzureADMultipleOrgs"), ("PersonalMicrosoftAccount", "AzureADandPersonalMicrosoftAccount")],
+)
+def test_an_audience_that_nocobase_does_not_serve_is_kept_and_named(audience: str, smallest: str) -> None:
+    made = plan(one(signInAudience=audience))
+    assert made.config["audience"] == audience
+    (warning,) = made.warnings
+    assert warning.startswith("With the audience as it is, `pulumi up` will fail.")
+    assert warning.endswith(f"pulumi config set audience {smallest}")
+
+
+@pytest.mark.parametrize(("name", "platform"), [("singlePageApplication", "spa"), ("publicClient", "publicClient")])
+def test_a_redirect_uri_of_another_platform_is_moved_and_that_is_said(name: str, platform: str) -> None:
+    there = one(**{platform: {"redirectUris": [CALLBACK]}})
+    made = plan(there)
+    assert name not in made.config.get("keep", [])
+    assert ([CALLBACK], None) in [(line.there, line.after) for line in made.lines if line.property == name]
+    (warning,) = made.warnings
+    assert "moves it to the platform Web" in warning
+    # Beside others, which stay, Entra ID would reject it for Web.
+    for more in ({platform: {"redirectUris": ["https://spa.example.com", CALLBACK]}}, {"keep": [name]}):
+        with pytest.raises(AdoptionRejected, match=r"takes a URI for one platform only.*Nothing was changed\.$"):
+            plan(one(**more) if platform in more else there, **({} if platform in more else more))
+
+
+def test_another_redirect_uri_of_another_platform_is_kept() -> None:
+    made = plan(one(spa={"redirectUris": ["https://spa.example.com/callback"]}))
+    assert "singlePageApplication" in made.config["keep"]
+    assert made.warnings == []
+
+
+def test_what_is_disabled_is_said_and_stays() -> None:
+    disabled = Found(one(isDisabled=True).application, (ME,), {"id": ME, "accountEnabled": False}, (ME,))
+    made = plan(disabled)
+    assert ["deactivated by an owner" in made.warnings[0], "AADSTS7000112" in made.warnings[1]] == [True, True]
+    assert "servicePrincipal.accountEnabled" in made.config["keep"]
+    (warning,) = plan(one(disabledByMicrosoftStatus="DisabledDueToViolationOfServicesAgreement")).warnings
+    assert "by Microsoft (DisabledDue" in warning
+    assert plan(one(disabledByMicrosoftStatus="NotDisabled")).warnings == []
 
 
 def test_secrets_of_a_lost_state_are_not_taken_for_orphans() -> None:
@@ -200,3 +248,13 @@ def test_only_namesakes_that_no_stack_made_are_in_the_way() -> None:
     assert name_taken("mail", [Candidate("1", "mail", (), ("pulumi:o/p/s",))]) is None
     objection = name_taken("mail", [Candidate("1", "mail", (), ()), Candidate("2", "mail", (), ("x",))])
     assert re.search("client id 1, 2.*adopt 1.*sameName allow", str(objection))
+
+
+@given(found)
+def test_spa_addresses_that_the_provider_rejects_are_told_before(there: Found) -> None:
+    uris = ["https://spa.example.com/", "https://spa.example.com"]
+    for wrong in (False, True):
+        application = {**there.application, "spa": {"redirectUris": uris[: 1 + wrong]}}
+        made = plan(replace(there, application=application))
+        assert any("type SPA cannot be kept" in loss for loss in made.losses) is wrong
+        assert ("singlePageApplication" in made.config.get("keep", ())) is not wrong

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from typer.testing import CliRunner
 from provisioning.adopt.plan import Adoption
 from provisioning.cli import adopt, app
 from provisioning.entra.registration import Found
+from provisioning.errors import NotReady
+from provisioning.nocobase.client import NocoBaseClient
+from provisioning.nocobase.layout import NocoBaseMapping
+from provisioning.program.settings import validate
 from provisioning.resource_types import COMPONENT_TYPE, PRINCIPAL_TYPE
 from tests.provisioning.checkpoints import CLIENT_ID, OBJECT_ID, URL, application, export, resource
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
@@ -37,6 +42,38 @@ def test_what_the_settings_would_refuse_is_told_before_anything_is_written(
     assert "applicationName" in said.stderr
     assert {call[0] for call in engine.asked} == {"config", "about", "stack"}
     assert not [call for call in engine.asked if "set-all" in call]
+
+
+@pytest.mark.parametrize("stored", ["stored-key", ""])
+def test_nocobase_is_asked_with_the_stacks_own_key_and_mapping(
+    engine: FakePulumi, monkeypatch: pytest.MonkeyPatch, stored: str
+) -> None:
+    monkeypatch.delenv("NOCOBASE_API_KEY", raising=False)
+    asked = []
+
+    def read(nocobase: NocoBaseClient, mapping: NocoBaseMapping) -> None:
+        asked.append((nocobase.url, nocobase._login.api_key, dict(nocobase._login.headers), mapping.collection))
+        raise NotReady("It", "is", "busy.")
+
+    monkeypatch.setattr("provisioning.nocobase.push.read", read)
+    config = {
+        "nocobaseUrl": URL,
+        "nocobaseMapping": '{"collection": "mail"}',
+        "nocobaseHeaders": '{"X-Gate": "open"}',
+        "nocobaseApiKey": stored,
+    }
+    settings = validate(config)[0]
+    assert settings is not None
+    assert adopt._held_by_nocobase(settings, config) is None
+    assert asked == ([(URL, "stored-key", {"X-Gate": "open"}, "mail")] if stored else [])
+
+
+def test_an_adopted_application_is_protected(engine: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adopt, "_plan", lambda *_: (FOUND, Adoption([], {})))
+    CliRunner().invoke(app, ["adopt", CLIENT_ID, "--yes"])
+    (written,) = [call for call in engine.asked if call[1] == "set-all"]
+    assert json.loads(written[written.index("--json") + 1])["protectApplication"] == {"value": "true"}
+    assert [option for call in engine.asked for option in call if "protect=" in option] == ["--protect=true"]
 
 
 def test_a_stack_has_one_application_only(engine: FakePulumi) -> None:

@@ -78,15 +78,76 @@ def test_on_a_terminal_enter_leaves_a_stack_as_it_is(prod: FakePulumi) -> None:
     assert written(prod) == []
 
 
-@pytest.mark.parametrize(("answer", "code"), [("n", 1), ("y", 0)])
-def test_a_nocobase_that_comes_later_is_written_only_if_a_person_insists(
-    prod: FakePulumi, answer: str, code: int
-) -> None:
-    shown, ended = on_terminal_with(prod, "", "", NOWHERE, *("",) * 5, answer)
+def test_a_nocobase_that_comes_later_is_written_only_if_a_person_insists(prod: FakePulumi) -> None:
+    shown, code = on_terminal_with(prod, "", "", NOWHERE, "", "y", *("",) * 4)
     assert f"NocoBase at {NOWHERE} cannot be reached" in shown
     assert "Go on all the same?" in shown
-    assert ended == code
-    assert written(prod) == ([] if code else [{"nocobaseUrl": NOWHERE}])
+    assert (code, written(prod)) == (0, [{"nocobaseUrl": NOWHERE}])
+
+
+def test_an_address_at_which_nothing_is_costs_no_other_answer(prod: FakePulumi) -> None:
+    # Asked again at once, and answered by the one that the stack has.
+    shown, code = on_terminal_with(prod, "", "", NOWHERE, "", "n", "", "", "AzureADMyOrg", *("",) * 3)
+    assert (code, written(prod)) == (0, [{"audience": "AzureADMyOrg"}]), shown
+
+
+def test_whoever_leaves_is_told_how_to_repeat_it_with_the_answers(prod: FakePulumi) -> None:
+    shown, code = on_terminal_with(prod, "", "", NOWHERE, "", "y", "AzureADMyOrg", "\x04")
+    assert code == 130, shown
+    again = f"--stack prod --state file://~ --nocobase-url {NOWHERE} --audience AzureADMyOrg"
+    assert again.replace("file://~", "'file://~'") in shown
+    assert "Traceback" not in shown
+    assert written(prod) == []
+
+
+@pytest.mark.parametrize(("lifetime", "rotation"), [("60", {"rotateEveryDays": "30"}), ("365", {})])
+def test_a_lifetime_alone_gets_the_rotation_that_a_person_is_offered(
+    prod: FakePulumi, monkeypatch: pytest.MonkeyPatch, lifetime: str, rotation: dict[str, str]
+) -> None:
+    monkeypatch.setenv("PATH", prod.environment["PATH"])
+    arguments = ["--stack", "prod", "--secret-lifetime-days", lifetime, "--yes"]
+    said = CliRunner().invoke(app, ["init", *arguments])
+    assert said.exit_code == 0, said.stderr
+    assert written(prod) == [{"secretLifetimeDays": lifetime, **rotation}]
+
+
+def test_a_passphrase_that_is_not_there_is_not_offered(
+    prod: FakePulumi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    offered = []
+    run = _Init(ask=True, check=False, answers={})
+
+    def answer(_: str, default: str, __: object) -> str:
+        offered.append(default)
+        return "default"
+
+    monkeypatch.setattr(run, "_asked", answer)
+    run._provider("file://~", None)
+    assert "export PULUMI_CONFIG_PASSPHRASE_FILE" in capsys.readouterr().err
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    run._provider("file://~", None)
+    assert offered == ["", "passphrase"]
+
+
+def test_the_sandboxs_stack_is_not_taken(prod: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", prod.environment["PATH"])
+    needed = ["--tenant", TENANT_ID, "--nocobase-url", URL, "--state", "local", "--no-checks", "--yes"]
+    said = CliRunner().invoke(app, ["init", "--stack", "dev", *needed])
+    assert (said.exit_code, "is the sandbox's stack" in said.stderr) == (1, True)
+    assert written(prod) == []
+
+
+def test_an_audience_that_nocobase_does_not_serve_is_written_and_named(
+    prod: FakePulumi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", prod.environment["PATH"])
+    said = CliRunner().invoke(app, ["init", "--stack", "prod", "--audience", "AzureADMyOrg", "--no-checks", "--yes"])
+    assert said.exit_code == 0, said.stderr
+    assert "AADSTS50194" in said.stderr
+    assert "pulumi config set audience AzureADMultipleOrgs" in said.stderr
+    assert written(prod) == [{"audience": "AzureADMyOrg"}]
 
 
 def test_without_checks_nobody_is_asked_whether_it_is_there(prod: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,3 +158,15 @@ def test_without_checks_nobody_is_asked_whether_it_is_there(prod: FakePulumi, mo
     assert said.exit_code == 0, said.stderr
     assert ["stack", "init", "--secrets-provider=passphrase"] in [call[:3] for call in prod.asked]
     assert written(prod) == [{"azuread:tenantId": TENANT_ID, "nocobaseUrl": NOWHERE}]
+
+
+def test_an_address_is_written_as_it_is_shown_from_then_on(prod: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", prod.environment["PATH"])
+    arguments = ["--stack", "prod", "--no-checks", "--yes", "--nocobase-url"]
+    said = CliRunner().invoke(app, ["init", *arguments, " https://Büro.example.com:443/crm/ "])
+    assert said.exit_code == 0, said.stderr
+    assert written(prod) == [{"nocobaseUrl": "https://xn--bro-hoa.example.com/crm"}]
+    said = CliRunner().invoke(app, ["init", *arguments, "https://n.example.com/admin"])
+    assert said.exit_code != 0
+    assert "That is https://n.example.com." in said.stderr
+    assert len(written(prod)) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from typer.testing import CliRunner
 
 from provisioning.cli import app
 from provisioning.entra.orphans import StoredSecret
+from provisioning.entra.sign_in_settings import sign_in_settings
 from tests.provisioning.checkpoints import OBJECT_ID, TWO_SECRETS, application, export, password
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 
@@ -96,4 +96,4 @@ def test_after_an_interrupted_first_run_the_tenant_is_the_configured_one(
     (engine.folder / "prod.export").write_text(export(application()))
     (engine.folder / "prod.config").write_text(json.dumps({"azuread:tenantId": {"value": "somewhere"}}))
     CliRunner().invoke(app, [command])
-    assert os.environ["ARM_TENANT_ID"] == "somewhere"
+    assert sign_in_settings().tenant == "somewhere"

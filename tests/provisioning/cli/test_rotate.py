@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from provisioning.cli import app, rotate
+from provisioning.errors import EngineFailed
 
 NOW = "2027-04-05T12:00:00Z"
 LONG_AGO = "2027-01-01T00:00:00Z"
@@ -22,6 +23,8 @@ class Engine:
     setting: str | None
     issued: str = LONG_AGO
     ups: int = 0
+    fails: bool = False
+    stack: str | None = None
     set_to: dict[str, str] = field(default_factory=dict)
 
     def config(self, _: str) -> str | None:
@@ -35,6 +38,8 @@ class Engine:
 
     def up(self) -> None:
         self.ups += 1
+        if self.fails:
+            raise EngineFailed("`pulumi up` failed.")
         asked = datetime.fromisoformat(self.setting or LONG_AGO)
         if datetime.fromisoformat(self.issued) < asked <= datetime.fromisoformat(NOW):
             self.issued = NOW
@@ -80,3 +85,17 @@ def test_a_request_that_is_no_time_is_told_by_its_setting(monkeypatch: pytest.Mo
     assert "rotateRequestedAt" in said.stderr
     assert "pulumi config rm rotateRequestedAt" in said.stderr
     assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize("engine", [Engine(None, fails=True), Engine(None, issued="2027-04-05T12:00:00Z")])
+def test_a_rotation_that_fails_says_that_its_request_stays(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
+    if not engine.fails:
+        engine.outputs = lambda: {"clientSecretIssued": LONG_AGO}  # type: ignore[method-assign]
+    said = run(monkeypatch, engine, "--compromised")
+    assert said.exit_code == 1
+    assert "the next `pulumi up` resumes this rotation" in said.stderr
+    assert "pulumi config rm compromisedBefore" in said.stderr
+
+
+def test_a_rotation_that_succeeds_says_nothing_of_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "config rm" not in run(monkeypatch, Engine(None)).stderr

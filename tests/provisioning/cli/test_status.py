@@ -19,7 +19,8 @@ from typer.testing import CliRunner, Result
 
 from provisioning.cli import app
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.registration import Registration
+from provisioning.entra.registration import Principal, Registration
+from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.errors import DirectoryUnreadable
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.program.last_state import Deployed, Push
@@ -151,6 +152,7 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(read, "read_nocobase", nocobase)
     monkeypatch.setattr(read, "read_registration", entra)
     monkeypatch.setattr(directory, "applications_tagged", lambda _: {OBJECT_ID: "NocoBase mail"})
+    monkeypatch.setattr(directory, "principal", lambda _: Principal("principal", enabled=True))
     return used
 
 
@@ -171,7 +173,7 @@ def test_the_environments_key_is_for_one_stack(
     monkeypatch.setenv("NOCOBASE_API_KEY", "from-environment")
     status("--stack", "test")
     assert logins == ["from-environment"]
-    assert [call[0] for call in here.asked] == ["stack"]
+    assert not any(call[0] == "config" and "--show-secrets" in call for call in here.asked)
 
 
 def test_among_all_stacks_each_ones_own_key_comes_first(
@@ -255,7 +257,7 @@ def tenants(here: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> list[str | Non
     asked: list[str | None] = []
 
     def entra(_: str) -> Registration:
-        asked.append(os.environ.get("ARM_TENANT_ID"))
+        asked.append(sign_in_settings().tenant or None)
         return registration()
 
     (here.folder / "test.export").write_text(export(*(item for item in ONE_SECRET if item["type"] != STACK_TYPE)))
@@ -263,6 +265,7 @@ def tenants(here: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> list[str | Non
     monkeypatch.setattr(read, "read_nocobase", lambda *_: held())
     monkeypatch.setattr(directory, "registration", entra)
     monkeypatch.setattr(directory, "applications_tagged", lambda _: {OBJECT_ID: "NocoBase mail"})
+    monkeypatch.setattr(directory, "principal", lambda _: Principal("principal", enabled=True))
     return asked
 
 
@@ -301,6 +304,7 @@ def test_a_missing_login_is_told_by_the_name_of_its_installation(
 ) -> None:
     monkeypatch.setattr(read, "read_registration", lambda *_: registration())
     monkeypatch.setattr(read, "read_duplicates", lambda *_: {})
+    monkeypatch.setattr(read, "read_principal", lambda *_: Principal("principal", enabled=True))
     (here.folder / "test.export").write_text(export(*ONE_SECRET[:-1], push("a", "2027-01-01", logins=logins)))
     (here.folder / "test.config").write_text("{}")
     (side,) = json.loads(status("--stack", "test", "--format", "json").stdout)["nocobase"]
@@ -321,3 +325,15 @@ def test_an_interrupt_ends_it_with_its_own_exit_code_and_no_traceback(engine: Fa
         os.killpg(run.pid, signal.SIGINT)
         _, said = run.communicate(timeout=30)
     assert (run.returncode, "Traceback" in said) == (130, False)
+
+
+def test_of_all_stacks_one_with_a_sign_in_of_its_own_is_not_read(
+    here: FakePulumi, tenants: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"azuread:clientId": {"value": "a-client"}, "azuread:clientSecret": {"value": "hush", "secret": True}}
+    (here.folder / "test.config").write_text(json.dumps({**CONFIG, **own}))
+    sides = [stack["entra"] for stack in json.loads(status("--all", "--format", "json").stdout)[:2]]
+    assert [side["inSync"] for side in sides] == [False, None]
+    assert sides[1]["reasons"][0].startswith("its configuration says how to sign in to Entra ID")
+    status("--stack", "test")
+    assert sign_in_settings().client_secret == "hush"

@@ -117,7 +117,7 @@ def test_a_terminal_sees_what_runs_now_and_what_has_ended(monkeypatch: pytest.Mo
 @pytest.mark.usefixtures("project")
 def test_without_a_stack_it_asks_which() -> None:
     said = CliRunner().invoke(app, ["up"])
-    assert said.exit_code == 1
+    assert said.exit_code == 2
     assert "say --all" in said.stderr
 
 

@@ -34,6 +34,25 @@ def test_the_application() -> None:
         f"the declared redirect URI {REDIRECT_URI} is missing; the redirect URI https://x is not declared"
     )
     assert checks.check_redirect_uris(declared, registration()).said == REDIRECT_URI
+    switched = registration(redirect_uris=frozenset({REDIRECT_URI, "https://old/x"}))
+    left = checks.check_redirect_uris(declared, switched, [REDIRECT_URI, "https://old/x"])
+    assert (left.outcome, left.said) == (
+        Outcome.OK,
+        f"{REDIRECT_URI}; the next `pulumi up` removes https://old/x",
+    )
+
+
+def test_a_deactivated_application_and_a_redirect_uri_of_another_platform() -> None:
+    assert ONE.application is not None
+    declared = ONE.application.declared
+    found = checks.check_application(declared, registration(disabled="Microsoft (x)"))
+    assert (found.outcome, "deactivated by Microsoft (x)" in found.said) == (Outcome.FAILED, True)
+    elsewhere = {REDIRECT_URI: "Single-page application", "https://spa": "Single-page application"}
+    found = checks.check_redirect_uris(declared, registration(redirect_uris=frozenset(), of_other_platforms=elsewhere))
+    instead = "is registered for the platform Single-page application instead of Web"
+    assert found.said == f"the declared redirect URI {REDIRECT_URI} {instead}"
+    assert str(found.remedy).startswith("Remove it there")
+    assert checks.check_redirect_uris(declared, registration(of_other_platforms=elsewhere)).outcome is Outcome.OK
 
 
 def test_what_the_settings_declare() -> None:
@@ -47,6 +66,7 @@ def test_what_the_settings_declare() -> None:
     [
         (Principal("id", enabled=True), "OK", "there and enabled"),
         (Principal("id", enabled=False), "failed", "disabled"),
+        (Principal("id", enabled=True, assignment_required=True), "warning", "AADSTS50105"),
         (None, "failed", "AADSTS7000229"),
     ],
 )
@@ -54,7 +74,7 @@ def test_service_principals(found: Principal | None, outcome: str, said: str) ->
     judged = checks.check_principal(found)
     assert judged.outcome == outcome
     assert said in judged.said
-    assert judged.value is (found if outcome == "OK" else None)
+    assert judged.value is (found if outcome != "failed" else None)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,12 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from provisioning.connections import proxy_for
 from provisioning.doctor import network
+from provisioning.errors import ProxyUnusable
 from tests import mail_servers
 from tests.sandbox.entra.fixtures import certificates, entra, entra_server
 from tests.sandbox.entra.service import Certificates, Service
@@ -136,10 +140,9 @@ def test_a_proxy_is_used_and_named_without_its_password(
     answer = network.reach("graph", entra.address, 5, trusting)
     assert "the connection is refused (through the proxy localhost:" in answer.said
     assert "hidden" not in answer.said + answer.remedy
-    assert network.proxy_for("https://x.example.com") == os.environ["https_proxy"].rpartition("@")[2]
     monkeypatch.setenv("no_proxy", "localhost")
     assert network.reach("graph", entra.address, 5, trusting).reached
-    assert network.proxy_for(entra.address) is None
+    assert network.find_proxy(entra.address) is None
 
 
 def test_all_end_in_time_although_one_hangs(serving: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
@@ -192,3 +195,28 @@ def test_it_runs_alone_from_stdin(everything: dict[str, str], certificates: Cert
     assert said.returncode == 1
     assert [answer["reached"] for answer in json.loads(said.stdout)] == [True, True, False, True]
     assert run("--endpoint", "pop=x:1").returncode == 2
+
+
+EXEMPT = ("*", "localhost", ".example.com", "*.example.com", "a.example.com:443", "a.example.com:1", "A.EXAMPLE.COM",
+          "::1", "[::1]", "[::1]:8443", "10.0.0.0/8", "10.0.0.0/99", "10.1.2.3", "fd00::/8", " ")  # fmt: skip
+
+
+@given(
+    proxy=st.sampled_from(("", " ", "proxy:3128", "http://u:p@[fd00::1]:1", "socks5://p", "http://p:99999", "http://")),
+    every=st.sampled_from(("", "http://all:1")),
+    exempt=st.lists(st.sampled_from(EXEMPT), max_size=3),
+    url=st.sampled_from(("https://a.example.com", "https://[::1]:8443", "https://10.1.2.3", "https://localhost:1")),
+)
+def test_the_proxy_is_that_of_the_rest_of_the_program(proxy: str, every: str, exempt: list[str], url: str) -> None:
+    environment = {"HTTPS_PROXY": proxy, "ALL_PROXY": every, "NO_PROXY": ",".join(exempt)}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.delenv(name.lower(), raising=False)
+            patch.setenv(name, value)
+        try:
+            expected = proxy_for(url, environment)
+        except ProxyUnusable as error:
+            with pytest.raises(network._ProxyUnusable, match=str(error).partition(",")[0].partition(". ")[0]):
+                network.find_proxy(url)
+        else:
+            assert network.find_proxy(url) == expected

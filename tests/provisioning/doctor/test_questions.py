@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from provisioning.doctor.runner import Check, Finding, Question, ask_all, ok
 from provisioning.entra import token_check
 from provisioning.entra.app_policies import SecretPolicy
 from provisioning.entra.registration import Principal, Registration
+from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.push import SignIn
 from provisioning.program.last_state import Push
@@ -106,13 +106,13 @@ def test_the_chain_of_a_sign_in_once_it_is_deployed() -> None:
     found = asked()
     assert {name: found[name].outcome.value for name in CHAIN} == {**dict.fromkeys(CHAIN, "OK"), "consent": "warning"}
     assert {check.outcome.value for check in found.values()} == {"OK", "warning"}
-    assert os.environ["ARM_TENANT_ID"] == TENANT_ID
+    assert sign_in_settings().tenant == TENANT_ID
 
 
 def test_nothing_is_asked_twice(pulumi: FakePulumi) -> None:
     names = [question.name for question in listed()]
     assert sorted(set(names)) == sorted(names)
-    assert [call[:2] for call in pulumi.asked] == [["stack", "export"]]
+    assert [call[:2] for call in pulumi.asked] == [["stack", "export"], ["config", "--json"]]
 
 
 def test_it_is_skipped_with_a_reason_before(pulumi: FakePulumi) -> None:
@@ -131,7 +131,7 @@ def test_after_an_interrupted_first_run_the_tenant_is_the_configured_one(pulumi:
     (pulumi.folder / "prod.export").write_text(export(application()))
     (pulumi.folder / "prod.config").write_text(json.dumps({**CONFIG, "azuread:tenantId": {"value": "somewhere"}}))
     listed()
-    assert os.environ["ARM_TENANT_ID"] == "somewhere"
+    assert sign_in_settings().tenant == "somewhere"
 
 
 @pytest.mark.usefixtures("pulumi")

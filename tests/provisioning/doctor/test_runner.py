@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning.doctor.runner import Check, Finding, Outcome, Question, ask_all, failed, ok, skipped, warning
+from provisioning.doctor.runner import Check, Finding, Outcome, Question, answer, ask_all, failed, ok, skipped, warning
+from provisioning.entra import directory_errors
 from provisioning.errors import EngineFailed, Unreachable
 
 BEHAVIOURS: dict[str, Callable[..., Finding]] = {
@@ -96,3 +98,21 @@ def test_errors_become_failures(error: Exception, said: str, remedy: str) -> Non
     assert check.outcome is Outcome.FAILED
     assert said in check.said
     assert remedy in str(check.remedy)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (httpx.ConnectError("a text"), "no answer (ConnectError)"),
+        (ConnectionResetError("a text"), "no answer (ConnectionResetError)"),
+        (directory_errors.unreadable_answer(429, "", False), "Entra ID cannot be asked (429)"),
+        (RuntimeError("a text"), "this check itself broke (RuntimeError)"),
+    ],
+)
+def test_only_a_fault_of_this_program_is_called_one(error: Exception, said: str) -> None:
+    def ask() -> Finding:
+        raise error
+
+    found = answer(ask)
+    assert found.said == said
+    assert "a text" not in str(found)

@@ -65,11 +65,12 @@ def test_the_remedy_for_any_lifetime_can_be_followed(days: int, retire: int) -> 
     assert durations[2] <= retire
 
 
-@pytest.mark.parametrize("hours", [1, 24, 47])
+@pytest.mark.parametrize("hours", [1, 12, 24, 47])
 def test_a_lifetime_in_which_nothing_can_be_rotated_is_told(hours: int) -> None:
     policy = SecretPolicy((Restriction(LIFETIME, timedelta(hours=hours)),))
     found = secret_policy.check_policy(policy, 180, 7)
     assert (found.outcome, "no time to rotate" in found.said) == ("failed", True)
+    assert f"allows client secrets {hours} hours;" in found.said
     assert "config set" not in str(found.remedy)
 
 

@@ -43,7 +43,7 @@ def test_a_missing_login_is_told_by_its_own_check(keys: dict[str, str], missing:
     assert isinstance(found.value, Settings)
     told = nocobase.ask_login(values, found.value)
     assert told.outcome == "failed"
-    assert [part.split("=")[0].removeprefix("export ") for part in str(told.remedy).split("; ")] == missing
+    assert [part.split("=")[0].removeprefix("export ") for part in str(told.remedy).splitlines()] == missing
 
 
 @pytest.mark.parametrize(

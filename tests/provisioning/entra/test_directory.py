@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from kiota_abstractions.api_error import APIError
 
 from provisioning.doctor.account import read_claims
 from provisioning.entra.app_policies import ADDITION, LIFETIME, Restriction, SecretPolicy
@@ -94,8 +95,18 @@ def test_what_doctor_asks_of_an_application(tenant: Service) -> None:
     with tenant.graph() as graph:
         made = register(graph)
         principal = make(graph, "/servicePrincipals", {"appId": made["appId"]})["id"]
-        graph.patch(f"/v1.0/servicePrincipals/{principal}", json={"accountEnabled": False}).raise_for_status()
-    assert directory.principal(made["appId"]) == Principal(principal, enabled=False)
+        shut = {"accountEnabled": False, "appRoleAssignmentRequired": True}
+        graph.patch(f"/v1.0/servicePrincipals/{principal}", json=shut).raise_for_status()
+        elsewhere = {"spa": {"redirectUris": ["https://spa"]}, "publicClient": {"redirectUris": ["my://app"]}}
+        graph.patch(f"/v1.0/applications/{made['id']}", json={"isDisabled": True, **elsewhere}).raise_for_status()
+    assert directory.principal(made["appId"]) == Principal(principal, enabled=False, assignment_required=True)
+    found = directory.registration(made["id"])
+    assert found is not None
+    assert found.disabled == "an owner or administrator"
+    assert found.of_other_platforms == {
+        "https://spa": "Single-page application",
+        "my://app": "Mobile and desktop applications",
+    }
     assert directory.owners(made["id"]) == {identity.DEPLOYER_OBJECT_ID}
     assert read_claims(directory.access_token())["oid"] == identity.DEPLOYER_OBJECT_ID
 
@@ -126,6 +137,42 @@ def test_what_may_not_be_read_is_told_with_entras_code(tenant: Service) -> None:
     with pytest.raises(DirectoryUnreadable, match="an owner") as refusal:
         directory.registration(NOBODY)
     assert refusal.value.reason == "403 Authorization_RequestDenied"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_directory_is_not_told_as_missing_rights(tenant: Service, status: int) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    async def read(_: object) -> None:
+        # What the SDK raises after its own three attempts, which take seconds.
+        raise APIError(response_status_code=status)
+
+    assert tenant.address
+    with pytest.raises(DirectoryUnreadable, match="wait some minutes") as refusal:
+        directory._ask(read)
+    assert refusal.value.reason == str(status)
+    assert "owner" not in str(refusal.value)
+
+
+def test_a_directory_that_is_not_reached(tenant: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    monkeypatch.setenv("ARM_METADATA_HOSTNAME", "localhost:9")
+    for ask in (lambda: directory.registration(NOBODY), directory.caller_token):
+        with pytest.raises(DirectoryUnreadable, match="--network-only") as refusal:
+            ask()
+        assert refusal.value.reason == "no answer: ConnectError"
+
+
+def test_a_long_wait_shows_signs_of_life(
+    tenant: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    monkeypatch.setattr(directory, "SIGN_OF_LIFE", 0.3)
+    tenant.fault("GET /v1.0/applications", status=429, headers={"Retry-After": "1"})
+    assert directory.stored_secrets(NOBODY) is None
+    assert "Still waiting for Microsoft Graph" in capsys.readouterr().err
 
 
 def test_the_environments_proxy_is_taken(tenant: Service, monkeypatch: pytest.MonkeyPatch) -> None:

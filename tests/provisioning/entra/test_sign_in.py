@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import base64
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
 import pytest
+import trustme
+from azure.core.credentials import TokenCredential
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import (
-    ChainedTokenCredential,
+    AzureCliCredential,
+    CertificateCredential,
     ClientAssertionCredential,
     ClientSecretCredential,
-    DefaultAzureCredential,
+    ManagedIdentityCredential,
 )
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
+from cryptography.x509 import load_pem_x509_certificate
 
-from provisioning.entra.sign_in import AUDIENCE, credential, pipeline_token
-from provisioning.errors import NoPipelineToken
+from provisioning.entra.sign_in import AUDIENCE, _assertion, credential
+from provisioning.entra.sign_in_settings import Method, sign_in_settings
+from provisioning.errors import NoPipelineToken, SignInUnusable
 from sandbox.entra import federation, identity
 from sandbox.entra.federation import TokenOrder
 from tests.sandbox.entra.service import Service
@@ -27,20 +37,50 @@ NAMED = {"ARM_TENANT_ID": identity.TENANT_ID, "ARM_CLIENT_ID": identity.DEPLOYER
 AUTHORITY = "https://login.example.com"
 
 
-@pytest.mark.parametrize(
-    ("environment", "kind"),
-    [
-        ({}, DefaultAzureCredential),
-        (NAMED, ChainedTokenCredential),
-        ({**NAMED, "ARM_OIDC_TOKEN": "t"}, ChainedTokenCredential),
-        ({**NAMED, "ARM_USE_OIDC": "false", "ARM_OIDC_TOKEN": "t"}, ChainedTokenCredential),
+def signing_in(variables: Mapping[str, str], authority: str = AUTHORITY) -> TokenCredential:
+    """The credential of a process with these variables, and no stack."""
+    return credential(authority, sign_in_settings(variables))
+
+
+@pytest.fixture(scope="module")
+def certificate() -> bytes:
+    """A client certificate with its key, as PKCS #12."""
+    issued = trustme.CA().issue_cert("deployer.example.com", key_type=trustme.KeyType.RSA)
+    key = load_pem_private_key(issued.private_key_pem.bytes(), None)
+    assert isinstance(key, RSAPrivateKey)
+    held = load_pem_x509_certificate(issued.cert_chain_pems[0].bytes())
+    return serialize_key_and_certificates(b"deployer", key, held, None, BestAvailableEncryption(b"the password"))
+
+
+def test_each_way_has_its_credential(certificate: bytes, tmp_path: Path) -> None:
+    (tmp_path / "deployer.pfx").write_bytes(certificate)
+    password = {"ARM_CLIENT_CERTIFICATE_PASSWORD": "the password"}
+    encoded = base64.b64encode(certificate).decode()
+    for variables, kind in (
+        ({}, AzureCliCredential),
+        ({"ARM_USE_MSI": "true"}, ManagedIdentityCredential),
         ({**NAMED, "ARM_USE_OIDC": "true", "ARM_OIDC_TOKEN": "t"}, ClientAssertionCredential),
-        ({**NAMED, "ARM_USE_OIDC": "1", "ARM_OIDC_TOKEN_FILE_PATH": "t"}, ClientAssertionCredential),
-        ({**NAMED, "ARM_USE_OIDC": "true", "ARM_OIDC_TOKEN": "t", "ARM_CLIENT_SECRET": "s"}, ClientSecretCredential),
+        ({**NAMED, "ARM_CLIENT_SECRET": "s"}, ClientSecretCredential),
+        ({**NAMED, **password, "ARM_CLIENT_CERTIFICATE": encoded}, CertificateCredential),
+        ({**NAMED, **password, "ARM_CLIENT_CERTIFICATE_PATH": str(tmp_path / "deployer.pfx")}, CertificateCredential),
+    ):
+        assert type(signing_in(variables)) is kind
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"ARM_CLIENT_CERTIFICATE": "no base64"}, "ARM_CLIENT_CERTIFICATE cannot be used"),
+        ({"ARM_CLIENT_CERTIFICATE_PATH": "/nowhere/at/all"}, "cannot be used \\(No such file"),
+        (
+            {"ARM_USE_MSI": "true", "ARM_MSI_ENDPOINT": "http://127.0.0.1:9"},
+            "own reads cannot use",
+        ),
     ],
 )
-def test_the_same_variables_as_the_providers_decide(environment: dict[str, str], kind: type) -> None:
-    assert type(credential(environment, AUTHORITY)) is kind
+def test_what_cannot_be_used_is_named(variables: dict[str, str], words: str) -> None:
+    with pytest.raises(SignInUnusable, match=words):
+        signing_in({**NAMED, **variables})
 
 
 def test_az_is_asked_for_the_tenant_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,23 +90,8 @@ echo "{\\"accessToken\\": \\"$*\\", \\"expires_on\\": 4102444800}"
 """)
     az.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    token = credential({"ARM_TENANT_ID": identity.TENANT_ID}, AUTHORITY).get_token("https://graph.example.com/.default")
+    token = signing_in({"ARM_TENANT_ID": identity.TENANT_ID}).get_token("https://graph.example.com/.default")
     assert f"--tenant {identity.TENANT_ID}" in token.token
-
-
-def test_a_job_without_a_token_is_told_what_to_set() -> None:
-    with pytest.raises(NoPipelineToken, match="id-token: write"):
-        credential({**NAMED, "ARM_USE_OIDC": "true"}, AUTHORITY)
-
-
-def test_a_token_file_is_read_each_time(tmp_path: Path) -> None:
-    file = tmp_path / "token"
-    ask = pipeline_token({"ARM_OIDC_TOKEN_FILE_PATH": str(file), "ARM_OIDC_TOKEN": "stale"})
-    with pytest.raises(NoPipelineToken, match=r"token, which ARM_OIDC_TOKEN_FILE_PATH names \(No such file"):
-        ask()
-    for text in ("first", "second\n"):
-        file.write_text(text)
-        assert ask() == text.strip()
 
 
 @pytest.mark.parametrize(
@@ -81,16 +106,16 @@ def test_a_token_file_is_read_each_time(tmp_path: Path) -> None:
 def test_a_system_that_gives_no_token_is_named(
     answer: httpx.Response | Exception, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def get(address: httpx.URL, **_: object) -> httpx.Response:
+    def ask(method: str, address: httpx.URL, **_: object) -> httpx.Response:
         if isinstance(answer, Exception):
             raise answer
-        answer.request = httpx.Request("GET", address)
+        answer.request = httpx.Request(method, address)
         return answer
 
-    monkeypatch.setattr(httpx, "get", get)
+    monkeypatch.setattr(httpx, "request", ask)
     asked = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://ci.example.com/t?v=2", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "bearer"}
     with pytest.raises(NoPipelineToken, match=rf"ci\.example\.com gave this job no token .*\({reason}\)") as refusal:
-        pipeline_token(asked)()
+        _assertion(Method.REQUESTED_TOKEN, sign_in_settings(asked))()
     assert "hush" not in str(refusal.value)
     assert "bearer" not in str(refusal.value)
 
@@ -117,12 +142,35 @@ def test_a_pipelines_token_signs_in(tenant: Service, deployer: dict[str, str], t
         {"ACTIONS_ID_TOKEN_REQUEST_URL": page, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "job"},
         {"ARM_OIDC_REQUEST_URL": page, "ARM_OIDC_REQUEST_TOKEN": "job"},
     ):
-        signed_in = credential({**deployer, **variables}, tenant.address)
+        signed_in = signing_in({**deployer, **variables}, tenant.address)
         assert signed_in.get_token(f"{tenant.address}/.default").token.count(".") == 2
+
+
+def test_azure_devops_is_asked_for_a_token_of_the_service_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, httpx.URL]] = []
+
+    def ask(method: str, address: httpx.URL, **_: object) -> httpx.Response:
+        asked.append((method, address))
+        return httpx.Response(200, json={"oidcToken": "a.b.c"}, request=httpx.Request(method, address))
+
+    monkeypatch.setattr(httpx, "request", ask)
+    variables = {
+        "ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID": "the-connection",
+        "SYSTEM_OIDCREQUESTURI": "https://dev.azure.com/x/oidctoken?api-version=7.2-preview.1",
+        "SYSTEM_ACCESSTOKEN": "bearer",
+    }
+    assert _assertion(Method.AZURE_DEVOPS, sign_in_settings(variables))() == "a.b.c"
+    ((method, address),) = asked
+    assert method == "POST"
+    assert dict(address.params) == {
+        "api-version": "7.2-preview.1",
+        "audience": AUDIENCE,
+        "serviceConnectionId": "the-connection",
+    }
 
 
 def test_a_token_of_another_environment_does_not(tenant: Service, deployer: dict[str, str]) -> None:
     token = federation.mint(tenant.address, TokenOrder(system="github", subject=SUBJECT.replace("prod", "test")))
-    signed_in = credential({**deployer, "ARM_OIDC_TOKEN": token}, tenant.address)
+    signed_in = signing_in({**deployer, "ARM_OIDC_TOKEN": token}, tenant.address)
     with pytest.raises(ClientAuthenticationError, match="AADSTS700213"):
         signed_in.get_token(f"{tenant.address}/.default")

@@ -28,7 +28,16 @@ def test_all_missing_flags_are_named(
 
 
 @pytest.mark.parametrize(
-    ("name", "taken"), [("prod", True), ("acme/prod", True), ("a b", False), ("", False), ("prod;rm", False)]
+    ("name", "taken"),
+    [
+        ("prod", True),
+        ("acme/prod", True),
+        ("a b", False),
+        ("", False),
+        ("prod;rm", False),
+        ("dev", False),
+        ("acme/dev", False),
+    ],
 )
 def test_names_of_stacks(name: str, taken: bool) -> None:
     assert (questions.why_invalid_stack(name) is None) is taken
@@ -93,10 +102,16 @@ def test_secrets_providers(provider: str, environment: dict[str, str], taken: bo
     ("config", "key", "refused"),
     [
         ({"nocobaseUrl": "nocobase.example.com"}, "nocobaseUrl", True),
+        ({"nocobaseUrl": "https://n.example.com/admin"}, "nocobaseUrl", True),
+        ({"nocobaseUrl": " https://N.example.com:443 "}, "nocobaseUrl", False),
         # What comes later is asked later.
         ({"nocobaseUrl": "https://n.example.com", "audience": "nobody"}, "nocobaseUrl", False),
         ({"secretLifetimeDays": "60"}, "secretLifetimeDays", False),
         ({"secretLifetimeDays": "731"}, "secretLifetimeDays", True),
+        # No rotation goes with it.
+        ({"secretLifetimeDays": "15"}, "secretLifetimeDays", True),
+        ({"secretLifetimeDays": "16"}, "secretLifetimeDays", False),
+        ({"secretLifetimeDays": "15", "retireAfterDays": "3"}, "secretLifetimeDays", False),
         ({"secretLifetimeDays": "60", "rotateEveryDays": "55"}, "rotateEveryDays", True),
         ({"secretLifetimeDays": "60", "rotateEveryDays": "30"}, "rotateEveryDays", False),
     ],

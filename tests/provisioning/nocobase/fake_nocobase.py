@@ -33,7 +33,9 @@ VERSION = httpx.Response(200, json={"data": {"version": "2.2.15"}})
 class FakeNocoBase:
     """hidden: fields that are left out on read. always: fields that exist, also while there is no row.
 
-    client_id: where its sign-in link takes it from.
+    transform: how it shows a secret that it holds.
+
+    client_id: where its sign-in link takes it from. tenant: whose accounts the link's page is for.
 
     before, after: are asked about each request before it is carried out, and after; their answer is given instead.
     """
@@ -42,7 +44,9 @@ class FakeNocoBase:
     hidden: frozenset[str] = frozenset()
     client_id: str = "clientId"
     redirect_uri: str = CALLBACK
+    tenant: str = "common"
     always: frozenset[str] = frozenset()
+    transform: Callable[[str], str] = str
     before: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
     after: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
     requests: list[str] = field(default_factory=list)
@@ -85,7 +89,8 @@ class FakeNocoBase:
         if action == "mail:oauth2url":
             ids = [value_at(row, parse_path(self.client_id)) for row in self.rows[::-1]]
             query = {"client_id": next(filter(None, ids), ""), "redirect_uri": self.redirect_uri}
-            return _data({"url": f"https://login.microsoftonline.com/common/oauth2/v2.0/authorize?{urlencode(query)}"})
+            authorize = f"https://login.microsoftonline.com/{self.tenant}/oauth2/v2.0/authorize"
+            return _data({"url": f"{authorize}?{urlencode(query)}"})
         if action == "app:getInfo":
             return VERSION
         return httpx.Response(404, text="Not Found")
@@ -101,7 +106,10 @@ class FakeNocoBase:
             row["updatedAt"] = f"2027-01-01T00:00:{self.now:02}.000Z"
 
     def _shown(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: copy.deepcopy(value) for name, value in row.items() if name not in self.hidden}
+        shown = {name: copy.deepcopy(value) for name, value in row.items() if name not in self.hidden}
+        if secret := shown.get("clientSecret"):
+            shown["clientSecret"] = self.transform(secret)
+        return shown
 
 
 def _matches(row: Mapping[str, Any], key: str, value: object) -> bool:

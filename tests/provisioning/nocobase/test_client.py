@@ -79,6 +79,7 @@ NOT_INSTALLED = {"error": {"status": 503, "maintaining": True, "message": "x", "
         (None, 503, GATEWAY, errors.NotReady, "503 APP_COMMANDING.*Wait until it has started"),
         (None, 502, "Bad Gateway", errors.NotReady, "Wait"),
         (None, 503, "Service Unavailable", errors.NotReady, "Wait"),
+        (None, 524, "error code: 524", errors.NotReady, "The gateway in front of NocoBase.*got no answer"),
         (None, 404, NOT_FOUND, errors.NotReady, "404 APP_NOT_FOUND.*Wait"),
         ("sales", 404, NOT_FOUND, errors.UnknownApplication, "no sub-application sales.*nocobaseApp"),
         (None, 429, {}, errors.NotReady, "accepts no more requests.*later"),
@@ -89,7 +90,8 @@ NOT_INSTALLED = {"error": {"status": 503, "maintaining": True, "message": "x", "
         (None, 404, "Not Found", errors.UnexpectedAnswer, "address of a NocoBase, with any path before /admin"),
         (None, 301, "", errors.UnexpectedAnswer, "redirects to another address"),
         (None, 500, {"errors": [{"message": "x"}]}, errors.UnexpectedAnswer, "500.*server log"),
-        (None, 401, "<html>", errors.UnexpectedAnswer, "address of a NocoBase"),
+        (None, 401, "<html>", errors.UnexpectedAnswer, "gateway in front of NocoBase .*nocobaseHeaders"),
+        (None, 403, "<html>", errors.UnexpectedAnswer, "gateway in front of NocoBase .*nocobaseHeaders"),
         (None, 200, "<html>", errors.UnexpectedAnswer, "address of a NocoBase"),
         (None, 200, [], errors.UnexpectedAnswer, "address of a NocoBase"),
         (None, 200, "[" * 100_000, errors.UnexpectedAnswer, "address of a NocoBase"),
@@ -104,6 +106,73 @@ def test_each_refusal_is_one_line_that_says_what_to_do(
     assert URL in str(caught.value)
     assert LIST in str(caught.value)
     assert caught.value.status == status
+
+
+API = "/crm/api/mailSettings:list"
+
+
+@pytest.mark.parametrize(
+    ("location", "host", "proposed"),
+    [
+        (
+            "https://acme.cloudflareaccess.com/cdn-cgi/access/login?kid=t0ken&redirect_url=/",
+            "acme.cloudflareaccess.com",
+            None,
+        ),
+        (f"https://www.nocobase.example.com{API}", "www.nocobase.example.com", "https://www.nocobase.example.com/crm"),
+        (f"https://other.example.com{API}", "other.example.com", None),
+        (f"https://nocobase.example.com.evil.example{API}", "nocobase.example.com.evil.example", None),
+        ("/login?t0ken", "nocobase.example.com", None),
+        (f"https://nocobase.example.com:8443{API}", "nocobase.example.com", None),
+        (f"https://t0ken:t0ken@www.nocobase.example.com{API}", "www.nocobase.example.com", None),
+        (f"http://www.nocobase.example.com{API}", "www.nocobase.example.com", None),
+        (API, "nocobase.example.com", None),
+    ],
+)
+def test_a_redirect_names_where_it_leads_and_proposes_only_the_same_site(
+    location: str, host: str, proposed: str | None
+) -> None:
+    with (
+        connect(always(302, "", Location=location)) as nocobase,
+        pytest.raises(errors.UnexpectedAnswer, match="redirects") as caught,
+    ):
+        nocobase.get(LIST)
+    said = str(caught.value)
+    assert f"leads to {host})" in said
+    assert ("Set nocobaseUrl" in said) is (proposed is not None)
+    assert proposed is None or said.endswith(f"Set nocobaseUrl to {proposed}")
+    assert proposed is not None or "nocobaseHeaders" in said
+    assert "t0ken" not in said
+    assert said.isprintable()
+
+
+def test_https_is_proposed_for_http() -> None:
+    request = httpx.Request("GET", f"http://localhost:13000{API}")
+    answer = httpx.Response(301, headers={"Location": f"https://localhost{API}"}, request=request)
+    assert (
+        client.redirected("http://localhost:13000/crm", LIST, answer).remedy
+        == "Set nocobaseUrl to https://localhost/crm"
+    )
+
+
+def test_headers_for_a_gateway_go_with_every_request_and_never_after_a_redirect() -> None:
+    seen: list[httpx.Request] = []
+
+    def server(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        where = {"Location": "https://elsewhere.example.com/"}
+        return httpx.Response(302, headers=where) if "update" in request.url.path else data([])
+
+    login = NocoBaseLogin(api_key=API_KEY, headers={"CF-Access-Client-Id": "gate-id"})
+    with connect(server, "sales", login) as nocobase:
+        nocobase.get(LIST)
+        nocobase.get_public("app:getInfo")
+        with pytest.raises(errors.UnexpectedAnswer):
+            nocobase.post(WRITE, {})
+    assert {request.url.host for request in seen} == {"nocobase.example.com"}
+    assert {request.headers["CF-Access-Client-Id"] for request in seen} == {"gate-id"}
+    assert {request.headers["X-App"] for request in seen} == {"sales"}
+    assert "gate-id" not in repr(login)
 
 
 def failing(error: httpx.RequestError, cause: BaseException | None = None) -> Server:
@@ -159,11 +228,11 @@ def test_an_address_that_is_none_is_named() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("SSL_CERT_FILE", "/nowhere.pem", "/nowhere.pem cannot be read"),
+        ("SSL_CERT_FILE", "/nowhere.pem", "/nowhere.pem, which SSL_CERT_FILE names, cannot be read"),
         ("SSL_CERT_FILE", __file__, "holds no certificates"),
-        ("HTTPS_PROXY", "foo://user:password@proxy.example.com", "the proxy in the environment cannot be used"),
-        ("HTTPS_PROXY", "user:password@proxy.example.com:x", "the proxy in the environment cannot be used"),
-        ("HTTPS_PROXY", "socks5://user:password@proxy.example.com", "the proxy in the environment cannot be used"),
+        ("HTTPS_PROXY", "foo://user:password@proxy.example.com", "HTTPS_PROXY names a proxy of the kind 'foo'"),
+        ("HTTPS_PROXY", "user:password@proxy.example.com:x", "HTTPS_PROXY is no address of a proxy"),
+        ("HTTPS_PROXY", "socks5://user:password@proxy.example.com", "a proxy of the kind 'socks5'.*NO_PROXY"),
     ],
 )
 def test_an_environment_that_cannot_be_used_is_explained(
@@ -285,6 +354,8 @@ LOST_ANSWERS = [
     httpx.Response(502),
     httpx.Response(503, text="Service Unavailable"),
     httpx.Response(504),
+    httpx.Response(500, text="<html>"),
+    httpx.Response(524, text="error code: 524"),
     httpx.Response(200, text="{"),
 ]
 
@@ -337,7 +408,7 @@ def test_a_nocobase_that_stops_while_it_is_asked_for_its_health_is_not_up() -> N
 
 # Nothing secret in an error, whatever the server says.
 
-OWN_WORDS = "".join(file.read_text() for file in Path(client.__file__).parent.glob("*.py")) + URL
+OWN_WORDS = "".join(file.read_text(encoding="utf-8") for file in Path(client.__file__).parents[1].rglob("*.py")) + URL
 """A secret that is one of them cannot be told from the program's own words; hypothesis draws words of the sources."""
 
 secrets = st.one_of(
@@ -402,6 +473,20 @@ def test_a_patient_request_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None
         f"NocoBase at {URL} is starting or under maintenance ({LIST} answered 503 APP_COMMANDING); "
         "waiting for it, 5 s at most."
     ]
+
+
+def test_a_long_wait_shows_signs_of_life() -> None:
+    said: list[str] = []
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    patience = Patience(60, said.append, clock=lambda: clock[0], sleep=sleep)
+    busy = always(503, GATEWAY)
+    with connect(busy, patience=patience) as nocobase, pytest.raises(errors.NotReady):
+        nocobase.get(LIST)
+    assert [line.partition(" (")[0] for line in said[1:]] == ["Still waiting for NocoBase"] * 2
 
 
 def test_plain_http_takes_no_proxy_and_no_certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import sys
@@ -16,11 +17,16 @@ from pulumi.dynamic.config import Config
 from pulumi.runtime import rpc
 
 from provisioning import errors
+from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.nocobase import preflight, push_resource
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import NocoBaseLogin
+from provisioning.nocobase.push import Accounts
 from provisioning.nocobase.push_resource import MailSettingsProvider
+from provisioning.program.last_state import read_state
+from provisioning.resource_types import PUSH_TYPE
+from provisioning.status.read import read_row
 from tests.provisioning.nocobase.fake_nocobase import CALLBACK, FOUND, URL, FakeNocoBase, connect, microsoft
 
 SECRET = "the~client~secret"
@@ -102,6 +108,56 @@ def test_a_change_takes_four_requests_and_no_change_two(
     server.requests.clear()
     assert provider.diff(ID, outs, NEXT).changes is False
     assert server.requests == [LIST, LINK]
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda secret: f"{secret[:3]}****{secret[-3:]}",
+        lambda secret: f"{secret[:4]}••••",
+        lambda secret: f"enc:{secret[::-1]}",
+        str.upper,
+    ],
+    ids=["partly masked", "masked at its end", "encrypted", "in capitals"],
+)
+@pytest.mark.parametrize("rows", [[microsoft()], [microsoft(clientId="new-id", clientSecret="old~secret")]])
+def test_a_secret_that_reads_back_as_something_else_counts_as_hidden(
+    rows: list[dict[str, Any]],
+    transform: Callable[[str], str],
+    provider: MailSettingsProvider,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = FakeNocoBase(copy.deepcopy(rows), transform=transform)
+    connect(server, monkeypatch)
+    outs = dict(provider.create(PROPERTIES).outs or {})
+    assert provider.diff(ID, outs, PROPERTIES).changes is False
+    assert dict(provider.read(ID, outs).outs or {}) == outs
+    pushed = read_state({(PUSH_TYPE, "nocobase"): outs}).pushes[0]
+    row = read_row(pushed, NocoBaseLogin(api_key=API_KEY))
+    assert row.client_secret is None
+    assert provider.diff(ID, outs, NEXT).changes is True
+    outs = dict(provider.update(ID, outs, NEXT).outs or {})
+    assert server.rows[-1]["clientSecret"] == "next~secret"
+    assert provider.diff(ID, outs, NEXT).changes is False
+    server._write(server.rows[-1], {"clientSecret": "by hand"})
+    assert provider.diff(ID, outs, NEXT).changes is True
+    provider.update(ID, outs, NEXT)
+    assert server.rows[-1]["clientSecret"] == "next~secret"
+
+
+def test_a_secret_that_somebody_else_wrote_meanwhile_is_no_transformed_one(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+
+    def change(request: httpx.Request) -> None:
+        if request.method == "POST":
+            server.change(clientSecret="by hand")
+
+    server.after = change
+    with pytest.raises(errors.NotVerified, match="did not keep"):
+        provider.create(PROPERTIES)
 
 
 def test_what_was_read_for_the_comparison_is_not_used_twice(
@@ -251,6 +307,68 @@ def test_a_first_push_that_is_not_proved_leaves_nothing_behind(
         provider.create(PROPERTIES)
     assert not server.row()["clientId"]
     assert not server.row()["clientSecret"]
+
+
+MY_ORG = {**PROPERTIES, "audience": "AzureADMyOrg"}
+
+
+def test_a_first_push_whose_users_could_not_sign_in_fails_and_leaves_nothing_behind(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()], HIDDEN)
+    connect(server, monkeypatch)
+    with pytest.raises(errors.NotVerified, match=r"AADSTS50194.*config set audience AzureADMultipleOrgs$"):
+        provider.create(MY_ORG)
+    assert (server.row()["clientId"], server.row()["clientSecret"]) == ("", "")
+    server.tenant = "0a1b2c3d-0000-4000-8000-000000000003"
+    assert (provider.create({**MY_ORG, "tenant_id": server.tenant}).outs or {})["proved_client_id"] == "new-id"
+
+
+@pytest.mark.parametrize("recorded", [{}, {"audience": "AzureADMyOrg"}])
+def test_a_stack_whose_users_could_not_sign_in_before_is_warned_and_still_rotates(
+    recorded: dict[str, Any],
+    provider: MailSettingsProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = FakeNocoBase([microsoft()], HIDDEN)
+    connect(server, monkeypatch)
+    olds = {**created(provider, server), **recorded}
+    begin_run(provider)
+    assert provider.diff(ID, olds, MY_ORG).changes is False
+    assert "warning: nobody can sign in" in capsys.readouterr().out
+    rotated = provider.update(ID, olds, {**MY_ORG, "client_secret": "next~secret", "slot": "b"}).outs or {}
+    assert (rotated["slot"], rotated["audience"]) == ("b", "AzureADMyOrg")
+    assert "AADSTS50194" in capsys.readouterr().out
+
+
+def test_another_nocobase_whose_users_could_not_sign_in_is_not_switched_to(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()], HIDDEN)
+    connect(server, monkeypatch)
+    olds = created(provider, server)
+    with pytest.raises(errors.NotVerified, match="AADSTS50194"):
+        provider.update(ID, olds, {**MY_ORG, "nocobase_app": "sales"})
+
+
+def test_an_audience_that_a_link_does_not_serve_is_rejected_before_it_is_declared(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()], HIDDEN)
+    connect(server, monkeypatch)
+    here, login = Installation("", URL, None, None, FOUND, (CALLBACK,)), NocoBaseLogin(API_KEY)
+
+    def check(audience: str) -> None:
+        preflight.check_audience([here], {"": login}, Accounts(audience, "tenant"))
+
+    check("AzureADMyOrg")  # there is no link yet
+    created(provider, server)
+    check("AzureADMultipleOrgs")
+    with pytest.raises(errors.NotVerified, match=r"AADSTS9002331.*audience AzureADandPersonalMicrosoftAccount$"):
+        check("PersonalMicrosoftAccount")
+    server.before = down
+    check("AzureADMyOrg")
 
 
 def test_credentials_are_not_put_into_another_place_that_is_somebody_elses(
@@ -421,7 +539,7 @@ def test_an_echoed_secret_or_key_is_in_no_error_output_or_plain_property(
         "update": lambda new: provider.update(ID, {**good, "client_secret": "old"}, new).outs,
         "read": lambda new: provider.read(ID, {**good, **new}).outs,
         "delete": lambda new: provider.delete(ID, {**good, **new}),
-        "preflight": lambda _: preflight.check_nocobase(here, NocoBaseLogin(API_KEY), "own"),
+        "preflight": lambda _: preflight.check_nocobase(here, NocoBaseLogin(API_KEY), ["own"]),
     }
     rows: tuple[dict[str, str], ...] = ({}, {"clientId": "new-id", "clientSecret": SECRET})
     combinations = list(itertools.product(ACTIONS, calls, (False, True), rows))
@@ -451,6 +569,42 @@ def outcome(call: Callable[[dict[str, Any]], Any], properties: dict[str, Any]) -
     )
 
 
+def test_headers_of_the_configuration_reach_the_main_server_alone(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = json.dumps({"X-Gate": "gate-secret", "X-Stage": 1})
+    config = {"nocobase-outlook:nocobasePatienceSeconds": "0", "nocobase-outlook:nocobaseHeaders": headers}
+    provider.configure(ConfigureRequest(Config(config, "nocobase-outlook")))
+    monkeypatch.setenv("NOCOBASE_API_KEY_SALES", API_KEY)
+    for logins in (["sales"], ["sales", ""], [""]):
+        with provider._nocobase({**PROPERTIES, "logins": logins}) as nocobase:
+            expected = {"X-Gate": "gate-secret", "X-Stage": "1"} if "" in logins else {}
+            assert nocobase._login.headers == expected
+    assert "gate-secret" in push_resource._SECRETS
+    assert "1" not in push_resource._SECRETS
+
+
+@pytest.mark.parametrize(
+    ("logins", "name"), [([""], "nocobase"), (["sales", ""], "nocobase-sales"), (None, "nocobase")]
+)
+def test_a_nocobase_that_is_gone_for_good_has_a_way_out(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch, logins: list[str] | None, name: str
+) -> None:
+    def gone(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("x")
+
+    connect(gone, monkeypatch)
+    properties = {**PROPERTIES, "logins": logins}
+    for call in (lambda: provider.delete(ID, properties), lambda: provider.read(ID, properties)):
+        with pytest.raises(errors.Unreachable, match=f"MailSettings::{name};") as caught:
+            call()
+        assert "pulumi state delete '<URN>'" in str(caught.value)
+    # Its key is gone, too.
+    monkeypatch.delenv("NOCOBASE_API_KEY")
+    with pytest.raises(errors.SettingsError, match=f"MailSettings::{name};"):
+        provider.delete(ID, properties)
+
+
 def test_a_traceback_holds_no_secret(provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: httpx.Request) -> httpx.Response:
         raise RuntimeError(f"unforeseen {ECHO}")
@@ -463,3 +617,36 @@ def test_a_traceback_holds_no_secret(provider: MailSettingsProvider, monkeypatch
     assert "unforeseen [secret] [secret]" in said
     assert "Traceback" in said
     assert sys.modules["provisioning.nocobase.push_resource"] is push_resource
+
+
+ELSEWHERE = "https://other.example.com/admin/settings/mail/oauth2"
+
+
+@pytest.mark.parametrize(
+    ("held", "named", "wrong"),
+    [
+        ({"clientId": "own", "clientSecret": SECRET}, ELSEWHERE, True),
+        ({"clientId": "taken-over", "clientSecret": SECRET}, ELSEWHERE, True),
+        ({"clientId": "own", "clientSecret": SECRET}, CALLBACK, False),
+        ({}, ELSEWHERE, False),  # without credentials NocoBase has no link: the push asks
+    ],
+)
+def test_a_wrong_redirect_uri_is_seen_before_anything_changes(
+    held: dict[str, str], named: str, wrong: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Installation("", URL, None, "taken-over", FOUND, (CALLBACK,))
+    nocobase = FakeNocoBase([microsoft(**held)], HIDDEN, redirect_uri=named)
+    connect(nocobase, monkeypatch)
+    if wrong:
+        with pytest.raises(errors.NotVerified, match=f"sends users back to {ELSEWHERE}, but declared is {CALLBACK}"):
+            preflight.check_installations([here], {"": NocoBaseLogin(API_KEY)}, ["own"], False, 0)
+    warnings = preflight.check_installations([here], {"": NocoBaseLogin(API_KEY)}, ["own"], True, 0)
+    assert len(warnings) == wrong
+    assert nocobase.writes == []
+
+
+def test_it_signs_in_to_entra_id_as_the_stack_says() -> None:
+    config = {"azuread:clientId": "a-client", "azuread:useOidc": True, "nocobase-outlook:nocobaseUrl": URL}
+    MailSettingsProvider().configure(ConfigureRequest(Config(config, "nocobase-outlook")))
+    settings = sign_in_settings()
+    assert (settings.client_id, settings.is_on("useOidc")) == ("a-client", True)

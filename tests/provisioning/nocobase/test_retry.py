@@ -49,6 +49,7 @@ def caused_by(cause: BaseException, error: httpx.RequestError | None = None) -> 
         (httpx.ConnectTimeout("timed out"), REPEATED, REPEATED),
         (httpx.PoolTimeout("timed out"), REPEATED, REPEATED),
         (httpx.ProxyError("503 Service Unavailable"), REPEATED, REPEATED),
+        (httpx.ProxyError("522 Origin Connection Time-out"), REPEATED, REPEATED),
         (httpx.ProxyError("407 Proxy Authentication Required"), FAILED, FAILED),
         (httpx.ProxyError("no status"), FAILED, FAILED),
         (httpx.LocalProtocolError("Illegal header value"), FAILED, FAILED),
@@ -76,7 +77,7 @@ def test_a_request_without_an_answer(error: httpx.RequestError, read: Fate, writ
         (404, None, FAILED, FAILED),
         (404, "APP_NOT_FOUND", DOUBTFUL, DOUBTFUL),
         (429, None, REPEATED, REPEATED),
-        (500, None, DOUBTFUL, FAILED),
+        (500, None, DOUBTFUL, LOST),
         (502, None, REPEATED, LOST),
         (502, "APP_COMMANDING", REPEATED, LOST),
         (503, None, REPEATED, LOST),
@@ -84,10 +85,20 @@ def test_a_request_without_an_answer(error: httpx.RequestError, read: Fate, writ
         (503, "APP_PREPARING", REPEATED, REPEATED),
         (503, "APP_NOT_INSTALLED_ERROR", FAILED, FAILED),
         (504, None, REPEATED, LOST),
+        (501, None, REPEATED, LOST),
+        (520, None, REPEATED, LOST),
+        (524, None, REPEATED, LOST),
+        (527, None, REPEATED, LOST),
+        (530, None, REPEATED, LOST),
     ],
 )
 def test_a_request_that_was_answered_otherwise(status: int, code: str | None, read: Fate, write: Fate) -> None:
     assert (fate_of_answer(status, code, write=False), fate_of_answer(status, code, write=True)) == (read, write)
+
+
+def test_a_500_of_nocobase_itself_was_not_carried_out() -> None:
+    assert fate_of_answer(500, None, write=True, own=True) is FAILED
+    assert fate_of_answer(500, None, write=False, own=True) is DOUBTFUL
 
 
 @given(st.integers(200, 599), st.sampled_from([None, "APP_COMMANDING", "APP_NOT_FOUND", "X"]))

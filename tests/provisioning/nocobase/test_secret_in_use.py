@@ -40,6 +40,14 @@ def test_what_a_nocobase_shows_decides(
     assert "newer" not in "".join(found)
 
 
+@pytest.mark.parametrize(("written_at", "doubts"), [(WRITTEN, 0), ("2026-12-30T00:00:00.000Z", 1)])
+def test_a_transformed_secret_counts_as_hidden(written_at: str, doubts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = microsoft(clientId="own", clientSecret="known")
+    connect(FakeNocoBase([row], transform=str.upper), monkeypatch)
+    asked = ([HERE], {"": NocoBaseLogin(API_KEY)}, "own", {"nocobase": written_at}, {"known"})
+    assert len(may_hold_unknown_secret(*asked, transformed={"nocobase"})) == doubts
+
+
 def test_one_that_cannot_be_asked_leaves_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     def down(_: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")

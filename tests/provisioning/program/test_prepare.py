@@ -9,10 +9,14 @@ import pytest
 
 from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, SecretPlan, Slot
 from provisioning.entra.orphans import StoredSecret
-from provisioning.errors import SecretLimitReached
+from provisioning.entra.ownership import Owner, Owners, Wanted
+from provisioning.errors import CallerLockedOut, SecretLimitReached
 from provisioning.program import settings as stack_settings
-from provisioning.program.prepare import PlanInputs, plan_run
+from provisioning.program.last_state import Deployed, read_state
+from provisioning.program.prepare import PlanInputs, plan_ownership, plan_run
 from provisioning.program.settings import Settings
+from provisioning.resource_types import PRINCIPAL_TYPE
+from tests.provisioning import checkpoints
 
 # msgraph's own generated code uses its deprecated names.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
@@ -60,6 +64,19 @@ def plan(audience: str, doubts: Sequence[str], preview: bool = False) -> tuple[S
     )
 
 
+def test_an_application_that_is_gone_is_planned_as_a_new_one(
+    removed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - as above
+
+    monkeypatch.setattr(directory, "stored_secrets", lambda _: None)
+    planned, said = plan("AzureADMyOrg", [])
+    assert (set(planned.slots), planned.active) == ({Slot.A}, Slot.A)
+    assert planned.slots[Slot.A].issued == DUE
+    assert "pulumi up --refresh" in said[0]
+    assert removed == []
+
+
 @pytest.mark.parametrize("preview", [False, True])
 def test_an_orphan_that_nobody_uses_makes_room(removed: list[str], preview: bool) -> None:
     planned, said = plan("AzureADandPersonalMicrosoftAccount", [], preview)
@@ -92,3 +109,63 @@ def test_somebody_elses_secret_in_the_way_is_named_and_stays(
     with pytest.raises(SecretLimitReached, match=r"did not create 'made by hand' \(key-c\)"):
         plan("AzureADandPersonalMicrosoftAccount", [])
     assert removed == []
+
+
+PIPELINE = Owner("pipeline", "the pipeline", "service principal")
+PERSON = Owner("person", "Ann", "user")
+
+
+@pytest.fixture
+def owned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Entra ID has the pipeline and a person as owners of both objects; which of the two it was asked about."""
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    asked: list[str] = []
+
+    def answer(object_id: str) -> tuple[Owner, ...]:
+        asked.append(object_id)
+        return PIPELINE, PERSON
+
+    monkeypatch.setattr(directory, "application_owners", answer)
+    monkeypatch.setattr(directory, "principal_owners", answer)
+    return asked
+
+
+def deployed(application: list[str], principal: list[str] | None) -> Deployed:
+    """A stack whose state has these owners."""
+    resources = [checkpoints.application(owners=application)]
+    if principal is not None:
+        outputs = {"objectId": "principal", "owners": principal}
+        resources.append(checkpoints.resource(PRINCIPAL_TYPE, "mail", outputs))
+    return read_state({(one["type"], one["urn"].rpartition("::")[2]): one["outputs"] for one in resources})
+
+
+def test_whoever_runs_it_next_is_added_to_both(owned: list[str]) -> None:
+    found = plan_ownership(Wanted("next"), deployed(["pipeline"], ["pipeline"]))
+    assert [owners.object_ids for owners in found[:2]] == [("next", "person", "pipeline")] * 2
+    assert owned == [checkpoints.OBJECT_ID, "principal"]
+    assert found[2] is None
+
+
+def test_the_two_are_planned_apart(owned: list[str]) -> None:
+    application, principal, _ = plan_ownership(Wanted("pipeline"), deployed(["pipeline"], ["person"]))
+    assert application == Owners(("pipeline",), as_they_are=True)
+    assert principal.object_ids == ("person", "pipeline")
+    assert owned == ["principal"]
+
+
+def test_a_service_principal_that_is_yet_to_be_created_gets_the_owners_of_the_application(owned: list[str]) -> None:
+    _, principal, _ = plan_ownership(Wanted("pipeline"), deployed(["person", "pipeline"], None))
+    assert principal == Owners(("person", "pipeline"))
+    assert owned == []
+
+
+@pytest.mark.usefixtures("owned")
+def test_the_last_deployer_leaves_with_a_warning_that_names_it() -> None:
+    state = deployed(["person", "pipeline"], ["person", "pipeline"])
+    application, _, warning = plan_ownership(Wanted("person", former=["pipeline"]), state)
+    assert application.object_ids == ("person",)
+    assert warning is not None
+    assert "service principal the pipeline (pipeline)" in warning
+    with pytest.raises(CallerLockedOut):
+        plan_ownership(Wanted("person", former=["person"]), state)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import hypothesis
 import pytest
 import yaml
 from hypothesis import given
@@ -49,11 +51,13 @@ def test_schema_in_pulumi_yaml_declares_the_same_settings_and_defaults() -> None
     declared = {key: entry["default"] for key, entry in schema.items()}
     assert declared.pop("nocobaseUrl") == ""
     assert declared.pop("nocobaseMapping") == {}
+    assert declared.pop("nocobaseHeaders") == {}
     others = [field for field in Settings.model_fields.values() if field.alias in declared]
-    assert len(others) == len(Settings.model_fields) - 2
+    assert len(others) == len(Settings.model_fields) - 3
     fields = {field.alias: field.default for field in others}
     assert declared == {
-        key: list(default) if isinstance(default, tuple) else default or "" for key, default in fields.items()
+        key: list(default) if isinstance(default, tuple) else ("" if default is None else default)
+        for key, default in fields.items()
     }
 
 
@@ -107,10 +111,10 @@ def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -
         "NOCOBASE_API_KEY",
     ]
     assert "IMAP.AccessAsUser.All" in found["scopes[0]"]
-    assert "--path 'scopes[0]' IMAP.AccessAsUser.All" in found["scopes[0]"]
+    assert "remove it: pulumi config rm --path 'scopes[0]'" in found["scopes[0]"]
     assert "'AzureADMyOrg', 'AzureADMultipleOrgs'" in found["audience"]
     assert "Did you mean secretLifetimeDays?" in found["secretLifetimeDay"]
-    assert all("pulumi config" in text for text in found.values())
+    assert "Set it to one of: user, tenant." in found["consent"]
 
 
 @pytest.mark.parametrize(
@@ -120,6 +124,8 @@ def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -
         ("nocobaseUrl", "nocobase.example.com", "address"),
         ("nocobaseUrl", "http://10.0.0.1", "https"),
         ("nocobaseUrl", "https://n.example.com/?a=b", "query"),
+        ("nocobaseUrl", f"{URL}/admin", f"That is {URL}."),
+        ("nocobaseUrl", f"{URL}:99999", "1 to 65535"),
         ("nocobaseApp", "a/b", "letters"),
         ("nocobaseMapping", "clientId", "valid dictionary"),
         ("nocobaseInstallations", "{}", "list"),
@@ -134,6 +140,9 @@ def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -
         ("redirectUris", '["https://n.example.com/(x);y"]', "not allowed: ( ) ;"),
         ("redirectUris", '["https://n.example.com/#x"]', "fragment"),
         ("redirectUris", json.dumps(["https://n.example.com/" + "x" * 256]), "256"),
+        ("redirectUris", '["https://n.example.com"]', "a path or at least a slash"),
+        ("redirectUris", '["https://n.example.com:0/x"]', "1 to 65535"),
+        ("redirectUris", json.dumps([f"https://n.example.com/{number}" for number in range(101)]), "allows 100"),
         ("secretDescription", " ", "empty"),
         ("secretLifetimeDays", "0", "1 to 730"),
         ("secretLifetimeDays", "731", "1 to 730"),
@@ -144,7 +153,8 @@ def test_a_wrong_value_is_named_with_its_rule_and_its_remedy(key: str, value: st
     found = problems({"nocobaseUrl": URL, key: value})
     (text,) = found.values()
     assert words in text
-    assert f"pulumi config set {key}" in text or f"pulumi config set --path '{key}[0]'" in text
+    remedies = ("set {key} <value>", "set --path '{key}[<number>]' <value>", "rm {key}")
+    assert any(f"pulumi config {remedy.format(key=key)}" in text for remedy in remedies)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +230,35 @@ def test_each_missing_login_is_named() -> None:
     found = problems({"nocobaseUrl": URL, "nocobaseInstallations": further})
     assert list(found) == ["NOCOBASE_API_KEY_OTHER_PLACE"]
     assert "--path --secret nocobaseApiKeys.other-place" in found["NOCOBASE_API_KEY_OTHER_PLACE"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ('"s3cr3t-value"', "not an object"),
+        ('{"Authorization": "s3cr3t-value"}', "set by this program itself"),
+        ('{"X App": "s3cr3t-value"}', "may contain only letters"),
+        ('{"X-Gate": "s3cr3t-value\\n"}', "a character that no header has"),
+        ('{"X-Gate": ""}', "is empty"),
+    ],
+)
+def test_headers_of_a_gateway_that_are_not_allowed_are_not_repeated(headers: str, words: str) -> None:
+    text = problems({"nocobaseUrl": URL, "nocobaseHeaders": headers})["nocobaseHeaders"]
+    assert words in text
+    assert "s3cr3t" not in text
+
+
+def test_headers_of_a_gateway_go_with_the_login_to_the_main_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOCOBASE_API_KEY_OTHER", "other")
+    further = [{"name": "other", "url": OTHER}, {"name": "sales", "url": URL, "app": "sales"}]
+    config = {"nocobaseInstallations": json.dumps(further), "nocobaseHeaders": '{"X-Gate": "s3cr3t-value"}'}
+    loaded = load({"nocobaseUrl": URL, **config})
+    assert {name: dict(login.headers) for name, login in loaded.logins.items()} == {
+        "": {"X-Gate": "s3cr3t-value"},
+        "other": {},
+        "sales": {"X-Gate": "s3cr3t-value"},
+    }
+    assert "s3cr3t" not in repr(loaded)
 
 
 def test_the_keys_of_further_installations_must_be_encrypted() -> None:
@@ -303,10 +342,10 @@ def test_any_configuration_loads_or_names_its_problems(config: dict[str, str]) -
 
 
 def test_a_default_that_does_not_go_with_what_is_set_is_told_by_its_key() -> None:
-    assert (
-        "rotateEveryDays 90 + retireAfterDays 7 = 97"
-        in problems({"nocobaseUrl": URL, "secretLifetimeDays": "60"})["retireAfterDays"]
-    )
+    found = problems({"nocobaseUrl": URL, "secretLifetimeDays": "60"})["secretLifetimeDays"]
+    assert "secretLifetimeDays = 60" in found
+    assert "rotateEveryDays 90 + retireAfterDays 7 = 97" in found
+    assert "secretLifetimeDays from 98; or rotateEveryDays from 8 to 52" in found
     long = problems({"nocobaseUrl": f"https://n.example.com/{'x' * 256}"})
     assert "256 are allowed" in long["redirectUris"]
 
@@ -343,3 +382,85 @@ def test_permissions_are_the_scopes_and_then_the_further_ones() -> None:
     loaded = load({"nocobaseUrl": URL, "scopes": '["email"]', "furtherPermissions": f'["{further}"]'}).settings
     assert str(loaded.permissions[0]) == "email"
     assert [permission.kind for permission in loaded.permissions] == ["Scope", "Role"]
+
+
+def test_addresses_have_one_spelling_wherever_they_are_set() -> None:
+    further = json.dumps([{"name": "sales", "url": "HTTPS://nocobase.example.com:443", "app": "sales"}])
+    loaded, _, logins = load(
+        {
+            "nocobaseUrl": " https://NocoBase.example.com:443/ ",
+            "nocobaseInstallations": further,
+            "redirectUris": '["https://N.example.com/Call", "https://n.example.com:443/Call"]',
+        }
+    )
+    assert (loaded.nocobase_url, loaded.nocobase_installations[0].url) == (URL, URL)
+    assert loaded.redirect_uris == ("https://n.example.com/Call",)
+    assert logins["sales"].api_key == "key-from-environment"
+
+
+def test_what_accounts_of_organizations_alone_allow() -> None:
+    config = {"nocobaseUrl": URL, "redirectUris": '["https://*.example.com/x"]'}
+    assert set(problems(config)) == {"redirectUris"}
+    for audience in ("AzureADMyOrg", "AzureADMultipleOrgs"):
+        assert validate({**config, "audience": audience})[0] is not None
+    many = json.dumps([f"https://n.example.com/{number}" for number in range(257)])
+    assert "allows 256" in problems({**config, "audience": "AzureADMyOrg", "redirectUris": many})["redirectUris"]
+
+
+def test_no_password_in_a_redirect_uri_is_repeated() -> None:
+    assert "s3cret" not in str(problems({"nocobaseUrl": URL, "redirectUris": '["https://u:s3cret@n.example.com/x"]'}))
+
+
+DURATIONS = ("secretLifetimeDays", "rotateEveryDays", "retireAfterDays")
+
+
+@hypothesis.settings(max_examples=50, deadline=None)
+@given(st.integers(1, 730), st.integers(1, 730), st.integers(0, 730))
+def test_what_is_allowed_for_durations_is_allowed(lifetime: int, every: int, retire: int) -> None:
+    given_days = dict(zip(DURATIONS, map(str, (lifetime, every, retire)), strict=True))
+    settings, found = validate({"nocobaseUrl": URL, **given_days})
+    if settings is not None:
+        return
+    (problem,) = found
+    assert problem.value == given_days[problem.key]
+    allowed = re.findall(r"(\w+) from (\d+)(?: to (\d+))?", problem.remedy)
+    assert allowed or "Restore the defaults" in problem.remedy
+    for key, *ends in allowed:
+        for end in filter(None, ends):
+            assert validate({"nocobaseUrl": URL, **given_days, key: end})[0], (problem, key, end)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "remedy"),
+    [
+        ("consent", "everybody", "Set it to one of: user, tenant."),
+        ("sameName", "maybe", "Set it to one of: refuse, allow."),
+        ("audience", "AzureADMyOrgs", f"Set it to one of: {', '.join(Audience)}."),
+        ("rotateRequestedAt", "now", "Correct it, or restore the default (none): pulumi config rm rotateRequestedAt"),
+        ("compromisedBefore", "x", "Correct it, or restore the default (none): pulumi config rm compromisedBefore"),
+        ("nocobaseApp", "a b", "Correct it: pulumi config set nocobaseApp <value>"),
+        ("nocobaseUrl", "x", "Correct it: pulumi config set nocobaseUrl <value>"),
+        ("keep", '["note"]', "Correct it: pulumi config set --path 'keep[0]' <value>"),
+        ("scopes", '["Mail.Red"]', "--path 'scopes[0]' <value>, or remove it: pulumi config rm --path 'scopes[0]'"),
+        ("secretLifetimeDays", "soon", "restore the default (180): pulumi config rm secretLifetimeDays"),
+    ],
+)
+def test_a_remedy_never_gives_more_or_something_else(key: str, value: str, remedy: str) -> None:
+    (found,) = validate({"nocobaseUrl": URL, key: value})[1]
+    assert remedy in found.remedy
+
+
+@given(st.sampled_from(sorted(set(KEYS))), st.text(min_size=1))
+def test_no_remedy_sets_a_value_of_its_own(key: str, value: str) -> None:
+    for problem in validate({"nocobaseUrl": URL, key: value})[1]:
+        assert re.sub(r"config set (--secret )?(--path '\S+'|\S+) <value>", "", problem.remedy).count("config set") == 0
+
+
+def test_a_leak_in_the_future_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVISIONING_TODAY", "2027-01-31")
+    monkeypatch.setenv("ARM_METADATA_HOSTNAME", "localhost:1")
+    found = problems({"nocobaseUrl": URL, "compromisedBefore": "2030-01-01T00:00:00Z"})["compromisedBefore"]
+    assert "lies in the future" in found
+    assert "pulumi config rm compromisedBefore" in found
+    for moment in ("2027-01-31T00:00:00Z", "2027-01-31T00:04:00Z"):
+        assert validate({"nocobaseUrl": URL, "compromisedBefore": moment})[1] == []

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.registration import Registration
+from provisioning.entra.ownership import Owner
+from provisioning.entra.registration import Principal, Registration
 from provisioning.nocobase.push import SignIn
 from provisioning.program.last_state import Deployed
 from provisioning.status.compare import Sync, alarms, as_json, compare_entra, compare_nocobase, in_days, overview
@@ -19,6 +20,7 @@ from tests.provisioning.checkpoints import (
     OBJECT_ID,
     ONE_SECRET,
     REDIRECT_URI,
+    TENANT_ID,
     TWO_SECRETS,
     URL,
     application,
@@ -43,6 +45,7 @@ def registration(**changed: Any) -> Registration:
         object_id=OBJECT_ID,
         client_id=CLIENT_ID,
         secrets=(StoredSecret("key-a", "NocoBase mail a 2027-01-01"),),
+        owners=(Owner("0a1b2c3d-0000-4000-8000-00000000000f", "the pipeline", "service principal"),),
     )
     return replace(found, **changed)
 
@@ -51,6 +54,16 @@ def held(link: SignIn | None = None, **changed: Any) -> Held:
     """What NocoBase shows as long as `ONE` is in sync with it."""
     row = HeldRow(CLIENT_ID, None, "2027-01-01T08:00:05.000Z")
     return Held(replace(row, **changed), link or SignIn(CLIENT_ID, REDIRECT_URI))
+
+
+def test_what_puts_a_side_right_is_told() -> None:
+    renamed = registration(display_name="by hand")
+    view = overview(ONE, renamed, [held(client_id="by-hand")], NOW, 14)
+    assert [alarm.partition(": run ")[2] for alarm in view.alarms] == ["`pulumi up --refresh`", "`pulumi up`"]
+    unread = overview(ONE, Unread("403"), [held()], NOW, 14)
+    assert unread.alarms == ("Entra ID is not read: 403",)
+    gone = overview(ONE, None, [held()], NOW, 14)
+    assert gone.alarms[0].endswith("is not there: run `pulumi up --refresh`")
 
 
 def test_several_installations_each_have_their_own_slot() -> None:
@@ -69,6 +82,15 @@ def test_a_secret_that_was_gone_in_entra_id_is_forgotten() -> None:
         (registration(), None),
         (None, f"the application {CLIENT_ID} is not there"),
         (registration(secrets=()), "the client secret in slot a was removed"),
+        (
+            registration(disabled="an owner or administrator"),
+            "the application was deactivated by an owner or administrator, so nobody can sign in",
+        ),
+        (
+            registration(redirect_uris=frozenset(), of_other_platforms={REDIRECT_URI: "Single-page application"}),
+            f"the declared redirect URI {REDIRECT_URI} is registered for the platform Single-page application instead "
+            "of Web",
+        ),
         (registration(audience="AzureADMultipleOrgs"), "its audience is AzureADMultipleOrgs instead of AzureADMyOrg"),
     ],
 )
@@ -76,6 +98,41 @@ def test_entra_id(found: Registration | None, reason: str | None) -> None:
     side = compare_entra(ONE, found)
     assert side.sync is (Sync.NO if reason else Sync.YES)
     assert side.reasons == ((reason,) if reason else ())
+
+
+@pytest.mark.parametrize(
+    ("tenant", "reason"),
+    [
+        ("common", "its sign-in link is for 'common', where nobody of audience AzureADMyOrg can sign in"),
+        (TENANT_ID, None),
+        ("contoso.example.com", None),
+    ],
+)
+def test_a_link_that_lets_nobody_in_is_not_in_sync(tenant: str, reason: str | None) -> None:
+    side = compare_nocobase(ONE, ONE.pushes[0], held(SignIn(CLIENT_ID, REDIRECT_URI, (), tenant)))
+    assert side.sync is (Sync.NO if reason else Sync.YES)
+    assert [said.partition(" (")[0] for said in side.reasons] == ([reason] if reason else [])
+
+
+@pytest.mark.parametrize(
+    ("principal", "reason", "note"),
+    [
+        (Principal("id", enabled=True), None, None),
+        (None, "AADSTS7000229", None),
+        (Principal("id", enabled=False), "AADSTS7000112", None),
+        (Principal("id", enabled=True, assignment_required=True), None, "AADSTS50105"),
+        (Unread("403"), None, "could not be read (403)"),
+        (OFFLINE, None, None),
+    ],
+)
+def test_a_service_principal_that_lets_nobody_in(
+    principal: Principal | Unread | None, reason: str | None, note: str | None
+) -> None:
+    side = compare_entra(ONE, registration(), Extra(principal=principal))
+    assert side.sync is (Sync.NO if reason else Sync.YES)
+    for said, expected in ((side.reasons, reason), (side.notes, note)):
+        assert len(said) == (1 if expected else 0)
+        assert expected is None or expected in said[0]
 
 
 def test_what_entra_id_has_besides_is_noted_and_no_fault() -> None:

@@ -58,6 +58,13 @@ def permissions(count: int) -> list[Json]:
         ({"web": {"redirectUris": ["http://noco.example.com/x"]}}, "redirectUris"),
         ({"web": {"redirectUris": ["https://noco.example.com/x?y=1"]}}, "redirectUris"),
         ({"web": {"redirectUris": ["https://*.example.com/x"]}}, "redirectUris"),
+        (
+            {
+                "web": {"redirectUris": ["https://a.example.com/x"]},
+                "spa": {"redirectUris": ["https://a.example.com/x"]},
+            },
+            "redirectUris",
+        ),
         ({"web": {"redirectUris": ["https://noco.example.com/x#y"]}}, "redirectUris"),
         ({"web": {"redirectUris": ["https://noco.example.com/" + "x" * 256]}}, "redirectUris"),
         ({"web": {"redirectUris": ["noco"]}}, "redirectUris"),
@@ -193,6 +200,31 @@ def test_deleting_an_application_takes_its_service_principal_and_grants(director
     directory.restore(principal["id"])
     assert directory.get("applications", made["id"]) == made
     assert directory.get("servicePrincipals", principal["id"]) == principal
+
+
+def test_a_redirect_uri_moves_to_another_platform_in_one_step_only(directory: Directory) -> None:
+    uris: Json = {"redirectUris": ["https://a.example.com/x"]}
+    made = application(directory, spa=uris)
+    with pytest.raises(GraphError, match="redirectUris"):
+        directory.update_application(made["id"], {"web": uris}, ME)
+    directory.update_application(made["id"], {"web": uris, "spa": {"redirectUris": []}}, ME)
+    assert directory.get("applications", made["id"])["web"]["redirectUris"] == uris["redirectUris"]
+
+
+def test_an_owner_is_a_user_or_a_service_principal_of_the_tenant(directory: Directory) -> None:
+    nobody = "99999999-9999-9999-9999-999999999999"
+    made = application(directory)
+    for refused in (
+        lambda: directory.create_application({**PERSONAL}, ME, [nobody]),
+        lambda: directory.create_service_principal({"appId": made["appId"]}, ME, [nobody]),
+        lambda: directory.add_owner("applications", made["id"], nobody, ME),
+    ):
+        with pytest.raises(GraphError) as problem:
+            refused()
+        assert (problem.value.status, problem.value.code) == (404, "Request_ResourceNotFound")
+    assert len(directory.objects("applications")) == 1
+    for owner in (min(identity.PEOPLE), identity.ADMINISTRATOR_OBJECT_ID):
+        directory.add_owner("applications", made["id"], owner, ME)
 
 
 def test_who_gives_up_ownership_is_locked_out(directory: Directory) -> None:

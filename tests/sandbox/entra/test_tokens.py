@@ -44,6 +44,28 @@ def test_deployer_gets_a_token_with_the_claims_that_providers_read(entra: Servic
     assert found["exp"] - found["iat"] > 1200
 
 
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("servicePrincipals", {"accountEnabled": False}),
+        ("applications", {"isDisabled": True}),
+        ("applications", {"disabledByMicrosoftStatus": "DisabledDueToViolationOfServicesAgreement"}),
+    ],
+)
+def test_what_is_disabled_gets_no_token(entra: Service, kind: str, change: dict[str, Any]) -> None:
+    client_id, secret = registered(entra)
+    found = entra.directory.by_app_id(kind, client_id)
+    assert found is not None
+    before = dict(found)
+    found.update(change)  # only Microsoft could set the last one
+    with entra.client() as client:
+        answer = entra.ask_token(client, client_id, secret)
+    assert (answer.status_code, body_of(answer)["error_codes"]) == (400, [7000112])
+    found.clear()
+    found.update(before)
+    assert entra.token(client_id, secret)
+
+
 def test_application_gets_a_token_that_opens_nothing_in_graph(entra: Service) -> None:
     client_id, secret = registered(entra)
     token = entra.token(client_id, secret)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,29 +87,47 @@ def test_npm_that_fails_shows_the_end_of_its_log(programs: Programs, empty: Plac
 
 
 def test_no_compiler_is_named(programs: Programs, empty: Place) -> None:
-    programs(node=node(), npm="/bin/mkdir -p node_modules/sqlite3")
+    programs(node=node(), npm="/bin/mkdir -p node_modules/sqlite3/build node_modules/node-addon-api")
 
     with pytest.raises(SandboxError, match=r"(?s)make and g\+\+ to compile it is missing.*apt install"):
         packages.install(empty, print)
 
 
 def test_compiler_that_fails_shows_the_end_of_its_log(programs: Programs, empty: Place) -> None:
-    npm = '[ "$1" = ci ] && exec /bin/mkdir -p node_modules/sqlite3; echo "error: out of memory"; exit 1'
+    made = "/bin/mkdir -p node_modules/sqlite3/build node_modules/node-addon-api"
+    npm = f'[ "$1" = ci ] && exec {made}; echo "error: out of memory"; exit 1'
     programs(node=node(), npm=npm, make="", **{"g++": ""})
 
     with pytest.raises(SandboxError, match=r"(?s)could not be compiled.*out of memory"):
         packages.install(empty, print)
 
 
+def test_the_compiler_works_in_a_folder_without_blanks(programs: Programs, empty: Place) -> None:
+    odd = replace(empty, installed=empty.installed / "a b [c]")
+    made = "/bin/mkdir -p node_modules/sqlite3/build node_modules/node-addon-api"
+    npm = f'{made}; [ "$1" = ci ] || case "$PWD" in *[\\ \\[]*) echo "blanks in $PWD"; exit 1;; esac'
+    programs(node=node(), npm=npm, make="", **{"g++": ""})
+
+    assert packages.install(odd, print)
+    assert (odd.nocobase_packages / "node_modules" / "sqlite3" / "build").is_dir()
+
+
 def test_module_that_does_not_load_is_named(programs: Programs, empty: Place) -> None:
-    programs(node=node(loads=False), npm="/bin/mkdir -p node_modules/sqlite3", make="", **{"g++": ""})
+    programs(
+        node=node(loads=False),
+        npm="/bin/mkdir -p node_modules/sqlite3/build node_modules/node-addon-api",
+        make="",
+        **{"g++": ""},
+    )
 
     with pytest.raises(SandboxError, match=r"compiled, but Node\.js cannot load it"):
         packages.install(empty, print)
 
 
 def test_second_installation_does_nothing(programs: Programs, empty: Place) -> None:
-    programs(node=node(), npm="/bin/mkdir -p node_modules/sqlite3", make="", **{"g++": ""})
+    programs(
+        node=node(), npm="/bin/mkdir -p node_modules/sqlite3/build node_modules/node-addon-api", make="", **{"g++": ""}
+    )
     steps: list[str] = []
 
     assert packages.install(empty, steps.append)
@@ -121,13 +140,15 @@ def test_interrupted_installation_goes_on(programs: Programs, empty: Place) -> N
     programs(node=node(), npm="exit 130")
     with pytest.raises(SandboxError):
         packages.install(empty, print)
-    programs(npm="/bin/mkdir -p node_modules/sqlite3", make="", **{"g++": ""})
+    programs(npm="/bin/mkdir -p node_modules/sqlite3/build node_modules/node-addon-api", make="", **{"g++": ""})
 
     assert packages.install(empty, print)
 
 
 def test_other_node_compiles_the_module_again_and_leaves_the_packages(programs: Programs, empty: Place) -> None:
-    programs(node=node(), npm="/bin/mkdir -p node_modules/sqlite3", make="", **{"g++": ""})
+    programs(
+        node=node(), npm="/bin/mkdir -p node_modules/sqlite3/build node_modules/node-addon-api", make="", **{"g++": ""}
+    )
     packages.install(empty, print)
     steps: list[str] = []
 
@@ -138,7 +159,9 @@ def test_other_node_compiles_the_module_again_and_leaves_the_packages(programs: 
 
 
 def test_changed_plugin_is_copied_without_another_installation(programs: Programs, empty: Place) -> None:
-    programs(node=node(), npm="/bin/mkdir -p node_modules/sqlite3", make="", **{"g++": ""})
+    programs(
+        node=node(), npm="/bin/mkdir -p node_modules/sqlite3/build node_modules/node-addon-api", make="", **{"g++": ""}
+    )
     packages.install(empty, print)
     plugin = empty.nocobase_packages / "email-manager" / "server" / "index.js"
     plugin.write_text("outdated")

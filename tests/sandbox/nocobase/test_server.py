@@ -57,6 +57,27 @@ def test_only_the_first_start_makes_the_database_and_keys(own: Place, started: l
     assert server.api_key(own) == "key"
 
 
+def test_another_port_or_path_starts_a_nocobase_that_runs_anew(
+    own: Place, started: list[Sequence[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = processes.free_port()
+    server.start(own, port)
+    monkeypatch.setattr(processes, "running", lambda *_: object())
+    monkeypatch.setattr(processes, "stop", lambda *_: True)
+    server.start(own, port)
+    assert len(started) == 1
+    other = processes.free_port()
+    assert server.start(own, other) == f"http://127.0.0.1:{other}"
+    assert server.start(own, other, "/crm") == f"http://127.0.0.1:{other}/crm"
+    assert len(started) == 3
+
+
+def test_the_key_is_not_sent_to_somebody_else_at_the_new_port(own: Place, started: list[Sequence[str]]) -> None:
+    server.start(own, processes.free_port())
+    with socket.create_server(("127.0.0.1", 0)) as somebody, pytest.raises(SandboxError, match="is in use"):
+        server.start(own, somebody.getsockname()[1])
+
+
 def test_lost_database_is_made_anew_with_new_keys(own: Place, started: list[Sequence[str]]) -> None:
     server.start(own, processes.free_port())
     before = server.password(own)

@@ -1,0 +1,111 @@
+"""What a failed request to Microsoft Graph, or a failed sign-in for it, means: its class, and what to do about it.
+
+Only classes, status codes and error codes are repeated, never a text. Imports no SDK: errors are recognised by name.
+
+Sources: Microsoft's pages "Microsoft Graph error responses and resource types", "Microsoft Graph throttling guidance"
+and "Microsoft Entra service limits and restrictions".
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from http import HTTPStatus
+
+from provisioning.entra import error_codes
+from provisioning.errors import DirectoryFailure, DirectoryUnreadable
+
+NO_ANSWERS = {
+    ("httpx", "TransportError"),
+    ("httpcore", "NetworkError"),
+    ("httpcore", "TimeoutException"),
+    ("requests", "ConnectionError"),
+    ("requests", "Timeout"),
+    ("azure", "ServiceRequestError"),
+    ("azure", "ServiceResponseError"),
+}
+"""Packages, and their errors for a request that got no answer."""
+
+REMEDIES = {
+    DirectoryFailure.NO_ANSWER: "Is there a way to Microsoft from here, or a proxy (HTTPS_PROXY)? To look: python -m "
+    "provisioning doctor --network-only.",
+    DirectoryFailure.THROTTLED: "Entra ID limits requests for now: wait some minutes.",
+    DirectoryFailure.UNAVAILABLE: "Entra ID cannot serve for now: wait some minutes.",
+    DirectoryFailure.SIGN_IN: "Sign in: `az login --tenant <tenant id>`, or by the ARM_* variables of the azuread "
+    "provider.",
+    DirectoryFailure.DENIED: "Is this account an owner of the application, or may it manage applications?",
+    DirectoryFailure.NOT_FOUND: "What was made a moment ago may appear only in a minute; what was deleted by hand "
+    "comes back by `pulumi up --refresh`.",
+    DirectoryFailure.QUOTA: "The account or the tenant has as many objects as Entra ID allows. Delete applications "
+    "that nobody needs, for good (App registrations → Deleted applications).",
+    DirectoryFailure.CONFLICT: "Somebody else, or another run, changes the same object: wait until that has ended.",
+    DirectoryFailure.OTHER: "If the error stays, look for its code in Microsoft's documentation.",
+}
+
+
+def is_no_answer(error: BaseException) -> bool:
+    """Whether an error, or one that caused it, says that a request got no answer."""
+    one: BaseException | None = error
+    while one is not None:
+        if isinstance(one, ConnectionError | TimeoutError | socket.gaierror | ssl.SSLError):
+            return True
+        kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(one).__mro__}
+        if kinds & NO_ANSWERS:
+            return True
+        one = one.__cause__ or one.__context__
+    return False
+
+
+def failure_of_answer(status: int | None, code: str) -> DirectoryFailure:
+    """The class of an answer. status: HTTP's. code: Graph's error code, empty if there is none."""
+    if "quota" in code.lower():
+        return DirectoryFailure.QUOTA
+    if status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return DirectoryFailure.UNAVAILABLE
+    if code == "Directory_ConcurrencyViolation":
+        return DirectoryFailure.CONFLICT
+    by_status: dict[int | None, DirectoryFailure] = {
+        HTTPStatus.UNAUTHORIZED: DirectoryFailure.SIGN_IN,
+        HTTPStatus.FORBIDDEN: DirectoryFailure.DENIED,
+        HTTPStatus.NOT_FOUND: DirectoryFailure.NOT_FOUND,
+        HTTPStatus.CONFLICT: DirectoryFailure.CONFLICT,
+        HTTPStatus.TOO_MANY_REQUESTS: DirectoryFailure.THROTTLED,
+    }
+    return by_status.get(status, DirectoryFailure.OTHER)
+
+
+def unreadable_answer(status: int | None, code: str, write: bool) -> DirectoryUnreadable:
+    """The error for an unsuccessful answer of Graph. write: whether the request was to change something."""
+    failure = failure_of_answer(status, code)
+    _, remedy = error_codes.reason(code) or (code, None)
+    return _unreadable(failure, f"{status} {code}".strip(), remedy, write)
+
+
+def unreadable_sign_in(error: Exception, write: bool) -> DirectoryUnreadable:
+    """The error for a request that got no answer, or for which nobody could sign in.
+
+    The text of `error` lists every way to sign in that was tried; only a code in it is repeated.
+    """
+    known = error_codes.reason(str(error), deployer=True)
+    if known is not None:
+        return _unreadable(DirectoryFailure.SIGN_IN, *known, write=False)
+    if is_no_answer(error):
+        return _unreadable(DirectoryFailure.NO_ANSWER, f"no answer: {type(error).__name__}", None, write)
+    status = getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", None)
+    failure = failure_of_answer(status, "") if isinstance(status, int) else DirectoryFailure.OTHER
+    if failure is DirectoryFailure.OTHER and type(error).__module__.startswith("azure"):
+        failure = DirectoryFailure.SIGN_IN
+    return _unreadable(failure, f"{status or ''} {type(error).__name__}".strip(), None, write=False)
+
+
+def _unreadable(failure: DirectoryFailure, reason: str, remedy: str | None, write: bool) -> DirectoryUnreadable:
+    told = remedy or REMEDIES[failure]
+    unknown = write and failure in (DirectoryFailure.NO_ANSWER, DirectoryFailure.UNAVAILABLE)
+    outcome = "It is unknown whether it was carried out" if unknown else "Nothing was changed"
+    return DirectoryUnreadable(
+        f"The application or its client secrets cannot be {'changed' if write else 'read'} in Entra ID ({reason}). "
+        f"{told} {outcome}; run the command again.",
+        reason,
+        failure,
+        told,
+    )

@@ -1,0 +1,36 @@
+"""Who runs this program, as the azuread provider has signed in: asked before anything else of Entra ID."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi_azuread as azuread
+from pulumi.runtime import config
+
+from provisioning.entra.sign_in_settings import Method, rejected, sign_in_settings, use_configuration
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who runs this program.
+
+    tenant_id: as the settings of the sign-in name it. application: whether it is known to be one.
+    """
+
+    object_id: str
+    tenant_id: str
+    application: bool
+
+
+def sign_in() -> Caller:
+    """Have this program sign in to Entra ID as the azuread provider does, and ask that who it is.
+
+    Raises SignInUnusable for settings that this program's own reads do not support, and SignInRejected.
+    """
+    use_configuration({**config.get_config_env(), **config.CONFIG.get()})
+    method = sign_in_settings().method
+    try:
+        found = azuread.get_client_config()
+    except Exception as error:  # the SDK raises no narrower one
+        raise rejected(str(error)) from None
+    return Caller(found.object_id, found.tenant_id, application=method is not Method.AZURE_CLI)

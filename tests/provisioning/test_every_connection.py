@@ -1,0 +1,170 @@
+"""Each place that opens a connection lives with every kind of proxy variable, or says one sentence."""
+
+from __future__ import annotations
+
+import ast
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from provisioning.doctor import network, tenant
+from provisioning.doctor.runner import Finding, Outcome, answer
+from provisioning.entra import sign_in, token_check
+from provisioning.entra.sign_in_settings import Method, sign_in_settings
+from provisioning.errors import ProvisioningError, ProxyUnusable, UnexpectedAnswer
+from provisioning.nocobase.client import NocoBaseClient
+from provisioning.nocobase.login import NocoBaseLogin
+from sandbox.entra import federation, identity
+from sandbox.entra.federation import TokenOrder
+from tests.provisioning.entra.conftest import tenant as tenant_of_environment
+from tests.sandbox.entra.fixtures import certificates, entra, entra_server
+from tests.sandbox.entra.service import Service
+
+__all__ = ["certificates", "entra", "entra_server", "tenant_of_environment"]
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
+
+PROJECT = Path(__file__).parents[2]
+NOBODY = "00000000-0000-0000-0000-00000000dead"
+CLOSED = "http://user:hush@localhost:9"
+
+
+def read_directory(_: Service) -> object:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    return directory.registration(NOBODY)
+
+
+def get_access_token(_: Service) -> object:
+    from provisioning.entra import directory  # noqa: PLC0415 - as above
+
+    return directory.access_token()
+
+
+def check_secret(entra: Service) -> object:
+    rejected = token_check.rejection(identity.TENANT_ID, identity.DEPLOYER_CLIENT_ID, "wrong")
+    assert rejected is not None
+    return rejected.reason.index("7000215")
+
+
+def ask_for_tenant(entra: Service) -> object:
+    return _ok(answer(tenant.ask_tenant, identity.TENANT_ID))
+
+
+def _ok(found: Finding) -> Finding:
+    """An answer of `doctor`; a failure as the sentence that it shows."""
+    if found.outcome is not Outcome.OK:
+        raise ProvisioningError(found.said)
+    return found
+
+
+def read_page(entra: Service) -> object:
+    context = ssl.create_default_context(cafile=str(entra.certificates.authority))
+    reached = network.reach("graph", entra.address, 5, context)
+    if not reached.reached:
+        raise ProvisioningError(reached.said)
+    return reached
+
+
+def open_nocobase(entra: Service) -> object:
+    with NocoBaseClient(entra.address, None, NocoBaseLogin(api_key="key")) as nocobase, suppress(UnexpectedAnswer):
+        nocobase.get_public("app:getInfo")
+    return None
+
+
+PLACES: list[Callable[[Service], object]] = [
+    read_directory,
+    get_access_token,
+    check_secret,
+    ask_for_tenant,
+    read_page,
+    open_nocobase,
+]
+
+WORKING = {
+    "IPv6 among those reached directly": {"HTTPS_PROXY": CLOSED, "NO_PROXY": "localhost,127.0.0.1,::1"},
+    "ranges": {"HTTPS_PROXY": CLOSED, "NO_PROXY": "10.0.0.0/8,fd00::/8,[::1]:8443,localhost"},
+    "everything": {"HTTPS_PROXY": CLOSED, "NO_PROXY": "*"},
+    "SOCKS for others": {"ALL_PROXY": "socks5://user:hush@localhost:9", "NO_PROXY": "::1, localhost"},
+    "empty": {"HTTPS_PROXY": "", "ALL_PROXY": "", "NO_PROXY": ""},
+    "for http alone": {"HTTP_PROXY": CLOSED},
+}
+
+UNUSABLE = {
+    "SOCKS": ({"HTTPS_PROXY": "socks5://user:hush@localhost:9"}, "HTTPS_PROXY names a proxy of the kind 'socks5'"),
+    "SOCKS for all": ({"all_proxy": "socks5h://user:hush@localhost:9"}, "all_proxy names a proxy of the kind"),
+    "no address": ({"HTTPS_PROXY": "http://user:hush@"}, "HTTPS_PROXY is no address of a proxy"),
+    "an impossible port": ({"HTTPS_PROXY": "http://user:hush@proxy:99999"}, "HTTPS_PROXY is no address of a proxy"),
+}
+
+
+@pytest.fixture
+def environment(tenant_of_environment: Service, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], None]:
+    def use(variables: dict[str, str]) -> None:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.lower(), raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return use
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
+@pytest.mark.parametrize("variables", WORKING.values(), ids=WORKING)
+def test_it_works(
+    place: Callable[[Service], object],
+    variables: dict[str, str],
+    environment: Callable[[dict[str, str]], None],
+    tenant_of_environment: Service,
+) -> None:
+    environment(variables)
+    place(tenant_of_environment)
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
+@pytest.mark.parametrize(("variables", "words"), UNUSABLE.values(), ids=UNUSABLE)
+def test_it_says_one_sentence(
+    place: Callable[[Service], object],
+    variables: dict[str, str],
+    words: str,
+    environment: Callable[[dict[str, str]], None],
+    tenant_of_environment: Service,
+) -> None:
+    environment(variables)
+    with pytest.raises(ProvisioningError, match=words) as problem:
+        place(tenant_of_environment)
+    assert "hush" not in str(problem.value)
+    assert "\n" not in str(problem.value)
+
+
+def test_a_pipeline_asks_for_its_token(
+    environment: Callable[[dict[str, str]], None], tenant_of_environment: Service
+) -> None:
+    page = f"{tenant_of_environment.address}/_sandbox/oidc/github/token?subject=x"
+    asked = sign_in_settings({"ACTIONS_ID_TOKEN_REQUEST_URL": page, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "job"})
+    federation.mint(tenant_of_environment.address, TokenOrder(system="github", subject="x"))
+    for variables in WORKING.values():
+        environment(variables)
+        assert sign_in._assertion(Method.REQUESTED_TOKEN, asked)()
+    for variables, words in UNUSABLE.values():
+        environment(variables)
+        with pytest.raises(ProxyUnusable, match=words):
+            sign_in._assertion(Method.REQUESTED_TOKEN, asked)()
+
+
+def test_nothing_opens_a_connection_in_another_way() -> None:
+    opening = {"get", "post", "request", "stream", "Client", "AsyncClient", "HTTPTransport", "AsyncHTTPTransport"}
+    found = []
+    for room in ("provisioning", "pipelines", "bootstrap", "fleet"):
+        for file in sorted((PROJECT / room).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                match node:
+                    case ast.Call(func=ast.Attribute(value=ast.Name(id="httpx"), attr=attr), keywords=words):
+                        given = {word.arg for word in words}
+                        if attr in opening and not ("transport" in given or {"verify", "proxy", "trust_env"} <= given):
+                            found.append(f"{file.relative_to(PROJECT)}:{node.lineno}")
+    assert found == []
