@@ -55,7 +55,8 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
     deployed: Deployed | None = deployment.value
     with suppress(EngineFailed):  # a check of its own tells of that
         use_configuration(pulumi.configuration_of(NAMESPACE))
-    use_tenant(deployed.tenant_id if deployed else None)
+    if deployed and not sign_in_settings()["tenantId"]:  # as `pulumi up` would sign in, where a setting names one
+        use_tenant(deployed.tenant_id)
 
     def ask_backend(_: Any) -> Finding:
         configured = stack.ask_stack(pulumi).value

@@ -43,7 +43,7 @@ def attached(place: Place) -> Iterator[None]:
 def empty(place: Place, attached: None) -> Iterator[Moment]:
     """The stack `dev` exists, selected and empty."""
     Stack(place).pulumi("stack", "select", "--create", NAME)
-    yield moments.take(place)
+    yield moments.without_credentials(moments.take(place))
     outside.forget()
 
 

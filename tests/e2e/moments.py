@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,12 @@ def take(place: Place) -> Moment:
     tenant: dict[str, Any] = json.loads((place.entra / "state.json").read_text())
     rows = {database.name: _rows(database) for database in _databases(place)}
     return Moment({file: file.read_bytes() for file in _files(place)}, tenant, rows)
+
+
+def without_credentials(moment: Moment) -> Moment:
+    """The same, with email settings that hold nobody's credentials: other tests use the worker's NocoBase, too."""
+    nobody = {"clientId": None, "clientSecret": None}
+    return replace(moment, rows={name: [{**row, **nobody} for row in rows] for name, rows in moment.rows.items()})
 
 
 def go_back(place: Place, moment: Moment) -> None:

@@ -35,9 +35,15 @@ def names(stack: Stack) -> list[str]:
     return sorted(secret["displayName"].rpartition(" ")[0] for secret in application["passwordCredentials"])
 
 
-def secrets(stack: Stack, *arguments: str, ok: bool = True) -> tuple[str, str]:
-    """What `secrets …` prints to stdout and stderr."""
-    return command(stack, "secrets", *arguments, "--stack", NAME, ok=ok)
+def prune(stack: Stack, *arguments: str, ok: bool = True) -> str:
+    """What `prune` says."""
+    return command(stack, "prune", *arguments, "--stack", NAME, ok=ok)[1]
+
+
+def listed(stack: Stack) -> dict[str, object]:
+    """What `status --format json` prints."""
+    found: dict[str, object] = json.loads(command(stack, "status", "--stack", NAME, "--format", "json")[0])
+    return found
 
 
 def test_rotate_on_a_terminal(deployed: Stack) -> None:
@@ -57,33 +63,30 @@ def test_prune_removes_orphans_only(deployed: Stack) -> None:
     stack, object_id = deployed, deployed.outputs["objectId"]
     orphan = {"passwordCredential": {"displayName": "NocoBase mail b 2026-11-21"}}
     graph(stack, "POST", f"/applications/{object_id}/addPassword", orphan)
-    listed = json.loads(secrets(stack, "list", "--format", "json")[0])
-    assert sorted(item["is"] for item in listed) == ["known", "orphan"]
-    check(GOLDEN / "secrets-list.txt", masked(stack, secrets(stack, "list")[0]))
-    shown, code = on_terminal(["secrets", "list", "--stack", NAME], stack.place.project, surroundings(stack.place))
-    assert code == 0
-    check(GOLDEN / "secrets-list-terminal.txt", masked(stack, shown))
-    assert "with --yes" in secrets(stack, "prune")[1]
+    secrets = listed(stack)["secrets"]
+    assert isinstance(secrets, list)
+    assert [secret["kind"] for secret in secrets] == ["own", "orphaned"]
+    check(GOLDEN / "status-orphaned.txt", masked(stack, command(stack, "status", "--stack", NAME)[0]))
+    assert "prune --yes" in prune(stack)
     assert len(names(stack)) == 2
-    assert "Removed: NocoBase mail b 2026-11-21" in secrets(stack, "prune", "--yes")[1]
+    assert "Removed: NocoBase mail b 2026-11-21" in prune(stack, "--yes")
     assert names(stack) == ["NocoBase mail a"]
     foreign = {"passwordCredential": {"displayName": "somebody else's"}}
     graph(stack, "POST", f"/applications/{object_id}/addPassword", foreign)
-    assert "There are no orphans" in secrets(stack, "prune", "--yes")[1]
+    assert "There is nothing to remove" in prune(stack, "--yes")
     assert len(names(stack)) == 2
 
 
-def test_a_twin_of_the_application_is_shown_and_removed_only_if_named(deployed: Stack) -> None:
+def test_a_duplicate_application_is_shown_and_removed_only_if_named(deployed: Stack) -> None:
     stack, own = deployed, deployed.outputs["objectId"]
     tag = stack.applications[0]["tags"]
     graph(stack, "POST", "/applications", {"displayName": "NocoBase mail", "tags": tag})
     graph(stack, "POST", "/applications", {"displayName": "NocoBase mail", "tags": ["somebody-elses"]})
-    (twin,) = [item["id"] for item in stack.applications if item["tags"] == tag and item["id"] != own]
-    listed = json.loads(secrets(stack, "list", "--format", "json")[0])
-    assert {"id": twin, "name": "NocoBase mail", "is": "twin of the application"} in listed
-    secrets(stack, "prune", "--yes")
+    (duplicate,) = [item["id"] for item in stack.applications if item["tags"] == tag and item["id"] != own]
+    assert duplicate in json.dumps(listed(stack)["duplicates"])
+    prune(stack, "--yes")
     assert len(stack.applications) == 3
-    assert "is no twin" in secrets(stack, "prune", "--yes", "--application", own, ok=False)[1]
-    secrets(stack, "prune", "--yes", "--application", twin)
+    assert "is no duplicate" in prune(stack, "--yes", "--application", own, ok=False)
+    prune(stack, "--yes", "--application", duplicate)
     assert {item["id"] for item in stack.applications} >= {own}
     assert len(stack.applications) == 2

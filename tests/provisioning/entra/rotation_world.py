@@ -288,7 +288,8 @@ class World:
             self._made()
             return
         if one.in_use != key:
-            if one.pushed is None or one.pushed.key != key:
+            # One that never held a secret has no old one to which a backup of it could go back.
+            if one.in_use is not None and (one.pushed is None or one.pushed.key != key):
                 one.switched = self.now
             one.backups.append(key)
             one.in_use = key

@@ -232,4 +232,6 @@ def test_unknown_application_is_what_the_real_server_answers(nocobase: NocoBase)
         answer = nocobase.client.get("/app:getInfo", headers={"X-App": "nowhere"})
         answers[answer.json()["error"]["code"]] = json.loads(json.dumps(body(answer)).replace("nowhere", "sales"))
 
+    # On a busy machine a third one is seen between the two.
+    answers.pop("APP_INITIALIZING", None)
     assert answers == {"APP_PREPARING": TROUBLES["preparing"], "APP_NOT_FOUND": TROUBLES["application-not-found"]}
