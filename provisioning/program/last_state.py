@@ -6,7 +6,7 @@ The engine answers the state to a running program (`stack.last_state`), and expo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -159,10 +159,21 @@ class Deployed:
 
     @property
     def last_secrets(self) -> LastSecrets:
-        """What the plan of the client secrets starts from."""
+        """What the plan of the client secrets starts from, if the pushes in the state are all that are declared."""
+        return self.secrets_for(())
+
+    def secrets_for(self, declared: Collection[str]) -> LastSecrets:
+        """What the plan of the client secrets starts from. declared: the resource names of the pushes of this run.
+
+        While an old secret exists, an installation without a push in the state may use it: a run may have been
+        interrupted between the write to that NocoBase and the record of it.
+        """
         slots = {secret.slot: secret.as_issued for secret in self.secrets}
         forgotten = {secret.slot: secret.as_issued for secret in self.forgotten}
-        return replace(in_use(slots, [self._usage(push) for push in self.pushes]), forgotten=forgotten)
+        usages = [self._usage(push) for push in self.pushes]
+        if usages and len(slots) > 1:
+            usages += [Usage() for name in declared if name not in self.pushed]
+        return replace(in_use(slots, usages), forgotten=forgotten)
 
     def _usage(self, push: Push) -> Usage:
         # Else a run issued a new secret into the slot, and was interrupted before the push.

@@ -83,7 +83,7 @@ def prepare(last: Deployed) -> Run:
         secrets, orphans = plan_run(
             PlanInputs(
                 object_id=last.object_id,
-                last=last.last_secrets,
+                last=last.secrets_for([one.resource_name for one in installations]),
                 now=stack.now(),
                 policy=settings.rotation_policy,
                 two_at_most=settings.audience.personal,

@@ -30,7 +30,7 @@ def test_piped() -> None:
 def test_piped_into_what_cannot_have_every_letter(encoding: str) -> None:
     said = piped(["explain", PASTED, "AADSTS700017"], extra={"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"})
     assert said.returncode == 1
-    assert "? Compare the address in the error" in said.stdout
+    assert "-> Compare the address in the error" in said.stdout
     assert "AADSTS700017 is not known here" in said.stderr
     assert "Traceback" not in said.stderr
 

@@ -175,6 +175,8 @@ class World:
         secrets = {slot: held.secret for slot, held in self.slots.items() if held.key not in self.forgotten}
         forgotten = {slot: held.secret for slot, held in self.slots.items() if held.key in self.forgotten}
         proofs = [self._proof(one.pushed) for one in self.nocobases if one.pushed is not None or one.failed]
+        if proofs and len(secrets) > 1:
+            proofs += [Usage() for one in self.nocobases if one.pushed is None and not one.failed]
         return replace(in_use(secrets, proofs), forgotten=forgotten)
 
     def _proof(self, pushed: Pushed | None) -> Usage:
@@ -288,8 +290,7 @@ class World:
             self._made()
             return
         if one.in_use != key:
-            # One that never held a secret has no old one to which a backup of it could go back.
-            if one.in_use is not None and (one.pushed is None or one.pushed.key != key):
+            if one.pushed is None or one.pushed.key != key:
                 one.switched = self.now
             one.backups.append(key)
             one.in_use = key

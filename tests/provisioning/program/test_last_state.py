@@ -126,3 +126,11 @@ def test_every_push_counts() -> None:
     found = state(APPLICATION, SECRET, PUSH, failed)
     assert set(found.pushed) == {"nocobase", "nocobase-sales"}
     assert found.last_secrets == LastSecrets(ISSUED, Slot.A, None)
+
+
+def test_an_installation_whose_push_was_not_recorded_may_use_the_old_secret() -> None:
+    found = state(*TWO_SECRETS)
+    assert found.secrets_for(["nocobase"]).since == found.last_secrets.since is not None
+    assert found.secrets_for(["nocobase", "nocobase-sales"]).since is None
+    # Where there is no old secret, a new installation delays nothing.
+    assert state(APPLICATION, SECRET, PUSH).secrets_for(["nocobase", "nocobase-sales"]) == IN_USE
