@@ -107,7 +107,7 @@ class TestBeforeTheFirstPush:
         assert f"NocoBase at {nocobase_url(stack.place)} rejected the login" in said
         assert "401 INVALID_TOKEN" in said
         member = stack.nocobase("apiKeys:create", {"name": "member", "role": {"name": "member"}, "expiresIn": "1d"})
-        assert "the API key's role has not the right" in preflight(stack.place, key=member["token"])
+        assert "the API key's role lacks the permission" in preflight(stack.place, key=member["token"])
 
     def test_a_sub_application_that_is_not_there(self, stack: Stack) -> None:
         said = preflight(stack.place, nocobaseApp="nowhere", nocobasePatienceSeconds="30")

@@ -150,7 +150,7 @@ def test_tenant_and_nocobase_are_looked_for(folder: Folder) -> None:
     nowhere = ("--stack", "prod", "--yes", "--nocobase-url", "http://localhost:9", "--tenant")
     assert f"knows no tenant {nobody}" in folder.init(*nowhere, nobody, exit_code=1)
     assert "NocoBase at http://localhost:9 cannot be reached" in folder.init(*nowhere, identity.TENANT_ID, exit_code=1)
-    assert "The ID of the tenant is needed" in folder.init(*nowhere, "example.com", "--no-checks", exit_code=1)
+    assert "The ID of the tenant is required" in folder.init(*nowhere, "example.com", "--no-checks", exit_code=1)
     assert folder.untouched
 
 
