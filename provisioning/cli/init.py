@@ -337,7 +337,7 @@ class _Init:
         if not sign_in_settings().is_named("clientId", "clientIdFilePath", "useMsi"):
             lines.append(f"az login --tenant {config.get('tenantId', '<tenant>')}")
         if not os.environ.get("NOCOBASE_API_KEY"):
-            lines.append("export NOCOBASE_API_KEY=…")
+            lines.append("read -rs NOCOBASE_API_KEY && export NOCOBASE_API_KEY")
         lines += [f"python -m provisioning doctor --stack {stack}", f"pulumi up --stack {stack}"]
         words.print("Next:\n" + "\n".join(f"    {line}" for line in lines), markup=False)
 

@@ -1,8 +1,8 @@
 """Everything between the stack's settings and its resources: what is validated, asked and planned before a change.
 
-NocoBase is asked only before its first push, before the first one at a new address, and before another audience is
-declared. Entra ID is asked only before the first deployment, and when the plan changes client secrets. An `up` without
-changes asks neither here.
+In this order: the settings are validated; the azuread provider says who signs in; NocoBase is asked before its first
+push, before the first one at a new address, and before another audience is declared; Entra ID is asked before the first
+deployment, and when the plan changes owners or client secrets. An `up` without changes asks only who signs in.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def prepare(last: Deployed) -> Run:
     Warns of problems that do not end the run. Raises RunError with a sentence for those that do.
     """
     with stack.errors_as_sentences():
-        caller = sign_in()
         settings, _, logins = stack_settings.load(*stack.configuration())
+        caller = sign_in()
         pushed = last.pushed
         uris = redirect_uris.plan_of(settings, last)
         installations = redirect_uris.as_recorded(settings, last, uris)
