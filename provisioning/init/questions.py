@@ -10,13 +10,13 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from provisioning.entra.client_secret_plan import Policy
+from provisioning.entra.permissions import GUID
 from provisioning.program.settings import Settings, validate
 
 STACK = re.compile(r"(?:[A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]{1,100}")
 SANDBOX = "dev"
 """The stack whose Entra ID and NocoBase run on this machine."""
 
-GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 DOMAIN = re.compile(r"(?=.{4,253}$)[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
 NO_TENANTS = ("common", "organizations", "consumers")
 """Endpoints of Entra ID that are not a tenant."""
@@ -93,14 +93,16 @@ def why_invalid_tenant(tenant: str) -> str | None:
     """Why this cannot name a tenant; whether the tenant exists, only Entra ID knows."""
     if tenant in NO_TENANTS:
         return f"{tenant} is not a tenant. The application is registered in one tenant, whatever its audience."
-    if GUID.fullmatch(tenant) or DOMAIN.fullmatch(tenant):
+    if re.fullmatch(GUID, tenant) or DOMAIN.fullmatch(tenant):
         return None
     return "A tenant is named by its ID, like 1b4e28ba-2fa1-11d2-883f-0016d3cca427, or by a domain, like example.com."
 
 
 def why_invalid_tenant_id(tenant: str) -> str | None:
     """Why azuread does not accept this: it needs the tenant's ID, not a domain."""
-    return None if GUID.fullmatch(tenant) else f"The ID of the tenant is required, because {tenant} was not looked up."
+    if re.fullmatch(GUID, tenant):
+        return None
+    return f"The ID of the tenant is required, because {tenant} was not looked up."
 
 
 def why_invalid_setting(config: Mapping[str, str], key: str) -> str | None:
