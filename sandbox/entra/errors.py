@@ -135,7 +135,7 @@ def no_service_principal(client_id: str, tenant_id: str) -> TokenError:
     """AADSTS7000229."""
     return TokenError(
         401,
-        "unauthorized_client",
+        "invalid_client",
         7000229,
         f"The client application {client_id} is missing service principal in the tenant {tenant_id}. See instructions "
         "here: https://go.microsoft.com/fwlink/?linkid=2225119",

@@ -12,7 +12,7 @@ import json
 import secrets as randomness
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ from typing import Any
 from sandbox.entra import identity, permissions, rules
 from sandbox.entra.clock import Clock
 from sandbox.entra.errors import GraphError, bad_request, conflict, denied, not_found
+from sandbox.entra.settling import Settling
 from sandbox.entra.store import Store
 
 Json = dict[str, Any]
@@ -99,27 +100,34 @@ class Policy:
     """What a tenant's administrator, or a bad day, imposes. Not saved: it ends with the process.
 
     maximum_secret_lifetime: tenant policy for application passwords. secrets_forbidden: the same, allows none at all.
-    secret_delay: for how long the token endpoint rejects a new secret (eventual consistency, 4 to 18 s in Entra).
+    settling: how new applications, service principals and secrets reach the token endpoint.
     hidden_reads: how many reads of each new object answer 404.
     """
 
     maximum_secret_lifetime: timedelta | None = None
     secrets_forbidden: bool = False
     policy_id: str = "5d0f3c9e-0000-4000-8000-5a4db0c0ffee"
-    secret_delay: timedelta = timedelta(0)
+    settling: Settling = field(default_factory=Settling)
     hidden_reads: int = 0
 
 
 class Directory:
     """One tenant's directory."""
 
-    def __init__(self, store: Store | None, domain: str = identity.TENANT_DOMAIN) -> None:
-        """store None keeps the state in memory. domain: the tenant's initial domain, shown as publisherDomain."""
+    def __init__(
+        self, store: Store | None, domain: str = identity.TENANT_DOMAIN, timer: Callable[[], float] = time.time
+    ) -> None:
+        """store None keeps the state in memory. domain: the tenant's initial domain, shown as publisherDomain.
+
+        timer: the real time in seconds, by which new things settle.
+        """
         self.store = store
+        self.timer = timer
         self.domain = domain
         self.policy = Policy()
         self.clock = Clock()
         self.hidden: dict[str, int] = {}
+        self.born: dict[str, float] = {}
         document = store.load() if store else None
         if document:
             self.state = State(**document)
@@ -132,6 +140,7 @@ class Directory:
         self.policy = Policy()
         self.clock.reset()
         self.hidden = {}
+        self.born = {}
         self.state = State()
         self._furnish()
         self._save()
@@ -271,7 +280,7 @@ class Directory:
         with self._change() as state:
             state.applications[application["id"]] = application
             state.owners[application["id"]] = list(dict.fromkeys([*owners, caller]))
-            self._hide(application["id"])
+            self._is_new(application["id"])
         return application
 
     def update_application(self, identifier: str, body: Json, caller: str) -> None:
@@ -317,7 +326,7 @@ class Directory:
         with self._change() as state:
             state.applications[identifier]["passwordCredentials"].append(entry)
             state.secret_hashes[entry["keyId"]] = secret_hash(text)
-            state.secret_times[entry["keyId"]] = time.time()
+            state.secret_times[entry["keyId"]] = self.timer()
         return {**entry, "secretText": text}
 
     def remove_password(self, identifier: str, key_id: str, caller: str) -> None:
@@ -333,8 +342,8 @@ class Directory:
             state.secret_hashes.pop(key_id, None)
             state.secret_times.pop(key_id, None)
 
-    def secret_state(self, application: Json, text: str) -> str:
-        """Whether the text is a secret of the application: "valid", "expired", "settling" (too new) or "unknown"."""
+    def secret_state(self, application: Json, text: str, server: int) -> str:
+        """Whether the text is a secret of the application: "valid", "expired" or "unknown", as a server knows it."""
         digest = secret_hash(text)
         for credential in application["passwordCredentials"]:
             key_id = credential["keyId"]
@@ -342,9 +351,15 @@ class Directory:
                 continue
             if parse_time(credential["endDateTime"], "endDateTime") <= self.clock.now():
                 return "expired"
-            age = time.time() - self.state.secret_times.get(key_id, 0.0)
-            return "settling" if age < self.policy.secret_delay.total_seconds() else "valid"
+            settling, age = self.policy.settling, self.timer() - self.state.secret_times.get(key_id, 0.0)
+            if settling.knows(server, key_id, age):
+                return "valid"
+            return "expired" if settling.mistakes_for_expired() else "unknown"
         return "unknown"
+
+    def has_settled(self, identifier: str, server: int) -> bool:
+        """Whether a server of the token endpoint knows the application or service principal with this id."""
+        return self.policy.settling.knows(server, identifier, self.timer() - self.born.get(identifier, 0.0))
 
     # Service principals ----------------------------------------------------------------------------------------------
 
@@ -374,7 +389,7 @@ class Directory:
         with self._change() as state:
             state.servicePrincipals[principal["id"]] = principal
             state.owners[principal["id"]] = list(dict.fromkeys([*owners, caller]))
-            self._hide(principal["id"])
+            self._is_new(principal["id"])
         return principal
 
     def update_service_principal(self, identifier: str, body: Json, caller: str) -> None:
@@ -569,7 +584,8 @@ class Directory:
             getattr(state, kind)[identifier] = restored
         return restored
 
-    def _hide(self, identifier: str) -> None:
+    def _is_new(self, identifier: str) -> None:
+        self.born[identifier] = self.timer()
         if self.policy.hidden_reads:
             self.hidden[identifier] = self.policy.hidden_reads
 

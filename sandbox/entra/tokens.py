@@ -114,33 +114,35 @@ def _authenticate(directory: Directory, client_id: str, secret: str) -> str:
         if not hmac.compare_digest(secret.encode(), known.encode()):
             raise errors.wrong_secret(client_id)
         return object_id
-    application = _application(directory, client_id)
-    match directory.secret_state(application, secret):
+    server = directory.policy.settling.server()
+    application = _application(directory, client_id, server)
+    match directory.secret_state(application, secret, server):
         case "expired":
             raise errors.expired_secret(client_id)
-        case "unknown" | "settling":
+        case "unknown":
             raise errors.wrong_secret(client_id)
-    return _principal(directory, client_id)
+    return _principal(directory, client_id, server)
 
 
 def _federated(directory: Directory, client_id: str, assertion: str, authority: str) -> str:
     """The object id of a client that shows a token which one of its federated credentials names. Raises TokenError."""
-    application = _application(directory, client_id)
+    server = directory.policy.settling.server()
+    application = _application(directory, client_id, server)
     credentials = directory.state.federatedIdentityCredentials.get(application["id"], [])
     federation.check_assertion(assertion, credentials, client_id, authority)
-    return _principal(directory, client_id)
+    return _principal(directory, client_id, server)
 
 
-def _application(directory: Directory, client_id: str) -> Json:
+def _application(directory: Directory, client_id: str, server: int) -> Json:
     application = directory.by_app_id("applications", client_id)
-    if application is None:
+    if application is None or not directory.has_settled(application["id"], server):
         raise errors.unknown_application(client_id, identity.TENANT_NAME)
     return application
 
 
-def _principal(directory: Directory, client_id: str) -> str:
+def _principal(directory: Directory, client_id: str, server: int) -> str:
     principal = directory.by_app_id("servicePrincipals", client_id)
-    if principal is None:
+    if principal is None or not directory.has_settled(principal["id"], server):
         raise errors.no_service_principal(client_id, identity.TENANT_ID)
     application = directory.by_app_id("applications", client_id) or {}
     by_microsoft = application.get("disabledByMicrosoftStatus") not in (None, "NotDisabled")

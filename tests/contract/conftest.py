@@ -25,7 +25,7 @@ __all__ = ["certificates", "entra", "entra_server", "http_results", "plugin", "p
 
 SANDBOX_PATIENCE, SANDBOX_PAUSE = 5.0, 0.02
 """Seconds; a slow day in the sandbox is over in a fraction of that."""
-SLOW_DAY = {"hidden_reads": 2, "secret_delay": 0.3}
+SLOW_DAY = {"hidden_reads": 2, "settling": 0.3}
 """How often new objects are not found, and for how many seconds new secrets are refused."""
 
 

@@ -14,6 +14,7 @@ from provisioning.entra import token_check
 from provisioning.entra.app_policies import SecretPolicy
 from provisioning.entra.registration import Principal, Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
+from provisioning.entra.token_check import Answer, Verdict
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.push import SignIn
 from provisioning.program.last_state import Push
@@ -80,7 +81,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
         monkeypatch.setattr(nocobase, name, lambda *_: ok(""))
     monkeypatch.setattr(nocobase, "ask_login", lambda *_: ok("", NocoBaseLogin("key")))
     monkeypatch.setattr(network, "reach", lambda name, *_: network.Reach(name, True, "", ""))
-    monkeypatch.setattr(token_check, "rejection", lambda *_: None)
+    monkeypatch.setattr(token_check, "ask", lambda *_: Answer(Verdict.TOKEN))
     monkeypatch.setattr(directory, "registration", lambda _: registration())
     monkeypatch.setattr(directory, "principal", lambda _: Principal("principal", enabled=True))
     monkeypatch.setattr(directory, "owners", lambda _: {"me"})
