@@ -18,7 +18,7 @@ from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, classify_secr
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
 from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, Grant, who_disabled
-from provisioning.entra.rules import Audience, has_no_path, why_invalid_redirect_uri
+from provisioning.entra.rules import Audience, has_no_path, why_invalid_audience, why_invalid_redirect_uri
 from provisioning.errors import AdoptionRejected
 from provisioning.program.kept import (
     APPLICATION,
@@ -64,6 +64,7 @@ def plan_adoption(found: Found, settings: Settings, caller: str, stack_tag: str,
     """How the stack of `settings` adopts `found`. caller: the caller's object id. Raises AdoptionRejected."""
     reject_other_stacks(found.application, stack_tag)
     audience = Audience(found.application["signInAudience"])
+    reject_audience(audience)
     plan = Adoption()
     _keep_by_setting(plan, "applicationName", settings.application_name, str(found.application["displayName"]))
     _keep_by_setting(plan, "audience", settings.audience.value, audience.value)
@@ -80,6 +81,17 @@ def plan_adoption(found: Found, settings: Settings, caller: str, stack_tag: str,
     _disabled(plan, found)
     _credentials(plan, found, settings, audience, now)
     return plan
+
+
+def reject_audience(audience: Audience) -> None:
+    """Raise AdoptionRejected for an audience that no stack may have."""
+    reason = why_invalid_audience(audience)
+    if reason is not None:
+        raise AdoptionRejected(
+            f"The application is for the audience {audience}. {reason} Nothing was changed. Register another "
+            "application: pulumi up. Or let this one have a wider audience (App registrations → Manifest → "
+            "signInAudience), if that is meant, then run the command again."
+        )
 
 
 def reject_other_stacks(application: Mapping[str, Any], stack_tag: str) -> None:

@@ -55,6 +55,20 @@ class Audience(StrEnum):
         return 100 if self.personal else 256
 
 
+def why_invalid_audience(audience: Audience) -> str | None:
+    """Why no stack may have this audience, although Entra ID allows it.
+
+    The tenant's token endpoint rejects such an application (AADSTS9002346), and the one for personal accounts rejects
+    client credentials (AADSTS9002332), as public threads show; see Microsoft's page "Supported account types".
+    """
+    if audience is not Audience.PERSONAL:
+        return None
+    return (
+        "Entra ID does not say whether a client secret of such an application works, so none could be given to "
+        "NocoBase, whose sign-in link does not serve this audience anyway."
+    )
+
+
 def why_invalid_name(name: str, audience: Audience) -> str | None:
     """Why `name` is not a valid display name of an application for `audience`."""
     if not name.strip():

@@ -147,6 +147,73 @@ def disabled_application(client_id: str, name: str) -> TokenError:
     return TokenError(400, "unauthorized_client", 7000112, f"Application '{client_id}'({name}) is disabled.")
 
 
+def personal_accounts_only(number: int, client_id: str, name: str) -> TokenError:
+    """AADSTS9002331 (at the common endpoint) and 9002346 (at an organization's)."""
+    return TokenError(
+        400,
+        "invalid_request",
+        number,
+        f"Application '{client_id}'({name}) is configured for use by Microsoft Account users only. Please use the "
+        "/consumers endpoint to serve this request.",
+    )
+
+
+def organizations_only(client_id: str, name: str) -> TokenError:
+    """AADSTS9002332, also for client credentials of any application at /consumers."""
+    return TokenError(
+        400,
+        "invalid_request",
+        9002332,
+        f"Application '{client_id}'({name}) is configured for use by Azure Active Directory users only. Please do not "
+        "use the /consumers endpoint to serve this request.",
+    )
+
+
+def one_tenant_only(client_id: str, name: str) -> TokenError:
+    """AADSTS50194."""
+    return TokenError(
+        400,
+        "invalid_request",
+        50194,
+        f"Application '{client_id}'({name}) is not configured as a multi-tenant application. Usage of the /common "
+        "endpoint is not supported for such apps created after '10/15/2018'. Use a tenant-specific endpoint or "
+        "configure the application to be multi-tenant.",
+    )
+
+
+def personal_account_rejected() -> TokenError:
+    """AADSTS500200."""
+    return TokenError(
+        400,
+        "invalid_request",
+        500200,
+        "User account is a personal Microsoft account. Personal Microsoft accounts are not supported for this "
+        "application unless explicitly invited to an organization.",
+    )
+
+
+def account_not_in_tenant(authority: str) -> TokenError:
+    """AADSTS50020."""
+    return TokenError(
+        400,
+        "invalid_request",
+        50020,
+        f"User account from identity provider does not exist in tenant '{authority}' and cannot access the application "
+        "in that tenant. The account needs to be added as an external user in the tenant first.",
+    )
+
+
+def wrong_redirect_uri(uri: str, client_id: str) -> TokenError:
+    """AADSTS50011."""
+    return TokenError(
+        400,
+        "invalid_request",
+        50011,
+        f"The redirect URI '{uri}' specified in the request does not match the redirect URIs configured for the "
+        f"application '{client_id}'.",
+    )
+
+
 def unknown_tenant(tenant: str) -> TokenError:
     """AADSTS90002."""
     return TokenError(

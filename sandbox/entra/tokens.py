@@ -12,6 +12,7 @@ from typing import Any
 
 from sandbox.entra import errors, federation, identity
 from sandbox.entra.models import Directory
+from sandbox.entra.sign_in import PERSONAL_ONLY
 
 Json = dict[str, Any]
 
@@ -58,7 +59,7 @@ def caller(authorization: str | None, key: str) -> str:
 
 def client_credentials(directory: Directory, tenant: str, form: dict[str, str], authority: str) -> Json:
     """Answer a token request. authority: the sandbox's own address. Raises TokenError."""
-    if tenant not in TENANT_NAMES:
+    if tenant not in (*TENANT_NAMES, "consumers"):
         raise errors.unknown_tenant(tenant)
     if "grant_type" not in form:
         raise errors.missing_parameter("grant_type")
@@ -72,6 +73,7 @@ def client_credentials(directory: Directory, tenant: str, form: dict[str, str], 
         ".default"
     ):
         raise errors.invalid_scope(form["scope"])
+    _check_audience(directory, tenant, form["client_id"])
     if form.get("client_assertion"):
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise errors.missing_parameter("client_assertion_type")
@@ -98,6 +100,16 @@ def client_credentials(directory: Directory, tenant: str, form: dict[str, str], 
     }
     token = issue(claims, directory.state.signing_key)
     return {"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token}
+
+
+def _check_audience(directory: Directory, tenant: str, client_id: str) -> None:
+    """Raise TokenError where client credentials do not work at all: personal accounts have no daemons."""
+    application = directory.by_app_id("applications", client_id)
+    name = str(application["displayName"]) if application else ""
+    if tenant == "consumers":
+        raise errors.organizations_only(client_id, name)
+    if application is not None and application["signInAudience"] == PERSONAL_ONLY:
+        raise errors.personal_accounts_only(9002346, client_id, name)
 
 
 BUILT_IN = {

@@ -103,6 +103,24 @@ def test_refusals(entra: Service, form: dict[str, str], status: int, number: int
     assert {"error", "timestamp", "trace_id", "correlation_id", "error_uri"} <= body.keys()
 
 
+@pytest.mark.parametrize(("tenant", "number"), [(identity.TENANT_ID, 9002346), ("consumers", 9002332)])
+def test_personal_accounts_have_no_client_credentials(entra: Service, tenant: str, number: int) -> None:
+    made = entra.directory.create_application(
+        {
+            "displayName": "mail",
+            "signInAudience": "PersonalMicrosoftAccount",
+            "api": {"requestedAccessTokenVersion": 2},
+        },
+        identity.DEPLOYER_OBJECT_ID,
+        [],
+    )
+    entra.directory.create_service_principal({"appId": made["appId"]}, identity.DEPLOYER_OBJECT_ID, [])
+    secret = entra.directory.add_password(made["id"], {}, identity.DEPLOYER_OBJECT_ID)["secretText"]
+    with entra.client() as client:
+        answer = entra.ask_token(client, made["appId"], secret, tenant=tenant)
+    assert (answer.status_code, body_of(answer)["error_codes"]) == (400, [number])
+
+
 def test_secret_id_instead_of_the_value(entra: Service) -> None:
     client_id, _ = registered(entra)
     application = entra.directory.by_app_id("applications", client_id)
