@@ -14,6 +14,8 @@ from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra.registration import Declared, Principal, Registration
 from provisioning.status.compare import (
     ASSIGNED_ONLY,
+    MOVE,
+    REACTIVATE,
     disabled_difference,
     identity_differences,
     misplaced_redirect_uris,
@@ -34,18 +36,9 @@ ENABLE = (
     "to sign in."
 )
 
-REACTIVATE = (
-    "Ask who deactivated it, and why; then activate it: Entra ID → App registrations → Overview. What Microsoft "
-    "disabled, its support enables again."
-)
-
 ASSIGN = (
     "If that is not meant: Entra ID → Enterprise applications → Properties → Assignment required. Else assign the "
     "users there, under Users and groups."
-)
-
-MOVE = (
-    "Remove it there (Entra ID → App registrations → Authentication), then pulumi up --refresh, which adds it to Web."
 )
 
 

@@ -8,8 +8,8 @@ in sync.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -52,11 +52,16 @@ def redirect_uri_differences(declared: Declared, found: Registration) -> tuple[s
     """How the redirect URIs differ; one of another platform is of no use to NocoBase's server."""
     misplaced = misplaced_redirect_uris(declared, found)
     return (
-        *(
-            f"the declared redirect URI {uri} is registered for the platform {platform} instead of {WEB}"
-            for uri, platform in misplaced.items()
-        ),
+        *misplaced_differences(declared, found),
         *set_differences("redirect URI", declared.redirect_uris - misplaced.keys(), found.redirect_uris),
+    )
+
+
+def misplaced_differences(declared: Declared, found: Registration) -> tuple[str, ...]:
+    """Which declared redirect URIs are registered for another platform than Web. The remedy is MOVE."""
+    return tuple(
+        f"the declared redirect URI {uri} is registered for the platform {platform} instead of {WEB}"
+        for uri, platform in misplaced_redirect_uris(declared, found).items()
     )
 
 
@@ -66,8 +71,20 @@ def misplaced_redirect_uris(declared: Declared, found: Registration) -> dict[str
     return {uri: found.of_other_platforms[uri] for uri in sorted(missing & found.of_other_platforms.keys())}
 
 
+REACTIVATE = (
+    "Ask who deactivated it, and why; then activate it: Entra ID → App registrations → Overview. What Microsoft "
+    "disabled, its support enables again."
+)
+"""No `pulumi up` does it: the program does not declare whether the application is active."""
+
+MOVE = (
+    "Remove it there (Entra ID → App registrations → Authentication), then pulumi up --refresh, which adds it to Web."
+)
+"""Entra ID takes a redirect URI for one platform only."""
+
+
 def disabled_difference(found: Registration) -> str | None:
-    """That the application is deactivated; None if it is not."""
+    """That the application is deactivated; None if it is not. The remedy is REACTIVATE."""
     return f"the application was deactivated by {found.disabled}, so nobody can sign in" if found.disabled else None
 
 
@@ -143,8 +160,9 @@ class Kind(StrEnum):
 class Side:
     """One side, compared with the state.
 
-    reasons: why it is not in sync or was not read. notes: what is odd besides. skipped: not read because nobody asked.
-    client_id: the one that it shows, None if it shows none.
+    reasons: why it is not in sync or was not read. by_hand: those of them that `pulumi up` does not mend → what to do.
+    notes: what is odd besides. skipped: not read because nobody asked. client_id: the one that it shows, None if
+    it shows none.
     """
 
     target: str
@@ -153,6 +171,7 @@ class Side:
     notes: tuple[str, ...] = ()
     skipped: bool = False
     client_id: str | None = None
+    by_hand: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """The answer and its reasons in one line."""
@@ -197,7 +216,9 @@ def compare_entra(state: Deployed, found: Registration | Unread | None, extra: E
         *application_differences(state.application.declared, found),
         *secret_differences(state, found),
     )
-    return Side(ENTRA_ID, Sync.NO if reasons else Sync.YES, reasons, notes, client_id=found.client_id)
+    misplaced = misplaced_differences(state.application.declared, found)
+    by_hand = {**dict.fromkeys(filter(None, shut[:1]), REACTIVATE), **dict.fromkeys(misplaced, MOVE)}
+    return Side(ENTRA_ID, Sync.NO if reasons else Sync.YES, reasons, notes, client_id=found.client_id, by_hand=by_hand)
 
 
 def _notes(extra: Extra) -> Iterator[str]:
@@ -225,14 +246,15 @@ def compare_nocobase(state: Deployed, push: Push, held: Held | Unread) -> Side:
     if isinstance(held, Unread):
         return Side(push.target, Sync.UNREAD, (held.reason,), skipped=held.asked_for)
     reasons = row_differences(state, push, held.row)
+    by_hand = {}
     disproved = sign_in_mismatch(held.link, push.client_id, push.redirect_uris)
     if disproved is not None and not reasons:
-        reasons = (disproved[0],)
+        reasons, by_hand = (disproved[0],), dict([disproved])
     audience = state.application.declared.audience if state.application else ""
     if (shut_out := audience_mismatch(held.link, Accounts(audience, state.tenant_id))) is not None:
-        reasons = (*reasons, shut_out[0])
+        reasons, by_hand = (*reasons, shut_out[0]), {**by_hand, **dict([shut_out])}
     client_id = shown(held.row.client_id) if held.row.client_id else None
-    return Side(push.target, Sync.NO if reasons else Sync.YES, reasons, client_id=client_id)
+    return Side(push.target, Sync.NO if reasons else Sync.YES, reasons, client_id=client_id, by_hand=by_hand)
 
 
 def overview(
@@ -256,7 +278,11 @@ def _way_out(side: Side) -> str:
     """What puts a side right that was read; a plain `pulumi up` compares NocoBase, but not Entra ID."""
     if side.sync is not Sync.NO:
         return ""
-    return ": run `pulumi up --refresh`" if side.target == ENTRA_ID else ": run `pulumi up`"
+    command = "run `pulumi up --refresh`" if side.target == ENTRA_ID else "run `pulumi up`"
+    by_hand = " ".join(dict.fromkeys(side.by_hand.values()))
+    if all(reason in side.by_hand for reason in side.reasons):
+        return f": {by_hand}"
+    return f": {by_hand} Then {command}." if by_hand else f": {command}"
 
 
 def alarms(state: Deployed, now: datetime, warn_days: int) -> tuple[str, ...]:

@@ -13,7 +13,17 @@ from provisioning.entra.ownership import Owner
 from provisioning.entra.registration import Principal, Registration
 from provisioning.nocobase.push import SignIn
 from provisioning.program.last_state import Deployed
-from provisioning.status.compare import Sync, alarms, as_json, compare_entra, compare_nocobase, in_days, overview
+from provisioning.status.compare import (
+    MOVE,
+    REACTIVATE,
+    Sync,
+    alarms,
+    as_json,
+    compare_entra,
+    compare_nocobase,
+    in_days,
+    overview,
+)
 from provisioning.status.read import OFFLINE, Extra, Held, HeldRow, Unread
 from tests.provisioning.checkpoints import (
     CLIENT_ID,
@@ -64,6 +74,24 @@ def test_what_puts_a_side_right_is_told() -> None:
     assert unread.alarms == ("Entra ID is not read: 403",)
     gone = overview(ONE, None, [held()], NOW, 14)
     assert gone.alarms[0].endswith("is not there: run `pulumi up --refresh`")
+
+
+def test_no_command_is_promised_to_undo_what_it_does_not_undo() -> None:
+    def alarm(found: Registration, link: SignIn | None = None) -> str:
+        (said,) = overview(ONE, found, [held(link) if link else held()], NOW, 14).alarms
+        return said
+
+    off = "an owner or administrator"
+    assert alarm(registration(disabled=off)).endswith(f"nobody can sign in: {REACTIVATE}")
+    assert alarm(registration(disabled=off, display_name="by hand")).endswith(
+        f"instead of 'NocoBase mail': {REACTIVATE} Then run `pulumi up --refresh`."
+    )
+    elsewhere = {REDIRECT_URI: "Single-page application"}
+    moved = alarm(registration(redirect_uris=frozenset(), of_other_platforms=elsewhere))
+    assert moved.endswith(f"instead of Web: {MOVE}")
+    shut = alarm(registration(), SignIn(CLIENT_ID, REDIRECT_URI, (), "common"))
+    assert "`pulumi up`" not in shut
+    assert shut.endswith("pulumi config set audience AzureADMultipleOrgs")
 
 
 def test_several_installations_each_have_their_own_slot() -> None:
