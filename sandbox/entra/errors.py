@@ -243,6 +243,17 @@ def missing_secret() -> TokenError:
     )
 
 
+def no_consent(client_id: str, name: str) -> TokenError:
+    """AADSTS65001."""
+    return TokenError(
+        400,
+        "invalid_grant",
+        65001,
+        f"The user or administrator has not consented to use the application with ID '{client_id}' named '{name}'. "
+        "Send an interactive authorization request for this user and resource.",
+    )
+
+
 FEDERATION_HELP = "https://learn.microsoft.com/entra/workload-id/workload-identity-federation"
 
 

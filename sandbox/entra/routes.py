@@ -92,6 +92,7 @@ class Authority:
             Route("/metadata/endpoints", self.metadata),
             Route("/{tenant}/v2.0/.well-known/openid-configuration", self.openid),
             Route("/{tenant}/oauth2/v2.0/token", self.token, methods=["POST"]),
+            Route("/{tenant}/oauth2/v2.0/devicecode", self.device_code, methods=["POST"]),
             Route("/{tenant}/oauth2/v2.0/authorize", self.authorize, methods=["GET"]),
         ]
 
@@ -143,10 +144,19 @@ class Authority:
         )
 
     async def token(self, request: Request) -> Response:
-        """Client credentials."""
-        form = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
-        answer = tokens.client_credentials(self.directory, request.path_params["tenant"], form, authority(request))
+        """Client credentials, or a user's device code."""
+        form = await self._form(request)
+        answer = tokens.answer(self.directory, request.path_params["tenant"], form, authority(request))
         return JSONResponse(answer, headers={"cache-control": "no-store, no-cache"})
+
+    async def device_code(self, request: Request) -> Response:
+        """The beginning of a sign-in by device code."""
+        form = await self._form(request)
+        return JSONResponse(tokens.device_code(request.path_params["tenant"], form, authority(request)))
+
+    @staticmethod
+    async def _form(request: Request) -> dict[str, str]:
+        return dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
 
     async def authorize(self, request: Request) -> Response:
         """Where the sign-in page sends the account of `login_hint`, or the error page; see sandbox.entra.sign_in."""

@@ -19,6 +19,7 @@ Json = dict[str, Any]
 LIFETIME = 3599
 """Seconds, as Entra gives by default."""
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 TENANT_NAMES = frozenset({identity.TENANT_ID, identity.TENANT_DOMAIN})
 
 
@@ -57,12 +58,17 @@ def caller(authorization: str | None, key: str) -> str:
     return str(read(token, key)["oid"])
 
 
-def client_credentials(directory: Directory, tenant: str, form: dict[str, str], authority: str) -> Json:
-    """Answer a token request. authority: the sandbox's own address. Raises TokenError."""
+def answer(directory: Directory, tenant: str, form: dict[str, str], authority: str) -> Json:
+    """Answer a token request. authority: the sandbox's own address. Raises TokenError.
+
+    Of a user's sign-ins it knows the one by device code, of a user who signs in at once and consents to nothing.
+    """
     if tenant not in (*TENANT_NAMES, "consumers"):
         raise errors.unknown_tenant(tenant)
     if "grant_type" not in form:
         raise errors.missing_parameter("grant_type")
+    if form["grant_type"] == DEVICE_CODE:
+        return _for_device(directory, form, authority)
     if form["grant_type"] != "client_credentials":
         raise errors.unsupported_grant(form["grant_type"])
     if not form.get("client_id"):
@@ -82,6 +88,11 @@ def client_credentials(directory: Directory, tenant: str, form: dict[str, str], 
         object_id = _authenticate(directory, form["client_id"], form["client_secret"])
     else:
         raise errors.missing_secret()
+    rights = {"idtyp": "app", "roles": sorted(directory.permissions(object_id))}
+    return _token(directory, authority, form["client_id"], object_id, rights)
+
+
+def _token(directory: Directory, authority: str, client_id: str, object_id: str, rights: Json) -> Json:
     moment = int(time.time())
     claims = {
         "aud": authority,
@@ -89,17 +100,61 @@ def client_credentials(directory: Directory, tenant: str, form: dict[str, str], 
         "iat": moment,
         "nbf": moment,
         "exp": moment + LIFETIME,
-        "appid": form["client_id"],
-        "idtyp": "app",
+        "appid": client_id,
         "oid": object_id,
         "sub": object_id,
-        "roles": sorted(directory.permissions(object_id)),
+        **rights,
         "tid": identity.TENANT_ID,
         "uti": uuid.uuid4().hex,
         "ver": "1.0",
     }
     token = issue(claims, directory.state.signing_key)
     return {"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token}
+
+
+def device_code(tenant: str, form: dict[str, str], authority: str) -> Json:
+    """Begin a sign-in by device code. Raises TokenError."""
+    if tenant not in TENANT_NAMES:
+        raise errors.unknown_tenant(tenant)
+    for name in ("client_id", "scope"):
+        if not form.get(name):
+            raise errors.missing_parameter(name)
+    page = f"{authority}/devicelogin"
+    return {
+        "device_code": _segment(json.dumps([form["client_id"], form["scope"]]).encode()),
+        "user_code": "SANDBOX",
+        "verification_uri": page,
+        "expires_in": 900,
+        "interval": 1,
+        "message": f"To sign in, use a web browser to open the page {page} and enter the code SANDBOX to authenticate.",
+    }
+
+
+def _for_device(directory: Directory, form: dict[str, str], authority: str) -> Json:
+    """A token for the scopes of a device code. Raises TokenError without consent for everybody.
+
+    A consent to a permission of Microsoft Graph counts for the same one of Exchange Online, as is believed.
+    """
+    code = form.get("device_code", "")
+    try:
+        client_id, scope = json.loads(base64.urlsafe_b64decode(code + "=" * (-len(code) % 4)))
+    except ValueError:
+        raise errors.missing_parameter("device_code") from None
+    server = directory.policy.settling.server()
+    application = _application(directory, client_id, server)
+    if not application["isFallbackPublicClient"]:
+        raise errors.missing_secret()
+    principal = _principal(directory, client_id, server)
+    given = {
+        name
+        for grant in directory.state.oauth2PermissionGrants.values()
+        if grant["clientId"] == principal and grant["consentType"] == "AllPrincipals"
+        for name in str(grant["scope"]).split()
+    }
+    asked = {name.rpartition("/")[2] for name in scope.split()} - {"openid", "profile", "offline_access"}
+    if not asked <= given:
+        raise errors.no_consent(client_id, str(application["displayName"]))
+    return _token(directory, authority, client_id, min(identity.PEOPLE), {"idtyp": "user", "scp": " ".join(asked)})
 
 
 def _check_audience(directory: Directory, tenant: str, client_id: str) -> None:

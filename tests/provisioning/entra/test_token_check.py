@@ -247,7 +247,7 @@ class Rotation:
             "scope": token_check.SCOPE,
         }
         try:
-            return 200, tokens.client_credentials(self._directory, TENANT_ID, form, "https://localhost")
+            return 200, tokens.answer(self._directory, TENANT_ID, form, "https://localhost")
         except TokenError as error:
             return error.status, error.body("https://localhost")
 

@@ -166,7 +166,7 @@ def codes(directory: Directory, client_id: str, secret: str, requests: int = 60)
     found = set()
     for _ in range(requests):
         try:
-            tokens.client_credentials(directory, identity.TENANT_ID, form, "https://localhost")
+            tokens.answer(directory, identity.TENANT_ID, form, "https://localhost")
             found.add(0)
         except TokenError as error:
             found.add(error.number)
