@@ -252,7 +252,7 @@ class Rotation:
             return error.status, error.body("https://localhost")
 
     def refused_later(self) -> bool:
-        """Whether one of NocoBase's requests is refused, ten a second until all servers must have the secret."""
+        """Whether one of NocoBase's requests is refused, one after the other until all servers have the secret."""
         end = self.time() + LONGEST_SETTLING
         while self.time() < end:
             if self.request()[0] != 200:
