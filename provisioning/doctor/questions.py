@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 ON_THE_SERVER = f"ssh <NocoBase's server> python3 - < {shlex.quote(os.path.relpath(Path(network.__file__)))}"
 """Asks from the machine that has to reach Microsoft; nothing needs to be installed there."""
 
-MAIL = ("imap", "smtp")
+MAIL = ("imap", "smtp", *network.PERSONAL)
 """What only NocoBase's server has to reach."""
 
 
@@ -206,10 +206,13 @@ def _application(state: Deployed) -> Application:
 
 
 def _network_question(endpoint: str, address: str | None) -> Question:
-    def ask() -> Finding:
+    def ask(settings: Settings | None = None) -> Finding:
+        if settings and not settings.audience.personal:
+            return ok(f"not needed: no personal accounts in the audience {settings.audience}")
         return check_reach(network.reach(endpoint, address or _address(endpoint), network.TIMEOUT_SECONDS, _tls()))
 
-    return Question(f"network: {endpoint}", ask, limit=3 * network.TIMEOUT_SECONDS)
+    needs = ("settings",) if endpoint in network.PERSONAL else ()
+    return Question(f"network: {endpoint}", ask, needs, limit=3 * network.TIMEOUT_SECONDS)
 
 
 def check_reach(answer: network.Reach) -> Finding:
@@ -218,16 +221,23 @@ def check_reach(answer: network.Reach) -> Finding:
         return ok(answer.said)
     if answer.name not in MAIL:
         return failed(answer.said, answer.remedy)
-    said = f"{answer.said}; that counts if NocoBase's server does not reach it either"
+    whose = " and personal mailboxes are to connect" if answer.name in network.PERSONAL else ""
+    said = f"{answer.said}; that counts if NocoBase's server does not reach it either{whose}"
     return warning(said, f"Ask from there: {ON_THE_SERVER}")
 
 
 def network_only(addresses: Mapping[str, str], timeout: float) -> list[Check]:
     """Whether this very machine reaches everything."""
     return [
-        Check(answer.name, Outcome.OK if answer.reached else Outcome.FAILED, answer.said, answer.remedy or None)
+        Check(answer.name, _verdict(answer), answer.said, answer.remedy or None)
         for answer in network.reach_all(addresses, timeout)
     ]
+
+
+def _verdict(answer: network.Reach) -> Outcome:
+    if answer.reached:
+        return Outcome.OK
+    return Outcome.WARNING if answer.name in network.PERSONAL else Outcome.FAILED
 
 
 def _address(endpoint: str) -> str:

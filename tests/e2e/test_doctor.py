@@ -118,7 +118,7 @@ def mail(place: Place) -> Iterator[list[str]]:
     files = certificates(place)
     tls.load_cert_chain(files.certificate, files.key)
     with mail_servers.imap(tls) as imap, mail_servers.smtp(tls) as smtp:
-        yield ["--endpoint", f"imap={imap}", "--endpoint", f"smtp={smtp}"]
+        yield ["--endpoint", f"imap={imap}", "--endpoint", f"smtp={smtp}", "--endpoint", f"smtp-outlook={smtp}"]
 
 
 def masked(stack: Stack, text: str) -> str:

@@ -109,6 +109,14 @@ def test_the_chain_of_a_sign_in_once_it_is_deployed() -> None:
     assert sign_in_settings().tenant == TENANT_ID
 
 
+def test_personal_mailboxes_are_asked_for_where_the_audience_has_them(pulumi: FakePulumi) -> None:
+    name = "network: smtp-outlook"
+    assert asked()[name].said == "not needed: no personal accounts in the audience AzureADMyOrg"
+    config = {key: value for key, value in CONFIG.items() if not key.endswith("audience")}
+    (pulumi.folder / "prod.config").write_text(json.dumps(config))
+    assert "not needed" not in asked()[name].said
+
+
 def test_nothing_is_asked_twice(pulumi: FakePulumi) -> None:
     names = [question.name for question in listed()]
     assert sorted(set(names)) == sorted(names)
