@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from sandbox.entra.models import Directory
+from sandbox.entra.policies import DEFAULT_CONSENT
 
 
 class Behaviour(BaseModel):
@@ -17,6 +18,7 @@ class Behaviour(BaseModel):
     secret_delay: seconds for which the token endpoint rejects a new secret.
     maximum_secret_lifetime_days: tenant policy for application passwords.
     secrets_forbidden: the same policy allows no new application passwords at all.
+    consent_policies: by which users may consent; null: those of a new tenant.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -26,6 +28,7 @@ class Behaviour(BaseModel):
     secret_delay: float | None = Field(default=None, ge=0)
     maximum_secret_lifetime_days: float | None = Field(default=None, gt=0)
     secrets_forbidden: bool | None = None
+    consent_policies: list[str] | None = None
 
     def apply(self, directory: Directory) -> None:
         """Change the tenant's policy."""
@@ -36,6 +39,9 @@ class Behaviour(BaseModel):
             policy.secret_delay = timedelta(seconds=self.secret_delay or 0)
         if "secrets_forbidden" in given:
             policy.secrets_forbidden = bool(self.secrets_forbidden)
+        if "consent_policies" in given:
+            chosen = self.consent_policies
+            policy.consent = DEFAULT_CONSENT if chosen is None else tuple(chosen)
         if "maximum_secret_lifetime_days" in given:
             days = self.maximum_secret_lifetime_days
             policy.maximum_secret_lifetime = timedelta(days=days) if days else None

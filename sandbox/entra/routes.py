@@ -425,7 +425,9 @@ class Graph:
 
     async def authorization_policy(self, request: Request) -> Response:
         """GET /policies/authorizationPolicy."""
-        return self._one(request, "policies/authorizationPolicy", policies.authorization_policy())
+        return self._one(
+            request, "policies/authorizationPolicy", policies.authorization_policy(self.directory.policy.consent)
+        )
 
     async def own_policies(self, request: Request) -> Response:
         """GET /applications/{id}/appManagementPolicies: no application has one of its own here."""

@@ -86,6 +86,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
     monkeypatch.setattr(directory, "owners", lambda _: {"me"})
     monkeypatch.setattr(directory, "grants", lambda _: [])
     monkeypatch.setattr(directory, "secret_policy", lambda _: SecretPolicy(()))
+    monkeypatch.setattr(directory, "consent_policies", tuple)
     monkeypatch.setattr(read, "read_row", lambda *_: held().row)
     monkeypatch.setattr(
         read, "read_link", lambda *_: SignIn(CLIENT_ID, REDIRECT_URI, ("offline_access", "SMTP.Send"), TENANT_ID)
@@ -132,7 +133,8 @@ def test_it_is_skipped_with_a_reason_before(pulumi: FakePulumi) -> None:
         ("skipped", "because this stack has not been deployed to its end yet")
     }
     assert found["deployment"].remedy == "pulumi up"
-    assert {check.outcome for check in found.values()} == {"OK", "skipped"}
+    assert {check.outcome for check in found.values()} == {"OK", "skipped", "warning"}
+    assert [name for name, check in found.items() if check.outcome == "warning"] == ["policy on consent"]
 
 
 def test_after_an_interrupted_first_run_the_tenant_is_the_configured_one(pulumi: FakePulumi) -> None:
