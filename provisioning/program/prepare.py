@@ -15,6 +15,7 @@ from functools import partial
 import pulumi
 
 from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, plan_secrets
+from provisioning.entra.consent import reject_other_consent
 from provisioning.entra.orphans import classify_secrets, descriptions, reject_if_full
 from provisioning.entra.ownership import (
     Owner,
@@ -40,7 +41,8 @@ from provisioning.program.settings import SameName, Settings
 class Run:
     """What one run declares: the stack's settings, and the client secrets and owners that exist after it.
 
-    redirect_uris: of the application. installations: the NocoBases to serve.
+    redirect_uris: of the application. installations: the NocoBases to serve. consent: what an administrator
+    gave before.
     """
 
     settings: Settings
@@ -50,6 +52,18 @@ class Run:
     caller: Caller
     owners: Owners
     principal_owners: Owners
+    consent: TakenOver | None = None
+
+
+@dataclass(frozen=True)
+class TakenOver:
+    """A consent for the tenant that an administrator gave, and that the stack declares from now on.
+
+    id: the provider's. new: whether it is yet to be imported.
+    """
+
+    id: str
+    new: bool
 
 
 def prepare(last: Deployed) -> Run:
@@ -78,6 +92,7 @@ def prepare(last: Deployed) -> Run:
         wanted = Wanted(caller.object_id, settings.owners, settings.former_owners, caller.application)
         owners, principal_owners, warning = plan_ownership(wanted, last)
         warnings += [warning] if warning else []
+        consent = plan_consent(settings, last)
         if last.object_id is None and settings.same_name is not SameName.ALLOW:
             reject_namesakes(settings.application_name)
         secrets, orphans = plan_run(
@@ -104,9 +119,32 @@ def prepare(last: Deployed) -> Run:
         pulumi.info(f"Client secrets: {reason}.")
     for reason in redirect_uris.switches(uris):
         pulumi.info(f"Redirect URIs: {reason}.")
+    if consent and consent.new:
+        pulumi.info("Consent: the one that an administrator has given for the tenant is taken into the stack as it is.")
     for warning in warnings:
         pulumi.warn(warning)
-    return Run(settings, secrets, uris.uris, installations, caller, owners, principal_owners)
+    return Run(settings, secrets, uris.uris, installations, caller, owners, principal_owners, consent)
+
+
+def plan_consent(settings: Settings, last: Deployed) -> TakenOver | None:
+    """The consent for the tenant that an administrator gave before; None if the program gives its own, or none.
+
+    Entra ID is asked only before the program's first one. Raises ConsentExists and DirectoryUnreadable.
+    """
+    if not settings.tenant_consent or last.principal is None:
+        return None
+    if last.consent is not None:
+        return TakenOver(last.consent, new=False) if last.consent_taken_over else None
+    # 0.4 s of imports (msgraph) that only the first consent needs.
+    from provisioning.entra import directory  # noqa: PLC0415
+
+    present = directory.tenant_consent(last.principal.object_id)
+    reject_other_consent(settings.scopes, present)
+    return TakenOver(f"{GRANT_ID}{present.id}", new=True) if present else None
+
+
+GRANT_ID = "/oauth2PermissionGrants/"
+"""How the azuread provider's id of a consent begins; what follows is Graph's."""
 
 
 def plan_ownership(wanted: Wanted, last: Deployed) -> tuple[Owners, Owners, str | None]:

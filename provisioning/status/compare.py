@@ -18,6 +18,7 @@ from provisioning.entra.client_secret_plan import rfc3339
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.ownership import Owner
 from provisioning.entra.registration import WEB, Declared, Principal, Registration
+from provisioning.entra.rules import Audience
 from provisioning.nocobase.push import Accounts, audience_mismatch, sign_in_mismatch
 from provisioning.program.last_state import Deployed, Push
 from provisioning.status.read import NOT_ASKED, Extra, Held, HeldRow, Unread
@@ -319,6 +320,7 @@ def as_json(view: Overview, now: datetime) -> dict[str, Any]:
         "tenantId": state.tenant_id,
         "applicationName": state.application.declared.display_name if state.application else None,
         "owners": every_owner(view),
+        "consent": consent_for_programs(view),
         "clientSecretExpiry": rfc3339(active.ends) if active else None,
         "daysLeft": (active.ends - now).days if active else None,
         "nextRotation": _time(state.next_rotation),
@@ -338,6 +340,28 @@ def as_json(view: Overview, now: datetime) -> dict[str, Any]:
             for push, side in zip(state.pushes, view.nocobase, strict=True)
         ],
     }
+
+
+def consent_in_words(view: Overview) -> str | None:
+    """Who has consented, and who has to where that is not everybody; None where it was not read."""
+    consent = view.extra.consent if view.extra else NOT_ASKED
+    if isinstance(consent, Unread):
+        return None if consent.asked_for else f"could not be read ({consent.reason})"
+    application = view.deployed.application
+    if application and application.declared.audience == Audience.PERSONAL:
+        return "each user's own"
+    if not consent.given.missing:
+        return consent.given.said
+    return f"{consent.given.said}; {consent.rule.said}"
+
+
+def consent_for_programs(view: Overview) -> dict[str, Any] | None:
+    """The same: the scopes without consent for everybody, and who has to give it; None where it was not read."""
+    consent = view.extra.consent if view.extra else NOT_ASKED
+    if isinstance(consent, Unread):
+        return None
+    missing = list(consent.given.missing)
+    return {"missingForEverybody": missing, "by": consent.rule.who.value if missing else None}
 
 
 def every_owner(view: Overview) -> list[dict[str, str]] | None:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from sandbox.entra.models import Directory
+from sandbox.entra.policies import DEFAULT_CONSENT
 from sandbox.entra.settling import Settling
 
 
@@ -19,6 +20,7 @@ class Behaviour(BaseModel):
     each learns of it at a random moment before. settling_seed: other moments.
     maximum_secret_lifetime_days: tenant policy for application passwords.
     secrets_forbidden: the same policy allows no new application passwords at all.
+    consent_policies: by which users may consent; null: those of a new tenant.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -29,6 +31,7 @@ class Behaviour(BaseModel):
     settling_seed: int | None = None
     maximum_secret_lifetime_days: float | None = Field(default=None, gt=0)
     secrets_forbidden: bool | None = None
+    consent_policies: list[str] | None = None
 
     def apply(self, directory: Directory) -> None:
         """Change the tenant's policy."""
@@ -39,6 +42,9 @@ class Behaviour(BaseModel):
             policy.settling = Settling(self.settling or 0, self.settling_seed or 0)
         if "secrets_forbidden" in given:
             policy.secrets_forbidden = bool(self.secrets_forbidden)
+        if "consent_policies" in given:
+            chosen = self.consent_policies
+            policy.consent = DEFAULT_CONSENT if chosen is None else tuple(chosen)
         if "maximum_secret_lifetime_days" in given:
             days = self.maximum_secret_lifetime_days
             policy.maximum_secret_lifetime = timedelta(days=days) if days else None

@@ -203,7 +203,7 @@ def account_not_in_tenant(authority: str) -> TokenError:
     )
 
 
-def wrong_redirect_uri(uri: str, client_id: str) -> TokenError:
+def redirect_uri_mismatch(uri: str, client_id: str) -> TokenError:
     """AADSTS50011."""
     return TokenError(
         400,
@@ -211,6 +211,31 @@ def wrong_redirect_uri(uri: str, client_id: str) -> TokenError:
         50011,
         f"The redirect URI '{uri}' specified in the request does not match the redirect URIs configured for the "
         f"application '{client_id}'.",
+    )
+
+
+def no_reply_address(client_id: str) -> TokenError:
+    """AADSTS500113."""
+    return TokenError(400, "invalid_request", 500113, f"No reply address is registered for '{client_id}'.")
+
+
+def not_assigned(user: str, client_id: str) -> TokenError:
+    """AADSTS50105."""
+    return TokenError(
+        400,
+        "access_denied",
+        50105,
+        f"The signed in user '{user}' is not assigned to a role for the application '{client_id}'.",
+    )
+
+
+def administrator_must_consent(name: str) -> TokenError:
+    """AADSTS90094: the tenant's policies do not let the user consent."""
+    return TokenError(
+        400,
+        "access_denied",
+        90094,
+        f"{name} needs permission to access resources in your organization that only an admin can grant.",
     )
 
 

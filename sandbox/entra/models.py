@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sandbox.entra import identity, permissions, rules
+from sandbox.entra import identity, permissions, policies, rules
 from sandbox.entra.clock import Clock
 from sandbox.entra.errors import GraphError, bad_request, conflict, denied, not_found
 from sandbox.entra.settling import Settling
@@ -102,6 +102,7 @@ class Policy:
     maximum_secret_lifetime: tenant policy for application passwords. secrets_forbidden: the same, allows none at all.
     settling: how new applications, service principals and secrets reach the token endpoint.
     hidden_reads: how many reads of each new object answer 404.
+    consent: the policies by which users may consent.
     """
 
     maximum_secret_lifetime: timedelta | None = None
@@ -109,6 +110,7 @@ class Policy:
     policy_id: str = "5d0f3c9e-0000-4000-8000-5a4db0c0ffee"
     settling: Settling = field(default_factory=Settling)
     hidden_reads: int = 0
+    consent: tuple[str, ...] = policies.DEFAULT_CONSENT
 
 
 class Directory:
@@ -527,12 +529,13 @@ class Directory:
             self._named_principal(body, name)
         if body.get("consentType") not in ("AllPrincipals", "Principal"):
             raise bad_request("Invalid value specified for property 'consentType' of resource 'OAuth2PermissionGrant'.")
-        key = ("clientId", "resourceId", "consentType", "principalId")
+        # One consent for everybody for each client and resource, whatever its scopes; else one for each user.
+        user = body.get("principalId") if body["consentType"] == "Principal" else None
+        same = {"clientId": body["clientId"], "resourceId": body["resourceId"], "consentType": body["consentType"]}
         for grant in self.state.oauth2PermissionGrants.values():
-            if all(grant.get(name) == body.get(name) for name in key):
+            if same.items() <= grant.items() and grant.get("principalId") == user:
                 raise conflict("Permission entry already exists.")
-        grant = {**without_annotations(body), "id": randomness.token_urlsafe(32)}
-        grant.setdefault("principalId", None)
+        grant = {**without_annotations(body), "id": randomness.token_urlsafe(32), "principalId": user}
         with self._change() as state:
             state.oauth2PermissionGrants[grant["id"]] = grant
         return grant

@@ -5,36 +5,24 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable
-from html import escape
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlencode
+from urllib.parse import parse_qsl, unquote
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.entra import federation, identity, permissions, policies, query, sign_in, tokens
 from sandbox.entra.behaviour import Behaviour
 from sandbox.entra.clock import ClockOrder
-from sandbox.entra.errors import (
-    GraphError,
-    TokenError,
-    bad_request,
-    not_found,
-    unauthenticated,
-    unknown_application,
-    unknown_tenant,
-    wrong_redirect_uri,
-)
+from sandbox.entra.errors import GraphError, TokenError, bad_request, not_found, unauthenticated, unknown_tenant
 from sandbox.entra.models import KINDS, Directory
 from sandbox.faults import Fault, Faults
 
 Json = dict[str, Any]
 Handler = Callable[[Request], Awaitable[Response]]
 NO_CONTENT = 204
-SHARED = ("common", "organizations", "consumers")
-"""The authorities that are no tenant."""
 ASSIGNMENT_SIDES = {"appRoleAssignments": "principalId", "appRoleAssignedTo": "resourceId"}
 """The two relations of a service principal that show app role assignments, and which end it is of each."""
 ORDERS: TypeAdapter[list[Behaviour | Fault]] = TypeAdapter(list[Behaviour | Fault])
@@ -93,7 +81,6 @@ class Authority:
             Route("/{tenant}/v2.0/.well-known/openid-configuration", self.openid),
             Route("/{tenant}/oauth2/v2.0/token", self.token, methods=["POST"]),
             Route("/{tenant}/oauth2/v2.0/devicecode", self.device_code, methods=["POST"]),
-            Route("/{tenant}/oauth2/v2.0/authorize", self.authorize, methods=["GET"]),
         ]
 
     async def metadata(self, request: Request) -> Response:
@@ -120,7 +107,7 @@ class Authority:
     async def openid(self, request: Request) -> Response:
         """OpenID configuration of the tenant."""
         tenant = request.path_params["tenant"]
-        if tenant not in tokens.TENANT_NAMES and tenant not in SHARED:
+        if tenant not in tokens.TENANT_NAMES and tenant not in sign_in.SHARED:
             raise unknown_tenant(tenant)
         here, base = authority(request), f"{authority(request)}/{tenant}"
         return JSONResponse(
@@ -157,25 +144,6 @@ class Authority:
     @staticmethod
     async def _form(request: Request) -> dict[str, str]:
         return dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
-
-    async def authorize(self, request: Request) -> Response:
-        """Where the sign-in page sends the account of `login_hint`, or the error page; see sandbox.entra.sign_in."""
-        tenant, asked = request.path_params["tenant"], request.query_params
-        if tenant not in tokens.TENANT_NAMES and tenant not in SHARED:
-            raise unknown_tenant(tenant)
-        client_id, uri = asked.get("client_id", ""), asked.get("redirect_uri", "")
-        application = self.directory.by_app_id("applications", client_id)
-        if application is None:
-            raise unknown_application(client_id, identity.TENANT_NAME)
-        refused = sign_in.why_no_page(application, tenant)
-        if refused is None and uri not in application["web"]["redirectUris"]:
-            refused = wrong_redirect_uri(uri, client_id)
-        if refused is None:
-            refused = sign_in.why_not_signed_in(application, tenant, sign_in.account(asked.get("login_hint", "")))
-        if refused is not None:
-            return HTMLResponse(f"<p>AADSTS{refused.number}: {escape(refused.text)}</p>")
-        state = {"state": asked["state"]} if "state" in asked else {}
-        return RedirectResponse(f"{uri}?{urlencode({'code': 'nobody-redeems-it', **state})}", 302)
 
 
 class Graph:
@@ -467,7 +435,9 @@ class Graph:
 
     async def authorization_policy(self, request: Request) -> Response:
         """GET /policies/authorizationPolicy."""
-        return self._one(request, "policies/authorizationPolicy", policies.authorization_policy())
+        return self._one(
+            request, "policies/authorizationPolicy", policies.authorization_policy(self.directory.policy.consent)
+        )
 
     async def own_policies(self, request: Request) -> Response:
         """GET /applications/{id}/appManagementPolicies: no application has one of its own here."""

@@ -1,8 +1,7 @@
 """The sign-in page: who gets past it, by the application's audience, the page's authority and the account. Pure.
 
 Written by Microsoft's pages "Supported account types" and "Microsoft Entra authentication and authorization error
-codes", and by public threads; not recorded. A real page asks for a password; here `login_hint` is the account, and is
-signed in at once.
+codes", and by public threads; not recorded.
 """
 
 from __future__ import annotations
@@ -18,6 +17,9 @@ Json = dict[str, Any]
 ONE_TENANT, ORGANIZATIONS_ONLY = "AzureADMyOrg", "AzureADMultipleOrgs"
 PERSONAL_ONLY = "PersonalMicrosoftAccount"
 
+SHARED = ("common", "organizations", "consumers")
+"""The authorities that are no tenant."""
+
 PERSONAL_DOMAINS = frozenset({"outlook.com", "hotmail.com", "live.com"})
 
 
@@ -30,17 +32,17 @@ class Account(StrEnum):
 
 
 def account(login_hint: str) -> Account:
-    """Where the account of that name is from."""
+    """Where the account of that name is from; without a name, from this tenant."""
     domain = login_hint.rpartition("@")[2].lower()
     if domain in PERSONAL_DOMAINS:
         return Account.PERSONAL
-    return Account.TENANT if domain == identity.TENANT_DOMAIN else Account.ORGANIZATION
+    return Account.TENANT if domain in ("", identity.TENANT_DOMAIN) else Account.ORGANIZATION
 
 
 def why_no_page(application: Json, authority: str) -> TokenError | None:
     """Why the page of `authority` is not shown for the application. authority: as in the address of the page."""
     audience, client_id = application["signInAudience"], str(application["appId"])
-    name, shared = str(application["displayName"]), authority in ("common", "organizations", "consumers")
+    name, shared = str(application["displayName"]), authority in SHARED
     if audience == PERSONAL_ONLY and authority != "consumers":
         number = 9002331 if authority == "common" else 9002346
         return errors.personal_accounts_only(number, client_id, name)

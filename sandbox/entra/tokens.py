@@ -211,8 +211,12 @@ def _principal(directory: Directory, client_id: str, server: int) -> str:
     principal = directory.by_app_id("servicePrincipals", client_id)
     if principal is None or not directory.has_settled(principal["id"], server):
         raise errors.no_service_principal(client_id, identity.TENANT_ID)
-    application = directory.by_app_id("applications", client_id) or {}
+    check_enabled(directory.by_app_id("applications", client_id) or {}, principal)
+    return str(principal["id"])
+
+
+def check_enabled(application: Json, principal: Json) -> None:
+    """Raise TokenError for what an administrator disabled, its owner deactivated, or Microsoft disabled."""
     by_microsoft = application.get("disabledByMicrosoftStatus") not in (None, "NotDisabled")
     if not principal["accountEnabled"] or application.get("isDisabled") or by_microsoft:
-        raise errors.disabled_application(client_id, str(principal["displayName"]))
-    return str(principal["id"])
+        raise errors.disabled_application(str(principal["appId"]), str(principal["displayName"]))

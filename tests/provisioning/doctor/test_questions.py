@@ -87,6 +87,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
     monkeypatch.setattr(directory, "owners", lambda _: {"me"})
     monkeypatch.setattr(directory, "grants", lambda _: [])
     monkeypatch.setattr(directory, "secret_policy", lambda _: SecretPolicy(()))
+    monkeypatch.setattr(directory, "consent_policies", tuple)
     monkeypatch.setattr(read, "read_row", lambda *_: held().row)
     monkeypatch.setattr(
         read, "read_link", lambda *_: SignIn(CLIENT_ID, REDIRECT_URI, ("offline_access", "SMTP.Send"), TENANT_ID)
@@ -110,6 +111,14 @@ def test_the_chain_of_a_sign_in_once_it_is_deployed() -> None:
     assert sign_in_settings().tenant == TENANT_ID
 
 
+def test_personal_mailboxes_are_asked_for_where_the_audience_has_them(pulumi: FakePulumi) -> None:
+    name = "network: smtp-outlook"
+    assert asked()[name].said == "not needed: no personal accounts in the audience AzureADMyOrg"
+    config = {key: value for key, value in CONFIG.items() if not key.endswith("audience")}
+    (pulumi.folder / "prod.config").write_text(json.dumps(config))
+    assert "not needed" not in asked()[name].said
+
+
 def test_nothing_is_asked_twice(pulumi: FakePulumi) -> None:
     names = [question.name for question in listed()]
     assert sorted(set(names)) == sorted(names)
@@ -125,7 +134,8 @@ def test_it_is_skipped_with_a_reason_before(pulumi: FakePulumi) -> None:
         ("skipped", "because this stack has not been deployed to its end yet")
     }
     assert found["deployment"].remedy == "pulumi up"
-    assert {check.outcome for check in found.values()} == {"OK", "skipped"}
+    assert {check.outcome for check in found.values()} == {"OK", "skipped", "warning"}
+    assert [name for name, check in found.items() if check.outcome == "warning"] == ["policy on consent"]
 
 
 def test_after_an_interrupted_first_run_the_tenant_is_the_configured_one(pulumi: FakePulumi) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from provisioning.entra.consent import given, rule
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.ownership import Owner
-from provisioning.entra.registration import Principal, Registration
+from provisioning.entra.registration import Grant, Principal, Registration
 from provisioning.nocobase.push import SignIn
 from provisioning.program.last_state import Deployed
 from provisioning.status.compare import (
@@ -21,10 +22,11 @@ from provisioning.status.compare import (
     as_json,
     compare_entra,
     compare_nocobase,
+    consent_in_words,
     in_days,
     overview,
 )
-from provisioning.status.read import OFFLINE, Extra, Held, HeldRow, Unread
+from provisioning.status.read import NOT_ASKED, OFFLINE, Consent, Extra, Held, HeldRow, Unread
 from tests.provisioning.checkpoints import (
     CLIENT_ID,
     OBJECT_ID,
@@ -303,3 +305,20 @@ def test_days_ahead(day: int, words: str) -> None:
 
 def test_days_past() -> None:
     assert in_days(datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 1, 4, 8, tzinfo=UTC)) == "3 days ago"
+
+
+def consented(consent: Consent | Unread) -> str | None:
+    """The words for it."""
+    return consent_in_words(overview(ONE, registration(), [held()], NOW, 14, Extra(consent=consent)))
+
+
+def test_consent_in_words() -> None:
+    by_nobody, administrator = given(["SMTP.Send"], []), rule((), ["SMTP.Send"])
+    assert consented(Consent(by_nobody, administrator)) == (
+        "by nobody yet: SMTP.Send; an administrator has to consent: this tenant lets no user do so"
+    )
+    assert "assigned users only" in str(consented(Consent(by_nobody, rule((), [], assignment_required=True))))
+    everybody = given(["SMTP.Send"], [Grant("graph", frozenset({"SMTP.Send"}), everybody=True)])
+    assert consented(Consent(everybody, administrator)) == "for everybody in the tenant: SMTP.Send"
+    assert consented(Unread("403")) == "could not be read (403)"
+    assert consented(NOT_ASKED) is None
