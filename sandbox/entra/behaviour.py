@@ -18,6 +18,7 @@ class Behaviour(BaseModel):
     secret_delay: seconds for which the token endpoint rejects a new secret.
     maximum_secret_lifetime_days: tenant policy for application passwords.
     secrets_forbidden: the same policy allows no new application passwords at all.
+    object_quota: how many objects a caller may make, deleted ones included.
     consent_policies: by which users may consent; null: those of a new tenant.
     """
 
@@ -29,6 +30,7 @@ class Behaviour(BaseModel):
     maximum_secret_lifetime_days: float | None = Field(default=None, gt=0)
     secrets_forbidden: bool | None = None
     consent_policies: list[str] | None = None
+    object_quota: int | None = Field(default=None, ge=0)
 
     def apply(self, directory: Directory) -> None:
         """Change the tenant's policy."""
@@ -39,6 +41,8 @@ class Behaviour(BaseModel):
             policy.secret_delay = timedelta(seconds=self.secret_delay or 0)
         if "secrets_forbidden" in given:
             policy.secrets_forbidden = bool(self.secrets_forbidden)
+        if "object_quota" in given:
+            policy.object_quota = self.object_quota
         if "consent_policies" in given:
             chosen = self.consent_policies
             policy.consent = DEFAULT_CONSENT if chosen is None else tuple(chosen)
