@@ -174,7 +174,8 @@ def test_every_output_is_in_the_table() -> None:
 
 def test_the_roles_are_those_that_doctor_accepts_and_the_bootstrap_grants() -> None:
     said = " ".join(page("docs/roles.md").text.split())
-    roles = {*account.ADMINISTRATORS.values(), *account.DEVELOPERS.values(), *account.ENOUGH, account.CONSENT}
+    roles = {*account.ADMINISTRATORS.values(), *account.CONSENTERS.values(), *account.DEVELOPERS.values()}
+    roles |= {*account.ENOUGH, *account.CONSENT}
     one_system = {"githubRepository": "contoso/mail", "tenantConsent": True}
     granted = DeployerSettings.model_validate(one_system).permissions
     assert {role for role in (*roles, *granted) if role not in said} == set()

@@ -164,8 +164,8 @@ def _adopted_before(engine: Pulumi, client_id: str) -> set[str]:
 
 def _plan(settings: Settings, config: Mapping[str, str], client_id: str, name: str) -> tuple[Found, Adoption]:
     from provisioning.adopt.plan import Line, plan_adoption  # noqa: PLC0415 - not for `--help`
-    from provisioning.doctor.account import account_of, read_claims  # noqa: PLC0415 - as above
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
+    from provisioning.entra.account import account_of, read_claims  # noqa: PLC0415 - as above
     from provisioning.entra.consent import reject_other_consent  # noqa: PLC0415 - as above
     from provisioning.entra.ownership import stack_tag  # noqa: PLC0415 - as above
 

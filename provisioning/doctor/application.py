@@ -9,8 +9,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provisioning.doctor.account import Account
 from provisioning.doctor.runner import Finding, failed, ok, warning
+from provisioning.entra.account import CHANGE_ANY, Account
 from provisioning.entra.registration import Declared, Principal, Registration
 from provisioning.status.compare import (
     ASSIGNED_ONLY,
@@ -91,7 +91,7 @@ def check_owners(account: Account, owners: Collection[str]) -> Finding:
         return ok("whoever is signed in owns the application")
     said = "whoever is signed in is no owner of the application"
     remedy = f"Have an owner run: pulumi config set --path 'owners[0]' {account.object_id}, and pulumi up."
-    if account.application and "Application.ReadWrite.All" not in account.granted:
+    if account.application and account.granted.isdisjoint(CHANGE_ANY):
         return failed(f"{said}, and may change only what it owns", remedy)
     return warning(f"{said}; a role may still allow it to change it", remedy)
 

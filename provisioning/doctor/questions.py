@@ -25,6 +25,7 @@ from provisioning.doctor import (
     stack,
 )
 from provisioning.doctor.runner import Check, Finding, Outcome, Question, answer, failed, ok, warning
+from provisioning.entra.account import Account
 from provisioning.entra.consent import OUTPUT, Rule
 from provisioning.entra.sign_in_settings import NAMESPACE, sign_in_settings, use_configuration, use_tenant
 from provisioning.errors import EngineFailed
@@ -67,14 +68,14 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
     def ask_secrets_provider(found: stack.Stack) -> Finding:
         return engine.ask_secrets(found.name, stack.only_here(found.values.get(NEEDED_KEY)))
 
-    def ask_rights(who: account.Account, settings: Settings) -> Finding:
-        return account.ask_rights(who, settings.tenant_consent)
+    def ask_rights(who: Account, settings: Settings) -> Finding:
+        return account.ask_rights(who, settings.tenant_consent, settings.owners)
 
-    def ask_policy(_: account.Account, settings: Settings) -> Finding:
+    def ask_policy(_: Account, settings: Settings) -> Finding:
         known = deployed.application if deployed else None
         return secret_policy.ask_policy(known.object_id if known else None, settings)
 
-    def ask_consent_policy(_: account.Account, settings: Settings) -> Finding:
+    def ask_consent_policy(_: Account, settings: Settings) -> Finding:
         return consent.ask_rule(settings, deployed is not None)
 
     def ask_login(_: Any, configured: stack.Stack, settings: Settings) -> Finding:
@@ -113,7 +114,7 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
 def _of_application(now: datetime) -> list[Question]:
     """What is asked of the application in Entra ID."""
 
-    def ask_application(_: account.Account, state: Deployed, settings: Settings) -> Finding:
+    def ask_application(_: Account, state: Deployed, settings: Settings) -> Finding:
         return application.ask_application(_application(state).object_id, settings)
 
     def check_permissions(found: Registration, settings: Settings) -> Finding:
@@ -124,7 +125,7 @@ def _of_application(now: datetime) -> list[Question]:
         declared = replace(application.declared_by(settings), redirect_uris=frozenset(planned))
         return application.check_redirect_uris(declared, found, deployed)
 
-    def ask_principal(_: account.Account, state: Deployed) -> Finding:
+    def ask_principal(_: Account, state: Deployed) -> Finding:
         return application.ask_principal(_application(state).client_id)
 
     def ask_secrets(state: Deployed) -> Finding:

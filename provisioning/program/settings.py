@@ -344,9 +344,21 @@ class Settings(BaseSettings):
             raise _invalid(f"Named more than once: {', '.join(repeated)}.")
         if not scopes:
             raise _invalid("At least one scope is required.")
-        if len(scopes) > _audience(info).most_scopes:
-            raise _invalid(f"{len(scopes)} scopes; {_audience(info)} allows {_audience(info).most_scopes}.")
         return scopes
+
+    @field_validator("further_permissions")
+    @classmethod
+    def _check_permissions(cls, further: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        every = permissions.of_scopes(info.data.get("scopes", ()))
+        every += [permission for permission in map(permissions.parse, further) if permission is not None]
+        _raise_if(rules.why_too_many_permissions(every, _audience(info)))
+        return further
+
+    @field_validator("owners")
+    @classmethod
+    def _check_owners(cls, owners: tuple[str, ...]) -> tuple[str, ...]:
+        _raise_if(rules.why_too_many_owners(len(set(owners)) + 1))
+        return owners
 
     @field_validator("redirect_uris")
     @classmethod

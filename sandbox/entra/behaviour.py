@@ -20,6 +20,7 @@ class Behaviour(BaseModel):
     each learns of it at a random moment before. settling_seed: other moments.
     maximum_secret_lifetime_days: tenant policy for application passwords.
     secrets_forbidden: the same policy allows no new application passwords at all.
+    object_quota: how many objects a caller may make, deleted ones included.
     consent_policies: by which users may consent; null: those of a new tenant.
     """
 
@@ -32,6 +33,7 @@ class Behaviour(BaseModel):
     maximum_secret_lifetime_days: float | None = Field(default=None, gt=0)
     secrets_forbidden: bool | None = None
     consent_policies: list[str] | None = None
+    object_quota: int | None = Field(default=None, ge=0)
 
     def apply(self, directory: Directory) -> None:
         """Change the tenant's policy."""
@@ -42,6 +44,8 @@ class Behaviour(BaseModel):
             policy.settling = Settling(self.settling or 0, self.settling_seed or 0)
         if "secrets_forbidden" in given:
             policy.secrets_forbidden = bool(self.secrets_forbidden)
+        if "object_quota" in given:
+            policy.object_quota = self.object_quota
         if "consent_policies" in given:
             chosen = self.consent_policies
             policy.consent = DEFAULT_CONSENT if chosen is None else tuple(chosen)

@@ -61,6 +61,21 @@ def denied() -> GraphError:
     return GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
 
 
+def too_many_objects() -> GraphError:
+    """403 for a caller that has made as many objects as it may."""
+    message = (
+        "The directory object quota limit for the Principal has been exceeded. Please ask your administrator to "
+        "increase the quota limit or delete objects to reduce the used quota."
+    )
+    return GraphError(403, "Directory_QuotaExceeded", message)
+
+
+def too_many_owners(number: int, most: int) -> GraphError:
+    """403 for more owners than an object may have."""
+    message = f"Unable to perform operation as '{number}' would exceed the maximum quota count '{most}' for "
+    return GraphError(403, "Directory_QuotaExceeded", f"{message}forward-link 'owners'.")
+
+
 def unauthenticated(message: str) -> GraphError:
     """401 for a missing, forged or expired access token."""
     return GraphError(401, "InvalidAuthenticationToken", message)

@@ -21,7 +21,7 @@ from typing import Any
 
 from sandbox.entra import identity, permissions, policies, rules
 from sandbox.entra.clock import Clock
-from sandbox.entra.errors import GraphError, bad_request, conflict, denied, not_found
+from sandbox.entra.errors import GraphError, bad_request, conflict, denied, not_found, too_many_objects
 from sandbox.entra.settling import Settling
 from sandbox.entra.store import Store
 
@@ -41,6 +41,8 @@ READ_ONLY = frozenset(
         "disabledByMicrosoftStatus",
     }
 )
+RESTORABLE = timedelta(days=30)
+"""For how long Entra ID keeps what was deleted."""
 KINDS = ("applications", "servicePrincipals")
 
 
@@ -90,6 +92,7 @@ class State:
     owners: dict[str, list[str]] = field(default_factory=dict)
     federatedIdentityCredentials: dict[str, list[Json]] = field(default_factory=dict)
     appRoleAssignments: dict[str, Json] = field(default_factory=dict)
+    makers: dict[str, str] = field(default_factory=dict)
     secret_hashes: dict[str, str] = field(default_factory=dict)
     secret_times: dict[str, float] = field(default_factory=dict)
     signing_key: str = field(default_factory=lambda: randomness.token_hex(32))
@@ -103,6 +106,7 @@ class Policy:
     settling: how new applications, service principals and secrets reach the token endpoint.
     hidden_reads: how many reads of each new object answer 404.
     consent: the policies by which users may consent.
+    object_quota: how many objects a caller without an administrator's role may make; None: they are not counted.
     """
 
     maximum_secret_lifetime: timedelta | None = None
@@ -111,6 +115,7 @@ class Policy:
     settling: Settling = field(default_factory=Settling)
     hidden_reads: int = 0
     consent: tuple[str, ...] = policies.DEFAULT_CONSENT
+    object_quota: int | None = None
 
 
 class Directory:
@@ -258,7 +263,7 @@ class Directory:
     def check_owner(self, identifier: str, caller: str) -> None:
         """Raise GraphError 403 for a caller that neither owns the object nor may change any application."""
         owns = caller in self.state.owners.get(identifier, [])
-        if not owns and permissions.ANY_APPLICATION not in self.permissions(caller):
+        if not owns and not permissions.may_change_any(self.permissions(caller)):
             raise denied()
 
     def _check_exists(self, kind: str, identifier: str) -> None:
@@ -271,17 +276,35 @@ class Directory:
             if owner not in identity.PEOPLE and owner not in self.state.servicePrincipals:
                 raise not_found(owner)
 
+    def check_quota(self, caller: str) -> None:
+        """Raise GraphError 403 for a caller that has made as many objects as it may; deleted ones count for 30 days.
+
+        For 30 days more a quarter of what was deleted for good counts in Entra ID; here none of it does.
+        """
+        quota = self.policy.object_quota
+        if quota is None or caller == identity.ADMINISTRATOR_OBJECT_ID:
+            return
+        kept = [*self.state.applications.values(), *self.state.servicePrincipals.values()]
+        oldest = self.clock.now() - RESTORABLE
+        deleted = self.state.deletedItems.values()
+        kept += [item for item in deleted if parse_time(item["deletedDateTime"], "deletedDateTime") > oldest]
+        if sum(self.state.makers.get(item["id"]) == caller for item in kept) >= quota:
+            raise too_many_objects()
+
     # Applications ----------------------------------------------------------------------------------------------------
 
     def create_application(self, body: Json, caller: str, owners: list[str]) -> Json:
         """Register an application. owners: object ids besides the caller, who always becomes an owner."""
+        self.check_quota(caller)
         self._check_known(owners)
+        rules.check_owners_at_creation(owners)
         application: Json = merge(new_application(self.domain, self.clock.now()), _writable(body))
         application["displayName"] = body.get("displayName")
         rules.check_application(application)
         with self._change() as state:
             state.applications[application["id"]] = application
             state.owners[application["id"]] = list(dict.fromkeys([*owners, caller]))
+            state.makers[application["id"]] = caller
             self._is_new(application["id"])
         return application
 
@@ -367,7 +390,9 @@ class Directory:
 
     def create_service_principal(self, body: Json, caller: str, owners: list[str]) -> Json:
         """The presence of an application in the tenant. One for each application."""
+        self.check_quota(caller)
         self._check_known(owners)
+        rules.check_owners_at_creation(owners)
         app_id = body.get("appId")
         application = self.by_app_id("applications", str(app_id))
         if application is None:
@@ -391,6 +416,7 @@ class Directory:
         with self._change() as state:
             state.servicePrincipals[principal["id"]] = principal
             state.owners[principal["id"]] = list(dict.fromkeys([*owners, caller]))
+            state.makers[principal["id"]] = caller
             self._is_new(principal["id"])
         return principal
 
@@ -421,11 +447,14 @@ class Directory:
         """Raises GraphError 400 if it is an owner already, 404 if the tenant has neither such a user nor principal."""
         self._check_exists(kind, identifier)
         self.check_owner(identifier, caller)
+        if owner != caller:
+            permissions.check_new_owner(self.permissions(caller), person=owner in identity.PEOPLE)
         self._check_known([owner])
         if owner in self.state.owners[identifier]:
             raise bad_request(
                 "One or more added object references already exist for the following modified properties: 'owners'."
             )
+        rules.check_owners([*self.state.owners[identifier], owner])
         with self._change() as state:
             state.owners[identifier].append(owner)
 

@@ -11,6 +11,7 @@ import pytest
 from provisioning.doctor import account, engine, network, nocobase, questions
 from provisioning.doctor.runner import Check, Finding, Question, ask_all, ok
 from provisioning.entra import token_check
+from provisioning.entra.account import Account
 from provisioning.entra.app_policies import SecretPolicy
 from provisioning.entra.registration import Principal, Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
@@ -70,7 +71,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
     found = fake_pulumi(tmp_path, {"prod": export(*ONE_SECRET)}, CONFIG)
     monkeypatch.setenv("PATH", found.environment["PATH"])
     monkeypatch.delenv("ARM_TENANT_ID", raising=False)
-    me = account.Account("me", "me", TENANT_ID, application=False, granted=frozenset())
+    me = Account("me", "me", TENANT_ID, application=False, granted=frozenset())
     for module, name in ((engine, "ask_engine"), (engine, "ask_plugin")):
         monkeypatch.setattr(module, name, lambda *_: ok(""))
     monkeypatch.setattr(engine, "ask_secrets", lambda *_: ok(""))

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from kiota_abstractions.api_error import APIError
 
-from provisioning.doctor.account import read_claims
+from provisioning.entra.account import read_claims
 from provisioning.entra.app_policies import ADDITION, LIFETIME, Restriction, SecretPolicy
 from provisioning.entra.permissions import of_scopes
 from provisioning.entra.registration import Grant, Principal

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning.entra.rules import Audience
+from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.errors import Problem, SettingsError
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import API_KEY
@@ -371,6 +372,21 @@ def test_what_cannot_be_kept_tagged_or_asked_for_is_told() -> None:
     assert "Nearest: notes" in found["keep[0]"]
     assert "are reserved: stacks set them" in found["tags[1]"]
     assert "=Scope (or =Role)" in found["furtherPermissions[0]"]
+
+
+def test_permissions_and_owners_that_are_more_than_entra_id_allows() -> None:
+    graph, other = MICROSOFT_GRAPH, "0a1b2c3d-0000-4000-8000-000000000009"
+    # Five of the thirty are the scopes.
+    asked = [f"{graph}/00000000-0000-4000-8000-{number:012}=Role" for number in range(26)]
+    owners = [f"00000000-0000-4000-8000-{number:012}" for number in range(100)]
+    found = problems({"nocobaseUrl": URL, "furtherPermissions": json.dumps(asked), "owners": json.dumps(owners)})
+    assert "31 permissions of the API" in found["furtherPermissions"]
+    assert "101 owners, whoever runs it among them" in found["owners"]
+    fewer = [*asked[:25], f"{other}/00000000-0000-4000-8000-000000000000=Scope"]
+    config = {"nocobaseUrl": URL, "furtherPermissions": json.dumps(fewer), "owners": json.dumps(owners[:99])}
+    assert validate(config)[1] == []
+    work = {"nocobaseUrl": URL, "furtherPermissions": json.dumps(asked), "audience": "AzureADMultipleOrgs"}
+    assert validate(work)[1] == []
 
 
 def test_text_of_which_pulumi_made_a_number_or_a_truth_value_is_text_again() -> None:
