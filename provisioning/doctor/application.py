@@ -14,7 +14,6 @@ from provisioning.entra.account import CHANGE_ANY, Account
 from provisioning.entra.registration import Declared, Principal, Registration
 from provisioning.status.compare import (
     ASSIGNED_ONLY,
-    MOVE,
     REACTIVATE,
     disabled_difference,
     identity_differences,
@@ -39,6 +38,10 @@ ENABLE = (
 ASSIGN = (
     "If that is not meant: Entra ID → Enterprise applications → Properties → Assignment required. Else assign the "
     "users there, under Users and groups."
+)
+
+MOVE = (
+    "Remove it there (Entra ID → App registrations → Authentication), then pulumi up --refresh, which adds it to Web."
 )
 
 

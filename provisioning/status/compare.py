@@ -53,16 +53,11 @@ def redirect_uri_differences(declared: Declared, found: Registration) -> tuple[s
     """How the redirect URIs differ; one of another platform is of no use to NocoBase's server."""
     misplaced = misplaced_redirect_uris(declared, found)
     return (
-        *misplaced_differences(declared, found),
+        *(
+            f"the declared redirect URI {uri} is registered for the platform {platform} instead of {WEB}"
+            for uri, platform in misplaced.items()
+        ),
         *set_differences("redirect URI", declared.redirect_uris - misplaced.keys(), found.redirect_uris),
-    )
-
-
-def misplaced_differences(declared: Declared, found: Registration) -> tuple[str, ...]:
-    """Which declared redirect URIs are registered for another platform than Web. The remedy is MOVE."""
-    return tuple(
-        f"the declared redirect URI {uri} is registered for the platform {platform} instead of {WEB}"
-        for uri, platform in misplaced_redirect_uris(declared, found).items()
     )
 
 
@@ -77,11 +72,6 @@ REACTIVATE = (
     "disabled, its support enables again."
 )
 """No `pulumi up` does it: the program does not declare whether the application is active."""
-
-MOVE = (
-    "Remove it there (Entra ID → App registrations → Authentication), then pulumi up --refresh, which adds it to Web."
-)
-"""Entra ID takes a redirect URI for one platform only."""
 
 
 def disabled_difference(found: Registration) -> str | None:
@@ -217,8 +207,7 @@ def compare_entra(state: Deployed, found: Registration | Unread | None, extra: E
         *application_differences(state.application.declared, found),
         *secret_differences(state, found),
     )
-    misplaced = misplaced_differences(state.application.declared, found)
-    by_hand = {**dict.fromkeys(filter(None, shut[:1]), REACTIVATE), **dict.fromkeys(misplaced, MOVE)}
+    by_hand = dict.fromkeys(filter(None, shut[:1]), REACTIVATE)
     return Side(ENTRA_ID, Sync.NO if reasons else Sync.YES, reasons, notes, client_id=found.client_id, by_hand=by_hand)
 
 
@@ -250,10 +239,10 @@ def compare_nocobase(state: Deployed, push: Push, held: Held | Unread) -> Side:
     by_hand = {}
     disproved = sign_in_mismatch(held.link, push.client_id, push.redirect_uris)
     if disproved is not None and not reasons:
-        reasons, by_hand = (disproved[0],), dict([disproved])
+        reasons, by_hand = (disproved[0],), {disproved[0]: disproved[1]}
     audience = state.application.declared.audience if state.application else ""
     if (shut_out := audience_mismatch(held.link, Accounts(audience, state.tenant_id))) is not None:
-        reasons, by_hand = (*reasons, shut_out[0]), {**by_hand, **dict([shut_out])}
+        reasons, by_hand = (*reasons, shut_out[0]), {**by_hand, shut_out[0]: shut_out[1]}
     client_id = shown(held.row.client_id) if held.row.client_id else None
     return Side(push.target, Sync.NO if reasons else Sync.YES, reasons, client_id=client_id, by_hand=by_hand)
 

@@ -15,7 +15,6 @@ from provisioning.entra.registration import Grant, Principal, Registration
 from provisioning.nocobase.push import SignIn
 from provisioning.program.last_state import Deployed
 from provisioning.status.compare import (
-    MOVE,
     REACTIVATE,
     Sync,
     alarms,
@@ -88,9 +87,6 @@ def test_no_command_is_promised_to_undo_what_it_does_not_undo() -> None:
     assert alarm(registration(disabled=off, display_name="by hand")).endswith(
         f"instead of 'NocoBase mail': {REACTIVATE} Then run `pulumi up --refresh`."
     )
-    elsewhere = {REDIRECT_URI: "Single-page application"}
-    moved = alarm(registration(redirect_uris=frozenset(), of_other_platforms=elsewhere))
-    assert moved.endswith(f"instead of Web: {MOVE}")
     shut = alarm(registration(), SignIn(CLIENT_ID, REDIRECT_URI, (), "common"))
     assert "`pulumi up`" not in shut
     assert shut.endswith("pulumi config set audience AzureADMultipleOrgs")
