@@ -9,6 +9,7 @@ NO_PROXY with an IPv6 address and knows no ranges, so they are read here, in all
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import ssl
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ import httpx
 from provisioning.errors import CertificatesUnusable, ProxyUnusable
 
 PORTS = {"http": 80, "https": 443}
+
+NOWHERE = logging.NullHandler()
 
 
 def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> str | None:
@@ -49,6 +52,11 @@ def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> str | No
     if not proxy.host or "%" in proxy.host or not 0 < (proxy.port or 1) < 65536:
         raise ProxyUnusable(f"{name} is no address of a proxy. Let it be http://host:port or https://host:port.")
     return whole
+
+
+def quiet_azure() -> None:
+    """Keep azure-identity's log off stderr: it repeats what is told as an error, in words from outside."""
+    logging.getLogger("azure").addHandler(NOWHERE)
 
 
 def trusted() -> ssl.SSLContext:

@@ -14,6 +14,7 @@ ProvisioningError
 │   └── SignInRejected         Entra ID rejected the caller's sign-in, or there is none
 ├── SecretLimitReached         Entra ID allows no further client secret
 ├── AdoptionRejected           an application made by hand cannot be adopted
+├── ConsentExists              the tenant has consented to other scopes than the declared ones
 ├── CallerLockedOut            a run would remove its own caller from the owners
 ├── NameTaken                  an application made by hand has the name of the one to be created
 └── NocoBaseError
@@ -118,6 +119,10 @@ class SecretLimitReached(ProvisioningError):
 
 class AdoptionRejected(ProvisioningError):
     """An application made by hand cannot be adopted by this stack; nothing was changed."""
+
+
+class ConsentExists(ProvisioningError):
+    """A tenant's consent is there already, for other scopes than are declared; Entra ID rejects a second one."""
 
 
 class CallerLockedOut(ProvisioningError):

@@ -17,8 +17,8 @@ from provisioning.entra.audiences import warning_for_nocobase
 from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, classify_secrets
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
-from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, Grant, who_disabled
-from provisioning.entra.rules import Audience, has_no_path, why_invalid_redirect_uri
+from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, who_disabled
+from provisioning.entra.rules import Audience, has_no_path, why_invalid_audience, why_invalid_redirect_uri
 from provisioning.errors import AdoptionRejected
 from provisioning.program.kept import (
     APPLICATION,
@@ -64,6 +64,7 @@ def plan_adoption(found: Found, settings: Settings, caller: str, stack_tag: str,
     """How the stack of `settings` adopts `found`. caller: the caller's object id. Raises AdoptionRejected."""
     reject_other_stacks(found.application, stack_tag)
     audience = Audience(found.application["signInAudience"])
+    reject_audience(audience)
     plan = Adoption()
     _keep_by_setting(plan, "applicationName", settings.application_name, str(found.application["displayName"]))
     _keep_by_setting(plan, "audience", settings.audience.value, audience.value)
@@ -82,6 +83,17 @@ def plan_adoption(found: Found, settings: Settings, caller: str, stack_tag: str,
     return plan
 
 
+def reject_audience(audience: Audience) -> None:
+    """Raise AdoptionRejected for an audience that no stack may have."""
+    reason = why_invalid_audience(audience)
+    if reason is not None:
+        raise AdoptionRejected(
+            f"The application is for the audience {audience}. {reason} Nothing was changed. Register another "
+            "application: pulumi up. Or let this one have a wider audience (App registrations → Manifest → "
+            "signInAudience), if that is meant, then run the command again."
+        )
+
+
 def reject_other_stacks(application: Mapping[str, Any], stack_tag: str) -> None:
     """Raise AdoptionRejected if the application carries the tag of another stack."""
     others = [tag for tag in application.get("tags") or [] if tag.startswith(STACK_TAG) and tag != stack_tag]
@@ -90,22 +102,6 @@ def reject_other_stacks(application: Mapping[str, Any], stack_tag: str) -> None:
             f"The application '{application['displayName']}' belongs to another stack: it carries the tag {others[0]}. "
             "Two stacks would undo each other's changes. If that stack is gone, remove the tag in Entra ID (App "
             "registrations → Manifest), then run the command again."
-        )
-
-
-def reject_second_consent(grants: Iterable[Grant], graph: str | None) -> None:
-    """Raise AdoptionRejected if consent for the whole tenant exists already: Entra ID rejects a second one.
-
-    graph: the object id of Microsoft Graph's service principal.
-    """
-    given = sorted(
-        {scope for grant in grants if grant.everybody and grant.resource_id == graph for scope in grant.scopes}
-    )
-    if given:
-        raise AdoptionRejected(
-            f"The tenant has consented to this application already ({', '.join(given)}), and consent is tenant: "
-            "Entra ID would reject a second consent by `pulumi up`. To keep the consent as it is: pulumi config set "
-            "consent user"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated
 
 import typer
@@ -49,6 +48,4 @@ app.command()(explain.explain)
 def main() -> None:
     """Run the command that was typed."""
     use_plain_marks()
-    # Its warnings repeat what is told as an error, in its own words.
-    logging.getLogger("azure").addHandler(logging.NullHandler())
     app(prog_name=NAME)

@@ -28,7 +28,7 @@ PROTECT = "protectApplication"
 
 LET_GO = "`pulumi state delete --all --force` undoes the adoption and leaves Entra ID as it is."
 
-EXPECTED = {"create", "update", "read"}
+EXPECTED = {"create", "update", "read", "import"}
 """What the first `pulumi up` after an adoption may do to a resource."""
 
 
@@ -163,11 +163,11 @@ def _adopted_before(engine: Pulumi, client_id: str) -> set[str]:
 
 
 def _plan(settings: Settings, config: Mapping[str, str], client_id: str, name: str) -> tuple[Found, Adoption]:
-    from provisioning.adopt.plan import Line, plan_adoption, reject_second_consent  # noqa: PLC0415 - not for `--help`
-    from provisioning.doctor.account import account_of, read_claims  # noqa: PLC0415 - as above
+    from provisioning.adopt.plan import Line, plan_adoption  # noqa: PLC0415 - not for `--help`
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
+    from provisioning.entra.account import account_of, read_claims  # noqa: PLC0415 - as above
+    from provisioning.entra.consent import reject_other_consent  # noqa: PLC0415 - as above
     from provisioning.entra.ownership import stack_tag  # noqa: PLC0415 - as above
-    from provisioning.entra.scopes import MICROSOFT_GRAPH  # noqa: PLC0415 - as above
 
     found = directory.look_up(client_id)
     if found is None:
@@ -176,8 +176,7 @@ def _plan(settings: Settings, config: Mapping[str, str], client_id: str, name: s
             "`python -m provisioning adopt` lists candidates."
         )
     if settings.tenant_consent and found.principal is not None:
-        graph = directory.principal(MICROSOFT_GRAPH)
-        reject_second_consent(directory.grants(str(found.principal["id"])), graph.object_id if graph else None)
+        reject_other_consent(settings.scopes, directory.tenant_consent(str(found.principal["id"])))
     caller = account_of(read_claims(directory.caller_token())).object_id
     plan = plan_adoption(found, settings, caller, stack_tag(*name.split("/")), now())
     held = _held_by_nocobase(settings, config)

@@ -105,14 +105,17 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
             use_configuration(config)
             use_tenant(state.tenant_id)
         elsewhere = read.elsewhere(state, tenant, own_key_first and names_a_sign_in(config))
-        with ThreadPoolExecutor(3) as entra:
+        with ThreadPoolExecutor(4) as entra:
             registration = entra.submit(read.read_registration, state, elsewhere)
             principal = entra.submit(read.read_principal, state, elsewhere)
+            consent = entra.submit(lambda: read.read_consent(state, principal.result()))
             duplicates = entra.submit(read.read_duplicates, checkpoint, elsewhere)
             logins = _logins(engine, state.pushes, own_key_first, read.pushed_headers(checkpoint))
             held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
         found = registration.result()
-        extra = read.read_extra(engine, state, checkpoint, found, duplicates.result(), principal.result())
+        extra = read.read_extra(
+            engine, state, checkpoint, found, duplicates.result(), principal.result(), consent.result()
+        )
         view = compare.overview(state, found, held, moment, warn_days, extra)
     except ProvisioningError as error:
         return Read(name, None, (str(error),))
@@ -202,7 +205,7 @@ TIMELINE_WIDTH = 100
 
 def _facts(found: Read, moment: datetime) -> dict[str, object]:
     """What a person wants to know of one stack."""
-    from provisioning.status.compare import dated  # noqa: PLC0415 - not for --help
+    from provisioning.status.compare import consent_in_words, dated  # noqa: PLC0415 - not for --help
 
     facts: dict[str, object] = {"stack": found.stack, "state": "not read", **dict.fromkeys(FACTS)}
     if found.view is None:
@@ -214,6 +217,7 @@ def _facts(found: Read, moment: datetime) -> dict[str, object]:
         "next rotation": dated(state.next_rotation, moment),
         "old secret retires": dated(state.old_retires, moment),
         "owners": UNKNOWN if view.owners is None else "; ".join(map(str, view.owners)),
+        "consent": consent_in_words(view) or UNKNOWN,
         "Entra ID": _side(view.entra),
         "NocoBase": "; ".join(map(_nocobase, state.pushes, view.nocobase)),
     }
@@ -227,6 +231,7 @@ FACTS = (
     "application",
     "client ID",
     "owners",
+    "consent",
     "secret ends",
     "next rotation",
     "old secret retires",

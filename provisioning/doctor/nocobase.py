@@ -10,10 +10,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from provisioning.doctor.account import read_claims
 from provisioning.doctor.runner import Finding, failed, ok, skipped, warning
 from provisioning.doctor.sign_in_link import check_link
 from provisioning.doctor.stack import UNREADABLE
+from provisioning.entra.account import read_claims
 from provisioning.errors import NocoBaseError
 from provisioning.nocobase import push
 from provisioning.nocobase.installation import MAIN

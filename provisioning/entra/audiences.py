@@ -45,7 +45,7 @@ EVERYBODY = Service()
 SOME = Service(fewer=True)
 ONE_TENANT_ONLY = Service("the application is for one tenant only: AADSTS50194")
 NOT_IN_THAT_TENANT = Service("the application is not in that tenant: AADSTS700016")
-ORGANIZATIONS_ONLY = Service("the application is for accounts of organizations only")
+ORGANIZATIONS_ONLY = Service("the application is for accounts of organizations only: AADSTS9002332")
 
 SERVES: dict[Audience, dict[Page, Service]] = {
     Audience.ONE_TENANT: {

@@ -49,8 +49,10 @@ from provisioning.entra.registration import (
     Registration,
     who_disabled,
 )
+from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.entra.sign_in import credential
 from provisioning.entra.sign_in_settings import rejected, sign_in_settings
+from provisioning.errors import DirectoryFailure, DirectoryUnreadable
 
 PUBLIC_CLOUD_GRAPH = "https://graph.microsoft.com"
 PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
@@ -125,12 +127,32 @@ def grants(principal_object_id: str) -> list[Grant]:
             page = await asked.with_url(page.odata_next_link).get()
             found += (page.value if page else None) or []
         return [
-            Grant(str(item.resource_id), frozenset((item.scope or "").split()), item.consent_type == "AllPrincipals")
+            Grant(
+                str(item.resource_id),
+                frozenset((item.scope or "").split()),
+                item.consent_type == "AllPrincipals",
+                str(item.id),
+            )
             for item in found
         ]
 
     answer: list[Grant] = _ask(read)
     return answer
+
+
+def tenant_consent(principal_object_id: str) -> Grant | None:
+    """The consent for everybody to permissions of Microsoft Graph; None if there is none. Raises DirectoryUnreadable.
+
+    principal_object_id: of the service principal of the application that was consented to; it may be gone.
+    """
+    try:
+        given = [grant for grant in grants(principal_object_id) if grant.everybody]
+    except DirectoryUnreadable as error:
+        if error.failure is not DirectoryFailure.NOT_FOUND:
+            raise
+        return None
+    graph = principal(MICROSOFT_GRAPH) if given else None
+    return next((grant for grant in given if graph and grant.resource_id == graph.object_id), None)
 
 
 def owners(application_object_id: str) -> frozenset[str]:
@@ -212,6 +234,18 @@ def users_may_register() -> bool | None:
         return permissions.allowed_to_create_apps if permissions else None
 
     answer: bool | None = _ask(read)
+    return answer
+
+
+def consent_policies() -> tuple[str, ...]:
+    """The policies by which the tenant's users may consent to applications. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> tuple[str, ...]:
+        policy = await graph.policies.authorization_policy.get()
+        permissions = policy.default_user_role_permissions if policy else None
+        return tuple((permissions.permission_grant_policies_assigned if permissions else None) or ())
+
+    answer: tuple[str, ...] = _ask(read)
     return answer
 
 

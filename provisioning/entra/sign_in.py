@@ -20,7 +20,7 @@ from azure.identity import (
     ManagedIdentityCredential,
 )
 
-from provisioning.connections import proxy_for, trusted
+from provisioning.connections import proxy_for, quiet_azure, trusted
 from provisioning.entra.sign_in_settings import Method, SignInSettings, sign_in_settings
 from provisioning.errors import NoPipelineToken, SignInUnusable
 
@@ -38,6 +38,7 @@ def credential(authority: str, settings: SignInSettings | None = None) -> TokenC
 
     A pipeline's token is requested when it is needed; that may raise NoPipelineToken. Raises SignInUnusable.
     """
+    quiet_azure()
     settings = settings or sign_in_settings()
     method, tenant, client = settings.method, settings.tenant, settings.client_id
     if method is Method.AZURE_CLI:

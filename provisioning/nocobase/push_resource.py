@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pulumi
@@ -51,7 +52,7 @@ from provisioning.nocobase.login import (
 )
 from provisioning.nocobase.push import Accounts, Credentials, Reading, SignIn
 from provisioning.nocobase.retry import SETTING as PATIENCE
-from provisioning.nocobase.retry import Patience, seconds_or_default
+from provisioning.nocobase.retry import Patience, say_on_stderr, seconds_or_default
 
 if TYPE_CHECKING:
     from provisioning.nocobase.client import NocoBaseClient
@@ -98,6 +99,10 @@ class MailSettingsProvider(ResourceProvider):
     _read: dict[Place, Reading]
     """What Diff read of a NocoBase, kept for the Update in the same run, so that the push reads once."""
 
+    _verifying: Lock
+    _verified: set[Credentials]
+    """What the token endpoint has accepted in this run, so that several NocoBases wait for it once."""
+
     _served: set[Place]
     """The places that this run declares: an installation that was only renamed must not be emptied."""
 
@@ -112,6 +117,7 @@ class MailSettingsProvider(ResourceProvider):
         self._patience_seconds = seconds_or_default(req.config.get(PATIENCE))
         self._patience = {}
         self._read = {}
+        self._verifying, self._verified = Lock(), set()
         self._served = set()
 
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
@@ -151,7 +157,7 @@ class MailSettingsProvider(ResourceProvider):
                 found = push.read(nocobase, _mapping(props))
                 own = [props["client_id"], props.get("take_over")]
                 push.reject_foreign(nocobase.url, found, own, whose_application)
-                _wait_until_accepted(props)
+                self._wait_until_accepted(props, new=True)
                 try:
                     return CreateResult(id_, _push(nocobase, props, found, accounts=_accounts(props)))
                 except NocoBaseError:
@@ -180,8 +186,9 @@ class MailSettingsProvider(ResourceProvider):
             return UpdateResult({**_olds, "problem": str(error)})
 
     def _update(self, olds: Properties, news: Properties) -> Properties:
+        same = _credentials(olds) == _credentials(news)
         # Check also a secret that was pushed before: somebody may have removed it in Entra ID since.
-        _wait_until_accepted(news)
+        self._wait_until_accepted(news, new=not same or not olds.get("slot"))
         with self._nocobase(news) as nocobase:
             found = self._read.pop(_place(news), None) or push.read(
                 nocobase, _mapping(news), transformed=_transformed(olds, news)
@@ -191,7 +198,6 @@ class MailSettingsProvider(ResourceProvider):
                 push.reject_foreign(nocobase.url, found, own, whose_application)
             elif self._was_taken_over(found, news):
                 push.reject_foreign(nocobase.url, found, [], whose_application)
-            same = _credentials(olds) == _credentials(news)
             first = not olds.get("slot") or _place(olds) != _place(news)
             accounts = _accounts(news) if first else None
             return _push(nocobase, news, found, (olds.get("updated_at") or "") if same else "", accounts)
@@ -204,6 +210,21 @@ class MailSettingsProvider(ResourceProvider):
         if found.client_id in ("", news["client_id"], news.get("take_over")):
             return False
         return is_another_stacks(found.client_id, news["client_id"])
+
+    def _wait_until_accepted(self, properties: Properties, new: bool) -> None:
+        """Wait until the token endpoint accepts the secret, before NocoBase gets it; once a run for all of them.
+
+        new: whether no earlier run has verified it.
+        """
+        # 0.2 s of imports (azure-identity) that only a run with something to push needs.
+        from provisioning.entra.token_check import wait_until_accepted  # noqa: PLC0415
+
+        credentials = _credentials(properties)
+        with self._verifying:
+            if credentials not in self._verified:
+                tenant_id, secret = properties["tenant_id"], credentials.client_secret
+                wait_until_accepted(tenant_id, credentials.client_id, secret, new, say_on_stderr)
+                self._verified.add(credentials)
 
     def read(self, id_: str, props: Properties) -> ReadResult:
         """What NocoBase holds now; an empty id, which means a deleted resource to the engine, if the row is gone."""
@@ -417,14 +438,6 @@ def _redacted(held: Properties) -> Properties:
     """Redact secrets in the outputs that are stored in plain text: somebody may have put them into other fields."""
     clear = ("client_id", "row_id", "updated_at", "proved_client_id", "proved_redirect_uri")
     return held | {key: redact(held[key], _SECRETS) for key in clear if isinstance(held.get(key), str)}
-
-
-def _wait_until_accepted(properties: Properties) -> None:
-    """Wait until the token endpoint accepts the secret, before NocoBase gets it."""
-    # 0.2 s of imports (azure-identity) that only a run with something to push needs.
-    from provisioning.entra.token_check import wait_until_accepted  # noqa: PLC0415
-
-    wait_until_accepted(properties["tenant_id"], properties["client_id"], properties["client_secret"])
 
 
 def _proved(link: SignIn | None) -> Properties:

@@ -16,7 +16,7 @@ from provisioning.resource_types import COMPONENT_TYPE
 
 if TYPE_CHECKING:
     from provisioning.entra.ownership import Owners
-    from provisioning.program.prepare import Run
+    from provisioning.program.prepare import Run, TakenOver
 
 
 class MailApplication(pulumi.ComponentResource):
@@ -106,7 +106,7 @@ class MailApplication(pulumi.ComponentResource):
                 service_principal_object_id=principal.object_id,
                 resource_service_principal_object_id=graph.object_id,
                 claim_values=list(settings.scopes),
-                opts=child,
+                opts=_taking_over(child, run.consent),
             )
 
         self.audience = settings.audience.value
@@ -138,6 +138,14 @@ def _keeping(opts: pulumi.ResourceOptions, properties: list[str], owners: Owners
     if owners.as_they_are:
         properties = [*properties, *({"owners"} - set(properties))]
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=properties)) if properties else opts
+
+
+def _taking_over(opts: pulumi.ResourceOptions, consent: TakenOver | None) -> pulumi.ResourceOptions:
+    """`opts`, with an administrator's consent imported, and left in place when the stack no longer declares it."""
+    if consent is None:
+        return opts
+    kept = pulumi.ResourceOptions(import_=consent.id if consent.new else None, retain_on_delete=True)
+    return pulumi.ResourceOptions.merge(opts, kept)
 
 
 def admin_consent_url(tenant_id: str, client_id: str) -> str:

@@ -18,11 +18,15 @@ from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.resource_types import (
     APPLICATION_NAME,
     APPLICATION_TYPE,
+    GRANT_TYPE,
     PASSWORD_TYPE,
     PRINCIPAL_TYPE,
     PUSH_TYPE,
     STACK_TYPE,
 )
+
+CONSENT_TAKEN_OVER = "consentTakenOver"
+"""The output that names a consent for the tenant which an administrator had given before the stack declared it."""
 
 Resources = Mapping[tuple[str, str], Mapping[str, Any]]
 """Type and name of a resource → its outputs. They may hold secrets: never log them."""
@@ -119,6 +123,8 @@ class Deployed:
     next_rotation, old_retires, expires: as the last complete run planned them; expires is the end of the secret in use.
     consent_url: where an administrator of the home tenant consents for everybody.
     forgotten: secrets that Entra ID was seen not to hold any more, and whose records the state still has.
+    consent: the id of the declared consent for the tenant; None if there is none. consent_taken_over: whether an
+    administrator had given it before.
     """
 
     stack: str
@@ -132,6 +138,8 @@ class Deployed:
     expires: datetime | None = None
     forgotten: tuple[KnownSecret, ...] = ()
     principal: Principal | None = None
+    consent: str | None = None
+    consent_taken_over: bool = False
 
     def used_by(self, secret: KnownSecret) -> tuple[Push, ...]:
         """The NocoBases that were given this very secret."""
@@ -213,6 +221,7 @@ def read_state(resources: Resources, stack: str = "") -> Deployed:
     passwords = {slot: resources.get((PASSWORD_TYPE, secret_name(APPLICATION_NAME, slot))) for slot in Slot}
     secrets = [_secret(slot, outputs) for slot, outputs in passwords.items() if outputs]
     forgotten = exported.get(FORGOTTEN) or ()
+    consent = (resources.get((GRANT_TYPE, APPLICATION_NAME)) or {}).get("id")
     return Deployed(
         stack=stack,
         application=_application(application) if application else None,
@@ -225,6 +234,8 @@ def read_state(resources: Resources, stack: str = "") -> Deployed:
         expires=_moment(exported.get("clientSecretExpiry")),
         forgotten=tuple(secret for secret in secrets if secret.key_id in forgotten),
         principal=Principal(str(principal["objectId"]), _owners(principal)) if principal else None,
+        consent=consent,
+        consent_taken_over=consent is not None and exported.get(CONSENT_TAKEN_OVER) == consent,
     )
 
 

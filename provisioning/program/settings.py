@@ -324,6 +324,12 @@ class Settings(BaseSettings):
             raise _invalid(f"Named in owners as well: {', '.join(both)}. Take each out of one of the two.")
         return former
 
+    @field_validator("audience")
+    @classmethod
+    def _check_audience(cls, audience: Audience) -> Audience:
+        _raise_if(rules.why_invalid_audience(audience))
+        return audience
+
     @field_validator("application_name")
     @classmethod
     def _check_application_name(cls, name: str, info: ValidationInfo) -> str:
@@ -338,9 +344,21 @@ class Settings(BaseSettings):
             raise _invalid(f"Named more than once: {', '.join(repeated)}.")
         if not scopes:
             raise _invalid("At least one scope is required.")
-        if len(scopes) > _audience(info).most_scopes:
-            raise _invalid(f"{len(scopes)} scopes; {_audience(info)} allows {_audience(info).most_scopes}.")
         return scopes
+
+    @field_validator("further_permissions")
+    @classmethod
+    def _check_permissions(cls, further: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        every = permissions.of_scopes(info.data.get("scopes", ()))
+        every += [permission for permission in map(permissions.parse, further) if permission is not None]
+        _raise_if(rules.why_too_many_permissions(every, _audience(info)))
+        return further
+
+    @field_validator("owners")
+    @classmethod
+    def _check_owners(cls, owners: tuple[str, ...]) -> tuple[str, ...]:
+        _raise_if(rules.why_too_many_owners(len(set(owners)) + 1))
+        return owners
 
     @field_validator("redirect_uris")
     @classmethod
@@ -557,6 +575,8 @@ def _remedy(path: str, inner: Sequence[object], field: FieldInfo, kind: str) -> 
         # A wrong item has had no effect, so its removal changes nothing; `keep` protects what is there by its items.
         removal = f", or remove it: pulumi config rm --path '{path}'" if single and key not in (*PLACES, "keep") else ""
         return f"Correct it: pulumi config set {target} <value>{removal}"
+    if field.annotation is Audience:
+        return f"Set it to one of: {', '.join(one for one in Audience if not rules.why_invalid_audience(one))}."
     if isinstance(field.annotation, type) and issubclass(field.annotation, StrEnum):
         return f"Set it to one of: {', '.join(field.annotation)}."
     if kind == "tuple_type":

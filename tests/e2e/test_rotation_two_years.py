@@ -52,13 +52,13 @@ class Sides:
     def delay(self) -> None:
         # Delays go by the real time, in which the secret in use must not be a new one any more.
         time.sleep(DELAY_SECONDS)
-        self.entra({"kind": "behaviour", "secret_delay": DELAY_SECONDS})
+        self.entra({"kind": "behaviour", "settling": DELAY_SECONDS})
 
     def recover(self) -> None:
         self.nocobase.accept()
         self.nocobase.clear()
         sandbox_entra(self.place, "DELETE", "faults")
-        self.entra({"kind": "behaviour", "secret_delay": None})
+        self.entra({"kind": "behaviour", "settling": None})
 
 
 DELAYED = f"a new secret takes {DELAY_SECONDS} s to be accepted"

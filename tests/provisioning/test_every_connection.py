@@ -45,9 +45,7 @@ def get_access_token(_: Service) -> object:
 
 
 def check_secret(entra: Service) -> object:
-    rejected = token_check.rejection(identity.TENANT_ID, identity.DEPLOYER_CLIENT_ID, "wrong")
-    assert rejected is not None
-    return rejected.reason.index("7000215")
+    return token_check.ask(identity.TENANT_ID, identity.DEPLOYER_CLIENT_ID, "wrong").reason.index("7000215")
 
 
 def ask_for_tenant(entra: Service) -> object:

@@ -17,6 +17,7 @@ from pulumi.dynamic.config import Config
 from pulumi.runtime import rpc
 
 from provisioning import errors
+from provisioning.entra import token_check
 from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.nocobase import preflight, push_resource
 from provisioning.nocobase.installation import Installation
@@ -59,7 +60,7 @@ NEXT = {**PROPERTIES, "client_secret": "next~secret", "slot": "b"}
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entra ID is not asked."""
     monkeypatch.setenv("NOCOBASE_API_KEY", API_KEY)
-    monkeypatch.setattr(push_resource, "_wait_until_accepted", lambda _: None)
+    monkeypatch.setattr(token_check, "wait_until_accepted", lambda *_: None)
     monkeypatch.setattr(push_resource, "is_another_stacks", lambda *_: False)
     for module in (push_resource, preflight):
         monkeypatch.setattr(module, "whose_application", lambda _: "")
@@ -87,6 +88,33 @@ def created(provider: MailSettingsProvider, server: FakeNocoBase, **properties: 
 
 
 LIST, UPDATE, LINK = "GET mailSettings:list", "POST mailSettings:update", "GET mail:oauth2url"
+
+
+def test_only_a_secret_that_no_earlier_run_has_verified_counts_as_new(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def note(_tenant: str, _client: str, secret: str, new: bool, _say: object) -> None:
+        asked.append((secret, new))
+
+    monkeypatch.setattr(token_check, "wait_until_accepted", note)
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+
+    def asked_for(olds: dict[str, Any], news: dict[str, Any]) -> list[tuple[str, bool]]:
+        begin_run(provider)
+        asked.clear()
+        provider.update(ID, olds, news)
+        return [*asked]
+
+    outs = created(provider, server)
+    created(provider, server)  # another NocoBase, in the same run
+    assert asked == [(SECRET, True)]
+    assert asked_for(outs, PROPERTIES) == [(SECRET, False)]
+    assert asked_for(outs, NEXT) == [("next~secret", True)]
+    assert asked_for({**outs, "slot": None}, NEXT) == [("next~secret", True)]
+    assert asked_for({**outs, "slot": None}, PROPERTIES) == [(SECRET, True)]
 
 
 @pytest.mark.parametrize("hidden", [frozenset(), HIDDEN])

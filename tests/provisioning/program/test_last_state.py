@@ -10,6 +10,7 @@ import pytest
 from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Slot
 from provisioning.program.last_state import Deployed, Usage, in_use, read_state
 from provisioning.pulumi_cli import Checkpoint, plain
+from provisioning.resource_types import GRANT_TYPE
 from tests.provisioning.checkpoints import (
     CLIENT_ID,
     OBJECT_ID,
@@ -134,3 +135,12 @@ def test_an_installation_whose_push_was_not_recorded_may_use_the_old_secret() ->
     assert found.secrets_for(["nocobase", "nocobase-sales"]).since is None
     # Where there is no old secret, a new installation delays nothing.
     assert state(APPLICATION, SECRET, PUSH).secrets_for(["nocobase", "nocobase-sales"]) == IN_USE
+
+
+def test_a_consent_that_was_taken_over_is_known_by_its_id() -> None:
+    grant = resource(GRANT_TYPE, "mail", {"id": "/oauth2PermissionGrants/x"})
+    assert (state().consent, state(grant).consent) == (None, "/oauth2PermissionGrants/x")
+    assert not state(grant).consent_taken_over
+    assert state(grant, outputs(consentTakenOver="/oauth2PermissionGrants/x")).consent_taken_over
+    assert not state(grant, outputs(consentTakenOver="/oauth2PermissionGrants/old")).consent_taken_over
+    assert not state(outputs(consentTakenOver="/oauth2PermissionGrants/x")).consent_taken_over

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning.entra.rules import Audience
+from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.errors import Problem, SettingsError
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import API_KEY
@@ -274,6 +275,13 @@ def test_the_keys_of_further_installations_must_be_encrypted() -> None:
     )
 
 
+def test_an_audience_whose_secret_cannot_be_verified_is_rejected() -> None:
+    found = problems({"nocobaseUrl": URL, "audience": "PersonalMicrosoftAccount"})
+    assert list(found) == ["audience"]
+    assert "does not say whether a client secret of such an application works" in found["audience"]
+    assert found["audience"].endswith(f"Set it to one of: {', '.join(list(Audience)[:3])}.")
+
+
 def test_rules_depend_on_the_audience() -> None:
     config = {"nocobaseUrl": URL, "applicationName": "n" * 120, "redirectUris": '["https://n.example.com/?a=b"]'}
     assert set(problems(config)) == {"applicationName", "redirectUris"}
@@ -366,6 +374,21 @@ def test_what_cannot_be_kept_tagged_or_asked_for_is_told() -> None:
     assert "=Scope (or =Role)" in found["furtherPermissions[0]"]
 
 
+def test_permissions_and_owners_that_are_more_than_entra_id_allows() -> None:
+    graph, other = MICROSOFT_GRAPH, "0a1b2c3d-0000-4000-8000-000000000009"
+    # Five of the thirty are the scopes.
+    asked = [f"{graph}/00000000-0000-4000-8000-{number:012}=Role" for number in range(26)]
+    owners = [f"00000000-0000-4000-8000-{number:012}" for number in range(100)]
+    found = problems({"nocobaseUrl": URL, "furtherPermissions": json.dumps(asked), "owners": json.dumps(owners)})
+    assert "31 permissions of the API" in found["furtherPermissions"]
+    assert "101 owners, whoever runs it among them" in found["owners"]
+    fewer = [*asked[:25], f"{other}/00000000-0000-4000-8000-000000000000=Scope"]
+    config = {"nocobaseUrl": URL, "furtherPermissions": json.dumps(fewer), "owners": json.dumps(owners[:99])}
+    assert validate(config)[1] == []
+    work = {"nocobaseUrl": URL, "furtherPermissions": json.dumps(asked), "audience": "AzureADMultipleOrgs"}
+    assert validate(work)[1] == []
+
+
 def test_text_of_which_pulumi_made_a_number_or_a_truth_value_is_text_again() -> None:
     further = json.dumps([{"name": 2027, "url": OTHER, "app": 7}])
     config = {"nocobaseUrl": URL, "tags": "[4711, true, 0, -5, false]", "nocobaseInstallations": further}
@@ -435,7 +458,7 @@ def test_what_is_allowed_for_durations_is_allowed(lifetime: int, every: int, ret
     [
         ("consent", "everybody", "Set it to one of: user, tenant."),
         ("sameName", "maybe", "Set it to one of: refuse, allow."),
-        ("audience", "AzureADMyOrgs", f"Set it to one of: {', '.join(Audience)}."),
+        ("audience", "AzureADMyOrgs", f"Set it to one of: {', '.join(list(Audience)[:3])}."),
         ("rotateRequestedAt", "now", "Correct it, or restore the default (none): pulumi config rm rotateRequestedAt"),
         ("compromisedBefore", "x", "Correct it, or restore the default (none): pulumi config rm compromisedBefore"),
         ("nocobaseApp", "a b", "Correct it: pulumi config set nocobaseApp <value>"),
