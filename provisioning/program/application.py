@@ -87,8 +87,10 @@ class MailApplication(pulumi.ComponentResource):
                 rotate_when_changed={ISSUED: rfc3339(issued.issued)} if issued.recorded else None,
                 opts=pulumi.ResourceOptions(
                     parent=self,
-                    # Entra ID allows two secrets, so the old one of this slot has to be removed first.
-                    delete_before_replace=True,
+                    # Entra ID allows two secrets, so what this slot held has to be removed before a new one is issued
+                    # into it. A secret that stays may be in use: where somebody has it replaced (`--replace`, `taint`),
+                    # its successor is pushed first.
+                    delete_before_replace=issued.key_id is None,
                     # Deleting the application deletes its secrets, also those that somebody has removed already.
                     deleted_with=application,
                     # The next run then drops a secret that is gone without the provider, which would fail.
