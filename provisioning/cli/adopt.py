@@ -132,9 +132,9 @@ def _held_by_nocobase(settings: Settings, config: Mapping[str, str]) -> str | No
     from provisioning.nocobase import push  # noqa: PLC0415 - not for `--help`
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - as above
     from provisioning.nocobase.installation import MAIN  # noqa: PLC0415 - as above
-    from provisioning.nocobase.login import API_KEY, first_login, missing_login, stored_keys  # noqa: PLC0415 - as above
+    from provisioning.nocobase.login import missing_login, stored_logins  # noqa: PLC0415 - as above
 
-    login = first_login([MAIN], stored_keys(config.get(API_KEY), None), headers=settings.nocobase_headers)
+    login = stored_logins(config).first([MAIN])
     if login is None:
         words.print(f"! NocoBase was not asked. {missing_login().why}", style="yellow")
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -15,13 +15,14 @@ import typer
 
 from provisioning.cli.common import Format, Stack, data, errors_as_sentences, now, show, show_rows
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, names_a_sign_in, use_configuration, use_tenant
-from provisioning.errors import ProvisioningError
+from provisioning.errors import ProvisioningError, SettingsError
 from provisioning.pulumi_cli import Pulumi
 
 if TYPE_CHECKING:
-    from provisioning.nocobase.login import NocoBaseLogin
+    from provisioning.nocobase.login import NocoBaseLogin, StoredLogins
     from provisioning.program.last_state import Push
     from provisioning.status.compare import Overview, Side
+    from provisioning.status.read import Unread
     from provisioning.status.timeline import Bar
 
 WARN_DAYS = 14
@@ -109,7 +110,7 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
             registration = entra.submit(read.read_registration, state, elsewhere)
             principal = entra.submit(read.read_principal, state, elsewhere)
             duplicates = entra.submit(read.read_duplicates, checkpoint, elsewhere)
-            logins = _logins(engine, state.pushes, own_key_first, read.pushed_headers(checkpoint))
+            logins = _logins(engine, state.pushes, own_key_first, read.pushed_logins(checkpoint))
             held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
         found = registration.result()
         extra = read.read_extra(engine, state, checkpoint, found, duplicates.result(), principal.result())
@@ -122,20 +123,26 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
 
 
 def _logins(
-    engine: Pulumi, pushes: Sequence[Push], own_key_first: bool, headers: Mapping[str, str]
-) -> list[NocoBaseLogin | None]:
-    """The login to the NocoBase of each push. headers: those of the last push.
+    engine: Pulumi, pushes: Sequence[Push], own_key_first: bool, pushed: StoredLogins
+) -> list[NocoBaseLogin | Unread | None]:
+    """The login to the NocoBase of each push. pushed: what the last push was given; its headers are taken.
 
     own_key_first: a key in the environment is one NocoBase's; among many stacks it is for those without their own.
     """
-    from provisioning.nocobase.login import API_KEY, API_KEYS, first_login, stored_keys  # noqa: PLC0415 - not for --help
+    from provisioning.nocobase.login import StoredLogins, stored_logins  # noqa: PLC0415 - not for --help
+    from provisioning.status.read import Unread  # noqa: PLC0415 - as above
 
-    given = [first_login(push.logins, {}, headers=headers) for push in pushes]
+    given = [StoredLogins(headers=pushed.headers).first(push.logins) for push in pushes]
     if all(given) and not own_key_first:
-        return given
-    config = engine.configuration()[0]
-    stored = stored_keys(config.get(API_KEY), config.get(API_KEYS))
-    own = [first_login(push.logins, stored, {}, headers) for push in pushes]
+        return [*given]
+    try:
+        stored = stored_logins(engine.configuration()[0])
+    except SettingsError as error:
+        unreadable = Unread("; ".join(f"{problem.key}: {problem.why}" for problem in error.problems))
+        # Whether the environment's key is this NocoBase's cannot be told, where there are many.
+        return [unreadable if own_key_first else login or unreadable for login in given]
+    stored = replace(stored, headers=pushed.headers or stored.headers)
+    own = [stored.first(push.logins, {}) for push in pushes]
     return [(key or other) if own_key_first else (other or key) for key, other in zip(own, given, strict=True)]
 
 

@@ -23,7 +23,8 @@ import httpx
 
 from provisioning import errors
 from provisioning.connections import proxy_for, trusted
-from provisioning.nocobase.login import HEADERS, NocoBaseLogin
+from provisioning.nocobase.installation import HEADERS
+from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.retry import (
     Fate,
     Patience,

@@ -47,15 +47,7 @@ from provisioning.errors import (
 from provisioning.nocobase import push
 from provisioning.nocobase.installation import MAIN, remedies_for
 from provisioning.nocobase.layout import NocoBaseMapping
-from provisioning.nocobase.login import (
-    API_KEY,
-    API_KEYS,
-    HEADERS,
-    first_login,
-    missing_login,
-    stored_headers,
-    stored_keys,
-)
+from provisioning.nocobase.login import STORED, StoredLogins, missing_login, stored_logins
 from provisioning.nocobase.push import Accounts, Credentials, Reading, SignIn
 from provisioning.nocobase.retry import SETTING as PATIENCE
 from provisioning.nocobase.retry import Patience, seconds_or_default
@@ -92,11 +84,8 @@ class MailSettingsProvider(ResourceProvider):
     serialize_as_secret_always = False
     """The serialized provider is only the name of this class."""
 
-    _keys: Mapping[str, str]
-    """The API keys of the stack's configuration, by the installation's name."""
-
-    _headers: Mapping[str, str]
-    """The headers of the stack's configuration, for a gateway in front of the main installation."""
+    _logins: StoredLogins
+    """Those of the stack's configuration."""
 
     _patience_seconds: int
     _patience: dict[str, Patience]
@@ -109,13 +98,11 @@ class MailSettingsProvider(ResourceProvider):
     """The places that this run declares, and as which installation: one that was only renamed must not be emptied."""
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Take the API keys, headers and how long to wait from the stack's configuration."""
+        """Take the API keys, headers and how long to wait from the stack's configuration. Raises SettingsError."""
         _report_errors_as_sentences()
         # Of the provider's keys: the engine gives this process the stack's whole configuration (measured).
         use_configuration({key: req.config.get(key) for key in PROVIDER_KEYS if req.config.get(key) is not None})
-        # The program rejects what is not valid before it declares anything.
-        self._headers = stored_headers(req.config.get(HEADERS))
-        self._keys = stored_keys(req.config.get(API_KEY), req.config.get(API_KEYS))
+        self._logins = stored_logins({key: req.config.get(key) for key in STORED})
         self._patience_seconds = seconds_or_default(req.config.get(PATIENCE))
         self._patience = {}
         self._read = {}
@@ -256,7 +243,7 @@ class MailSettingsProvider(ResourceProvider):
     @contextmanager
     def _nocobase(self, props: Mapping[str, Any], patient: bool = True) -> Iterator[NocoBaseClient]:
         names = props.get("logins") or [""]
-        login = first_login(names, self._keys, headers=self._headers)
+        login = self._logins.first(names)
         if login is None:
             raise SettingsError([missing_login(names[0])])
         # 0.1 s of imports (httpx): the program imports this module too, only to declare the resource.
@@ -280,7 +267,7 @@ class NocoBaseProvider(pulumi.ProviderResource):
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         config, project = pulumi.Config(), pulumi.get_project()
-        given = {key: config.get_secret(key) for key in (API_KEY, API_KEYS, HEADERS) if config.get(key) not in NOTHING}
+        given = {key: config.get_secret(key) for key in STORED if config.get(key) not in NOTHING}
         properties = {
             f"{project}:{key}": value for key, value in {**given, PATIENCE: config.get(PATIENCE)}.items() if value
         }

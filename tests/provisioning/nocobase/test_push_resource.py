@@ -601,17 +601,24 @@ def outcome(call: Callable[[dict[str, Any]], Any], properties: dict[str, Any]) -
     )
 
 
-def test_headers_of_the_configuration_reach_the_main_server_alone(
+def test_headers_of_the_configuration_reach_their_own_server_alone(
     provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     headers = json.dumps({"X-Gate": "gate-secret", "X-Stage": 1})
-    config = {"nocobase-outlook:nocobasePatienceSeconds": "0", "nocobase-outlook:nocobaseHeaders": headers}
+    of_others = json.dumps({"abroad": {"X-Abroad": "abroad-secret"}})
+    config = {
+        "nocobase-outlook:nocobasePatienceSeconds": "0",
+        "nocobase-outlook:nocobaseHeaders": headers,
+        "nocobase-outlook:nocobaseInstallationHeaders": of_others,
+    }
     provider.configure(ConfigureRequest(Config(config, "nocobase-outlook")))
-    monkeypatch.setenv("NOCOBASE_API_KEY_SALES", API_KEY)
-    for logins in (["sales"], ["sales", ""], [""]):
-        with provider._nocobase({**PROPERTIES, "logins": logins}) as nocobase:
-            expected = {"X-Gate": "gate-secret", "X-Stage": "1"} if "" in logins else {}
-            assert nocobase._login.headers == expected
+    of_main = {"X-Gate": "gate-secret", "X-Stage": "1"}
+    for name in ("SALES", "ABROAD"):
+        monkeypatch.setenv(f"NOCOBASE_API_KEY_{name}", API_KEY)
+    expected = {("sales",): {}, ("sales", ""): of_main, ("",): of_main, ("abroad",): {"X-Abroad": "abroad-secret"}}
+    for logins, headers_there in expected.items():
+        with provider._nocobase({**PROPERTIES, "logins": list(logins)}) as nocobase:
+            assert nocobase._login.headers == headers_there
     assert "gate-secret" in push_resource._SECRETS
     assert "1" not in push_resource._SECRETS
 
