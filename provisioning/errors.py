@@ -16,6 +16,7 @@ ProvisioningError
 ├── AdoptionRejected           an application made by hand cannot be adopted
 ├── ApplicationProtected       the stack is to be destroyed, and its application is protected
 ├── CallerLockedOut            a run would remove its own caller from the owners
+├── Interrupted                somebody ended the run while it waited
 ├── NameTaken                  an application made by hand has the name of the one to be created
 └── NocoBaseError
     ├── Unreachable            no connection, or none that can be trusted
@@ -127,6 +128,10 @@ class ApplicationProtected(ProvisioningError):
 
 class CallerLockedOut(ProvisioningError):
     """The run would remove its own caller from the owners."""
+
+
+class Interrupted(ProvisioningError):
+    """Somebody ended the run while it waited for an answer."""
 
 
 class NameTaken(ProvisioningError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, now, show_rows, words
+from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, if_interrupted, now, show_rows, words
 from provisioning.entra.sign_in_settings import NAMESPACE, use_configuration
 from provisioning.errors import AdoptionRejected, NocoBaseError, SettingsError
 from provisioning.pulumi_cli import Pulumi
@@ -72,6 +72,10 @@ def adopt(
         _refuse_settings({**config, **plan.config})
         if not _agreed(plan, client_id, yes, accept_losses):
             return
+        if_interrupted(
+            "Nothing in Entra ID or NocoBase was changed; the stack's settings, and its state, may be. To resume: "
+            f"python -m provisioning adopt {client_id}"
+        )
         # Somebody made it by hand, and may rely on it: `destroy` must not take it along.
         engine.configure({**plan.config, PROTECT: "true"})
         _, project, stack_name = name.split("/")
@@ -79,6 +83,7 @@ def adopt(
         engine.adopt(wanted, {"component": parent} if COMPONENT_TYPE in has else {})
         words.print("The stack has the application. Nothing in Entra ID or NocoBase was changed.")
         words.print(f"It is protected: `pulumi destroy` refuses to remove it ({PROTECT}). {LET_GO}")
+        if_interrupted("To see what `pulumi up` will do: pulumi preview")
         _tell_next(engine)
 
 

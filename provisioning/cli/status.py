@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +16,7 @@ from provisioning.cli.common import Format, Stack, data, errors_as_sentences, no
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, names_a_sign_in, use_configuration, use_tenant
 from provisioning.errors import ProvisioningError, SettingsError
 from provisioning.pulumi_cli import Pulumi
+from provisioning.waiting import answers_of, begin
 
 if TYPE_CHECKING:
     from provisioning.nocobase.login import NocoBaseLogin, StoredLogins
@@ -76,8 +76,7 @@ def status(
         if not names:
             raise ProvisioningError("The backend has no stack of this project. `pulumi stack init <name>` makes one.")
         one = partial(_read, offline=offline, own_key_first=everything, moment=moment, warn_days=warn_days)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            read = list(pool.map(one, names))
+        read = answers_of([partial(one, name) for name in names], AT_ONCE)
         _show(read, moment, output, everything)
         if any(found.alarms for found in read):
             raise typer.Exit(1)
@@ -90,9 +89,8 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
 
     try:
         engine = Pulumi(name)
-        with ThreadPoolExecutor(1) as beside:
-            configured = None if offline else beside.submit(engine.configuration_of, NAMESPACE)
-            checkpoint = engine.export(show_secrets=True)
+        configured = None if offline else begin(lambda: engine.configuration_of(NAMESPACE))
+        checkpoint = engine.export(show_secrets=True)
         state = read_state(checkpoint.outputs, name)
         if configured is None:
             sides = [read.OFFLINE for _ in state.pushes]
@@ -106,12 +104,11 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
             use_configuration(config)
             use_tenant(state.tenant_id)
         elsewhere = read.elsewhere(state, tenant, own_key_first and names_a_sign_in(config))
-        with ThreadPoolExecutor(3) as entra:
-            registration = entra.submit(read.read_registration, state, elsewhere)
-            principal = entra.submit(read.read_principal, state, elsewhere)
-            duplicates = entra.submit(read.read_duplicates, checkpoint, elsewhere)
-            logins = _logins(engine, state.pushes, own_key_first, read.pushed_logins(checkpoint))
-            held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
+        registration = begin(lambda: read.read_registration(state, elsewhere))
+        principal = begin(lambda: read.read_principal(state, elsewhere))
+        duplicates = begin(lambda: read.read_duplicates(checkpoint, elsewhere))
+        logins = _logins(engine, state.pushes, own_key_first, read.pushed_logins(checkpoint))
+        held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
         found = registration.result()
         extra = read.read_extra(engine, state, checkpoint, found, duplicates.result(), principal.result())
         view = compare.overview(state, found, held, moment, warn_days, extra)

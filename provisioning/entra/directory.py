@@ -11,7 +11,6 @@ import json
 import re
 import sys
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -51,6 +50,7 @@ from provisioning.entra.registration import (
 )
 from provisioning.entra.sign_in import credential
 from provisioning.entra.sign_in_settings import rejected, sign_in_settings
+from provisioning.waiting import answer_of
 
 PUBLIC_CLOUD_GRAPH = "https://graph.microsoft.com"
 PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
@@ -217,9 +217,13 @@ def users_may_register() -> bool | None:
 
 def access_token() -> str:
     """The caller's access token for Microsoft Graph. Raises AzureError and httpx.HTTPError."""
-    cloud = find_cloud()
-    proxy_for(cloud.login)
-    return credential(cloud.login).get_token(f"{cloud.graph}/.default").token
+
+    def ask() -> str:
+        cloud = find_cloud()
+        proxy_for(cloud.login)
+        return credential(cloud.login).get_token(f"{cloud.graph}/.default").token
+
+    return answer_of(ask)
 
 
 def caller_token() -> str:
@@ -399,11 +403,7 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]], write: 
     write: whether it changes something. Raises DirectoryUnreadable.
     """
     try:
-        with ThreadPoolExecutor(max_workers=1) as thread:
-            answer = thread.submit(lambda: asyncio.run(_with_graph(work)))
-            while wait([answer], SIGN_OF_LIFE).not_done:
-                print("Still waiting for Microsoft Graph, which may be throttling.", file=sys.stderr, flush=True)
-            return answer.result()
+        return answer_of(lambda: asyncio.run(_with_graph(work)), _say_that_it_waits, SIGN_OF_LIFE)
     except APIError as error:
         code = getattr(getattr(error, "error", None), "code", None) or ""
         raise unreadable_answer(error.response_status_code, code, write) from None
@@ -411,6 +411,10 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]], write: 
         raise rejected(str(error)) from None
     except (AzureError, httpx.HTTPError, OSError) as error:
         raise unreadable_sign_in(error, write) from None
+
+
+def _say_that_it_waits() -> None:
+    print("Still waiting for Microsoft Graph, which may be throttling.", file=sys.stderr, flush=True)
 
 
 async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:

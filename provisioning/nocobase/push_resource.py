@@ -33,11 +33,13 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from provisioning import waiting
 from provisioning.entra.client_secret_plan import SecretPlan, rfc3339
 from provisioning.entra.ownership import is_another_stacks, whose_application
 from provisioning.entra.sign_in_settings import PROVIDER_KEYS, use_configuration
 from provisioning.errors import (
     ApplicationProtected,
+    Interrupted,
     NocoBaseError,
     ProvisioningError,
     SettingsError,
@@ -100,6 +102,7 @@ class MailSettingsProvider(ResourceProvider):
     def configure(self, req: ConfigureRequest) -> None:
         """Take the API keys, headers and how long to wait from the stack's configuration. Raises SettingsError."""
         _report_errors_as_sentences()
+        _end_waits_when_cancelled()
         # Of the provider's keys: the engine gives this process the stack's whole configuration (measured).
         use_configuration({key: req.config.get(key) for key in PROVIDER_KEYS if req.config.get(key) is not None})
         self._logins = stored_logins({key: req.config.get(key) for key in STORED})
@@ -444,7 +447,14 @@ def _wait_until_accepted(properties: Properties) -> None:
     # 0.2 s of imports (azure-identity) that only a run with something to push needs.
     from provisioning.entra.token_check import wait_until_accepted  # noqa: PLC0415
 
-    wait_until_accepted(properties["tenant_id"], properties["client_id"], properties["client_secret"])
+    secret = (properties["tenant_id"], properties["client_id"], properties["client_secret"])
+    try:
+        waiting.answer_of(lambda: wait_until_accepted(*secret))
+    except Interrupted:
+        raise Interrupted(
+            "Interrupted while Entra ID's token endpoint was waited for; NocoBase was not changed. "
+            "Run the command again."
+        ) from None
 
 
 def _proved(link: SignIn | None) -> Properties:
@@ -462,6 +472,26 @@ class _Sentences:
         """The message of a ProvisioningError, else the traceback; secrets are redacted."""
         error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]
         return redact(str(error) if isinstance(error, ProvisioningError) else traceback.format_exc(), _SECRETS)
+
+
+def _cancelled(self: Any, request: Any, context: Any) -> Any:
+    """What the engine's cancellation, by Ctrl-C, does in this process. It uses no name of this module: see below."""
+    from google.protobuf import empty_pb2  # noqa: PLC0415
+
+    from provisioning import waiting  # noqa: PLC0415
+
+    waiting.end_all()
+    return empty_pb2.Empty()
+
+
+def _end_waits_when_cancelled() -> None:
+    """Make a Ctrl-C end the waits of this process: pulumi.dynamic's server ignores it, and offers no hook.
+
+    The server has registered the method already, so the function itself gets another body.
+    """
+    servicer = getattr(sys.modules["__main__"], "DynamicResourceProviderServicer", None)
+    if servicer is not None:
+        servicer.Cancel.__code__ = _cancelled.__code__
 
 
 def _report_errors_as_sentences() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import importlib.util
 import itertools
 import json
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +21,8 @@ from pulumi.dynamic import ConfigureRequest
 from pulumi.dynamic.config import Config
 from pulumi.runtime import rpc
 
-from provisioning import errors
+from provisioning import errors, waiting
+from provisioning.entra import token_check
 from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.nocobase import preflight, push_resource
 from provisioning.nocobase.installation import Installation
@@ -689,3 +695,64 @@ def test_it_signs_in_to_entra_id_as_the_stack_says() -> None:
     MailSettingsProvider().configure(ConfigureRequest(Config(config, "nocobase-outlook")))
     settings = sign_in_settings()
     assert (settings.client_id, settings.is_on("useOidc")) == ("a-client", True)
+
+
+class Servicer:
+    """Of pulumi.dynamic's server, what the push changes."""
+
+    def Cancel(self, request: object, context: object) -> object:
+        """As the server has it."""
+        return None
+
+
+@pytest.fixture
+def cancel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], object]]:
+    """The engine's cancellation, as the server registered it before the provider was configured."""
+    monkeypatch.setattr(sys.modules["__main__"], "DynamicResourceProviderServicer", Servicer, raising=False)
+    registered = Servicer().Cancel
+    yield lambda: registered(None, None)
+    waiting._ended.clear()
+
+
+def test_a_cancellation_ends_every_wait_at_once(
+    cancel: Callable[[], object], monkeypatch: pytest.MonkeyPatch, provider: MailSettingsProvider
+) -> None:
+    patience = {"nocobase-outlook:nocobasePatienceSeconds": "600"}
+    provider.configure(ConfigureRequest(Config(patience, "nocobase-outlook")))
+    hangs = threading.Event()
+
+    def refuse(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("x")
+
+    def hang(_: httpx.Request) -> httpx.Response:
+        hangs.wait(60)
+        return httpx.Response(503)
+
+    for server, words in ((hang, "nothing was changed there"), (refuse, "cannot be reached")):
+        connect(server, monkeypatch)
+        threading.Timer(0.5, cancel).start()
+        began = time.monotonic()
+        with pytest.raises(errors.Interrupted, match=f"^Interrupted.*{words}.*Run the command again"):
+            provider.diff(ID, PROPERTIES, NEXT)
+        assert time.monotonic() - began < 5
+        waiting._ended.clear()
+    monkeypatch.undo()
+    monkeypatch.setattr(token_check, "wait_until_accepted", lambda *_: hangs.wait(60))
+    threading.Timer(0.5, cancel).start()
+    with pytest.raises(errors.Interrupted, match="token endpoint was waited for; NocoBase was not changed"):
+        push_resource._wait_until_accepted(PROPERTIES)
+    hangs.set()
+
+
+def test_the_server_of_dynamic_providers_has_the_method_that_is_changed() -> None:
+    spec = importlib.util.find_spec("pulumi.dynamic.__main__")
+    assert spec is not None
+    assert spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    (servicer,) = (
+        node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "DynamicResourceProviderServicer"
+    )
+    (method,) = (node for node in servicer.body if isinstance(node, ast.FunctionDef) and node.name == "Cancel")
+    assert (len(method.args.args), method.decorator_list) == (3, [])
+    assert push_resource._cancelled.__code__.co_argcount == 3
+    assert push_resource._cancelled.__code__.co_freevars == ()
