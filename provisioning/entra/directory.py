@@ -419,7 +419,7 @@ def _say_that_it_waits() -> None:
 
 async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
     cloud = find_cloud()
-    # azure-identity reads the environment itself; what it cannot use is named before it tries.
+    # azure-identity would make its own error of what cannot be used.
     proxy_for(cloud.login)
     # The SDK's middleware, which retries throttled and unavailable answers, wraps one transport only. A proxy that
     # httpx chose itself would be a second transport, without the middleware.

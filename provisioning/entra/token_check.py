@@ -16,6 +16,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_expone
 
 from provisioning.connections import proxy_for
 from provisioning.entra import error_codes
+from provisioning.entra.transport import transport
 from provisioning.errors import SecretRejected
 
 SCOPE = "https://graph.microsoft.com/.default"
@@ -75,10 +76,12 @@ def wait_until_accepted(tenant_id: str, client_id: str, client_secret: str, pati
 
 def _credential(tenant_id: str, client_id: str, client_secret: str) -> ClientSecretCredential:
     login = os.environ.get("AZURE_AUTHORITY_HOST") or AzureAuthorityHosts.AZURE_PUBLIC_CLOUD
-    # azure-identity reads the environment itself; what it cannot use is named before it tries.
+    # azure-identity would make its own error of what cannot be used.
     proxy_for(login if "://" in login else f"https://{login}")
     # Instance discovery asks Microsoft's public cloud, which does not know other authorities.
-    return ClientSecretCredential(tenant_id, client_id, client_secret, disable_instance_discovery=True)
+    return ClientSecretCredential(
+        tenant_id, client_id, client_secret, disable_instance_discovery=True, transport=transport()
+    )
 
 
 def _rejection(error: Exception) -> Rejection | None:
