@@ -60,7 +60,7 @@ class ProblemsToldByDoctor(Exception):
 
 
 def in_adopt(config: dict[str, str]) -> object:
-    return adopt._held_by_nocobase(settings.Settings(nocobaseUrl=URL), config)
+    return adopt._in_nocobase(settings.Settings(nocobaseUrl=URL), config)
 
 
 @pytest.mark.parametrize("key", UNREADABLE)
