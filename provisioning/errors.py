@@ -14,8 +14,10 @@ ProvisioningError
 │   └── SignInRejected         Entra ID rejected the caller's sign-in, or there is none
 ├── SecretLimitReached         Entra ID allows no further client secret
 ├── AdoptionRejected           an application made by hand cannot be adopted
+├── ApplicationProtected       the stack is to be destroyed, and its application is protected
 ├── ConsentExists              the tenant has consented to other scopes than the declared ones
 ├── CallerLockedOut            a run would remove its own caller from the owners
+├── Interrupted                somebody ended the run while it waited
 ├── NameTaken                  an application made by hand has the name of the one to be created
 └── NocoBaseError
     ├── Unreachable            no connection, or none that can be trusted
@@ -121,12 +123,20 @@ class AdoptionRejected(ProvisioningError):
     """An application made by hand cannot be adopted by this stack; nothing was changed."""
 
 
+class ApplicationProtected(ProvisioningError):
+    """The stack is to be destroyed, and its application is protected; nothing was changed."""
+
+
 class ConsentExists(ProvisioningError):
     """A tenant's consent is there already, for other scopes than are declared; Entra ID rejects a second one."""
 
 
 class CallerLockedOut(ProvisioningError):
     """The run would remove its own caller from the owners."""
+
+
+class Interrupted(ProvisioningError):
+    """Somebody ended the run while it waited for an answer."""
 
 
 class NameTaken(ProvisioningError):

@@ -8,6 +8,7 @@ import typer
 
 from provisioning import __version__
 from provisioning.cli import adopt, doctor, explain, init, prune, rotate, status, up
+from provisioning.cli.common import interruptible
 from provisioning.plain_text import use_plain_marks
 
 NAME = "python -m provisioning"
@@ -35,14 +36,14 @@ def commands(
     """Outlook mail for NocoBase: what `pulumi up` does not do by itself."""
 
 
-app.command()(init.init)
-app.command()(adopt.adopt)
-app.command()(status.status)
-app.command()(doctor.doctor)
-app.command()(rotate.rotate)
-app.command()(prune.prune)
-app.command()(up.up)
-app.command()(explain.explain)
+app.command()(interruptible(init.init))
+app.command()(interruptible(adopt.adopt))
+app.command()(interruptible(status.status))
+app.command()(interruptible(doctor.doctor))
+app.command()(interruptible(rotate.rotate))
+app.command()(interruptible(prune.prune))
+app.command()(interruptible(up.up))
+app.command()(interruptible(explain.explain))
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provisioning.cli.common import WRONG_USAGE, Stack, errors_as_sentences, words
+from provisioning.cli.common import WRONG_USAGE, Stack, errors_as_sentences, if_interrupted, words
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, sign_in_settings, use_configuration, use_tenant
 from provisioning.errors import ProvisioningError, SettingsError
 from provisioning.pulumi_cli import Pulumi
@@ -73,9 +73,15 @@ def init(
         run = _Init(ask, not no_checks, answers)
         try:
             run.run(stack, state, secrets_provider)
-        except (ProvisioningError, typer.Abort, KeyboardInterrupt):
-            if ask:
-                run.tell_again()
+        except ProvisioningError:
+            if again := run.again():
+                words.print(again, markup=False)
+            raise
+        except (typer.Abort, KeyboardInterrupt):
+            if run.begun:
+                if_interrupted("The stack may be there, and its settings be written. Run the command again.")
+            elif again := run.again():
+                if_interrupted(f"Nothing was written. {again}")
             raise
 
 
@@ -86,24 +92,25 @@ class _Init:
         self.ask = ask
         self.check = check
         self.answers = answers
+        self.begun = False
+        """Whether something may be written."""
         self.written = False
         self._typed: list[str] = []
         """The options of what a person has answered, to repeat the command with them."""
 
-    def tell_again(self) -> None:
-        """Say the command that repeats this one with what was answered."""
+    def again(self) -> str:
+        """The command that repeats this one with what was answered, in words; empty if that is nothing."""
         from provisioning.init import questions  # noqa: PLC0415 - as below
 
+        if not self.ask or self.written:
+            return ""
         options = list(self._typed)
         for prompt in questions.PROMPTS:
             answer = self.answers.get(prompt.key, [])
             options += [
                 f"{prompt.flag} {shlex.quote(one)}" for one in ([answer] if isinstance(answer, str) else answer)
             ]
-        if options and not self.written:
-            words.print(
-                f"To repeat it with these answers: python -m provisioning init {' '.join(options)}", markup=False
-            )
+        return f"To repeat it with these answers: python -m provisioning init {' '.join(options)}" if options else ""
 
     def run(self, stack: str | None, state: str | None, provider: str | None) -> None:
         """Ask, check, write, and say the next command."""
@@ -145,6 +152,7 @@ class _Init:
             words.print(f"! {warning}", markup=False, style="yellow")
         if "tenantId" in self.answers:
             _raise_if(questions.why_invalid_tenant_id(config["tenantId"]))
+        self.begun = True
         if not exists:
             engine.create(provider or "")
         written = {TENANT if key == "tenantId" else key: value for key, value in self.answers.items()}

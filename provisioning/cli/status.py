@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -15,13 +14,15 @@ import typer
 
 from provisioning.cli.common import Format, Stack, data, errors_as_sentences, now, show, show_rows
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, names_a_sign_in, use_configuration, use_tenant
-from provisioning.errors import ProvisioningError
+from provisioning.errors import ProvisioningError, SettingsError
 from provisioning.pulumi_cli import Pulumi
+from provisioning.waiting import answers_of, begin
 
 if TYPE_CHECKING:
-    from provisioning.nocobase.login import NocoBaseLogin
+    from provisioning.nocobase.login import NocoBaseLogin, StoredLogins
     from provisioning.program.last_state import Push
     from provisioning.status.compare import Overview, Side
+    from provisioning.status.read import Unread
     from provisioning.status.timeline import Bar
 
 WARN_DAYS = 14
@@ -75,8 +76,7 @@ def status(
         if not names:
             raise ProvisioningError("The backend has no stack of this project. `pulumi stack init <name>` makes one.")
         one = partial(_read, offline=offline, own_key_first=everything, moment=moment, warn_days=warn_days)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            read = list(pool.map(one, names))
+        read = answers_of([partial(one, name) for name in names], AT_ONCE)
         _show(read, moment, output, everything)
         if any(found.alarms for found in read):
             raise typer.Exit(1)
@@ -89,9 +89,8 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
 
     try:
         engine = Pulumi(name)
-        with ThreadPoolExecutor(1) as beside:
-            configured = None if offline else beside.submit(engine.configuration_of, NAMESPACE)
-            checkpoint = engine.export(show_secrets=True)
+        configured = None if offline else begin(lambda: engine.configuration_of(NAMESPACE))
+        checkpoint = engine.export(show_secrets=True)
         state = read_state(checkpoint.outputs, name)
         if configured is None:
             sides = [read.OFFLINE for _ in state.pushes]
@@ -105,13 +104,12 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
             use_configuration(config)
             use_tenant(state.tenant_id)
         elsewhere = read.elsewhere(state, tenant, own_key_first and names_a_sign_in(config))
-        with ThreadPoolExecutor(4) as entra:
-            registration = entra.submit(read.read_registration, state, elsewhere)
-            principal = entra.submit(read.read_principal, state, elsewhere)
-            consent = entra.submit(lambda: read.read_consent(state, principal.result()))
-            duplicates = entra.submit(read.read_duplicates, checkpoint, elsewhere)
-            logins = _logins(engine, state.pushes, own_key_first, read.pushed_headers(checkpoint))
-            held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
+        registration = begin(lambda: read.read_registration(state, elsewhere))
+        principal = begin(lambda: read.read_principal(state, elsewhere))
+        consent = begin(lambda: read.read_consent(state, principal.result()))
+        duplicates = begin(lambda: read.read_duplicates(checkpoint, elsewhere))
+        logins = _logins(engine, state.pushes, own_key_first, read.pushed_logins(checkpoint))
+        held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
         found = registration.result()
         extra = read.read_extra(
             engine, state, checkpoint, found, duplicates.result(), principal.result(), consent.result()
@@ -125,20 +123,26 @@ def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_
 
 
 def _logins(
-    engine: Pulumi, pushes: Sequence[Push], own_key_first: bool, headers: Mapping[str, str]
-) -> list[NocoBaseLogin | None]:
-    """The login to the NocoBase of each push. headers: those of the last push.
+    engine: Pulumi, pushes: Sequence[Push], own_key_first: bool, pushed: StoredLogins
+) -> list[NocoBaseLogin | Unread | None]:
+    """The login to the NocoBase of each push. pushed: what the last push was given; its headers are taken.
 
     own_key_first: a key in the environment is one NocoBase's; among many stacks it is for those without their own.
     """
-    from provisioning.nocobase.login import API_KEY, API_KEYS, first_login, stored_keys  # noqa: PLC0415 - not for --help
+    from provisioning.nocobase.login import StoredLogins, stored_logins  # noqa: PLC0415 - not for --help
+    from provisioning.status.read import Unread  # noqa: PLC0415 - as above
 
-    given = [first_login(push.logins, {}, headers=headers) for push in pushes]
+    given = [StoredLogins(headers=pushed.headers).first(push.logins) for push in pushes]
     if all(given) and not own_key_first:
-        return given
-    config = engine.configuration()[0]
-    stored = stored_keys(config.get(API_KEY), config.get(API_KEYS))
-    own = [first_login(push.logins, stored, {}, headers) for push in pushes]
+        return [*given]
+    try:
+        stored = stored_logins(engine.configuration()[0])
+    except SettingsError as error:
+        unreadable = Unread("; ".join(f"{problem.key}: {problem.why}" for problem in error.problems))
+        # Whether the environment's key is this NocoBase's cannot be told, where there are many.
+        return [unreadable if own_key_first else login or unreadable for login in given]
+    stored = replace(stored, headers=pushed.headers or stored.headers)
+    own = [stored.first(push.logins, {}) for push in pushes]
     return [(key or other) if own_key_first else (other or key) for key, other in zip(own, given, strict=True)]
 
 

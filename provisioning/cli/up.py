@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from provisioning.cli.common import WRONG_USAGE, Format, Output, errors_as_sentences, show_rows, words
+from provisioning.cli.common import INTERRUPTED, WRONG_USAGE, Format, Output, errors_as_sentences, show_rows, words
 from provisioning.errors import ProvisioningError
 from provisioning.fleet.deploy import Deployer
 from provisioning.fleet.runner import Result, StackOutcome, run
@@ -72,6 +72,9 @@ def up(
             results = run(choice.stacks, deployer.deploy, parallel, watch)
         show_rows([row(result, output) for result in sorted([*results, *choice.left_out], key=_by_name)], output)
         _sum_up(results, choice.left_out)
+        if deployer.engines.told_to_end:
+            words.print("Interrupted. Run the command again: each stack resumes where it was stopped.")
+            raise typer.Exit(INTERRUPTED)
         if not choice.stacks or any(result.outcome.bad for result in (*results, *choice.left_out)):
             raise typer.Exit(1)
 

@@ -29,6 +29,7 @@ from provisioning.entra.account import Account
 from provisioning.entra.consent import OUTPUT, Rule
 from provisioning.entra.sign_in_settings import NAMESPACE, sign_in_settings, use_configuration, use_tenant
 from provisioning.errors import EngineFailed
+from provisioning.nocobase.login import stored_logins
 from provisioning.program import redirect_uris
 from provisioning.pulumi_cli import NEEDED_KEY, Pulumi
 
@@ -161,7 +162,7 @@ def _of_installation(name: str, of: str, with_link: bool) -> list[Question]:
 
     def asked(state: Deployed, configured: stack.Stack) -> tuple[Push, NocoBaseLogin | None]:
         push = next(push for push in state.pushes if push.name == name)
-        return push, nocobase.login_of(push.logins, configured.values)
+        return push, stored_logins(configured.values).first(push.logins)
 
     def ask_row(state: Deployed, configured: stack.Stack, *_: Any) -> Finding:
         return nocobase.ask_row(state, *asked(state, configured))

@@ -11,7 +11,6 @@ import json
 import re
 import sys
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -53,6 +52,7 @@ from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.entra.sign_in import credential
 from provisioning.entra.sign_in_settings import rejected, sign_in_settings
 from provisioning.errors import DirectoryFailure, DirectoryUnreadable
+from provisioning.waiting import answer_of
 
 PUBLIC_CLOUD_GRAPH = "https://graph.microsoft.com"
 PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
@@ -251,9 +251,13 @@ def consent_policies() -> tuple[str, ...]:
 
 def access_token() -> str:
     """The caller's access token for Microsoft Graph. Raises AzureError and httpx.HTTPError."""
-    cloud = find_cloud()
-    proxy_for(cloud.login)
-    return credential(cloud.login).get_token(f"{cloud.graph}/.default").token
+
+    def ask() -> str:
+        cloud = find_cloud()
+        proxy_for(cloud.login)
+        return credential(cloud.login).get_token(f"{cloud.graph}/.default").token
+
+    return answer_of(ask)
 
 
 def caller_token() -> str:
@@ -433,11 +437,7 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]], write: 
     write: whether it changes something. Raises DirectoryUnreadable.
     """
     try:
-        with ThreadPoolExecutor(max_workers=1) as thread:
-            answer = thread.submit(lambda: asyncio.run(_with_graph(work)))
-            while wait([answer], SIGN_OF_LIFE).not_done:
-                print("Still waiting for Microsoft Graph, which may be throttling.", file=sys.stderr, flush=True)
-            return answer.result()
+        return answer_of(lambda: asyncio.run(_with_graph(work)), _say_that_it_waits, SIGN_OF_LIFE)
     except APIError as error:
         code = getattr(getattr(error, "error", None), "code", None) or ""
         raise unreadable_answer(error.response_status_code, code, write) from None
@@ -447,9 +447,13 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]], write: 
         raise unreadable_sign_in(error, write) from None
 
 
+def _say_that_it_waits() -> None:
+    print("Still waiting for Microsoft Graph, which may be throttling.", file=sys.stderr, flush=True)
+
+
 async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
     cloud = find_cloud()
-    # azure-identity reads the environment itself; what it cannot use is named before it tries.
+    # azure-identity would make its own error of what cannot be used.
     proxy_for(cloud.login)
     # The SDK's middleware, which retries throttled and unavailable answers, wraps one transport only. A proxy that
     # httpx chose itself would be a second transport, without the middleware.

@@ -22,6 +22,7 @@ from azure.identity import (
 
 from provisioning.connections import proxy_for, quiet_azure, trusted
 from provisioning.entra.sign_in_settings import Method, SignInSettings, sign_in_settings
+from provisioning.entra.transport import transport
 from provisioning.errors import NoPipelineToken, SignInUnusable
 
 AUDIENCE = "api://AzureADTokenExchange"
@@ -49,15 +50,25 @@ def credential(authority: str, settings: SignInSettings | None = None) -> TokenC
         return _certificate(settings, authority)
     if method is Method.SECRET:
         return ClientSecretCredential(
-            tenant, client, settings.client_secret, authority=authority, disable_instance_discovery=True
+            tenant,
+            client,
+            settings.client_secret,
+            authority=authority,
+            disable_instance_discovery=True,
+            transport=transport(),
         )
     return ClientAssertionCredential(
-        tenant, client, _assertion(method, settings), authority=authority, disable_instance_discovery=True
+        tenant,
+        client,
+        _assertion(method, settings),
+        authority=authority,
+        disable_instance_discovery=True,
+        transport=transport(),
     )
 
 
 def _managed_identity(settings: SignInSettings) -> TokenCredential:
-    return ManagedIdentityCredential(client_id=settings.client_id or None)
+    return ManagedIdentityCredential(client_id=settings.client_id or None, transport=transport())
 
 
 def _certificate(settings: SignInSettings, authority: str) -> TokenCredential:
@@ -72,6 +83,7 @@ def _certificate(settings: SignInSettings, authority: str) -> TokenCredential:
             password=settings["clientCertificatePassword"] or None,
             authority=authority,
             disable_instance_discovery=True,
+            transport=transport(),
         )
     except OSError as error:
         why = error.strerror or type(error).__name__

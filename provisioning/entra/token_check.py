@@ -19,6 +19,7 @@ from azure.identity import AzureAuthorityHosts, ClientSecretCredential
 
 from provisioning.connections import proxy_for, quiet_azure
 from provisioning.entra import error_codes
+from provisioning.entra.transport import transport
 from provisioning.errors import SecretRejected
 
 SCOPE = "https://graph.microsoft.com/.default"
@@ -179,10 +180,12 @@ def _rejected(client_id: str, answer: Answer, new: bool, waited: float) -> Secre
 
 def _credential(tenant_id: str, client_id: str, client_secret: str, **options: int) -> ClientSecretCredential:
     login = os.environ.get("AZURE_AUTHORITY_HOST") or AzureAuthorityHosts.AZURE_PUBLIC_CLOUD
-    # azure-identity reads the environment itself; what it cannot use is named before it tries.
+    # azure-identity would make its own error of what cannot be used.
     proxy_for(login if "://" in login else f"https://{login}")
     # Instance discovery asks Microsoft's public cloud, which does not know other authorities.
-    return ClientSecretCredential(tenant_id, client_id, client_secret, disable_instance_discovery=True, **options)
+    return ClientSecretCredential(
+        tenant_id, client_id, client_secret, disable_instance_discovery=True, transport=transport(), **options
+    )
 
 
 def _answer(error: Exception) -> Answer:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provisioning.errors import EngineFailed
+from provisioning.errors import EngineFailed, SettingsError
 from provisioning.fleet.runner import Result, StackOutcome, Watch, sentence
-from provisioning.nocobase.login import API_KEY, API_KEYS, missing_login, stored_keys
+from provisioning.nocobase.login import missing_login, stored_logins
 from provisioning.pulumi_cli import Engines, Pulumi
 from provisioning.pulumi_events import SAME, Event, StepBegun
 
@@ -88,8 +88,8 @@ class Deployer:
             return {}
         config, _ = Pulumi(name, folder=self.folder).configuration()
         try:
-            own = stored_keys(config.get(API_KEY), config.get(API_KEYS))
-        except ValueError:
+            own = stored_logins(config).keys
+        except SettingsError:
             # The program itself rejects such a configuration, in words.
             return {}
         suffixes = [missing_login(installation).key.removeprefix(LOGIN[0]) for installation in own]

@@ -34,22 +34,23 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from provisioning import waiting
 from provisioning.entra.client_secret_plan import SecretPlan, rfc3339
 from provisioning.entra.ownership import is_another_stacks, whose_application
 from provisioning.entra.sign_in_settings import PROVIDER_KEYS, use_configuration
-from provisioning.errors import NocoBaseError, ProvisioningError, SettingsError, Unreachable, redact
+from provisioning.errors import (
+    ApplicationProtected,
+    Interrupted,
+    NocoBaseError,
+    ProvisioningError,
+    SettingsError,
+    Unreachable,
+    redact,
+)
 from provisioning.nocobase import push
 from provisioning.nocobase.installation import MAIN, remedies_for
 from provisioning.nocobase.layout import NocoBaseMapping
-from provisioning.nocobase.login import (
-    API_KEY,
-    API_KEYS,
-    HEADERS,
-    first_login,
-    missing_login,
-    stored_headers,
-    stored_keys,
-)
+from provisioning.nocobase.login import STORED, StoredLogins, missing_login, stored_logins
 from provisioning.nocobase.push import Accounts, Credentials, Reading, SignIn
 from provisioning.nocobase.retry import SETTING as PATIENCE
 from provisioning.nocobase.retry import Patience, say_on_stderr, seconds_or_default
@@ -66,8 +67,8 @@ PLACE = ("nocobase_url", "nocobase_app", "mapping")
 DECLARED = (*PLACE, "client_id", "client_secret", "redirect_uris", "slot", "since")
 """The properties that the program declares; a change of one of them is pushed."""
 
-HOW = ("logins", "several")
-"""The declared properties that say how to reach NocoBase; recorded again when they change, for refresh and destroy."""
+HOW = ("logins", "several", "protected")
+"""The declared properties that refresh and destroy need; recorded again when they change."""
 
 NOT_COMPARED = ("tenant_id", "take_over", "audience")
 """Declared, too, but without effect on what NocoBase holds."""
@@ -86,11 +87,8 @@ class MailSettingsProvider(ResourceProvider):
     serialize_as_secret_always = False
     """The serialized provider is only the name of this class."""
 
-    _keys: Mapping[str, str]
-    """The API keys of the stack's configuration, by the installation's name."""
-
-    _headers: Mapping[str, str]
-    """The headers of the stack's configuration, for a gateway in front of the main installation."""
+    _logins: StoredLogins
+    """Those of the stack's configuration."""
 
     _patience_seconds: int
     _patience: dict[str, Patience]
@@ -103,26 +101,25 @@ class MailSettingsProvider(ResourceProvider):
     _verified: set[Credentials]
     """What the token endpoint has accepted in this run, so that several NocoBases wait for it once."""
 
-    _served: set[Place]
-    """The places that this run declares: an installation that was only renamed must not be emptied."""
+    _served: dict[Place, str]
+    """The places that this run declares, and as which installation: one that was only renamed must not be emptied."""
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Take the API keys, headers and how long to wait from the stack's configuration."""
+        """Take the API keys, headers and how long to wait from the stack's configuration. Raises SettingsError."""
         _report_errors_as_sentences()
+        _end_waits_when_cancelled()
         # Of the provider's keys: the engine gives this process the stack's whole configuration (measured).
         use_configuration({key: req.config.get(key) for key in PROVIDER_KEYS if req.config.get(key) is not None})
-        # The program rejects what is not valid before it declares anything.
-        self._headers = stored_headers(req.config.get(HEADERS))
-        self._keys = stored_keys(req.config.get(API_KEY), req.config.get(API_KEYS))
+        self._logins = stored_logins({key: req.config.get(key) for key in STORED})
         self._patience_seconds = seconds_or_default(req.config.get(PATIENCE))
         self._patience = {}
         self._read = {}
         self._verifying, self._verified = Lock(), set()
-        self._served = set()
+        self._served = {}
 
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
         """Note the place that this run declares; the engine calls this for the program, not to refresh or destroy."""
-        self._served.add(_place(news))
+        self._served[_place(news)] = _installation(news)
         return CheckResult(news, [])
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
@@ -222,8 +219,14 @@ class MailSettingsProvider(ResourceProvider):
         credentials = _credentials(properties)
         with self._verifying:
             if credentials not in self._verified:
-                tenant_id, secret = properties["tenant_id"], credentials.client_secret
-                wait_until_accepted(tenant_id, credentials.client_id, secret, new, say_on_stderr)
+                secret = (properties["tenant_id"], credentials.client_id, credentials.client_secret)
+                try:
+                    waiting.answer_of(lambda: wait_until_accepted(*secret, new, say_on_stderr))
+                except Interrupted:
+                    raise Interrupted(
+                        "Interrupted while Entra ID's token endpoint was waited for; NocoBase was not changed. "
+                        "Run the command again."
+                    ) from None
                 self._verified.add(credentials)
 
     def read(self, id_: str, props: Properties) -> ReadResult:
@@ -249,8 +252,15 @@ class MailSettingsProvider(ResourceProvider):
         return ReadResult(id_, held, _inputs(held))
 
     def delete(self, _id: str, _props: Properties) -> None:
-        """Empty the two values if they are this stack's, unless this run serves the same place under another name."""
-        if _place(_props) in self._served:
+        """Empty the two values if they are this stack's, unless this run serves the same place under another name.
+
+        Raises ApplicationProtected, before anything is emptied, where the engine would not destroy the application.
+        """
+        served_as = self._served.get(_place(_props))
+        destroyed = not self._served or served_as == _installation(_props)
+        if destroyed and _props.get("protected"):
+            raise ApplicationProtected(PROTECTED)
+        if served_as is not None and not destroyed:
             print(f"NocoBase at {_props['nocobase_url']} is served under another name now; nothing was emptied.")
             return
         try:
@@ -263,7 +273,7 @@ class MailSettingsProvider(ResourceProvider):
     @contextmanager
     def _nocobase(self, props: Mapping[str, Any], patient: bool = True) -> Iterator[NocoBaseClient]:
         names = props.get("logins") or [""]
-        login = first_login(names, self._keys, headers=self._headers)
+        login = self._logins.first(names)
         if login is None:
             raise SettingsError([missing_login(names[0])])
         # 0.1 s of imports (httpx): the program imports this module too, only to declare the resource.
@@ -287,24 +297,35 @@ class NocoBaseProvider(pulumi.ProviderResource):
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         config, project = pulumi.Config(), pulumi.get_project()
-        given = {key: config.get_secret(key) for key in (API_KEY, API_KEYS, HEADERS) if config.get(key) not in NOTHING}
+        given = {key: config.get_secret(key) for key in STORED if config.get(key) not in NOTHING}
         properties = {
             f"{project}:{key}": value for key, value in {**given, PATIENCE: config.get(PATIENCE)}.items() if value
         }
         super().__init__("pulumi-python", name, properties, opts)
 
 
+PROTECTED = (
+    "The application is protected (protectApplication), because somebody made it by hand and may rely on it; nothing "
+    "was emptied or removed. To have the stack let go of it, all as it is: `pulumi state delete --all --force`. To "
+    "remove it: `pulumi config set protectApplication false`, `pulumi up`, then `pulumi destroy`."
+)
+
 NOTHING = (None, "", "{}")
 """How an object that is not set may be configured."""
 
 
 class DeployedApplication(Protocol):
-    """What the push takes from the application in Entra ID; see `program.application.MailApplication`."""
+    """What the push takes from the application in Entra ID; see `program.application.MailApplication`.
+
+    The push comes after all `parts`, so `destroy` begins with it.
+    """
 
     tenant_id: pulumi.Output[str]
     client_id: pulumi.Output[str]
     client_secret: pulumi.Output[str]
     audience: str
+    protected: bool
+    parts: Sequence[pulumi.Resource]
 
 
 class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
@@ -341,13 +362,16 @@ class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
             "audience": application.audience,
             "logins": list(installation.logins),
             "several": several,
+            "protected": application.protected or None,
             "row_id": None,
             "updated_at": None,
             "proved_client_id": None,
             "proved_redirect_uri": None,
             "problem": None,
         }
-        opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(provider=provider))
+        opts = pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(provider=provider, depends_on=list(application.parts))
+        )
         super().__init__(MailSettingsProvider(), installation.resource_name, properties, opts)
 
 
@@ -374,6 +398,11 @@ def _mapping(properties: Mapping[str, Any]) -> NocoBaseMapping:
 
 def _place(properties: Mapping[str, Any]) -> Place:
     return properties["nocobase_url"], properties.get("nocobase_app")
+
+
+def _installation(properties: Mapping[str, Any]) -> str:
+    """The installation's name."""
+    return str((properties.get("logins") or [MAIN])[0])
 
 
 def _transformed(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
@@ -423,7 +452,7 @@ def _inputs(held: Properties) -> Properties:
 
 def _with_way_out(error: NocoBaseError | SettingsError, properties: Mapping[str, Any]) -> ProvisioningError:
     """The same error, and how to have the engine forget a NocoBase that is gone for good."""
-    installation = (properties.get("logins") or [MAIN])[0]
+    installation = _installation(properties)
     name = f"nocobase-{installation}" if installation else "nocobase"
     way_out = (
         f"If this NocoBase is gone for good: `pulumi stack --show-urns` shows the URN that ends in "
@@ -455,6 +484,26 @@ class _Sentences:
         """The message of a ProvisioningError, else the traceback; secrets are redacted."""
         error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]
         return redact(str(error) if isinstance(error, ProvisioningError) else traceback.format_exc(), _SECRETS)
+
+
+def _cancelled(self: Any, request: Any, context: Any) -> Any:
+    """What the engine's cancellation, by Ctrl-C, does in this process. It uses no name of this module: see below."""
+    from google.protobuf import empty_pb2  # noqa: PLC0415
+
+    from provisioning import waiting  # noqa: PLC0415
+
+    waiting.end_all()
+    return empty_pb2.Empty()
+
+
+def _end_waits_when_cancelled() -> None:
+    """Make a Ctrl-C end the waits of this process: pulumi.dynamic's server ignores it, and offers no hook.
+
+    The server has registered the method already, so the function itself gets another body.
+    """
+    servicer = getattr(sys.modules["__main__"], "DynamicResourceProviderServicer", None)
+    if servicer is not None:
+        servicer.Cancel.__code__ = _cancelled.__code__
 
 
 def _report_errors_as_sentences() -> None:

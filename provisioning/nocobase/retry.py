@@ -23,7 +23,8 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from provisioning.errors import NocoBaseError
+from provisioning import waiting
+from provisioning.errors import Interrupted, NocoBaseError
 
 if TYPE_CHECKING:
     import httpx
@@ -158,7 +159,7 @@ class Patience:
         seconds: float = DEFAULT_SECONDS,
         say: Callable[[str], None] = say_on_stderr,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = waiting.pause,
     ) -> None:
         self._left = float(seconds)
         self._say = say
@@ -188,7 +189,12 @@ class Patience:
             if waited + pause > self._left:
                 raise _given_up(last.error, waited)
             self._announce(last.error, waited)
-            self._sleep(pause)
+            try:
+                self._sleep(pause)
+            except Interrupted:
+                raise Interrupted(
+                    f"Interrupted: {last.error.what} ({last.error.why}). Run the command again."
+                ) from None
             try:
                 return attempt()
             except TryAgain as failure:

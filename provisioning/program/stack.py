@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,10 +19,29 @@ from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.errors import ClockRejected, ProvisioningError, StateUnreadable
 from provisioning.program.last_state import Deployed, read_state
 from provisioning.pulumi_cli import Pulumi
-from provisioning.resource_types import PASSWORD_TYPE
+from provisioning.resource_types import APPLICATION_NAME, PASSWORD_TYPE
 
 READ_ATTEMPTS = 10
 READ_PAUSE_SECONDS = 0.1
+
+
+QUIETLY = 32
+"""The exit code of a program after which Pulumi's Python host says nothing more (measured: host 3.255)."""
+
+
+def end_quietly_when_told() -> None:
+    """Have this program end at once, without a traceback, when its host sends SIGINT: the engine says why.
+
+    That comes with Ctrl-C, and when a provider refuses something. A host that hears the signal itself is left alone.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end)
+
+
+def _end(_number: int, _frame: object) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(QUIETLY)
 
 
 def configuration() -> tuple[dict[str, str], set[str]]:
@@ -31,15 +52,15 @@ def configuration() -> tuple[dict[str, str], set[str]]:
     return own, {key for key in own if config.is_config_secret(prefix + key)}
 
 
-def last_state() -> Deployed:
-    """The stack's last checkpoint, as far as this program plans with it.
+def last_state(name: str = APPLICATION_NAME) -> Deployed:
+    """The stack's last checkpoint, as far as this program plans with it. name: of its application.
 
     The engine returns it in previews and updates. It contains secrets in plain text: never log it.
     Raises StateUnreadable: an unreadable state must never count as an empty one, which would issue a new secret.
     """
     answer = _read_resources(_whole_name())
     resources = {(one["type"], urn.rpartition("::")[2]): one["outputs"] for urn, one in answer.items()}
-    return read_state(resources)
+    return read_state(resources, name=name)
 
 
 def _whole_name() -> str:

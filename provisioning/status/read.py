@@ -16,9 +16,9 @@ from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.permissions import scope_name
 from provisioning.entra.registration import Principal, Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
-from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError, SignInRejected
+from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError, SettingsError, SignInRejected
 from provisioning.nocobase.installation import remedies_for
-from provisioning.nocobase.login import HEADERS, NocoBaseLogin, missing_login, stored_headers
+from provisioning.nocobase.login import STORED, NocoBaseLogin, StoredLogins, missing_login, stored_logins
 from provisioning.nocobase.push import SignIn, read, sign_in
 from provisioning.program.last_state import Deployed, Push
 from provisioning.pulumi_cli import Checkpoint, Pulumi
@@ -233,17 +233,19 @@ def _other_tenant(tenant: str | None, asked: str | None) -> bool:
         return False
 
 
-def pushed_headers(checkpoint: Checkpoint) -> dict[str, str]:
-    """The headers that the last push was given for a gateway; none where the state's secrets cannot be read."""
+def pushed_logins(checkpoint: Checkpoint) -> StoredLogins:
+    """What the last push was given of the stack's configuration; nothing where the state's secrets cannot be read."""
     for provider in checkpoint.every(PUSH_PROVIDER_TYPE):
-        text = next((value for key, value in provider.items() if key.endswith(f":{HEADERS}")), None)
-        with suppress(ValueError):
-            return stored_headers(text)
-    return {}
+        given = {key.rpartition(":")[2]: value for key, value in provider.items()}
+        with suppress(SettingsError):
+            return stored_logins({key: given.get(key) for key in STORED})
+    return StoredLogins()
 
 
-def read_nocobase(push: Push, login: NocoBaseLogin | None) -> Held | Unread:
-    """What the NocoBase of `push` holds."""
+def read_nocobase(push: Push, login: NocoBaseLogin | Unread | None) -> Held | Unread:
+    """What the NocoBase of `push` holds. login: why there is none that can be used, where it says so."""
+    if isinstance(login, Unread):
+        return login
     if login is None:
         return Unread(missing_login(push.logins[0]).why)
     try:

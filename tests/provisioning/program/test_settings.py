@@ -52,9 +52,9 @@ def test_schema_in_pulumi_yaml_declares_the_same_settings_and_defaults() -> None
     declared = {key: entry["default"] for key, entry in schema.items()}
     assert declared.pop("nocobaseUrl") == ""
     assert declared.pop("nocobaseMapping") == {}
-    assert declared.pop("nocobaseHeaders") == {}
+    assert declared.pop("nocobaseHeaders") == declared.pop("nocobaseInstallationHeaders") == {}
     others = [field for field in Settings.model_fields.values() if field.alias in declared]
-    assert len(others) == len(Settings.model_fields) - 3
+    assert len(others) == len(Settings.model_fields) - 4
     fields = {field.alias: field.default for field in others}
     assert declared == {
         key: list(default) if isinstance(default, tuple) else ("" if default is None else default)
@@ -244,20 +244,33 @@ def test_each_missing_login_is_named() -> None:
     ],
 )
 def test_headers_of_a_gateway_that_are_not_allowed_are_not_repeated(headers: str, words: str) -> None:
-    text = problems({"nocobaseUrl": URL, "nocobaseHeaders": headers})["nocobaseHeaders"]
-    assert words in text
-    assert "s3cr3t" not in text
+    for key, value in (("nocobaseHeaders", headers), ("nocobaseInstallationHeaders", f'{{"sales": {headers}}}')):
+        found = problems({"nocobaseUrl": URL, key: value})
+        assert words in found[key]
+        assert "s3cr3t" not in str(found)
+    assert "by the installation's name" in problems({"nocobaseUrl": URL, key: "[]"})[key]
 
 
-def test_headers_of_a_gateway_go_with_the_login_to_the_main_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NOCOBASE_API_KEY_OTHER", "other")
-    further = [{"name": "other", "url": OTHER}, {"name": "sales", "url": URL, "app": "sales"}]
-    config = {"nocobaseInstallations": json.dumps(further), "nocobaseHeaders": '{"X-Gate": "s3cr3t-value"}'}
+def test_headers_of_a_gateway_go_with_the_login_to_its_own_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OTHER", "THIRD"):
+        monkeypatch.setenv(f"NOCOBASE_API_KEY_{name}", name)
+    further = [
+        {"name": "other", "url": OTHER},
+        {"name": "third", "url": "https://third.example.com"},
+        {"name": "sales", "url": URL, "app": "sales"},
+    ]
+    own = {"other": {"X-Gate": "s3cr3t-other", "X-Stage": 1}, "sales": {"X-Sales": "s3cr3t-sales"}, "gone": {"X": "y"}}
+    config = {
+        "nocobaseInstallations": json.dumps(further),
+        "nocobaseHeaders": '{"X-Gate": "s3cr3t-value"}',
+        "nocobaseInstallationHeaders": json.dumps(own),
+    }
     loaded = load({"nocobaseUrl": URL, **config})
     assert {name: dict(login.headers) for name, login in loaded.logins.items()} == {
         "": {"X-Gate": "s3cr3t-value"},
-        "other": {},
-        "sales": {"X-Gate": "s3cr3t-value"},
+        "other": {"X-Gate": "s3cr3t-other", "X-Stage": "1"},
+        "third": {},
+        "sales": {"X-Gate": "s3cr3t-value", "X-Sales": "s3cr3t-sales"},
     }
     assert "s3cr3t" not in repr(loaded)
 
