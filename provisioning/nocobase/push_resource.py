@@ -52,7 +52,7 @@ from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import STORED, StoredLogins, missing_login, stored_logins
 from provisioning.nocobase.push import Accounts, Credentials, Reading, SignIn
 from provisioning.nocobase.retry import SETTING as PATIENCE
-from provisioning.nocobase.retry import Patience, seconds_or_default
+from provisioning.nocobase.retry import SIGN_OF_LIFE, Patience, say_on_stderr, seconds_or_default
 
 if TYPE_CHECKING:
     from provisioning.nocobase.client import NocoBaseClient
@@ -449,12 +449,16 @@ def _wait_until_accepted(properties: Properties) -> None:
 
     secret = (properties["tenant_id"], properties["client_id"], properties["client_secret"])
     try:
-        waiting.answer_of(lambda: wait_until_accepted(*secret))
+        waiting.answer_of(lambda: wait_until_accepted(*secret), _say_that_it_waits, SIGN_OF_LIFE)
     except Interrupted:
         raise Interrupted(
             "Interrupted while Entra ID's token endpoint was waited for; NocoBase was not changed. "
             "Run the command again."
         ) from None
+
+
+def _say_that_it_waits() -> None:
+    say_on_stderr("Still waiting for Entra ID's token endpoint to accept the new client secret.")
 
 
 def _proved(link: SignIn | None) -> Properties:
