@@ -181,12 +181,16 @@ class Deployed:
         usages = [self._usage(push) for push in self.pushes]
         if usages and len(slots) > 1:
             usages += [Usage() for name in declared if name not in self.pushed]
-        return replace(in_use(slots, usages), forgotten=forgotten)
+        replaced = any(push.slot is not None and not self._recorded(push) for push in self.pushes)
+        return replace(in_use(slots, usages), forgotten=forgotten, replaced=bool(slots) and replaced)
+
+    def _recorded(self, push: Push) -> bool:
+        """Whether the state has a record of the very secret that a NocoBase was given."""
+        return any(push.gave(secret) for secret in self.records)
 
     def _usage(self, push: Push) -> Usage:
         # Else a run issued a new secret into the slot, and was interrupted before the push.
-        same = any(push.gave(secret) for secret in self.records)
-        return Usage(push.slot if same else None, push.since if push.slot else None)
+        return Usage(push.slot if self._recorded(push) else None, push.since if push.slot else None)
 
 
 @dataclass(frozen=True)

@@ -586,6 +586,9 @@ def _remedy(path: str, inner: Sequence[object], field: FieldInfo, kind: str) -> 
         return f"Set it to one of: {', '.join(one for one in Audience if not rules.why_invalid_audience(one))}."
     if isinstance(field.annotation, type) and issubclass(field.annotation, StrEnum):
         return f"Set it to one of: {', '.join(field.annotation)}."
+    if field.annotation is bool:
+        # The default of one is less than what somebody has set.
+        return "Set it to one of: true, false."
     if kind == "tuple_type":
         return f"Write it as a list: pulumi config rm {key}, then pulumi config set --path '{key}[0]' <value>"
     if _is_list(field):

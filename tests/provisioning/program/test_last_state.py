@@ -93,7 +93,10 @@ def test_no_secret_shows_itself() -> None:
 
 def test_a_slot_that_was_issued_into_after_the_push_is_not_known_to_be_in_use() -> None:
     former: dict[str, Any] = push("a", "2027-01-01", client_secret=secret("the former secret"))
-    assert state(APPLICATION, SECRET, former).last_secrets.active is None
+    found = state(APPLICATION, SECRET, former).last_secrets
+    assert (found.active, found.replaced) == (None, True)
+    never = {**former, "outputs": {**former["outputs"], "slot": None}}
+    assert not state(APPLICATION, SECRET, never).last_secrets.replaced
 
 
 NEWER = {Slot.B: IssuedSecret("mail", DAY + timedelta(days=90), DAY + timedelta(days=270), key_id="b")}

@@ -471,6 +471,7 @@ def test_what_is_allowed_for_durations_is_allowed(lifetime: int, every: int, ret
     [
         ("consent", "everybody", "Set it to one of: user, tenant."),
         ("sameName", "maybe", "Set it to one of: refuse, allow."),
+        ("protectApplication", "maybe", "Set it to one of: true, false."),
         ("audience", "AzureADMyOrgs", f"Set it to one of: {', '.join(list(Audience)[:3])}."),
         ("rotateRequestedAt", "now", "Correct it, or restore the default (none): pulumi config rm rotateRequestedAt"),
         ("compromisedBefore", "x", "Correct it, or restore the default (none): pulumi config rm compromisedBefore"),
