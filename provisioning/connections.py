@@ -14,6 +14,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 
 import certifi
 import httpx
@@ -61,7 +62,12 @@ def quiet_azure() -> None:
 
 def trusted() -> ssl.SSLContext:
     """The authorities that are trusted. Raises CertificatesUnusable if SSL_CERT_FILE or SSL_CERT_DIR cannot be used."""
-    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    return _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@cache
+def _trusted(file: str | None, folder: str | None) -> ssl.SSLContext:
+    """The same for certain values; read once, because it takes longer than a request."""
     if not file and not folder:
         context = ssl.create_default_context(cafile=certifi.where())
         # Where a company's proxy reads along, its authority is installed on the machine.

@@ -9,6 +9,7 @@ from sandbox import holdings
 from sandbox.nocobase import server
 from tests.e2e import outside
 from tests.e2e.conftest import Stack, graph
+from tests.e2e.forked import OWN_START
 
 pytestmark = pytest.mark.e2e
 
@@ -28,7 +29,7 @@ def test_create_no_change_change_drift_refresh_destroy(deployed: Stack) -> None:
 
     # No change: nothing is written anywhere.
     before = stack.row
-    assert "unchanged" in stack.up("--expect-no-changes")
+    assert "unchanged" in stack.up("--expect-no-changes", extra=OWN_START)
     assert stack.row == before
 
     # Name and consent for the whole tenant: an update in place, the secret stays. An administrator has consented by the
@@ -68,7 +69,7 @@ def test_create_no_change_change_drift_refresh_destroy(deployed: Stack) -> None:
     assert stack.credentials == (outputs["clientId"], outputs["clientSecret"])
 
     # Destroy: nothing is left.
-    stack.pulumi("destroy", "--yes")
+    stack.pulumi("destroy", "--yes", extra=OWN_START)
     assert stack.applications == []
     assert holdings.entra(stack.place)["oauth2PermissionGrants"] == []
     assert stack.credentials == ("", "")

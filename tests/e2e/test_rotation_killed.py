@@ -25,6 +25,7 @@ from sandbox.place import Place
 from sandbox.setup import nocobase_url
 from tests.e2e import moments
 from tests.e2e.conftest import NEW_YEAR, Stack, at, sandbox_entra
+from tests.e2e.forked import OWN_START
 from tests.e2e.moments import Moment
 from tests.e2e.stack import surroundings
 from tests.e2e.token_endpoint import TokenEndpoint
@@ -41,8 +42,8 @@ Not its number among all: requests of engine, program and providers overtake eac
 START = datetime(2027, 1, 1, 9, tzinfo=UTC)
 ENTRA, NOCOBASE = "Entra ID", "NocoBase"
 ADD, REMOVE, WRITE, PROOF = "/addPassword", "/removePassword", "/mailSettings:update", "/mail:oauth2url"
-OWN_PLUGIN = {"PULUMI_DEBUG_PROVIDERS": ""}
-"""The plugin is one of those that are killed, so it must not be the one that goes on running."""
+ALL_OWN = {"PULUMI_DEBUG_PROVIDERS": "", **OWN_START}
+"""The plugin is one of those that are killed, so it must not be the one that goes on running; nor are there copies."""
 HOLD = 5.0
 """Seconds for which a request is held; the kill comes within a tenth of one."""
 PATIENCE = 60.0
@@ -104,7 +105,7 @@ class Rotations:
         process = subprocess.Popen(
             ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"],
             cwd=self.place.project,
-            env=surroundings(self.place, {**self.clock, **OWN_PLUGIN}),
+            env=surroundings(self.place, {**self.clock, **ALL_OWN}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -177,7 +178,7 @@ def counted(place: Place, deployed_once: Callable[..., Moment]) -> Iterator[Coun
         rotations.forget()
         rotations.next_day()
         rotations.leak()
-        rotations.up(extra=OWN_PLUGIN)
+        rotations.up(extra=ALL_OWN)
         requests = {side: rotations.requests(side) for side in (ENTRA, NOCOBASE)}
         changes = [request for request in requests[ENTRA] if request.endswith("Password")]
         assert [change.rpartition("/")[2] for change in changes] == ["addPassword", "removePassword"]
