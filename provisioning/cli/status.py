@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ import typer
 from provisioning.cli.common import Format, Stack, data, errors_as_sentences, now, show, show_rows
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, names_a_sign_in, use_configuration, use_tenant
 from provisioning.errors import ProvisioningError
-from provisioning.pulumi_cli import Pulumi
+from provisioning.pulumi_cli import Checkpoint, Pulumi
 
 if TYPE_CHECKING:
+    from provisioning.fleet.logins import Addresses
     from provisioning.nocobase.login import NocoBaseLogin
-    from provisioning.program.last_state import Push
+    from provisioning.program.last_state import Deployed, Push
     from provisioning.status.compare import Overview, Side
+    from provisioning.status.read import Unread
     from provisioning.status.timeline import Bar
 
 WARN_DAYS = 14
@@ -74,69 +77,119 @@ def status(
         names = Pulumi().stacks() if everything else [Pulumi(stack).name()]
         if not names:
             raise ProvisioningError("The backend has no stack of this project. `pulumi stack init <name>` makes one.")
-        one = partial(_read, offline=offline, own_key_first=everything, moment=moment, warn_days=warn_days)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            read = list(pool.map(one, names))
+            # No login is sent anywhere before every address is known.
+            exported = list(pool.map(partial(_export, offline=offline), names))
+            places = {name: _addresses(found) for name, found in zip(names, exported, strict=True)}
+            one = partial(_read, places=places, own_sign_ins=everything, moment=moment, warn_days=warn_days)
+            read = list(pool.map(one, exported))
         _show(read, moment, output, everything)
         if any(found.alarms for found in read):
             raise typer.Exit(1)
 
 
-def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_days: int) -> Read:
-    """One stack; whatever goes wrong with it is its own answer and stops no other."""
+@dataclass(frozen=True)
+class _Exported:
+    """A stack's state and its configuration of the sign-in; None if Entra ID and NocoBase are not to be asked."""
+
+    engine: Pulumi
+    checkpoint: Checkpoint
+    state: Deployed
+    config: Mapping[str, str] | None
+
+
+def _export(name: str, offline: bool) -> _Exported | Read:
+    """What is read of one stack first; whatever goes wrong with it is its own answer and stops no other."""
     from provisioning.program.last_state import read_state  # noqa: PLC0415 - not for --help
-    from provisioning.status import compare, read  # noqa: PLC0415 - as above
 
     try:
         engine = Pulumi(name)
         with ThreadPoolExecutor(1) as beside:
-            configured = None if offline else beside.submit(engine.configuration_of, NAMESPACE)
+            config = None if offline else beside.submit(engine.configuration_of, NAMESPACE)
             checkpoint = engine.export(show_secrets=True)
         state = read_state(checkpoint.outputs, name)
-        if configured is None:
+        return _Exported(engine, checkpoint, state, None if config is None else config.result())
+    except ProvisioningError as error:
+        return Read(name, None, (str(error),))
+    except Exception as error:  # a state that nobody has foreseen must not hide the other stacks
+        return _not_understood(name, error)
+
+
+def _addresses(found: _Exported | Read) -> Addresses:
+    """Where the NocoBases of a stack are, by the names of their logins."""
+    from provisioning.fleet.logins import comparable  # noqa: PLC0415 - not for --help
+
+    return {} if isinstance(found, Read) else {push.logins[0]: comparable(push.url) for push in found.state.pushes}
+
+
+def _read(
+    found: _Exported | Read,
+    places: Mapping[str, Addresses],
+    own_sign_ins: bool,
+    moment: datetime,
+    warn_days: int,
+) -> Read:
+    """One stack, compared with what there is. places: the addresses of every stack that is read."""
+    from provisioning.status import compare, read  # noqa: PLC0415 - not for --help
+
+    if isinstance(found, Read):
+        return found
+    engine, checkpoint, state = found.engine, found.checkpoint, found.state
+    name = state.stack
+    try:
+        if found.config is None:
             sides = [read.OFFLINE for _ in state.pushes]
             view = compare.overview(state, read.OFFLINE, sides, moment, warn_days)
             return Read(name, view, view.alarms)
-        config = configured.result()
         # After an interrupted first run there are no outputs yet.
-        tenant = state.tenant_id or config.get(TENANT)
-        if not own_key_first:
+        tenant = state.tenant_id or found.config.get(TENANT)
+        if not own_sign_ins:
             # Of many stacks, side by side, the environment says who signs in, and where.
-            use_configuration(config)
+            use_configuration(found.config)
             use_tenant(state.tenant_id)
-        elsewhere = read.elsewhere(state, tenant, own_key_first and names_a_sign_in(config))
+        elsewhere = read.elsewhere(state, tenant, own_sign_ins and names_a_sign_in(found.config))
         with ThreadPoolExecutor(3) as entra:
             registration = entra.submit(read.read_registration, state, elsewhere)
             principal = entra.submit(read.read_principal, state, elsewhere)
             duplicates = entra.submit(read.read_duplicates, checkpoint, elsewhere)
-            logins = _logins(engine, state.pushes, own_key_first, read.pushed_headers(checkpoint))
-            held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
-        found = registration.result()
-        extra = read.read_extra(engine, state, checkpoint, found, duplicates.result(), principal.result())
-        view = compare.overview(state, found, held, moment, warn_days, extra)
+            logins = _logins(engine, state, places, read.pushed_headers(checkpoint))
+            held = [
+                login if isinstance(login, read.Unread) else read.read_nocobase(push, login)
+                for push, login in zip(state.pushes, logins, strict=True)
+            ]
+        registered = registration.result()
+        extra = read.read_extra(engine, state, checkpoint, registered, duplicates.result(), principal.result())
+        view = compare.overview(state, registered, held, moment, warn_days, extra)
     except ProvisioningError as error:
         return Read(name, None, (str(error),))
-    except Exception as error:  # a state that nobody has foreseen must not hide the other stacks
-        return Read(name, None, (f"its state is not understood ({type(error).__name__})",))
+    except Exception as error:  # as above
+        return _not_understood(name, error)
     return Read(name, view, view.alarms)
 
 
+def _not_understood(name: str, error: Exception) -> Read:
+    return Read(name, None, (f"its state is not understood ({type(error).__name__})",))
+
+
 def _logins(
-    engine: Pulumi, pushes: Sequence[Push], own_key_first: bool, headers: Mapping[str, str]
-) -> list[NocoBaseLogin | None]:
-    """The login to the NocoBase of each push. headers: those of the last push.
+    engine: Pulumi, state: Deployed, places: Mapping[str, Addresses], headers: Mapping[str, str]
+) -> list[NocoBaseLogin | Unread | None]:
+    """The login to the NocoBase of each push, or why it gets none. headers: those of the last push."""
+    from provisioning.fleet.logins import granted  # noqa: PLC0415 - not for --help
+    from provisioning.nocobase.login import API_KEY, API_KEYS, first_login, stored_keys  # noqa: PLC0415 - as above
+    from provisioning.status.read import Unread  # noqa: PLC0415 - as above
 
-    own_key_first: a key in the environment is one NocoBase's; among many stacks it is for those without their own.
-    """
-    from provisioning.nocobase.login import API_KEY, API_KEYS, first_login, stored_keys  # noqa: PLC0415 - not for --help
+    def logins(stored: Mapping[str, str]) -> list[NocoBaseLogin | Unread | None]:
+        given = granted(state.stack, places, stored, os.environ)
+        variables = {**os.environ, **given.variables}
+        found = [first_login(push.logins, stored, variables, headers) for push in state.pushes]
+        withheld = [given.withheld.get(push.logins[0]) for push in state.pushes]
+        return [login or (Unread(why) if why else None) for login, why in zip(found, withheld, strict=True)]
 
-    given = [first_login(push.logins, {}, headers=headers) for push in pushes]
-    if all(given) and not own_key_first:
-        return given
+    if len(places) == 1 and all(found := logins({})):
+        return found
     config = engine.configuration()[0]
-    stored = stored_keys(config.get(API_KEY), config.get(API_KEYS))
-    own = [first_login(push.logins, stored, {}, headers) for push in pushes]
-    return [(key or other) if own_key_first else (other or key) for key, other in zip(own, given, strict=True)]
+    return logins(stored_keys(config.get(API_KEY), config.get(API_KEYS)))
 
 
 def _show(read: Sequence[Read], moment: datetime, output: StatusFormat, everything: bool) -> None:

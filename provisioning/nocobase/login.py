@@ -25,6 +25,8 @@ API_KEY = "nocobaseApiKey"
 API_KEYS = "nocobaseApiKeys"
 """The configuration key of the API keys of further installations, by name; its values must be secret."""
 
+LOGIN_VARIABLES = ("NOCOBASE_API_KEY", "NOCOBASE_ACCOUNT", "NOCOBASE_PASSWORD")
+"""The environment's login to the main NocoBase; for a further installation they are called so with `_<NAME>`."""
 
 HEADERS = "nocobaseHeaders"
 """The configuration key of the headers that a gateway in front of the main NocoBase wants."""
@@ -62,12 +64,8 @@ def load_login(
 
     name: of the installation, if it is not the main one.
     """
-    suffix = _suffix(name)
-    login = NocoBaseLogin(
-        api_key=environment.get(f"NOCOBASE_API_KEY{suffix}") or "",
-        account=environment.get(f"NOCOBASE_ACCOUNT{suffix}") or "",
-        password=environment.get(f"NOCOBASE_PASSWORD{suffix}") or "",
-    )
+    api_key, account, password = (environment.get(f"{each}{variable_suffix(name)}") or "" for each in LOGIN_VARIABLES)
+    login = NocoBaseLogin(api_key, account, password)
     if login.api_key or (login.account and login.password):
         return login
     return NocoBaseLogin(api_key=configured_api_key) if configured_api_key else None
@@ -124,15 +122,20 @@ def stored_keys(api_key: str | None, api_keys: str | None) -> dict[str, str]:
     return {**{str(name): str(key) for name, key in named.items()}, **({"": api_key} if api_key else {})}
 
 
-def _suffix(name: str) -> str:
+def variable_suffix(name: str) -> str:
+    """What is at the end of the variables with the login to the installation `name`; empty for the main one."""
     return f"_{name.upper().replace('-', '_')}" if name else ""
+
+
+def stored_key_options(name: str = "") -> str:
+    """What follows `pulumi config set` to store the API key of the installation `name`."""
+    return f"--path --secret {API_KEYS}.{name}" if name else f"--secret {API_KEY}"
 
 
 def missing_login(name: str = "") -> Problem:
     """The problem to report if neither the environment nor the stack has a login to NocoBase."""
-    key = f"NOCOBASE_API_KEY{_suffix(name)}"
-    account, password = f"NOCOBASE_ACCOUNT{_suffix(name)}", f"NOCOBASE_PASSWORD{_suffix(name)}"
+    key, account, password = (f"{each}{variable_suffix(name)}" for each in LOGIN_VARIABLES)
     of = f" {name}" if name else ""
     why = f"No login to NocoBase{of}: neither {key} nor {account} with {password} is set."
-    stored = f"--path --secret {API_KEYS}.{name}" if name else f"--secret {API_KEY}"
-    return Problem(key, None, why, f"export {key}=… (NocoBase: Settings → API keys), or pulumi config set {stored}")
+    remedy = f"export {key}=… (NocoBase: Settings → API keys), or pulumi config set {stored_key_options(name)}"
+    return Problem(key, None, why, remedy)
