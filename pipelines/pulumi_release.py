@@ -64,7 +64,10 @@ def checksums(text: str) -> dict[str, str]:
 
 
 def install(root: Path, of: str | None = None) -> Path:
-    """Install a version, by default that of the SDK, in `root`; the command is returned. Raises CliNotInstalled."""
+    """Install a version, by default that of the SDK, in `root`; the command is returned.
+
+    Raises CliNotInstalled, ProxyUnusable and CertificatesUnusable.
+    """
     of = of or version("pulumi")
     name = archive_name(of)
     root.parent.mkdir(parents=True, exist_ok=True)
