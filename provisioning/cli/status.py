@@ -52,6 +52,11 @@ class Read:
     view: Overview | None
     alarms: tuple[str, ...]
 
+    @property
+    def places(self) -> Addresses:
+        """Nothing is asked at the NocoBases of a stack that cannot be read."""
+        return {}
+
 
 def status(
     stack: Stack = None,
@@ -80,7 +85,7 @@ def status(
         with ThreadPoolExecutor(AT_ONCE) as pool:
             # No login is sent anywhere before every address is known.
             exported = list(pool.map(partial(_export, offline=offline), names))
-            places = {name: _addresses(found) for name, found in zip(names, exported, strict=True)}
+            places = {name: found.places for name, found in zip(names, exported, strict=True)}
             one = partial(_read, places=places, own_sign_ins=everything, moment=moment, warn_days=warn_days)
             read = list(pool.map(one, exported))
         _show(read, moment, output, everything)
@@ -90,40 +95,39 @@ def status(
 
 @dataclass(frozen=True)
 class _Exported:
-    """A stack's state and its configuration of the sign-in; None if Entra ID and NocoBase are not to be asked."""
+    """A stack's state, where its NocoBases are, and its configuration of the sign-in.
+
+    config: None if Entra ID and NocoBase are not to be asked.
+    """
 
     engine: Pulumi
     checkpoint: Checkpoint
     state: Deployed
+    places: Addresses
     config: Mapping[str, str] | None
 
 
 def _export(name: str, offline: bool) -> _Exported | Read:
     """What is read of one stack first; whatever goes wrong with it is its own answer and stops no other."""
-    from provisioning.program.last_state import read_state  # noqa: PLC0415 - not for --help
+    from provisioning.fleet.logins import comparable  # noqa: PLC0415 - not for --help
+    from provisioning.program.last_state import read_state  # noqa: PLC0415 - as above
 
     try:
         engine = Pulumi(name)
         with ThreadPoolExecutor(1) as beside:
-            config = None if offline else beside.submit(engine.configuration_of, NAMESPACE)
+            configured = None if offline else beside.submit(engine.configuration_of, NAMESPACE)
             checkpoint = engine.export(show_secrets=True)
         state = read_state(checkpoint.outputs, name)
-        return _Exported(engine, checkpoint, state, None if config is None else config.result())
+        places = {push.logins[0]: comparable(push.url) for push in state.pushes}
+        return _Exported(engine, checkpoint, state, places, None if configured is None else configured.result())
     except ProvisioningError as error:
         return Read(name, None, (str(error),))
     except Exception as error:  # a state that nobody has foreseen must not hide the other stacks
         return _not_understood(name, error)
 
 
-def _addresses(found: _Exported | Read) -> Addresses:
-    """Where the NocoBases of a stack are, by the names of their logins."""
-    from provisioning.fleet.logins import comparable  # noqa: PLC0415 - not for --help
-
-    return {} if isinstance(found, Read) else {push.logins[0]: comparable(push.url) for push in found.state.pushes}
-
-
 def _read(
-    found: _Exported | Read,
+    exported: _Exported | Read,
     places: Mapping[str, Addresses],
     own_sign_ins: bool,
     moment: datetime,
@@ -132,34 +136,31 @@ def _read(
     """One stack, compared with what there is. places: the addresses of every stack that is read."""
     from provisioning.status import compare, read  # noqa: PLC0415 - not for --help
 
-    if isinstance(found, Read):
-        return found
-    engine, checkpoint, state = found.engine, found.checkpoint, found.state
+    if isinstance(exported, Read):
+        return exported
+    engine, checkpoint, state, config = exported.engine, exported.checkpoint, exported.state, exported.config
     name = state.stack
     try:
-        if found.config is None:
+        if config is None:
             sides = [read.OFFLINE for _ in state.pushes]
             view = compare.overview(state, read.OFFLINE, sides, moment, warn_days)
             return Read(name, view, view.alarms)
         # After an interrupted first run there are no outputs yet.
-        tenant = state.tenant_id or found.config.get(TENANT)
+        tenant = state.tenant_id or config.get(TENANT)
         if not own_sign_ins:
             # Of many stacks, side by side, the environment says who signs in, and where.
-            use_configuration(found.config)
+            use_configuration(config)
             use_tenant(state.tenant_id)
-        elsewhere = read.elsewhere(state, tenant, own_sign_ins and names_a_sign_in(found.config))
+        elsewhere = read.elsewhere(state, tenant, own_sign_ins and names_a_sign_in(config))
         with ThreadPoolExecutor(3) as entra:
             registration = entra.submit(read.read_registration, state, elsewhere)
             principal = entra.submit(read.read_principal, state, elsewhere)
             duplicates = entra.submit(read.read_duplicates, checkpoint, elsewhere)
             logins = _logins(engine, state, places, read.pushed_headers(checkpoint))
-            held = [
-                login if isinstance(login, read.Unread) else read.read_nocobase(push, login)
-                for push, login in zip(state.pushes, logins, strict=True)
-            ]
-        registered = registration.result()
-        extra = read.read_extra(engine, state, checkpoint, registered, duplicates.result(), principal.result())
-        view = compare.overview(state, registered, held, moment, warn_days, extra)
+            held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
+        found = registration.result()
+        extra = read.read_extra(engine, state, checkpoint, found, duplicates.result(), principal.result())
+        view = compare.overview(state, found, held, moment, warn_days, extra)
     except ProvisioningError as error:
         return Read(name, None, (str(error),))
     except Exception as error:  # as above

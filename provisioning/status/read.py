@@ -209,8 +209,10 @@ def pushed_headers(checkpoint: Checkpoint) -> dict[str, str]:
     return {}
 
 
-def read_nocobase(push: Push, login: NocoBaseLogin | None) -> Held | Unread:
-    """What the NocoBase of `push` holds."""
+def read_nocobase(push: Push, login: NocoBaseLogin | Unread | None) -> Held | Unread:
+    """What the NocoBase of `push` holds. login: why there is none that can be used, where it says so."""
+    if isinstance(login, Unread):
+        return login
     if login is None:
         return Unread(missing_login(push.logins[0]).why)
     try:
