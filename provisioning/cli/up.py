@@ -67,7 +67,7 @@ def up(
         choice = choose(configured(deployer.folder), deployer.stacks(), patterns, excepted or [])
         if not choice.stacks and not choice.left_out:
             raise ProvisioningError("There is no such stack, neither in this folder nor in the backend.")
-        deployer = replace(deployer, own_key_first=len(choice.stacks) > 1)
+        deployer = replace(deployer, logins=deployer.logins_of(choice.stacks, parallel))
         with _ended_by_signals(deployer.engines), _progress(len(choice.stacks), parallel) as watch:
             results = run(choice.stacks, deployer.deploy, parallel, watch)
         show_rows([row(result, output) for result in sorted([*results, *choice.left_out], key=_by_name)], output)

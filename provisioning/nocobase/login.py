@@ -29,6 +29,9 @@ API_KEYS = "nocobaseApiKeys"
 STORED = (API_KEY, API_KEYS, HEADERS, INSTALLATION_HEADERS)
 """The configuration keys from which `stored_logins` reads."""
 
+LOGIN_VARIABLES = ("NOCOBASE_API_KEY", "NOCOBASE_ACCOUNT", "NOCOBASE_PASSWORD")
+"""The environment's login to the main NocoBase; for a further installation they are called so with `_<NAME>`."""
+
 NO_GATEWAYS = ("authorization", "connection", "content-length", "content-type", "host", "transfer-encoding", "x-app")
 """Headers that NocoBase or HTTP itself needs."""
 
@@ -62,12 +65,8 @@ def load_login(
 
     name: of the installation, if it is not the main one.
     """
-    suffix = _suffix(name)
-    login = NocoBaseLogin(
-        api_key=environment.get(f"NOCOBASE_API_KEY{suffix}") or "",
-        account=environment.get(f"NOCOBASE_ACCOUNT{suffix}") or "",
-        password=environment.get(f"NOCOBASE_PASSWORD{suffix}") or "",
-    )
+    api_key, account, password = (environment.get(f"{each}{variable_suffix(name)}") or "" for each in LOGIN_VARIABLES)
+    login = NocoBaseLogin(api_key, account, password)
     if login.api_key or (login.account and login.password):
         return login
     return NocoBaseLogin(api_key=configured_api_key) if configured_api_key else None
@@ -167,15 +166,20 @@ def _object(text: str | None) -> Mapping[str, object]:
     return found
 
 
-def _suffix(name: str) -> str:
+def variable_suffix(name: str) -> str:
+    """What is at the end of the variables with the login to the installation `name`; empty for the main one."""
     return f"_{name.upper().replace('-', '_')}" if name else ""
+
+
+def stored_key_options(name: str = "") -> str:
+    """What follows `pulumi config set` to store the API key of the installation `name`."""
+    return f"--path --secret {API_KEYS}.{name}" if name else f"--secret {API_KEY}"
 
 
 def missing_login(name: str = "") -> Problem:
     """The problem to report if neither the environment nor the stack has a login to NocoBase."""
-    key = f"NOCOBASE_API_KEY{_suffix(name)}"
-    account, password = f"NOCOBASE_ACCOUNT{_suffix(name)}", f"NOCOBASE_PASSWORD{_suffix(name)}"
+    key, account, password = (f"{each}{variable_suffix(name)}" for each in LOGIN_VARIABLES)
     of = f" {name}" if name else ""
     why = f"No login to NocoBase{of}: neither {key} nor {account} with {password} is set."
-    stored = f"--path --secret {API_KEYS}.{name}" if name else f"--secret {API_KEY}"
-    return Problem(key, None, why, f"export {key}=… (NocoBase: Settings → API keys), or pulumi config set {stored}")
+    remedy = f"export {key}=… (NocoBase: Settings → API keys), or pulumi config set {stored_key_options(name)}"
+    return Problem(key, None, why, remedy)

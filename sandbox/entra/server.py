@@ -15,7 +15,7 @@ from sandbox.entra.errors import GraphError, TokenError
 from sandbox.entra.models import Directory
 from sandbox.entra.routes import Authority, Graph, Issuers, Sandbox, graph_error, no_route, token_error
 from sandbox.entra.store import Store
-from sandbox.faults import REMEMBERED, FaultMiddleware, Faults, Log
+from sandbox.faults import REMEMBERED, FaultMiddleware, Faults, Log, OwnPages
 
 
 def application(directory: Directory, faults: Faults) -> ASGIApp:
@@ -32,7 +32,7 @@ def application(directory: Directory, faults: Faults) -> ASGIApp:
         ],
         exception_handlers={GraphError: graph_error, TokenError: token_error, 404: no_route, 405: no_route},
     )
-    return Log(FaultMiddleware(graph, faults), entries)
+    return OwnPages(Log(FaultMiddleware(graph, faults), entries))
 
 
 def server(app: ASGIApp, *, host: str, port: int, certificate: Path, key: Path) -> uvicorn.Server:

@@ -141,7 +141,9 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Both sides answer as if in sync with `test`; the keys that NocoBase was asked with."""
     used: list[str] = []
 
-    def nocobase(push: Push, login: NocoBaseLogin | None) -> Held | Unread:
+    def nocobase(push: Push, login: NocoBaseLogin | Unread | None) -> Held | Unread:
+        if isinstance(login, Unread):
+            return login
         used.append(login.api_key if login else "none")
         return held()
 
@@ -205,6 +207,20 @@ def test_among_all_stacks_each_ones_own_key_comes_first(
     (here.folder / "prod.config").write_text("{}")
     status("--all")
     assert sorted(logins) == ["from-environment", "own-key"]
+
+
+@pytest.mark.parametrize(("named", "used"), [({}, "none"), ({"NOCOBASE_API_KEY_TEST": "of-test"}, "of-test")])
+def test_among_stacks_at_different_addresses_the_environments_key_goes_to_none(
+    here: FakePulumi, logins: list[str], monkeypatch: pytest.MonkeyPatch, named: dict[str, str], used: str
+) -> None:
+    for name, value in {"NOCOBASE_API_KEY": "from-environment", **named}.items():
+        monkeypatch.setenv(name, value)
+    moved = [*ONE_SECRET[:-1], push("a", "2027-01-01", nocobase_url="https://other.example.com")]
+    (here.folder / "test.export").write_text(export(*moved))
+    (here.folder / "test.config").write_text("{}")
+    sides = json.loads(status("--all", "--format", "json").stdout)[1]["nocobase"]
+    assert sorted(logins) == sorted(["own-key", *([used] if named else [])])
+    assert ("no key of its own: NOCOBASE_API_KEY can" in "".join(sides[0]["reasons"])) is not bool(named)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from provisioning.doctor import nocobase as doctor
 from provisioning.doctor.runner import answer
 from provisioning.errors import SettingsError
 from provisioning.fleet.deploy import Deployer
+from provisioning.fleet.logins import Granted
 from provisioning.nocobase.login import STORED, StoredLogins, stored_logins
 from provisioning.nocobase.push_resource import MailSettingsProvider
 from provisioning.program import settings
@@ -91,13 +92,14 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], Any]:
 def test_status_says_it_of_nocobase_alone(
     engine: Callable[[dict[str, str]], Any], monkeypatch: pytest.MonkeyPatch, key: str, many: bool
 ) -> None:
-    pushes: Any = [SimpleNamespace(logins=("",))]
-    found = status._logins(engine({key: UNREADABLE[key]}), pushes, many, StoredLogins())
+    state: Any = SimpleNamespace(stack="prod", pushes=[SimpleNamespace(logins=("",))])
+    places = {"prod": {"": URL}, **({"test": {"": "https://test.example.com"}} if many else {})}
+    found = status._logins(engine({key: UNREADABLE[key]}), state, places, StoredLogins())
     assert isinstance(found[0], Unread)
     assert found[0].reason.startswith(f"{key}: ")
     assert "hush" not in found[0].reason
     monkeypatch.setenv("NOCOBASE_API_KEY", "of somebody")
-    found = status._logins(engine({key: UNREADABLE[key]}), pushes, many, StoredLogins())
+    found = status._logins(engine({key: UNREADABLE[key]}), state, places, StoredLogins())
     # Of many stacks, a key in the environment may be another NocoBase's.
     assert isinstance(found[0], Unread) is many
 
@@ -108,4 +110,4 @@ def test_up_leaves_it_to_the_program(
 ) -> None:
     engine({key: UNREADABLE[key]})
     monkeypatch.setenv("NOCOBASE_API_KEY", "of somebody")
-    assert Deployer(tmp_path, own_key_first=True)._hidden_logins("prod") == {}
+    assert Deployer(tmp_path).logins_of(["prod"], 1) == {"prod": Granted()}

@@ -771,16 +771,6 @@ def test_a_cancellation_ends_every_wait_at_once(
     hangs.set()
 
 
-def test_the_wait_for_the_token_endpoint_shows_a_sign_of_life(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.undo()
-    monkeypatch.setattr(push_resource, "SIGN_OF_LIFE", 0.1)
-    monkeypatch.setattr(token_check, "wait_until_accepted", lambda *_: time.sleep(0.5))
-    push_resource._wait_until_accepted(PROPERTIES)
-    assert "Still waiting for Entra ID's token endpoint" in capsys.readouterr().err
-
-
 def test_the_server_of_dynamic_providers_has_the_method_that_is_changed() -> None:
     spec = importlib.util.find_spec("pulumi.dynamic.__main__")
     assert spec is not None
