@@ -186,7 +186,6 @@ def test_an_audience_that_no_stack_may_have_is_not_adopted() -> None:
     [
         ("AzureADMyOrg", TENANT, None),
         ("AzureADMyOrg", "common", "Of this NocoBase, its sign-in link is for 'common'"),
-        ("PersonalMicrosoftAccount", "consumers", None),
         ("AzureADMultipleOrgs", "consumers", "Of this NocoBase, its sign-in link is for 'consumers'"),
         ("AzureADMyOrg", None, "Of NocoBase 2, its sign-in link is for 'common'"),
     ],

@@ -450,7 +450,7 @@ def test_no_password_in_a_redirect_uri_is_repeated() -> None:
 DURATIONS = ("secretLifetimeDays", "rotateEveryDays", "retireAfterDays")
 
 
-@hypothesis.settings(max_examples=50, deadline=None)
+@hypothesis.settings(max_examples=50)
 @given(st.integers(1, 730), st.integers(1, 730), st.integers(0, 730))
 def test_what_is_allowed_for_durations_is_allowed(lifetime: int, every: int, retire: int) -> None:
     given_days = dict(zip(DURATIONS, map(str, (lifetime, every, retire)), strict=True))
