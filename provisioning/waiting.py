@@ -6,6 +6,7 @@ or a connection that hangs would hold Ctrl-C back.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,9 @@ from provisioning.errors import Interrupted
 LOOK_SECONDS = 0.1
 """How often a wait looks whether it is to end."""
 
+SIGN_OF_LIFE = 20.0
+"""Seconds after which a wait says again that it goes on."""
+
 Answer = TypeVar("Answer")
 
 _ended = threading.Event()
@@ -26,6 +30,11 @@ _ended = threading.Event()
 def end_all() -> None:
     """End every wait of this process from now on: whoever waits gets Interrupted."""
     _ended.set()
+
+
+def say_on_stderr(line: str) -> None:
+    """Print to stderr: the terminal shows it, and so does the engine for its program and its providers."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def pause(seconds: float) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -52,13 +51,10 @@ from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.entra.sign_in import credential
 from provisioning.entra.sign_in_settings import rejected, sign_in_settings
 from provisioning.errors import DirectoryFailure, DirectoryUnreadable
-from provisioning.waiting import answer_of
+from provisioning.waiting import SIGN_OF_LIFE, answer_of, say_on_stderr
 
 PUBLIC_CLOUD_GRAPH = "https://graph.microsoft.com"
 PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
-
-SIGN_OF_LIFE = 20.0
-"""Seconds after which a wait says that it goes on."""
 
 LARGEST_PAGE = 999
 """How many applications Graph returns on one page at most."""
@@ -448,7 +444,7 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]], write: 
 
 
 def _say_that_it_waits() -> None:
-    print("Still waiting for Microsoft Graph, which may be throttling.", file=sys.stderr, flush=True)
+    say_on_stderr("Still waiting for Microsoft Graph, which may be throttling.")
 
 
 async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:

@@ -21,6 +21,7 @@ from provisioning.connections import proxy_for, quiet_azure
 from provisioning.entra import error_codes
 from provisioning.entra.transport import transport
 from provisioning.errors import SecretRejected
+from provisioning.waiting import SIGN_OF_LIFE
 
 SCOPE = "https://graph.microsoft.com/.default"
 
@@ -42,9 +43,6 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 
 SHORTEST_WAIT, LONGEST_WAIT = 0.25, 4.0
 """Seconds after a refusal: a quarter of the time so far, within these limits."""
-
-SIGN_OF_LIFE = 20.0
-"""Seconds after which a wait says again that it goes on."""
 
 SETTLING = frozenset({"7000215", "7000222", "7000229", "700016"})
 """Wrong or expired secret, no service principal, unknown application: what servers answer that do not have it yet."""

@@ -53,7 +53,8 @@ from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import STORED, StoredLogins, missing_login, stored_logins
 from provisioning.nocobase.push import Accounts, Credentials, Reading, SignIn
 from provisioning.nocobase.retry import SETTING as PATIENCE
-from provisioning.nocobase.retry import Patience, say_on_stderr, seconds_or_default
+from provisioning.nocobase.retry import Patience, seconds_or_default
+from provisioning.waiting import say_on_stderr
 
 if TYPE_CHECKING:
     from provisioning.nocobase.client import NocoBaseClient

@@ -15,7 +15,6 @@ from __future__ import annotations
 import random
 import socket
 import ssl
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from provisioning import waiting
 from provisioning.errors import Interrupted, NocoBaseError
+from provisioning.waiting import SIGN_OF_LIFE, say_on_stderr
 
 if TYPE_CHECKING:
     import httpx
@@ -37,9 +37,6 @@ DEFAULT_SECONDS = 120
 
 FIRST_PAUSE, LONGEST_PAUSE, JITTER = 0.25, 4.0, 0.25
 """Seconds. Pauses double from the first to the longest, each up to JITTER longer. A NocoBase starts within seconds."""
-
-SIGN_OF_LIFE = 20.0
-"""Seconds after which a wait says again that it goes on."""
 
 Answer = TypeVar("Answer")
 
@@ -140,11 +137,6 @@ class TryAgain(Exception):
         self.error = error
         self.pause = pause
         self.doubtful = doubtful
-
-
-def say_on_stderr(line: str) -> None:
-    """Print to stderr: the terminal shows it, and so does the engine for its program and its providers."""
-    print(line, file=sys.stderr, flush=True)
 
 
 class Patience:
