@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
+from provisioning.foreign import GUID
 
 DELEGATED = "Scope"
 """Entra ID's type for a permission that a signed-in user delegates; `Role` is an application permission."""
@@ -28,7 +29,6 @@ class Permission(NamedTuple):
         return name if self.kind == DELEGATED else f"{name} (type {self.kind})"
 
 
-GUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 WRITTEN = re.compile(rf"(?P<resource>{GUID})/(?P<id>{GUID})=(?P<kind>Scope|Role)")
 
 

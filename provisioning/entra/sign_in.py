@@ -20,9 +20,10 @@ from azure.identity import (
     ManagedIdentityCredential,
 )
 
-from provisioning.connections import proxy_for, trusted
+from provisioning import connections
 from provisioning.entra.sign_in_settings import Method, SignInSettings, sign_in_settings
 from provisioning.errors import NoPipelineToken, SignInUnusable
+from provisioning.foreign import parsed_json
 
 AUDIENCE = "api://AzureADTokenExchange"
 """The audience that Entra ID expects in a pipeline's token."""
@@ -97,16 +98,8 @@ def _requested(method: str, url: str, parameters: dict[str, str], bearer: str, a
     address = address.copy_merge_params({"audience": AUDIENCE, **missing})
     headers = {"Authorization": f"Bearer {bearer}", "Accept": "application/json"}
     try:
-        answer = httpx.request(
-            method,
-            address,
-            headers=headers,
-            timeout=ANSWER_SECONDS,
-            verify=trusted(),
-            proxy=proxy_for(str(address)),
-            trust_env=False,
-        )
-        return str(answer.raise_for_status().json()[answer_key])
+        answer = connections.request(method, address, ANSWER_SECONDS, headers=headers)
+        return str(parsed_json(answer.raise_for_status().content)[answer_key])
     except httpx.HTTPStatusError as error:
         reason = str(error.response.status_code)
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:

@@ -18,6 +18,7 @@ from pulumi.runtime import rpc
 
 from provisioning import errors
 from provisioning.entra.sign_in_settings import sign_in_settings
+from provisioning.foreign import NO_GUID
 from provisioning.nocobase import preflight, push_resource
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.layout import NocoBaseMapping
@@ -27,10 +28,13 @@ from provisioning.nocobase.push_resource import MailSettingsProvider
 from provisioning.program.last_state import read_state
 from provisioning.resource_types import PUSH_TYPE
 from provisioning.status.read import read_row
+from tests.hostile import PASTED, PAYLOADS
+from tests.job_logs import commands, hidden
 from tests.provisioning.nocobase.fake_nocobase import CALLBACK, FOUND, URL, FakeNocoBase, connect, microsoft
 
 SECRET = "the~client~secret"
 API_KEY = "KEY0123456789"
+OTHER_ID = "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11"
 HIDDEN = frozenset({"clientSecret"})
 PROPERTIES: dict[str, Any] = {
     "nocobase_url": URL,
@@ -462,11 +466,11 @@ def test_a_nocobase_that_another_stack_took_over_is_left_to_it(
     monkeypatch.setattr(push_resource, "is_another_stacks", is_another_stacks)
     provider.update(ID, outs, PROPERTIES)
     assert asked == []
-    server.change(clientId="theirs")
-    with pytest.raises(errors.ForeignCredentials, match="theirs"):
+    server.change(clientId=OTHER_ID)
+    with pytest.raises(errors.ForeignCredentials, match=OTHER_ID):
         provider.update(ID, outs, PROPERTIES)
-    assert (asked, server.row()["clientId"]) == ([("theirs", "new-id")], "theirs")
-    provider.update(ID, outs, {**PROPERTIES, "take_over": "theirs"})
+    assert (asked, server.row()["clientId"]) == ([(OTHER_ID, "new-id")], OTHER_ID)
+    provider.update(ID, outs, {**PROPERTIES, "take_over": OTHER_ID})
     assert server.row()["clientId"] == "new-id"
 
 
@@ -610,8 +614,10 @@ def test_a_traceback_holds_no_secret(provider: MailSettingsProvider, monkeypatch
         raise RuntimeError(f"unforeseen {ECHO}")
 
     connect(fail, monkeypatch)
-    try:
+    with pytest.raises(errors.UnexpectedAnswer, match=r"is not understood \(RuntimeError in client\.py, line \d+\)"):
         provider.create(PROPERTIES)
+    try:
+        raise RuntimeError(f"unforeseen {ECHO}")
     except RuntimeError:
         said = push_resource._Sentences.format_exc()
     assert "unforeseen [secret] [secret]" in said
@@ -650,3 +656,45 @@ def test_it_signs_in_to_entra_id_as_the_stack_says() -> None:
     MailSettingsProvider().configure(ConfigureRequest(Config(config, "nocobase-outlook")))
     settings = sign_in_settings()
     assert (settings.client_id, settings.is_on("useOidc")) == ("a-client", True)
+
+
+@pytest.mark.parametrize("pasted", [PASTED, f"{OTHER_ID} ", "words-with-dashes", PAYLOADS["azure sets a variable"]])
+def test_what_is_no_client_id_is_neither_stored_nor_shown(
+    pasted: str, provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    server.change(clientId=pasted)
+    held = provider.read(ID, outs)
+    assert held.outs["client_id"] == held.outs["proved_client_id"] == NO_GUID
+    assert held.inputs["client_id"] == NO_GUID
+    with pytest.raises(errors.ForeignCredentials) as refusal:
+        provider.create(PROPERTIES)
+    for text in (str(held.outs), str(refusal.value), capsys.readouterr().out):
+        assert pasted not in text
+    server.change(clientId=OTHER_ID)
+    assert provider.read(ID, outs).outs["client_id"] == OTHER_ID
+
+
+@pytest.mark.parametrize("text", PAYLOADS.values(), ids=PAYLOADS)
+def test_what_a_hostile_nocobase_says_is_stored_and_printed_harmless(
+    text: str, provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = FakeNocoBase([microsoft(**{text: 1})])
+    connect(server, monkeypatch)
+
+    def change(request: httpx.Request) -> None:
+        if request.url.path.endswith(":update"):
+            server.row()[text] = 2
+
+    server.after = change
+    outs = created(provider, server)
+    server.change(updatedAt=text)
+    server.redirect_uri = text
+    held = provider.read(ID, outs).outs
+    said = capsys.readouterr().out
+    assert "changed at the same moment: " in said
+    for shown in (said, *(value for value in (held | outs).values() if isinstance(value, str))):
+        assert (commands(shown), hidden(shown)) == ([], [])
+        assert len(shown) < 1_000
