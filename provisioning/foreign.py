@@ -40,7 +40,9 @@ GUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 NO_GUID = "(not a client id)"
 """What is shown and stored instead of a client id that cannot be one: somebody may have pasted a secret there."""
 
-WORD = re.compile(r"(?:https?://)?(?!www\.)[A-Za-z0-9](?:[A-Za-z0-9._/?&=%+-]|(?<=[A-Za-z0-9]):(?=[0-9]))*")
+WORD = re.compile(
+    r"(?:[a-z][a-z0-9+.-]*:///?)?(?!www\.)[A-Za-z0-9](?:[A-Za-z0-9._/?&=%+-]|(?<=[A-Za-z0-9]):(?=[0-9]))*"
+)
 """What needs no quotation marks: it cannot be taken for words of this program, or for anything but itself."""
 
 INVISIBLE = re.compile(
@@ -88,7 +90,7 @@ def visible(text: str) -> str:
     r"""`text` with every character that acts, hides or begins a line as its code, like \x1b and \u202e."""
     if text.isprintable() and not INVISIBLE.search(text):
         return text
-    return "".join(_code(letter) for letter in text)
+    return text.translate({ord(letter): _code(letter) for letter in set(text)})
 
 
 def _code(letter: str) -> str:
@@ -185,7 +187,8 @@ def _beside(before: str, after: str) -> str:
 
 
 def _plain_or_code(text: str) -> str:
-    return code_span(text) if ACTIVE.search(text) else text
+    """`text` with each word that may be more than text as code."""
+    return "".join(code_span(word) if ACTIVE.search(word) else word for word in re.split("( +)", text))
 
 
 def code_span(text: str) -> str:

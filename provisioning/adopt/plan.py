@@ -20,6 +20,7 @@ from provisioning.entra.permissions import Permission, of_scopes, scope_name, wr
 from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, Grant, who_disabled
 from provisioning.entra.rules import Audience, has_no_path, why_invalid_redirect_uri
 from provisioning.errors import AdoptionRejected
+from provisioning.foreign import guid, listed, quoted
 from provisioning.program.kept import (
     APPLICATION,
     PRINCIPAL,
@@ -87,7 +88,8 @@ def reject_other_stacks(application: Mapping[str, Any], stack_tag: str) -> None:
     others = [tag for tag in application.get("tags") or [] if tag.startswith(STACK_TAG) and tag != stack_tag]
     if others:
         raise AdoptionRejected(
-            f"The application '{application['displayName']}' belongs to another stack: it carries the tag {others[0]}. "
+            f"The application {quoted(application['displayName'])} belongs to another stack: it carries the tag "
+            f"{quoted(others[0])}. "
             "Two stacks would undo each other's changes. If that stack is gone, remove the tag in Entra ID (App "
             "registrations → Manifest), then run the command again."
         )
@@ -103,7 +105,7 @@ def reject_second_consent(grants: Iterable[Grant], graph: str | None) -> None:
     )
     if given:
         raise AdoptionRejected(
-            f"The tenant has consented to this application already ({', '.join(given)}), and consent is tenant: "
+            f"The tenant has consented to this application already ({listed(given)}), and consent is tenant: "
             "Entra ID would reject a second consent by `pulumi up`. To keep the consent as it is: pulumi config set "
             "consent user"
         )
@@ -134,7 +136,7 @@ def _redirect_uris(plan: Adoption, found: Found, settings: Settings, audience: A
     reasons = {uri: why_invalid_redirect_uri(uri, audience) for uri in there}
     for uri, reason in reasons.items():
         if reason:
-            plan.losses.append(f"The redirect URI {uri} cannot be kept. {reason}")
+            plan.losses.append(f"The redirect URI {quoted(uri)} cannot be kept. {reason}")
             plan.lines.append(Line("redirectUris", uri, None, "cannot be kept"))
     kept = dict.fromkeys(comparable(uri) for uri in there if not reasons[uri])
     _extend(plan, "redirectUris", list(kept), settings.redirect_uris)
@@ -208,9 +210,9 @@ def _owners(plan: Adoption, found: Found, settings: Settings, caller: str) -> se
     _extend(plan, "owners", others, settings.owners, [] if caller in found.owners else [caller])
     if caller not in found.owners:
         plan.warnings.append(
-            f"You ({caller}) are not an owner of the application. With Application.ReadWrite.OwnedBy alone `pulumi up` "
-            f"will fail: have an owner run `az ad app owner add --id {found.application['appId']} "
-            f"--owner-object-id {caller}` first."
+            f"You ({quoted(caller)}) are not an owner of the application. With Application.ReadWrite.OwnedBy alone "
+            "`pulumi up` will fail: have an owner run `az ad app owner add --id "
+            f"{guid(found.application['appId'], '<client id>')} --owner-object-id {guid(caller, '<object id>')}` first."
         )
     return {caller, *others, *settings.owners}
 
@@ -222,8 +224,8 @@ def _undeclared(plan: Adoption, found: Found, settings: Settings, owners: set[st
         if has_no_path(uri):
             # azuread's Check rejects it, so that none of the list could be kept as it is.
             plan.losses.append(
-                f"The redirect URIs of type SPA cannot be kept: after the host of {uri} a path or at least a slash is "
-                "required. To keep them, correct it in Entra ID first."
+                f"The redirect URIs of type SPA cannot be kept: after the host of {quoted(uri)} a path or at least a "
+                "slash is required. To keep them, correct it in Entra ID first."
             )
             plan.lines.append(Line(SPA, _shown(present.pop(SPA)), None, "cannot be kept"))
             break
@@ -292,7 +294,7 @@ def _credentials(plan: Adoption, found: Found, settings: Settings, audience: Aud
 def _described(secret: Mapping[str, Any], now: datetime) -> str:
     end = datetime.fromisoformat(str(secret["endDateTime"]))
     ends = f"expired on {_day(end)}" if end <= now else f"ends on {_day(end)}"
-    return f"'{secret.get('displayName') or ''}' ({secret['keyId']}), {ends}"
+    return f"{quoted(secret.get('displayName') or '')} ({quoted(secret['keyId'])}), {ends}"
 
 
 def _day(moment: datetime) -> date:

@@ -9,6 +9,7 @@ import typer
 from provisioning.cli.common import Stack, errors_as_sentences, words
 from provisioning.entra.sign_in_settings import NAMESPACE, use_configuration, use_tenant
 from provisioning.errors import ProvisioningError
+from provisioning.foreign import quoted
 from provisioning.program.last_state import read_state
 from provisioning.pulumi_cli import Pulumi
 
@@ -42,7 +43,7 @@ def prune(
         for orphan in orphans:
             if yes:
                 directory.remove_secret(own, orphan.key_id)
-            words.print(f"{'Removed' if yes else 'Orphaned secret'}: {orphan.display_name} ({orphan.key_id})")
+            words.print(f"{'Removed' if yes else 'Orphaned secret'}: {orphan}")
         duplicates = read.find_duplicates(state)
         if application is not None and application not in duplicates:
             raise ProvisioningError(
@@ -52,7 +53,7 @@ def prune(
             removed = yes and object_id == application
             if removed:
                 directory.remove_application(object_id)
-            words.print(f"{'Removed' if removed else 'Duplicate application'}: {name} ({object_id})")
+            words.print(f"{'Removed' if removed else 'Duplicate application'}: {quoted(name)} ({quoted(object_id)})")
         if not orphans and not duplicates:
             words.print("There is nothing to remove: no orphaned secret and no duplicate application.")
         elif not yes:

@@ -117,7 +117,7 @@ class _Lines:
 
     def began(self, stack: str) -> None:
         """Nothing is shown before there is something to tell."""
-        words.print(f"{stack}: begun", markup=False)
+        words.print(f"{stack}: begun")
 
     def step(self, stack: str, step: str) -> None:
         """Steps would be too many."""

@@ -12,6 +12,7 @@ from typing import Any
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra import error_codes
 from provisioning.entra.sign_in_settings import SIGN_IN, sign_in_settings
+from provisioning.foreign import listed, quoted
 
 ENOUGH = ("Application.ReadWrite.OwnedBy", "Application.ReadWrite.All")
 """Permissions of which one is needed; the first is the least."""
@@ -75,7 +76,7 @@ def account_of(claims: Mapping[str, Any]) -> Account:
 def check_account(account: Account, wanted_tenant: str | None, named_by: str = "ARM_TENANT_ID") -> Finding:
     """wanted_tenant: the tenant to sign in to, if any is named. named_by: the setting that names it."""
     kind = "application" if account.application else "user"
-    said = f"{kind} {account.name} in tenant {account.tenant_id}"
+    said = f"{kind} {quoted(account.name)} in tenant {quoted(account.tenant_id)}"
     if wanted_tenant and wanted_tenant.lower() != account.tenant_id.lower():
         remedy = f"az login --tenant {wanted_tenant}, or correct {named_by}."
         return failed(f"{said}, but {named_by} names {wanted_tenant}", remedy)
@@ -111,9 +112,9 @@ def check_rights(account: Account, tenant_consent: bool, users_may_register: boo
 
 
 def _check_rights_of_application(account: Account, held: list[str], tenant_consent: bool) -> Finding:
-    portal = f"Entra ID → App registrations → {account.name} → API permissions → Microsoft Graph, application"
+    portal = f"Entra ID → App registrations → {quoted(account.name)} → API permissions → Microsoft Graph, application"
     if not held:
-        has = ", ".join(sorted(account.granted)) or "no permission"
+        has = listed(sorted(account.granted)) or "no permission"
         return failed(
             f"the application has {has}; it needs {ENOUGH[0]}", f"{portal}: add {ENOUGH[0]}, then grant admin consent."
         )

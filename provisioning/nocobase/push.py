@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 AUTODETECT = NocoBaseMapping()
 """Everything is autodetected."""
 
+SECRET_LENGTH = 16
+"""What is shorter is no client secret of Entra ID, and part of other words."""
+
 MOST_VALUES = 2_000
 """In all rows of the settings. Each provider has a row, with some dozens of values."""
 
@@ -121,6 +124,9 @@ def read(
         exists |= {name: _exists(nocobase, mapping, name) for name in found.names}
     reading = Reading(found.as_transformed() if transformed and found.row is not None else found)
     nocobase.keep_secret(reading.client_secret)
+    if len(reading.client_id) >= SECRET_LENGTH and not re.fullmatch(GUID, reading.client_id):
+        # It may be a client secret in the wrong field, which NocoBase's link then repeats.
+        nocobase.keep_secret(reading.client_id)
     return reading
 
 

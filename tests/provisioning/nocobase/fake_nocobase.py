@@ -125,7 +125,9 @@ def _data(data: Any) -> httpx.Response:
     return httpx.Response(200, text=json.dumps({"data": data}))
 
 
-def connect(server: Callable[[httpx.Request], httpx.Response], monkeypatch: pytest.MonkeyPatch) -> NocoBaseClient:
+def connect(
+    server: Callable[[httpx.Request], httpx.Response], monkeypatch: pytest.MonkeyPatch, api_key: str = API_KEY
+) -> NocoBaseClient:
     """A client whose requests go to `server`, as do those of all that are made after it."""
 
     class Client(PLAIN):
@@ -135,7 +137,7 @@ def connect(server: Callable[[httpx.Request], httpx.Response], monkeypatch: pyte
     monkeypatch.setattr(httpx, "Client", Client)
     # Loading the certificate authorities takes longer than all else here.
     monkeypatch.setattr(connections, "trusted", lambda: AUTHORITIES)
-    return NocoBaseClient(URL, None, NocoBaseLogin(api_key=API_KEY))
+    return NocoBaseClient(URL, None, NocoBaseLogin(api_key=api_key))
 
 
 def microsoft(**fields: Any) -> dict[str, Any]:
