@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -35,12 +36,13 @@ from provisioning.entra.permissions import Permission
 from provisioning.entra.registration import Candidate, Found, Principal, who_disabled
 from provisioning.entra.rules import Audience
 from provisioning.fleet.runner import Result, StackOutcome, sentence
-from provisioning.foreign import one_line, quoted
+from provisioning.fleet.selection import choose
+from provisioning.foreign import harmless, one_line, quoted
 from provisioning.nocobase import push
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.push import SignIn
-from provisioning.program.settings import Settings
+from provisioning.program.settings import Settings, validate
 from provisioning.pulumi_cli import Checkpoint, Pulumi
 from provisioning.pulumi_events import Operation, parse_event
 from provisioning.status import compare
@@ -434,3 +436,18 @@ def test_what_the_program_says_of_the_tenant(text: str, monkeypatch: pytest.Monk
     for one in said:
         judge(str(one))
         assert "\n" not in str(one)
+
+
+def test_a_setting_or_a_stack_that_a_file_names(text: str) -> None:
+    if "\ud800" in text:
+        return  # no file has half a character
+    _, problems = validate({"nocobaseUrl": URL, text: text, "nocobaseMapping": json.dumps({text: text})})
+    assert len(problems) == 2
+    for problem in problems:
+        assert shlex.split(problem.remedy)[:3] == ["pulumi", "config", "rm"]
+        assert text in shlex.split(problem.remedy)[-1]
+    judged = choose({text}, ["a/x", "b/x", f"a/{text}", f"b/{text}"], ["*"]).left_out
+    unknown = choose({text}, [], ["*"]).left_out
+    for one in (str(errors.SettingsError(problems)), *(harmless(left.error) for left in (*judged, *unknown))):
+        assert (commands(one), hidden(one)) == ([], [])
+    assert "`pulumi stack init <stack>`" in unknown[0].error
