@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioning.errors import NocoBaseError, ProvisioningError
@@ -86,6 +86,7 @@ def test_nothing_acts_in_any_form(text: str) -> None:
         assert (commands(part), hidden(part)) == ([], [])
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from('#:[]vso"`\r\n')), max_size=60))
 def test_any_text_is_made_harmless_once(text: str) -> None:
     for form in (quoted, one_line, harmless, markdown):
