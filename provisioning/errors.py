@@ -45,9 +45,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from provisioning.foreign import harmless, redact
+
 
 class ProvisioningError(Exception):
-    """Something went wrong that a person can understand and fix."""
+    """Something went wrong that a person can understand and fix.
+
+    Its message is harmless, whatever is in it; a text from outside within it is marked by `foreign.quoted`.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(harmless(message))
 
 
 class StateUnreadable(ProvisioningError):
@@ -106,9 +114,9 @@ class DirectoryUnreadable(ProvisioningError):
         self, message: str, reason: str, failure: DirectoryFailure = DirectoryFailure.DENIED, remedy: str = ""
     ) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason = harmless(reason)
         self.failure = failure
-        self.remedy = remedy
+        self.remedy = harmless(remedy)
 
 
 class SignInRejected(DirectoryUnreadable):
@@ -143,13 +151,6 @@ class NameTaken(ProvisioningError):
     """The tenant already has an application, made by hand, of the name of the one that is to be created."""
 
 
-def redact(text: str, secrets: Collection[str]) -> str:
-    """`text` with each of `secrets` replaced by a placeholder."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, "[secret]")
-    return text
-
-
 class NocoBaseError(ProvisioningError):
     """NocoBase could not be read, written or verified.
 
@@ -159,9 +160,9 @@ class NocoBaseError(ProvisioningError):
     def __init__(self, what: str, why: str, remedy: str, status: int | None = None) -> None:
         super().__init__(f"{what} ({why}). {remedy}")
         self.status = status
-        self.what = what
-        self.why = why
-        self.remedy = remedy
+        self.what = harmless(what)
+        self.why = harmless(why)
+        self.remedy = harmless(remedy)
 
     def redacted(self, secrets: Collection[str]) -> NocoBaseError:
         """The same error with `secrets` redacted, which a server may echo anywhere."""

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
 
 from provisioning.errors import EngineFailed
+from provisioning.foreign import harmless
 from provisioning.pulumi_events import Event, Operation, parse_event
 
 NEEDED_KEY = "nocobaseUrl"
 
 SECRET = "4dabf18193072939515e22adb298388d"
 """The key by which the engine marks a secret value in a checkpoint."""
+
+COMMAND = re.compile("(?:--)?[a-z][a-z-]*")
+"""A word of a command's name, or an option."""
 
 WITHOUT_QUESTIONS = ("--yes", "--skip-preview")
 
@@ -108,7 +115,12 @@ class Pulumi:
 
     def up(self) -> None:
         """`pulumi up` without questions, its display passed through. Raises EngineFailed."""
-        with self._started(["up", *WITHOUT_QUESTIONS]) as process:
+        # A terminal gets the engine's own display; a log gets lines, which may hold what came from outside.
+        piped = not sys.stdout.isatty()
+        streams = (subprocess.PIPE, subprocess.STDOUT) if piped else (None, None)
+        with self._started(["up", *WITHOUT_QUESTIONS], *streams) as process:
+            for line in process.stdout or ():
+                print(harmless(line.rstrip("\n")), flush=True)
             process.wait()
         if process.returncode != 0:
             raise EngineFailed("`pulumi up` failed. Mend what it says, then repeat this command.")
@@ -260,7 +272,7 @@ class Pulumi:
 
     @contextmanager
     def _started(
-        self, arguments: Sequence[str], stdout: int | None = None, stderr: IO[str] | None = None
+        self, arguments: Sequence[str], stdout: int | None = None, stderr: IO[str] | int | None = None
     ) -> Iterator[subprocess.Popen[str]]:
         """Run a command that changes something: it is waited for also where the person presses Ctrl-C.
 
@@ -302,7 +314,8 @@ class Pulumi:
 
 
 def _shown(arguments: Sequence[str]) -> str:
-    return f"`pulumi {' '.join(arguments)}`"
+    """The command in words, without values: they may come from outside."""
+    return f"`pulumi {' '.join(takewhile(COMMAND.fullmatch, arguments))}`"
 
 
 def _raise_if_failed(arguments: Sequence[str], code: int, said: str) -> None:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from provisioning.foreign import harmless, one_line
+
 SAME = "same"
 """The engine's word for a resource of which nothing changes."""
 
@@ -41,7 +43,7 @@ class StepBegun:
     @property
     def words(self) -> str:
         """The operation and the type without its package, such as `create replacement Application`."""
-        return f"{self.operation.replace('-', ' ')} {self.kind.rpartition(':')[2]}"
+        return one_line(f"{self.operation.replace('-', ' ')} {self.kind.rpartition(':')[2]}")
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Operation:
             return []
         messages = (_plain(message) for event in self.events if (message := _error(event)))
         news = dict.fromkeys(message for message in messages if message and not message.startswith(NO_NEWS))
-        return list(news) or _printed(self.said)
+        return list(map(harmless, list(news) or _printed(self.said)))
 
 
 def parse_event(line: str) -> Event | None:
@@ -103,7 +105,7 @@ def parse_event(line: str) -> Event | None:
         return None
     match found:
         case {"resourcePreEvent": {"metadata": {"op": str(operation), "type": str(kind), "urn": str(urn)} as step}}:
-            changed = {path.partition("[")[0] for path in step.get("detailedDiff") or {}}
+            changed = {one_line(path.partition("[")[0]) for path in step.get("detailedDiff") or {}}
             return StepBegun(operation, kind, urn, tuple(sorted(changed)))
         case {"diagnosticEvent": {"severity": str(severity), "message": str(message)}} if severity != "debug":
             return Diagnostic(severity, message)

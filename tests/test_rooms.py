@@ -12,21 +12,22 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 PRODUCT = "provisioning"
 
-GROUND = ("errors", "addresses", "connections", "plain_text", "resource_types", "waiting", "__version__")
+GROUND = ("errors", "addresses", "connections", "foreign", "plain_text", "resource_types", "waiting", "__version__")
 """What every room may import."""
 
 OUTSIDES = (*GROUND, "entra", "nocobase")
 BESIDE = (*OUTSIDES, "pulumi_cli", "pulumi_events", "program")
 
 ARROWS: dict[str, tuple[str, ...]] = {
-    "errors": (),
+    "errors": ("foreign",),
     "addresses": (),
+    "foreign": ("addresses",),
     "connections": ("errors",),
     "plain_text": (),
     "resource_types": (),
     "waiting": ("errors",),
     "pulumi_cli": (*GROUND, "pulumi_events"),
-    "pulumi_events": (),
+    "pulumi_events": ("foreign",),
     "__version__": (),
     "entra": GROUND,
     "nocobase": (*GROUND, "entra"),

@@ -20,6 +20,7 @@ from provisioning.entra.permissions import Permission, of_scopes, scope_name, wr
 from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, who_disabled
 from provisioning.entra.rules import Audience, has_no_path, why_invalid_audience, why_invalid_redirect_uri
 from provisioning.errors import AdoptionRejected
+from provisioning.foreign import guid, quoted
 from provisioning.nocobase.push import SignIn, redirect_uri_mismatch
 from provisioning.program.kept import (
     APPLICATION,
@@ -59,6 +60,9 @@ class Adoption:
     config: dict[str, str | list[str]] = field(default_factory=dict)
     losses: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+
+EMPTY_FIELDS = "empty the two fields in NocoBase."
 
 
 @dataclass(frozen=True)
@@ -123,9 +127,12 @@ def _in_nocobase(plan: Adoption, settings: Settings, there: InNocoBase, client_i
             Line("NocoBase", "this client id", "the same, with a new secret", "its present secret stays valid")
         )
     elif there.client_id and there.client_id != settings.nocobase_take_over:
+        # What is no client id may be a secret in the wrong field, and is not repeated.
+        known = guid(there.client_id)
+        replace = f"pulumi config set nocobaseTakeOver {known}" if known == there.client_id else EMPTY_FIELDS
         plan.warnings.append(
-            f"NocoBase holds the credentials of another application ({there.client_id}), which `pulumi up` will refuse "
-            f"to replace. If it may be replaced: pulumi config set nocobaseTakeOver {there.client_id}"
+            f"NocoBase holds the credentials of another application ({known}), which `pulumi up` will refuse to "
+            f"replace. If it may be replaced: {replace}"
         )
     if there.link and there.link.redirect_uri:
         declared = plan.config.get("redirectUris") or settings.redirect_uris
@@ -138,7 +145,8 @@ def reject_other_stacks(application: Mapping[str, Any], stack_tag: str) -> None:
     others = [tag for tag in application.get("tags") or [] if tag.startswith(STACK_TAG) and tag != stack_tag]
     if others:
         raise AdoptionRejected(
-            f"The application '{application['displayName']}' belongs to another stack: it carries the tag {others[0]}. "
+            f"The application {quoted(application['displayName'])} belongs to another stack: it carries the tag "
+            f"{quoted(others[0])}. "
             "Two stacks would undo each other's changes. If that stack is gone, remove the tag in Entra ID (App "
             "registrations → Manifest), then run the command again."
         )
@@ -169,7 +177,7 @@ def _redirect_uris(plan: Adoption, found: Found, settings: Settings, audience: A
     reasons = {uri: why_invalid_redirect_uri(uri, audience) for uri in there}
     for uri, reason in reasons.items():
         if reason:
-            plan.losses.append(f"The redirect URI {uri} cannot be kept. {reason}")
+            plan.losses.append(f"The redirect URI {quoted(uri)} cannot be kept. {reason}")
             plan.lines.append(Line("redirectUris", uri, None, "cannot be kept"))
     kept = dict.fromkeys(comparable(uri) for uri in there if not reasons[uri])
     _extend(plan, "redirectUris", list(kept), settings.redirect_uris)
@@ -243,9 +251,9 @@ def _owners(plan: Adoption, found: Found, settings: Settings, caller: str) -> se
     _extend(plan, "owners", others, settings.owners, [] if caller in found.owners else [caller])
     if caller not in found.owners:
         plan.warnings.append(
-            f"You ({caller}) are not an owner of the application. With Application.ReadWrite.OwnedBy alone `pulumi up` "
-            f"will fail: have an owner run `az ad app owner add --id {found.application['appId']} "
-            f"--owner-object-id {caller}` first."
+            f"You ({quoted(caller)}) are not an owner of the application. With Application.ReadWrite.OwnedBy alone "
+            "`pulumi up` will fail: have an owner run `az ad app owner add --id "
+            f"{guid(found.application['appId'], '<client id>')} --owner-object-id {guid(caller, '<object id>')}` first."
         )
     return {caller, *others, *settings.owners}
 
@@ -257,8 +265,8 @@ def _undeclared(plan: Adoption, found: Found, settings: Settings, owners: set[st
         if has_no_path(uri):
             # azuread's Check rejects it, so that none of the list could be kept as it is.
             plan.losses.append(
-                f"The redirect URIs of type SPA cannot be kept: after the host of {uri} a path or at least a slash is "
-                "required. To keep them, correct it in Entra ID first."
+                f"The redirect URIs of type SPA cannot be kept: after the host of {quoted(uri)} a path or at least a "
+                "slash is required. To keep them, correct it in Entra ID first."
             )
             plan.lines.append(Line(SPA, _shown(present.pop(SPA)), None, "cannot be kept"))
             break
@@ -327,7 +335,7 @@ def _credentials(plan: Adoption, found: Found, settings: Settings, audience: Aud
 def _described(secret: Mapping[str, Any], now: datetime) -> str:
     end = datetime.fromisoformat(str(secret["endDateTime"]))
     ends = f"expired on {_day(end)}" if end <= now else f"ends on {_day(end)}"
-    return f"'{secret.get('displayName') or ''}' ({secret['keyId']}), {ends}"
+    return f"{quoted(secret.get('displayName') or '')} ({quoted(secret['keyId'])}), {ends}"
 
 
 def _day(moment: datetime) -> date:

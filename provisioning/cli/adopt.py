@@ -14,6 +14,7 @@ import typer
 from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, if_interrupted, now, show_rows, words
 from provisioning.entra.sign_in_settings import NAMESPACE, use_configuration
 from provisioning.errors import AdoptionRejected, NocoBaseError, SettingsError
+from provisioning.foreign import listed, one_line
 from provisioning.pulumi_cli import Pulumi
 from provisioning.pulumi_events import SAME, StepBegun
 from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, COMPONENT_TYPE, PRINCIPAL_TYPE
@@ -68,7 +69,7 @@ def adopt(
             return
         show_rows([_row(line, output) for line in plan.lines], output)
         for warning in [*plan.warnings, *plan.losses]:
-            words.print(f"! {warning}", markup=False, style="yellow")
+            words.print(f"! {warning}", style="yellow")
         _refuse_settings({**config, **plan.config})
         if not _agreed(plan, client_id, yes, accept_losses):
             return
@@ -104,7 +105,7 @@ def _refuse_settings(config: Mapping[str, str | list[str]]) -> None:
         {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     )
     if problems:
-        told = (f"  {at.key}{'' if at.value is None else f' = {at.value}'}: {at.why}" for at in problems)
+        told = (f"  {at.key}{'' if at.value is None else f' = {one_line(at.value)}'}: {at.why}" for at in problems)
         raise AdoptionRejected(
             "What the application has would be refused as settings of this stack; nothing was changed. Change it in "
             "Entra ID, then repeat this command.\n" + "\n".join(told)
@@ -126,9 +127,7 @@ def _list(settings: Settings, config: Mapping[str, str], search: str | None, out
     if found:
         words.print("To adopt one: the same command with its client id. One of another stack is refused.")
     else:
-        words.print(
-            f"No application is called '{name}', sends users to this NocoBase, or is known to it.", markup=False
-        )
+        words.print(f"No application is called '{name}', sends users to this NocoBase, or is known to it.")
 
 
 def _in_nocobase(settings: Settings, config: Mapping[str, str]) -> InNocoBase:
@@ -153,7 +152,7 @@ def _in_nocobase(settings: Settings, config: Mapping[str, str]) -> InNocoBase:
             # Without credentials it has no link.
             return InNocoBase(held or None, push.sign_in(nocobase, mapping) if held else None)
     except NocoBaseError as error:
-        words.print(f"! NocoBase was not asked: {error}", markup=False, style="yellow")
+        words.print(f"! NocoBase was not asked: {error}", style="yellow")
         return InNocoBase()
 
 
@@ -235,16 +234,16 @@ def _tell_next(engine: Pulumi) -> None:
     """Say what the next `pulumi up` does. Raises AdoptionRejected if that is more than an adoption should need."""
     preview = engine.operate("preview")
     if not preview.succeeded:
-        words.print("! `pulumi preview` failed: " + "\n".join(preview.errors), markup=False, style="yellow")
+        words.print("! `pulumi preview` failed: " + "\n".join(preview.errors), style="yellow")
         words.print("When that is mended: `pulumi preview`, then `pulumi up`.")
         return
     steps = [event for event in preview.events if isinstance(event, StepBegun) and event.operation != SAME]
     for step in steps:
-        changed = f": {', '.join(step.changed)}" if step.changed else ""
-        words.print(f"  {step.words}{changed}", markup=False)
+        changed = f": {listed(step.changed)}" if step.changed else ""
+        words.print(f"  {step.words}{changed}")
     surprises = [step.urn for step in steps if step.operation not in EXPECTED]
     if surprises:
         raise AdoptionRejected(
-            f"`pulumi up` would replace or delete something: {', '.join(surprises)}. Do not run it. {LET_GO}"
+            f"`pulumi up` would replace or delete something: {listed(surprises)}. Do not run it. {LET_GO}"
         )
     words.print("That is what `pulumi up` will do: run it when it suits.")

@@ -19,9 +19,27 @@ from rich.text import Text
 
 from provisioning.doctor.runner import Check, Outcome
 from provisioning.errors import ProvisioningError
+from provisioning.foreign import LONGEST_MESSAGE, harmless, markdown, one_line
 from provisioning.pulumi_cli import Pulumi
 
-words = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class Plain(Console):
+    """A console that shows each text as it is, without markup; what comes from outside cannot act in it."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As Rich's, for texts and for tables whose cells are harmless."""
+        super().print(*map(_harmless, objects), **options)
+
+
+def _harmless(shown: Any) -> Any:
+    if isinstance(shown, str):
+        return Text(harmless(shown))
+    if isinstance(shown, Text) and harmless(shown.plain) != shown.plain:
+        return Text(harmless(shown.plain), style=shown.style)
+    return shown
+
+
+words = Plain(stderr=True, highlight=False, soft_wrap=True)
 """Everything that is no data."""
 
 Arguments = ParamSpec("Arguments")
@@ -58,7 +76,7 @@ def now() -> datetime:
 def show(facts: Mapping[str, object], output: Format) -> None:
     """Print one thing's facts to stdout: name and value a line, or one JSON object with its types."""
     if output is Format.JSON:
-        print(json.dumps(facts, indent=2))
+        print(json_text(facts))
         return
     rows = [{"name": name, "value": value} for name, value in facts.items()]
     _print_rows(rows, output, header=output is Format.MARKDOWN)
@@ -67,9 +85,14 @@ def show(facts: Mapping[str, object], output: Format) -> None:
 def show_rows(rows: Sequence[Mapping[str, object]], output: Format) -> None:
     """Print a table of things to stdout, whose keys are the columns: as a table, or as a JSON list with its types."""
     if output is Format.JSON:
-        print(json.dumps(list(rows), indent=2))
+        print(json_text(list(rows)))
     else:
         _print_rows(rows, output, header=True)
+
+
+def json_text(value: object) -> str:
+    """A value as JSON: the same for programs, and without a command to the log of a job that prints it."""
+    return json.dumps(value, indent=2).replace("##", "#\\u0023").replace("\x7f", "\\u007f")
 
 
 INTERRUPTED, WRONG_USAGE = 130, 2
@@ -103,7 +126,7 @@ def show_checks(checks: Iterable[Check], output: Format, widest: int | None = No
 
 def data() -> Console:
     """The console for data. Piped, it is as wide as what is printed: nobody unfolds the lines of a log."""
-    console = Console(highlight=False)
+    console = Plain(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PIPED_WIDTH
     return console
@@ -116,7 +139,7 @@ def _print_rows(rows: Sequence[Mapping[str, object]], output: Format, header: bo
     columns = list(rows[0]) if rows else []
     cells = [[_cell(row[column]) for column in columns] for row in rows]
     if output is Format.MARKDOWN:
-        lines = [columns, ["---"] * len(columns), *([cell.replace("|", "\\|") for cell in line] for line in cells)]
+        lines = [columns, ["---"] * len(columns), *([markdown(cell) for cell in line] for line in cells)]
         print("\n".join(f"| {' | '.join(line)} |" for line in lines))
         return
     table = Table(show_header=header)
@@ -131,8 +154,8 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or "none"
-    return "none" if value is None or value == "" else str(value)
+        return ", ".join(map(_cell, value)) or "none"
+    return "none" if value is None or value == "" else one_line(value, LONGEST_MESSAGE)
 
 
 NOTHING_CHANGED = "Nothing was changed. Run the command again."
@@ -167,5 +190,5 @@ def errors_as_sentences() -> Iterator[None]:
     try:
         yield
     except ProvisioningError as error:
-        words.print(str(error), markup=False, style="red")
+        words.print(str(error), style="red")
         raise typer.Exit(1) from None

@@ -43,7 +43,7 @@ def doctor(
     if network_only:
         found: list[Check] = checks.network_only(addresses, network.TIMEOUT_SECONDS)
         code = show_checks(found, output)
-        words.print(f"From NocoBase's own server: {checks.ON_THE_SERVER}", markup=False)
+        words.print(f"From NocoBase's own server: {checks.ON_THE_SERVER}")
         raise typer.Exit(code)
     given = {name: address for name, address in addresses.items() if address != network.ENDPOINTS[name]}
     questions = checks.questions(stack, given, now())

@@ -149,7 +149,7 @@ class _Init:
         config = self._config(present)
         warning = warning_for_nocobase(config.get("audience", ""), config.get("tenantId"))
         if "audience" in self.answers and warning:
-            words.print(f"! {warning}", markup=False, style="yellow")
+            words.print(f"! {warning}", style="yellow")
         if "tenantId" in self.answers:
             _raise_if(questions.why_invalid_tenant_id(config["tenantId"]))
         self.begun = True
@@ -227,7 +227,7 @@ class _Init:
         if provider is None and self.ask:
             usual = questions.usual_secrets_provider(url) or ""
             if usual and (reason := questions.why_invalid_secrets_provider(usual, os.environ)):
-                words.print(f"  {usual}: {reason}", markup=False, style="yellow")
+                words.print(f"  {usual}: {reason}", style="yellow")
                 usual = ""
             return self._asked(
                 "Secrets provider: default (Pulumi Cloud), passphrase, azurekeyvault://<vault>.vault.azure.net/keys/<key>",
@@ -286,7 +286,7 @@ class _Init:
             reason = refuses(answer.strip())
             if reason is None:
                 return answer.strip()
-            words.print(f"  {reason}", markup=False, style="yellow")
+            words.print(f"  {reason}", style="yellow")
 
     def _judge(self, config: dict[str, str]) -> None:
         """Take the address as it is shown from now on. Raises ProvisioningError if something is wrong."""
@@ -332,10 +332,10 @@ class _Init:
             said, remedy = str(error), None
         else:
             if finding.usable:
-                words.print(f"✓ {name}: {finding.said}", markup=False)
+                words.print(f"✓ {name}: {finding.said}")
                 return finding
             said, remedy = finding.said, finding.remedy
-        words.print(f"✗ {name}: {said}{f' → {remedy}' if remedy else ''}", markup=False, style="yellow")
+        words.print(f"✗ {name}: {said}{f' → {remedy}' if remedy else ''}", style="yellow")
         if self.ask and typer.confirm("Go on all the same?", err=True):
             return None
         raise ProvisioningError("Nothing was written. If it is to be set up later: the same command with --no-checks.")
@@ -361,7 +361,7 @@ class _Init:
     def _tell_next(self, stack: str, config: dict[str, str], backend: str | None) -> None:
         """Say what was written, and the commands that come next."""
         changed = ", ".join(self.answers) or "nothing"
-        words.print(f"Pulumi.{stack.rpartition('/')[2]}.yaml: {changed} written.", markup=False)
+        words.print(f"Pulumi.{stack.rpartition('/')[2]}.yaml: {changed} written.")
         lines = []
         if backend:
             lines.append(f"export PULUMI_BACKEND_URL='{backend}'")
@@ -370,7 +370,7 @@ class _Init:
         if not os.environ.get("NOCOBASE_API_KEY"):
             lines.append("read -rs NOCOBASE_API_KEY && export NOCOBASE_API_KEY")
         lines += [f"python -m provisioning doctor --stack {stack}", f"pulumi up --stack {stack}"]
-        words.print("Next:\n" + "\n".join(f"    {line}" for line in lines), markup=False)
+        words.print("Next:\n" + "\n".join(f"    {line}" for line in lines))
 
 
 def _stripped(value: str | list[str]) -> str | list[str]:

@@ -9,6 +9,7 @@ import typer
 
 from provisioning.cli.common import Stack, deployed, errors_as_sentences, if_interrupted, now, words
 from provisioning.errors import ProvisioningError
+from provisioning.foreign import quoted
 from provisioning.pulumi_cli import Pulumi
 
 MOST_RUNS = 3
@@ -33,9 +34,9 @@ def rotate(
             asked = now().replace(microsecond=0)
             engine.set_config(key, asked.strftime("%Y-%m-%dT%H:%M:%SZ"))
         outputs = _rotate(engine, asked, compromised, key)
-        words.print(f"NocoBase uses a new client secret, valid until {outputs['clientSecretExpiry']}.")
+        words.print(f"NocoBase uses a new client secret, valid until {quoted(outputs['clientSecretExpiry'])}.")
         if outputs.get("oldSecretRetires"):
-            words.print(f"The old one is removed by the first `pulumi up` after {outputs['oldSecretRetires']}.")
+            words.print(f"The old one is removed by the first `pulumi up` after {quoted(outputs['oldSecretRetires'])}.")
 
 
 def _rotate(engine: Pulumi, asked: datetime, compromised: bool, key: str) -> dict[str, Any]:

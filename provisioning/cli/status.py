@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from provisioning.cli.common import Format, Stack, data, errors_as_sentences, now, show, show_rows
+from provisioning.cli.common import Format, Stack, data, errors_as_sentences, json_text, now, show, show_rows
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, names_a_sign_in, use_configuration, use_tenant
 from provisioning.errors import ProvisioningError, SettingsError
+from provisioning.foreign import markdown
 from provisioning.pulumi_cli import Checkpoint, Pulumi
 from provisioning.waiting import answers_of, begin
 
@@ -217,7 +217,7 @@ def _show(read: Sequence[Read], moment: datetime, output: StatusFormat, everythi
                 else {"stack": found.stack, "sync": None, "alarms": list(found.alarms)}
                 for found in read
             ]
-            print(json.dumps(listed if everything else listed[0], indent=2))
+            print(json_text(listed if everything else listed[0]))
         case StatusFormat.PROMETHEUS:
             from provisioning.status import metrics  # noqa: PLC0415 - nobody else needs the library
 
@@ -238,7 +238,7 @@ def _show_markdown(read: Sequence[Read], moment: datetime) -> None:
         print()
         show_rows(duplicates, Format.MARKDOWN)
     for found in read:
-        print("".join(f"\n- **{found.stack}**: {alarm}" for alarm in found.alarms), end="")
+        print("".join(f"\n- **{markdown(found.stack)}**: {markdown(alarm)}" for alarm in found.alarms), end="")
     print("\n" * any(found.alarms for found in read), end="")
 
 
@@ -258,7 +258,7 @@ def _show_tables(read: Sequence[Read], moment: datetime, bars: Sequence[Bar], ev
         console.print(timeline.drawing(bars, moment, min(console.width, TIMELINE_WIDTH)))
     for found in read:
         for alarm in found.alarms:
-            data().print(f"{found.stack}: {alarm}", style="red", markup=False, soft_wrap=True)
+            data().print(f"{found.stack}: {alarm}", style="red", soft_wrap=True)
 
 
 TIMELINE_WIDTH = 100

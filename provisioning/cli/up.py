@@ -22,6 +22,7 @@ from provisioning.errors import ProvisioningError
 from provisioning.fleet.deploy import Deployer
 from provisioning.fleet.runner import Result, StackOutcome, run
 from provisioning.fleet.selection import choose, configured
+from provisioning.foreign import one_line
 from provisioning.pulumi_cli import Engines
 
 PARALLEL = 4
@@ -120,7 +121,7 @@ class _Lines:
 
     def began(self, stack: str) -> None:
         """Nothing is shown before there is something to tell."""
-        words.print(f"{stack}: begun", markup=False)
+        words.print(f"{stack}: begun")
 
     def step(self, stack: str, step: str) -> None:
         """Steps would be too many."""
@@ -166,7 +167,7 @@ class _Table:
             for column in ("stack", "step", "seconds"):
                 table.add_column(column, justify="right" if column == "seconds" else "left")
             for stack, (began, step) in self._running.items():
-                table.add_row(Text(stack), Text(step), f"{time.monotonic() - began:.0f}")
+                table.add_row(Text(one_line(stack)), Text(step), f"{time.monotonic() - began:.0f}")
         return table
 
 

@@ -8,6 +8,7 @@ from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra import error_codes
 from provisioning.entra.account import CHANGE_ANY, CHANGE_OWN, Account, account_of, read_claims, why_may_not_add_owners
 from provisioning.entra.sign_in_settings import SIGN_IN, sign_in_settings
+from provisioning.foreign import listed, quoted
 
 ENOUGH = (CHANGE_OWN, *CHANGE_ANY)
 """Permissions of which one is needed; the first is the least."""
@@ -34,7 +35,7 @@ ACTIVATE = "a role that is only eligible has to be activated first (My roles), t
 def check_account(account: Account, wanted_tenant: str | None, named_by: str = "ARM_TENANT_ID") -> Finding:
     """wanted_tenant: the tenant to sign in to, if any is named. named_by: the setting that names it."""
     kind = "application" if account.application else "user"
-    said = f"{kind} {account.name} in tenant {account.tenant_id}"
+    said = f"{kind} {quoted(account.name)} in tenant {quoted(account.tenant_id)}"
     if wanted_tenant and wanted_tenant.lower() != account.tenant_id.lower():
         remedy = f"az login --tenant {wanted_tenant}, or correct {named_by}."
         return failed(f"{said}, but {named_by} names {wanted_tenant}", remedy)
@@ -81,9 +82,9 @@ def _named(roles: Mapping[str, str], account: Account) -> list[str]:
 def _check_rights_of_application(
     account: Account, held: list[str], tenant_consent: bool, owners: Collection[str]
 ) -> Finding:
-    portal = f"Entra ID → App registrations → {account.name} → API permissions → Microsoft Graph, application"
+    portal = f"Entra ID → App registrations → {quoted(account.name)} → API permissions → Microsoft Graph, application"
     if not held:
-        has = ", ".join(sorted(account.granted)) or "no permission"
+        has = listed(sorted(account.granted)) or "no permission"
         return failed(
             f"the application has {has}; it needs {ENOUGH[0]}", f"{portal}: add {ENOUGH[0]}, then grant admin consent."
         )

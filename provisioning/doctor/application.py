@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra.account import CHANGE_ANY, Account
 from provisioning.entra.registration import Declared, Principal, Registration
+from provisioning.foreign import guid, listed, quoted
 from provisioning.status.compare import (
     ASSIGNED_ONLY,
     REACTIVATE,
@@ -53,9 +54,9 @@ def check_application(declared: Declared, found: Registration | None) -> Finding
     if disabled is not None:
         return failed(disabled, REACTIVATE)
     wrong = identity_differences(declared, found)
-    return (
-        failed("; ".join(wrong), PUT_BACK) if wrong else ok(f"{found.display_name}, client id {found.client_id}", found)
-    )
+    if wrong:
+        return failed("; ".join(wrong), PUT_BACK)
+    return ok(f"{declared.display_name}, client id {guid(found.client_id)}", found)
 
 
 def check_permissions(declared: Declared, found: Registration) -> Finding:
@@ -73,8 +74,8 @@ def check_redirect_uris(declared: Declared, found: Registration, deployed: Colle
     wrong = redirect_uri_differences(declared, replace(found, redirect_uris=found.redirect_uris - leaving))
     if wrong:
         return failed("; ".join(wrong), MOVE if misplaced_redirect_uris(declared, found) else PUT_BACK)
-    gone = "".join(f"; the next `pulumi up` removes {uri}" for uri in sorted(leaving))
-    return ok(", ".join(sorted(found.redirect_uris - leaving)) + gone)
+    gone = "".join(f"; the next `pulumi up` removes {quoted(uri)}" for uri in sorted(leaving))
+    return ok(listed(sorted(found.redirect_uris - leaving)) + gone)
 
 
 def check_principal(found: Principal | None) -> Finding:
@@ -93,7 +94,8 @@ def check_owners(account: Account, owners: Collection[str]) -> Finding:
     if account.object_id in owners:
         return ok("whoever is signed in owns the application")
     said = "whoever is signed in is no owner of the application"
-    remedy = f"Have an owner run: pulumi config set --path 'owners[0]' {account.object_id}, and pulumi up."
+    own = guid(account.object_id, "<object id>")
+    remedy = f"Have an owner run: pulumi config set --path 'owners[0]' {own}, and pulumi up."
     if account.application and account.granted.isdisjoint(CHANGE_ANY):
         return failed(f"{said}, and may change only what it owns", remedy)
     return warning(f"{said}; a role may still allow it to change it", remedy)

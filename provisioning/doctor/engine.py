@@ -20,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.errors import EngineFailed
+from provisioning.foreign import listed, quoted
 from provisioning.pulumi_cli import Pulumi
 
 OLDEST_TRIED = (3, 255, 0)
@@ -71,7 +72,7 @@ def check_plugin(plugins: Sequence[Mapping[str, Any]], wanted: str, environment:
     found = sorted({str(item.get("version")) for item in plugins if item.get("name") == "azuread"})
     if wanted in found:
         return ok(f"azuread {wanted}")
-    said = f"azuread {wanted} is not installed ({', '.join(found) or 'no other version either'})"
+    said = f"azuread {wanted} is not installed ({listed(found) or 'no other version either'})"
     if _true(environment.get("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION")):
         return failed(said, f"pulumi plugin install resource azuread {wanted}")
     return warning(f"{said}; the next `pulumi up` downloads it", "To do it now: pulumi install")
@@ -82,7 +83,7 @@ def check_backend(url: str, user: str, environment: Mapping[str, str], only_here
 
     only_here: whether NocoBase runs on this machine, too, so that nobody elsewhere has a use for the state.
     """
-    shown = f"{_without_login(url)}, as {user}"
+    shown = f"{quoted(_without_login(url))}, as {quoted(user)}"
     if not url.startswith("file://"):
         return ok(shown)
     named = next((name for name in CI_VARIABLES if _true(environment.get(name))), None)

@@ -15,6 +15,7 @@ from provisioning.doctor.sign_in_link import check_link
 from provisioning.doctor.stack import UNREADABLE
 from provisioning.entra.account import read_claims
 from provisioning.errors import NocoBaseError
+from provisioning.foreign import quoted
 from provisioning.nocobase import push
 from provisioning.nocobase.installation import MAIN
 from provisioning.nocobase.layout import COLLECTION
@@ -84,7 +85,7 @@ def check_login_life(login: NocoBaseLogin, now: datetime) -> Finding:
 
 def check_role(role: Mapping[str, Any]) -> Finding:
     """Whether a role may change the email settings. role: what NocoBase's `roles:check` answers."""
-    name = role.get("role") or "without a name"
+    name = quoted(role["role"]) if role.get("role") else "without a name"
     snippets = {str(item) for item in role.get("snippets") or []}
     strategy = role.get("strategy") or {}
     if (

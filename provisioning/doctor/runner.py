@@ -15,6 +15,7 @@ from typing import Any
 
 from provisioning.entra.directory_errors import REMEDIES, is_no_answer
 from provisioning.errors import DirectoryFailure, DirectoryUnreadable, NocoBaseError, ProvisioningError
+from provisioning.foreign import harmless
 
 LIMIT_SECONDS = 60.0
 
@@ -44,7 +45,9 @@ class Check:
     remedy: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a bad answer without a remedy."""
+        """Make the texts harmless. Raises ValueError for a bad answer without a remedy."""
+        object.__setattr__(self, "said", harmless(self.said))
+        object.__setattr__(self, "remedy", self.remedy and harmless(self.remedy))
         if self.outcome in (Outcome.WARNING, Outcome.FAILED) and not self.remedy:
             raise ValueError(f"The check '{self.name}' is no success and names no remedy.")
 

@@ -8,6 +8,7 @@ from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra import audiences
 from provisioning.entra.rules import Audience, accepts_redirect_uri
 from provisioning.entra.scopes import SCOPE_IDS
+from provisioning.foreign import listed, quoted
 from provisioning.nocobase.push import SignIn
 from provisioning.program.last_state import Push
 from provisioning.status.compare import shown
@@ -40,8 +41,9 @@ def check_redirect_uri(link: SignIn, registered: Collection[str]) -> Finding:
     """Whether Entra ID sends users back to where NocoBase asks it to."""
     asked = link.redirect_uri or ""
     if any(accepts_redirect_uri(asked, known) for known in registered):
-        return ok(asked)
-    said = f"{link.redirect_uri or 'none'} is not registered in Entra ID, so a sign-in fails with AADSTS50011"
+        return ok(quoted(asked))
+    named = quoted(asked) if asked else "none"
+    said = f"{named} is not registered in Entra ID, so a sign-in fails with AADSTS50011"
     return failed(
         said, "Set nocobaseUrl to the address that users see, or add this one to redirectUris; then pulumi up."
     )
@@ -56,13 +58,13 @@ def check_scopes(link: SignIn, declared: Collection[str]) -> Finding:
         return failed("offline_access is not asked for, so mail stops about an hour after each sign-in", ASK_THE_MAKERS)
     if len(resources) > 1:
         said = f"scopes of {len(resources)} resources at once, for which tokens may be refused with AADSTS70011: "
-        return warning(said + ", ".join(sorted(resources)), ASK_THE_MAKERS)
+        return warning(said + listed(sorted(resources)), ASK_THE_MAKERS)
     undeclared = [name for name in names if name not in {*declared, *OPEN_ID, ".default"}]
     if undeclared:
-        said = f"{', '.join(undeclared)} is asked for and not declared, so an administrator's consent does not cover it"
+        said = f"{listed(undeclared)} is asked for and not declared, so an administrator's consent does not cover it"
         known = all(name in SCOPE_IDS for name in undeclared)
         return warning(said, "Add it to the setting scopes, then pulumi up." if known else ASK_THE_MAKERS)
-    return ok(", ".join(names))
+    return ok(listed(names))
 
 
 def check_page(link: SignIn, audience: Audience, tenant_id: str | None) -> Finding:
@@ -76,7 +78,9 @@ def check_page(link: SignIn, audience: Audience, tenant_id: str | None) -> Findi
     page = audiences.page_of(named, tenant_id)
     if page is None:
         # A tenant may be called by one of its domains, too.
-        return warning(f"'{named}'; whether that is {tenant_id} cannot be told", "Compare it in Entra ID → Overview.")
+        return warning(
+            f"{quoted(named)}; whether that is {tenant_id} cannot be told", "Compare it in Entra ID → Overview."
+        )
     if not audiences.SERVES[audience][page].fewer:
         return ok(f"'{named}' takes the accounts of the audience {audience}")
     fitting = audiences.ACCOUNTS_OF.get(page)

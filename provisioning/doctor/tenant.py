@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 import httpx
 
-from provisioning.connections import proxy_for, trusted
+from provisioning import connections
 from provisioning.doctor.runner import Finding, failed, ok
+from provisioning.foreign import parsed_json
 from provisioning.waiting import answer_of
 
 ANSWER_SECONDS = 20
@@ -34,16 +35,9 @@ def ask_tenant(tenant: str) -> Finding:
     login = (os.environ.get("AZURE_AUTHORITY_HOST") or PUBLIC_CLOUD_LOGIN).rstrip("/")
     login = login if "://" in login else f"https://{login}"
     try:
-        answer = answer_of(
-            lambda: httpx.get(
-                f"{login}/{tenant}/v2.0/.well-known/openid-configuration",
-                verify=trusted(),
-                proxy=proxy_for(login),
-                trust_env=False,
-                timeout=ANSWER_SECONDS,
-            )
-        )
-        metadata = answer.json()
+        metadata_url = f"{login}/{tenant}/v2.0/.well-known/openid-configuration"
+        answer = answer_of(lambda: connections.get(metadata_url, ANSWER_SECONDS))
+        metadata = parsed_json(answer.content)
     except httpx.HTTPError as error:
         said = f"Entra ID at {login} was not reached ({type(error).__name__})"
         return failed(said, "Is there a way to the internet, a proxy (HTTPS_PROXY)?")

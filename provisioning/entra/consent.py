@@ -7,6 +7,7 @@ and "Grant tenant-wide admin consent to an application".
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -14,6 +15,7 @@ from enum import Enum
 from provisioning.entra.registration import Grant
 from provisioning.entra.scopes import NOT_BY_USERS
 from provisioning.errors import ConsentExists
+from provisioning.foreign import listed
 
 FOR_THEMSELVES = "managepermissiongrantsforself."
 """How the assignment of a policy begins that lets users consent for themselves, in small letters."""
@@ -79,7 +81,7 @@ def rule(assigned: Iterable[str], scopes: Collection[str], assignment_required: 
         return Rule(Consenter.USERS, "users of this tenant may consent to these scopes themselves")
     own = sorted(policies - {RECOMMENDED, LOW})
     if own:
-        said = f"whether users may consent depends on the tenant's own policy ({', '.join(own)})"
+        said = f"whether users may consent depends on the tenant's own policy ({listed(own)})"
         return Rule(Consenter.UNCLEAR, f"{said}; {RECKON}")
     if LOW in policies:
         said = "users may consent to what the tenant calls low risk, which mail scopes seldom are"
@@ -121,7 +123,7 @@ def given(scopes: Collection[str], grants: Iterable[Grant]) -> Given:
         "by single users": [f"{scope} ({count})" for scope, count in users.items() if count],
         "by nobody yet": [scope for scope, count in users.items() if not count],
     }
-    return Given(missing, "; ".join(f"{kind}: {', '.join(listed)}" for kind, listed in kinds.items() if listed))
+    return Given(missing, "; ".join(f"{kind}: {', '.join(named)}" for kind, named in kinds.items() if named))
 
 
 def reject_other_consent(scopes: Collection[str], present: Grant | None) -> None:
@@ -131,15 +133,16 @@ def reject_other_consent(scopes: Collection[str], present: Grant | None) -> None
     """
     if present is None or present.scopes == set(scopes):
         return
-    lacking, more = (", ".join(sorted(found)) for found in (set(scopes) - present.scopes, present.scopes - set(scopes)))
+    lacking, more = (listed(sorted(found)) for found in (set(scopes) - present.scopes, present.scopes - set(scopes)))
+    known = present.id if re.fullmatch("[A-Za-z0-9_-]+", present.id) else "<its id>"
     differences = [f"lacks {lacking}"] * bool(lacking) + [f"has {more} besides"] * bool(more)
     body = json.dumps({"scope": " ".join(scopes)})
     raise ConsentExists(
-        f"The tenant has consented to this application already ({', '.join(sorted(present.scopes))}), and consent is "
+        f"The tenant has consented to this application already ({listed(sorted(present.scopes))}), and consent is "
         f"tenant: Entra ID would reject a second consent, and the present one {' and '.join(differences)}. Nothing was "
         "changed. To leave it as it is: pulumi config set consent user. To make it the declared one"
         + (f", which takes {more} away" if more else "")
-        + f", then run `pulumi up` again: az rest --method PATCH --url {GRANTS}/{present.id} --body '{body}'"
+        + f", then run `pulumi up` again: az rest --method PATCH --url {GRANTS}/{known} --body '{body}'"
     )
 
 

@@ -32,7 +32,8 @@ from msgraph.generated.models.directory_object_collection_response import Direct
 from msgraph.generated.models.password_credential import PasswordCredential
 from msgraph_core import GraphClientFactory
 
-from provisioning.connections import proxy_for, trusted
+from provisioning import connections
+from provisioning.connections import proxy_for, transport_async
 from provisioning.entra.app_policies import Restriction, SecretPolicy
 from provisioning.entra.directory_errors import unreadable_answer, unreadable_sign_in
 from provisioning.entra.orphans import StoredSecret
@@ -51,10 +52,14 @@ from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.entra.sign_in import credential
 from provisioning.entra.sign_in_settings import rejected, sign_in_settings
 from provisioning.errors import DirectoryFailure, DirectoryUnreadable
+from provisioning.foreign import parsed_json
 from provisioning.waiting import SIGN_OF_LIFE, answer_of, say_on_stderr
 
 PUBLIC_CLOUD_GRAPH = "https://graph.microsoft.com"
 PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
+
+CLOUD_SECONDS = 5.0
+"""For each phase of the question where a cloud's endpoints are."""
 
 LARGEST_PAGE = 999
 """How many applications Graph returns on one page at most."""
@@ -453,7 +458,7 @@ async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, A
     proxy_for(cloud.login)
     # The SDK's middleware, which retries throttled and unavailable answers, wraps one transport only. A proxy that
     # httpx chose itself would be a second transport, without the middleware.
-    transport = httpx.AsyncHTTPTransport(verify=trusted(), proxy=proxy_for(cloud.graph), trust_env=False)
+    transport = transport_async(cloud.graph)
     async with transport, httpx.AsyncClient(transport=transport, timeout=30) as plain:
         client = GraphClientFactory.create_with_default_middleware(client=plain, host=cloud.graph)
         provider = AzureIdentityAuthenticationProvider(
@@ -472,8 +477,7 @@ def find_cloud() -> Cloud:
     if not host:
         return Cloud(PUBLIC_CLOUD_GRAPH, PUBLIC_CLOUD_LOGIN)
     url = httpx.URL(f"https://{host}/metadata/endpoints", params={"api-version": "2022-09-01"})
-    answer = httpx.get(url, verify=trusted(), proxy=proxy_for(str(url)), trust_env=False)
-    endpoints = answer.raise_for_status().json()
+    endpoints = parsed_json(connections.get(url, CLOUD_SECONDS).raise_for_status().content)
     return Cloud(
         str(endpoints["microsoftGraphResourceId"]).rstrip("/"),
         str(endpoints["authentication"]["loginEndpoint"]).rstrip("/"),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from provisioning.errors import SecretLimitReached
+from provisioning.foreign import MOST_LISTED, quoted
 
 MOST_SECRETS = 2
 
@@ -27,7 +28,7 @@ class StoredSecret:
 
     def __str__(self) -> str:
         """Name and key id, as the portal shows them."""
-        return f"'{self.display_name}' ({self.key_id})"
+        return f"{quoted(self.display_name)} ({quoted(self.key_id)})"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,9 @@ def reject_if_full(
 
 
 def _named(secrets: Iterable[StoredSecret]) -> str:
-    return ", ".join(map(str, secrets))
+    found = list(map(str, secrets))
+    more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
+    return ", ".join(found[:MOST_LISTED]) + more
 
 
 def descriptions(names: Iterable[str], current: str) -> Sequence[str]:

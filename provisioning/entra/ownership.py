@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provisioning.errors import CallerLockedOut, DirectoryUnreadable, NameTaken
+from provisioning.foreign import guid, listed, quoted
 
 if TYPE_CHECKING:
     from provisioning.entra.registration import Candidate
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 STACK_TAG = "pulumi:"
 """How the tag of a stack's application begins; an application made by hand has none."""
 
+
+CLIENT_ID = "<client id>"
+"""What a command names where no id is known that can be copied."""
 
 SERVICE_PRINCIPAL = "service principal"
 """The kind of an owner that is an application, such as a pipeline's."""
@@ -37,8 +41,8 @@ class Owner:
 
     def __str__(self) -> str:
         """Who it is, in words."""
-        named = " ".join(word for word in (self.kind, self.name) if word)
-        return f"{named} ({self.object_id})" if named else self.object_id
+        named = " ".join(quoted(word) if word is self.name else word for word in (self.kind, self.name) if word)
+        return f"{named} ({quoted(self.object_id)})" if named else quoted(self.object_id)
 
 
 @dataclass(frozen=True)
@@ -147,10 +151,11 @@ def name_taken(name: str, found: list[Candidate]) -> NameTaken | None:
     namesakes = [candidate for candidate in found if candidate.stack is None]
     if not namesakes:
         return None
-    ids = ", ".join(candidate.client_id for candidate in namesakes)
+    adopted = guid(namesakes[0].client_id, CLIENT_ID)
+    ids = listed(candidate.client_id for candidate in namesakes)
     return NameTaken(
         f"This tenant already has an application called '{name}' that was made by hand (client id {ids}); nothing was "
-        f"changed. To adopt it: python -m provisioning adopt {namesakes[0].client_id}. To create another one: pulumi "
+        f"changed. To adopt it: python -m provisioning adopt {adopted}. To create another one: pulumi "
         "config set applicationName <another name>, or pulumi config set sameName allow."
     )
 
@@ -164,7 +169,7 @@ def whose_application(client_id: str) -> str:
     if found is None:
         return ", which is not among the applications that this account can see in this tenant"
     name, stack = found
-    return f", '{name}'" + (f" of the stack {stack}" if stack else ", which was made by hand")
+    return f", {quoted(name)}" + (f" of the stack {quoted(stack)}" if stack else ", which was made by hand")
 
 
 def is_another_stacks(client_id: str, own: str) -> bool:

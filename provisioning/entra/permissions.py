@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
+from provisioning.foreign import GUID, quoted
 
 DELEGATED = "Scope"
 """Entra ID's type for a permission that a signed-in user delegates; `Role` is an application permission."""
@@ -24,11 +25,11 @@ class Permission(NamedTuple):
     def __str__(self) -> str:
         """Its name, if it is a mail permission of Microsoft Graph."""
         known = SCOPE_NAMES.get(self.id) if self.resource == MICROSOFT_GRAPH else None
-        name = known or f"{'Microsoft Graph' if self.resource == MICROSOFT_GRAPH else self.resource} {self.id}"
-        return name if self.kind == DELEGATED else f"{name} (type {self.kind})"
+        resource = "Microsoft Graph" if self.resource == MICROSOFT_GRAPH else quoted(self.resource)
+        name = known or f"{resource} {quoted(self.id)}"
+        return name if self.kind == DELEGATED else f"{name} (type {quoted(self.kind)})"
 
 
-GUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 WRITTEN = re.compile(rf"(?P<resource>{GUID})/(?P<id>{GUID})=(?P<kind>Scope|Role)")
 
 

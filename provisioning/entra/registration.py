@@ -9,6 +9,7 @@ from typing import Any
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.ownership import Owner, stack_of
 from provisioning.entra.permissions import Permission
+from provisioning.foreign import quoted
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def who_disabled(deactivated: bool | None, by_microsoft: str | None) -> str | No
     deactivated: Graph's `isDisabled`. by_microsoft: `disabledByMicrosoftStatus`.
     """
     if by_microsoft not in (None, "", "NotDisabled"):
-        return f"Microsoft ({by_microsoft})"
+        return f"Microsoft ({quoted(by_microsoft)})"
     return "an owner or administrator" if deactivated else None
 
 

@@ -115,8 +115,14 @@ def why_invalid_redirect_uri(uri: str, audience: Audience) -> str | None:
 
 
 def has_no_path(uri: str) -> bool:
-    """Whether nothing follows the host, which the azuread provider rejects, of types Web and SPA (recorded, 6.10.0)."""
-    return not urlsplit(uri).path
+    """Whether nothing follows the host, which the azuread provider rejects, of types Web and SPA (recorded, 6.10.0).
+
+    Also what is no URL at all.
+    """
+    try:
+        return not urlsplit(uri).path
+    except ValueError:
+        return True
 
 
 def why_too_many_redirect_uris(number: int, audience: Audience) -> str | None:

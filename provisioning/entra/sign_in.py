@@ -20,10 +20,11 @@ from azure.identity import (
     ManagedIdentityCredential,
 )
 
-from provisioning.connections import proxy_for, quiet_azure, trusted
+from provisioning import connections
 from provisioning.entra.sign_in_settings import Method, SignInSettings, sign_in_settings
 from provisioning.entra.transport import transport
 from provisioning.errors import NoPipelineToken, SignInUnusable
+from provisioning.foreign import parsed_json
 
 AUDIENCE = "api://AzureADTokenExchange"
 """The audience that Entra ID expects in a pipeline's token."""
@@ -39,7 +40,7 @@ def credential(authority: str, settings: SignInSettings | None = None) -> TokenC
 
     A pipeline's token is requested when it is needed; that may raise NoPipelineToken. Raises SignInUnusable.
     """
-    quiet_azure()
+    connections.quiet_azure()
     settings = settings or sign_in_settings()
     method, tenant, client = settings.method, settings.tenant, settings.client_id
     if method is Method.AZURE_CLI:
@@ -110,16 +111,8 @@ def _requested(method: str, url: str, parameters: dict[str, str], bearer: str, a
     address = address.copy_merge_params({"audience": AUDIENCE, **missing})
     headers = {"Authorization": f"Bearer {bearer}", "Accept": "application/json"}
     try:
-        answer = httpx.request(
-            method,
-            address,
-            headers=headers,
-            timeout=ANSWER_SECONDS,
-            verify=trusted(),
-            proxy=proxy_for(str(address)),
-            trust_env=False,
-        )
-        return str(answer.raise_for_status().json()[answer_key])
+        answer = connections.request(method, address, ANSWER_SECONDS, headers=headers)
+        return str(parsed_json(answer.raise_for_status().content)[answer_key])
     except httpx.HTTPStatusError as error:
         reason = str(error.response.status_code)
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from provisioning.fleet.runner import Result, StackOutcome
+from provisioning.foreign import listed, quoted
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,11 @@ def choose(
 def _obstacle(name: str, has_file: bool, known: Sequence[str]) -> str:
     """Why a stack cannot be deployed; empty if it can."""
     if not has_file:
-        return f"there is no Pulumi.{name}.yaml in this folder"
+        return f"there is no {quoted(f'Pulumi.{name}.yaml')} in this folder"
     if len(known) > 1:
-        return f"which of them is meant? {', '.join(known)}"
-    return "" if known else f"the backend has no such stack; make it by `pulumi stack init {name}`"
+        return f"which of them is meant? {listed(known)}"
+    named = name if re.fullmatch("[A-Za-z0-9_.-]{1,100}", name) else "<stack>"
+    return "" if known else f"the backend has no such stack; make it by `pulumi stack init {named}`"
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from provisioning.entra.client_secret_plan import Policy
-from provisioning.entra.permissions import GUID
+from provisioning.foreign import GUID
 from provisioning.program.settings import Settings, validate
 
 STACK = re.compile(r"(?:[A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]{1,100}")

@@ -6,23 +6,26 @@ resource 404 as plain text. A 200 alone says little: callers check the data.
 
 Requests that may succeed later are repeated as long as the client's patience lasts (see `retry`).
 
-Certificates and proxies come from the environment (see `connections`). Plain http, which is allowed on this machine
-only, never uses a proxy: the secret would leave the machine.
+Certificates, proxies and the limits of an answer are those of `connections`. Whatever a NocoBase answers is its own
+problem: an error that nobody has foreseen becomes one of this NocoBase, and no error repeats a secret that was sent.
 """
 
 from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
 from provisioning import errors
-from provisioning.connections import proxy_for, trusted
+from provisioning.connections import AnswerRejected, AnswerTooSlow, proxy_for, transport
+from provisioning.foreign import parsed_json
 from provisioning.nocobase.installation import HEADERS
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.retry import (
@@ -52,22 +55,28 @@ class NocoBaseClient:
     """A connection to the NocoBase at `url`, or to its sub-application `app`; use it in a `with` statement.
 
     patience: how long to wait for a NocoBase that is unreachable or not ready; by default not at all.
+    secrets: what it may know besides the login, such as a client secret that it was given: what it answers may echo it.
     Raises Unreachable if the environment's certificates or proxy cannot be used.
     """
 
-    def __init__(self, url: str, app: str | None, login: NocoBaseLogin, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        app: str | None,
+        login: NocoBaseLogin,
+        patience: Patience | None = None,
+        secrets: Collection[str | None] = (),
+    ) -> None:
         self.url = url
         self._app = app
         self._login = login
         self._patience = patience or Patience(0)
-        secure = url.startswith("https:")
+        self._secrets = {secret for secret in secrets if secret}
         try:
             self._http = httpx.Client(
                 headers={**login.headers, **({"X-App": app} if app else {})},
                 timeout=TIMEOUT_SECONDS,
-                # Loading the certificate authorities takes longer than a request; plain http needs none.
-                verify=trusted() if secure else False,
-                proxy=proxy_for(url) if secure else None,
+                transport=transport(url),
                 trust_env=False,
             )
         except (errors.ProxyUnusable, errors.CertificatesUnusable) as error:
@@ -81,13 +90,28 @@ class NocoBaseClient:
         """The token in the Authorization header; empty before the first request."""
         return str(self._http.headers.get("Authorization", "")).removeprefix("Bearer ")
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown of its answers."""
+        return (*self._login.secrets, self.token, *self._secrets)
+
+    def keep_secret(self, secret: str | None) -> None:
+        """Do not repeat `secret`, which NocoBase holds, in errors and links."""
+        if secret:
+            self._secrets.add(secret)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close the connections. Raises every error within as a ProvisioningError without secrets."""
         self._http.close()
+        if isinstance(error, errors.NocoBaseError):
+            raise error.redacted(self.secrets) from None
+        if isinstance(error, Exception) and not isinstance(error, errors.ProvisioningError):
+            raise unforeseen(self.url, error) from None
 
     def get_public(self, action: str) -> Any:
         """The data that `action` answers without a login. Raises NocoBaseError."""
@@ -218,6 +242,21 @@ class NocoBaseClient:
         return numbered_version(data.get("version")) if isinstance(data, dict) else None
 
 
+def unforeseen(url: str, error: Exception) -> errors.UnexpectedAnswer:
+    """The error for an answer that broke this program. Its text is not repeated: it may hold a secret."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(OWN)]
+    where = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    return errors.UnexpectedAnswer(
+        f"What NocoBase at {url} answered is not understood",
+        f"{type(error).__name__}{where}",
+        "Is nocobaseUrl the address of a NocoBase 2? If it is, the fault is this program's: report it.",
+    )
+
+
+OWN = Path(__file__).parents[1]
+"""The folder of this program's own code."""
+
+
 def not_a_url(url: str) -> errors.Unreachable:
     """The error for an address that no request can be sent to."""
     what = f"No request can be sent to NocoBase at {url}"
@@ -228,6 +267,10 @@ def unreachable(url: str, action: str, error: httpx.RequestError) -> errors.Noco
     """The error for a request that got no answer. It repeats only the operating system's text."""
     what = f"NocoBase at {url} cannot be reached for {action}"
     cause = root_cause(error)
+    if isinstance(error, AnswerRejected):
+        return not_a_nocobase(url, f"{action}: {error}")
+    if isinstance(error, AnswerTooSlow):
+        return errors.Unreachable(what, str(error), "Is it overloaded, or is something else at this address?")
     if isinstance(error, httpx.TimeoutException):
         return errors.Unreachable(what, f"no answer within {TIMEOUT_SECONDS:.0f} s", "Is it overloaded or firewalled?")
     if isinstance(error, httpx.ProxyError):
@@ -255,7 +298,7 @@ def answer_lost(url: str, action: str, why: str) -> errors.AnswerLost:
     return errors.AnswerLost(what, why, "Run the command again: it reads first what is there.")
 
 
-def not_a_nocobase(url: str, why: str, status: int) -> errors.UnexpectedAnswer:
+def not_a_nocobase(url: str, why: str, status: int | None = None) -> errors.UnexpectedAnswer:
     """The error for a server that does not seem to be a NocoBase."""
     remedy = "Is nocobaseUrl the address of a NocoBase, with any path before /admin? See its server log."
     return errors.UnexpectedAnswer(f"NocoBase at {url} gave an unexpected answer", why, remedy, status)
@@ -285,7 +328,8 @@ def redirected(url: str, action: str, response: httpx.Response) -> errors.Unexpe
         target = asked.join(response.headers.get("Location", ""))
     except (httpx.InvalidURL, ValueError):
         return errors.UnexpectedAnswer(what, f"{action} answered {status} without one", GATEWAY, status)
-    host = re.sub(r"[^A-Za-z0-9.:-]", "", target.host)[:LONGEST_HOST]
+    # As the network knows it: httpx's `host` has the letters that may look like others.
+    host = re.sub(r"[^A-Za-z0-9.:-]", "", target.raw_host.decode("ascii", "replace"))[:LONGEST_HOST]
     why = f"{action} answered {status}, which leads to {host}"
     same_site = asked.host.removeprefix("www.") == target.host.removeprefix("www.")
     same_port = target.port == asked.port or asked.scheme != target.scheme
@@ -357,8 +401,8 @@ def error_code(answer: Mapping[str, Any] | None, sent: list[str]) -> str | None:
 def _object(response: httpx.Response) -> dict[str, Any] | None:
     """The JSON object in the answer; None if it is something else."""
     try:
-        answer = response.json()
-    except (ValueError, RecursionError):
+        answer = parsed_json(response.content)
+    except ValueError:
         return None
     return answer if isinstance(answer, dict) else None
 

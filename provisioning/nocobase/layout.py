@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from provisioning import errors
+from provisioning.foreign import MOST_LISTED, listed, quoted
 from provisioning.nocobase.row import Path, is_mask, is_reproducible, opened, parse_path, places, plain, value_at
 
 MICROSOFT = ("microsoft", "outlook", "office365")
@@ -211,9 +212,8 @@ class _Search:
         left = [pair for pair in left if _mentions(pair.client_id, MICROSOFT)] or left
         left = [pair for pair in left if pair.client_secret is not None] or left
         if len(left) > 1:
-            raise self._unknown(
-                f"{' and '.join(sorted('.'.join(pair.client_id) for pair in left))} look like client ids"
-            )
+            names = sorted(".".join(pair.client_id) for pair in left)
+            raise self._unknown(f"{' and '.join(map(quoted, names[:MOST_LISTED]))} look like client ids")
         return left[0]
 
     def _asked(self) -> _Pair | Ask:
@@ -235,7 +235,7 @@ class _Search:
                 self._reject_losses(row, path[0], secret)
         secret = secret or (*client_id[:-1], _partner(client_id[-1]))
         if row is not None and client_id[0] not in row:
-            raise self._unknown(f"{client_id[0]} is not among the fields that are shown, {_fields(row)}")
+            raise self._unknown(f"{quoted(client_id[0])} is not among the fields that are shown, {_fields(row)}")
         rows = [row] if row is not None else self.seen.rows
         masked = is_mask(value_at(row, secret))
         hidden = masked or not any(secret[0] in other for other in rows)
@@ -244,7 +244,8 @@ class _Search:
             if self.certain and name not in self.seen.exists:
                 return Ask((name,))
             if self.seen.exists.get(name) is False:
-                raise self._unknown(f"beside {'.'.join(client_id)} there is no field {name}, neither shown nor hidden")
+                beside = quoted(".".join(client_id))
+                raise self._unknown(f"beside {beside} there is no field {quoted(name)}, neither shown nor hidden")
         return Layout(
             row,
             client_id,
@@ -258,7 +259,9 @@ class _Search:
         for length in range(1, len(path)):
             holder = opened(value_at(row, path[:length]))
             if holder not in (None, "") and not isinstance(holder, Mapping):
-                raise self._unknown(f"{'.'.join(path[:length])} is not a JSON object, and a write would replace it")
+                raise self._unknown(
+                    f"{quoted('.'.join(path[:length]))} is not a JSON object, and a write would replace it"
+                )
 
     def _reject_losses(self, row: Mapping[str, Any] | None, top: str, secret: Path | None) -> None:
         """Raise UnknownLayout if a write to the JSON field `top` might lose some of its content."""
@@ -266,11 +269,11 @@ class _Search:
         paths = [(top, *path) for path in places(opened(content))]
         masked = [".".join(path) for path in paths if path != secret and is_mask(value_at(row, path))]
         if masked:
-            raise self._unknown(f"{', '.join(masked)} shows a mask, and a write would replace what it hides")
+            raise self._unknown(f"{listed(masked)} shows a mask, and a write would replace what it hides")
         if secret is None and opened(content):
-            raise self._unknown(f"{top} shows no client secret; a write would lose what NocoBase hides in it")
+            raise self._unknown(f"{quoted(top)} shows no client secret; a write would lose what NocoBase hides in it")
         if not is_reproducible(content):
-            raise self._unknown(f"{top} is JSON in a form that could not be written back unchanged")
+            raise self._unknown(f"{quoted(top)} is JSON in a form that could not be written back unchanged")
 
     def _unknown(self, why: str) -> errors.UnknownLayout:
         return errors.UnknownLayout(
@@ -318,14 +321,16 @@ def _mentions(path: Path, providers: Sequence[str]) -> bool:
 
 
 def _fields(row: Mapping[str, Any]) -> str:
-    return ", ".join(sorted(".".join(path) for path in places(row)))
+    return listed(sorted(".".join(path) for path in places(row)))
 
 
 def _described(rows: Iterable[Mapping[str, Any]]) -> str:
     """The rows by what names them, for an error."""
-    return "; ".join(map(_description, rows))
+    found = list(rows)
+    more = f"; {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
+    return "; ".join(map(_description, found[:MOST_LISTED])) + more
 
 
 def _description(row: Mapping[str, Any]) -> str:
     keys = [key for key in ("id", "type", "name", "provider") if row.get(key)]
-    return " ".join(f"{key} {row[key]}" for key in keys) or "one without a name"
+    return " ".join(f"{key} {quoted(row[key])}" for key in keys) or "one without a name"

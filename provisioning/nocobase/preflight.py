@@ -77,7 +77,6 @@ def check_nocobase(
     with (
         NocoBaseClient(installation.url, installation.app, login, patience) as nocobase,
         remedies_for(installation.logins),
-        push.redacted_errors(lambda: (*login.secrets, nocobase.token)),
     ):
         found = push.read(nocobase, installation.mapping, certain=True)
         push.reject_foreign(nocobase.url, found, [*own, installation.take_over], whose_application)

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -23,14 +23,21 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 from provisioning import errors
 from provisioning.entra import audiences
 from provisioning.entra.rules import matches_redirect_uri
+from provisioning.foreign import GUID, guid, listed, one_line, quoted, redact
 from provisioning.nocobase.layout import Ask, Layout, NocoBaseMapping, Seen, autodetect
-from provisioning.nocobase.row import Path, is_mask, merged, other_changes, value_at
+from provisioning.nocobase.row import Path, is_mask, merged, other_changes, places, value_at
 
 if TYPE_CHECKING:
     from provisioning.nocobase.client import NocoBaseClient
 
 AUTODETECT = NocoBaseMapping()
 """Everything is autodetected."""
+
+SECRET_LENGTH = 16
+"""What is shorter is no client secret of Entra ID, and part of other words."""
+
+MOST_VALUES = 2_000
+"""In all rows of the settings. Each provider has a row, with some dozens of values."""
 
 TIMES_OF_CHANGE = ("updatedAt", "updated_at")
 
@@ -65,14 +72,14 @@ class Reading:
 
     @property
     def row_id(self) -> str | None:
-        """The row's id."""
-        return None if self.layout.row is None else str(self.layout.row.get("id"))
+        """The row's id, for people."""
+        return None if self.layout.row is None else one_line(self.layout.row.get("id"))
 
     @property
     def updated_at(self) -> str:
-        """When the row was last changed, as NocoBase writes it; empty if it does not say."""
+        """When the row was last changed, as NocoBase writes it, on one line; empty if it does not say."""
         row = self.layout.row or {}
-        return next((str(row[name]) for name in TIMES_OF_CHANGE if row.get(name)), "")
+        return next((one_line(row[name]) for name in TIMES_OF_CHANGE if row.get(name)), "")
 
     def holds(self, credentials: Credentials) -> bool:
         """Whether NocoBase holds `credentials`; a hidden secret counts as the right one."""
@@ -116,7 +123,12 @@ def read(
     exists: dict[str, bool] = {}
     while isinstance(found := autodetect(Seen(nocobase.url, rows, exists), mapping, certain), Ask):
         exists |= {name: _exists(nocobase, mapping, name) for name in found.names}
-    return Reading(found.as_transformed() if transformed and found.row is not None else found)
+    reading = Reading(found.as_transformed() if transformed and found.row is not None else found)
+    nocobase.keep_secret(reading.client_secret)
+    if len(reading.client_id) >= SECRET_LENGTH and not re.fullmatch(GUID, reading.client_id):
+        # It may be a client secret in the wrong field, which NocoBase's link then repeats.
+        nocobase.keep_secret(reading.client_id)
+    return reading
 
 
 def reject_foreign(
@@ -129,8 +141,8 @@ def reject_foreign(
     client_id = found.client_id
     if not client_id or client_id in own:
         return
-    # A client secret that was pasted into the wrong field has characters that no client id has: it is not repeated.
-    if re.fullmatch(r"[\w-]+", client_id):
+    # What is no client id may be a client secret that was pasted into the wrong field: it is not repeated.
+    if re.fullmatch(GUID, client_id):
         why = f"client id {client_id}{whose(client_id)}"
         remedy = f"pulumi config set nocobaseTakeOver {client_id}"
     else:
@@ -196,7 +208,7 @@ def clear(nocobase: NocoBaseClient, mapping: NocoBaseMapping, written: Credentia
     if found.client_id:
         raise errors.UnexpectedAnswer(
             f"NocoBase at {nocobase.url} did not empty the credentials",
-            f"{mapping.collection} still shows client id {found.client_id}",
+            f"{mapping.collection} still shows client id {guid(found.client_id)}",
             "Empty them on its email settings page.",
         )
     return True
@@ -225,14 +237,17 @@ def sign_in(nocobase: NocoBaseClient, mapping: NocoBaseMapping = AUTODETECT) -> 
             raise
         return SignIn(None, None)
     texts = [data, *data.values()] if isinstance(data, dict) else [data]
-    links = [parse_link(text) for text in texts if isinstance(text, str)]
+    links = [parse_link(redact(text, nocobase.secrets)) for text in texts if isinstance(text, str)]
     return next((link for link in links if link.client_id), SignIn(None, None))
 
 
 def parse_link(url: str) -> SignIn:
     """What a sign-in link of Microsoft's says: an authorization request (RFC 6749); its path begins with a tenant."""
-    parts = urlsplit(url)
-    query = parse_qs(parts.query)
+    try:
+        parts = urlsplit(url)
+        query = parse_qs(parts.query)
+    except ValueError:
+        return SignIn(None, None)
     client_id, redirect_uri, scopes = (query.get(name, [None])[0] for name in ("client_id", "redirect_uri", "scope"))
     tenant = parts.path.strip("/").split("/")[0] or None
     return SignIn(client_id, redirect_uri, tuple((scopes or "").split()), tenant)
@@ -243,7 +258,8 @@ def sign_in_mismatch(link: SignIn | None, client_id: str, redirect_uris: Sequenc
     if link is None:
         return None
     if link.client_id != client_id:
-        why = f"its sign-in link names client id {link.client_id or 'none'} instead of {client_id}"
+        named = guid(link.client_id) if link.client_id else "none"
+        why = f"its sign-in link names client id {named} instead of {client_id}"
         return why, "Restart NocoBase if it was set up with environment variables; then run the command again."
     return redirect_uri_mismatch(link, redirect_uris)
 
@@ -252,7 +268,8 @@ def redirect_uri_mismatch(link: SignIn, redirect_uris: Sequence[str]) -> tuple[s
     """How the link's redirect URI differs from what is declared, and the remedy; None if it does not."""
     if any(matches_redirect_uri(link.redirect_uri or "", declared) for declared in redirect_uris):
         return None
-    why = f"it sends users back to {link.redirect_uri or 'nowhere'}, but declared is {', '.join(redirect_uris)}"
+    back = quoted(link.redirect_uri) if link.redirect_uri else "nowhere"
+    why = f"it sends users back to {back}, but declared is {', '.join(redirect_uris)}"
     return why, "Set nocobaseUrl to the address that users see, or add this address to redirectUris."
 
 
@@ -261,15 +278,6 @@ def audience_mismatch(link: SignIn | None, accounts: Accounts | None) -> tuple[s
     if link is None or link.tenant is None or accounts is None:
         return None
     return audiences.mismatch(link.tenant, accounts.audience, accounts.tenant_id)
-
-
-@contextmanager
-def redacted_errors(secrets: Callable[[], Sequence[str]]) -> Iterator[None]:
-    """Redact `secrets`, which a server may have echoed, in every NocoBaseError raised within."""
-    try:
-        yield
-    except errors.NocoBaseError as error:
-        raise error.redacted(secrets()) from None
 
 
 def _rows(nocobase: NocoBaseClient, mapping: NocoBaseMapping, **parameters: str) -> list[Mapping[str, Any]]:
@@ -281,7 +289,7 @@ def _rows(nocobase: NocoBaseClient, mapping: NocoBaseMapping, **parameters: str)
             raise
         raise errors.UnknownLayout(
             f"NocoBase at {nocobase.url} has no collection {mapping.collection}",
-            f"{error.why}, although the plugin {', '.join(likely)} is enabled",
+            f"{error.why}, although the plugin {listed(likely)} is enabled",
             "Name the collection: pulumi config set --path nocobaseMapping.collection <collection>",
         ) from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -290,14 +298,20 @@ def _rows(nocobase: NocoBaseClient, mapping: NocoBaseMapping, **parameters: str)
             f"{mapping.collection}:list answered no list of rows",
             "Is nocobaseUrl the address of a NocoBase 2?",
         )
+    if sum(len(row) + sum(1 for _ in places(row)) for row in rows) > MOST_VALUES:
+        raise errors.UnexpectedAnswer(
+            f"What NocoBase at {nocobase.url} lists cannot be the email settings",
+            f"{mapping.collection}:list answered more than {MOST_VALUES} values",
+            "Is nocobaseUrl the address of the right NocoBase?",
+        )
     return rows
 
 
 def _plugins(nocobase: NocoBaseClient) -> list[str]:
     """The names of the enabled plugins; empty if NocoBase does not list them."""
     with suppress(errors.NocoBaseError):
-        listed = nocobase.get("pm:listEnabled")
-        return [str(item.get("name")) for item in listed or () if isinstance(item, dict)]
+        enabled = nocobase.get("pm:listEnabled")
+        return [str(item.get("name")) for item in enabled or () if isinstance(item, dict)]
     return []
 
 
@@ -429,10 +443,10 @@ def _filter(condition: Mapping[str, object]) -> str:
 
 def _changed_meanwhile(nocobase: NocoBaseClient, mapping: NocoBaseMapping, before: Reading) -> errors.ChangedMeanwhile:
     now = read(nocobase, mapping).layout.row
-    changed = ["the row is gone"] if now is None else other_changes(before.layout.row or {}, now, ())
+    changed = "the row is gone" if now is None else listed(other_changes(before.layout.row or {}, now, ()))
     return errors.ChangedMeanwhile(
         f"Somebody else changed {mapping.collection} in NocoBase at {nocobase.url} at the same moment",
-        f"nothing was written; changed: {', '.join(changed) or 'only the time of change'}",
+        f"nothing was written; changed: {changed or 'only the time of change'}",
         "Run the command again: it reads first what is there.",
     )
 
@@ -442,7 +456,7 @@ def _others_changed(
 ) -> errors.ChangedMeanwhile:
     return errors.ChangedMeanwhile(
         f"In NocoBase at {nocobase.url} more of {mapping.collection} changed than this program wrote",
-        f"changed: {', '.join(others)}",
+        f"changed: {listed(others)}",
         "Somebody else saved them at the same moment, and this write may have undone that. Check them on its email "
         "settings page, then run the command again.",
     )

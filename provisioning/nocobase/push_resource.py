@@ -37,6 +37,7 @@ from pulumi.dynamic import (
 from provisioning import waiting
 from provisioning.entra.client_secret_plan import SecretPlan, rfc3339
 from provisioning.entra.ownership import is_another_stacks, whose_application
+from provisioning.entra.rules import LONGEST_REDIRECT_URI
 from provisioning.entra.sign_in_settings import PROVIDER_KEYS, use_configuration
 from provisioning.errors import (
     ApplicationProtected,
@@ -45,8 +46,8 @@ from provisioning.errors import (
     ProvisioningError,
     SettingsError,
     Unreachable,
-    redact,
 )
+from provisioning.foreign import LONGEST, guid, harmless, listed, one_line, redact
 from provisioning.nocobase import push
 from provisioning.nocobase.installation import MAIN, remedies_for
 from provisioning.nocobase.layout import NocoBaseMapping
@@ -143,7 +144,7 @@ class MailSettingsProvider(ResourceProvider):
         except NocoBaseError as error:
             if not several:
                 raise
-            print(error)
+            _say(str(error))
             in_sync = False
         return DiffResult(changes=not in_sync)
 
@@ -241,11 +242,13 @@ class MailSettingsProvider(ResourceProvider):
         except NocoBaseError as error:
             if not props.get("several"):
                 raise (_with_way_out(error, props) if isinstance(error, Unreachable) else error) from None
-            print(f"{error} This run assumes that it still holds what the last run wrote.")
+            _say(f"{error} This run assumes that it still holds what the last run wrote.")
             return ReadResult(id_, props, _inputs(props))
-        held = {**props, "client_id": found.client_id, **_proved(link), "row_id": found.row_id}
+        own = props["client_id"]
+        held = {**props, "client_id": _client_id(found.client_id, own), **_proved(link, own), "row_id": found.row_id}
         if found.client_secret is not None:
-            held["client_secret"] = found.client_secret
+            # A longer one is not the stack's either, and would only fill the state.
+            held["client_secret"] = found.client_secret[:LONGEST]
         elif found.updated_at != (props.get("updated_at") or ""):
             # The secret is hidden, so a newer time of change is the only sign of drift; the next `up` writes it again.
             held["updated_at"] = f"changed by somebody else at {found.updated_at}"
@@ -262,12 +265,12 @@ class MailSettingsProvider(ResourceProvider):
         if destroyed and _props.get("protected"):
             raise ApplicationProtected(PROTECTED)
         if served_as is not None and not destroyed:
-            print(f"NocoBase at {_props['nocobase_url']} is served under another name now; nothing was emptied.")
+            _say(f"NocoBase at {_props['nocobase_url']} is served under another name now; nothing was emptied.")
             return
         try:
             with self._nocobase(_props) as nocobase:
                 if not push.clear(nocobase, _mapping(_props), _credentials(_props)):
-                    print(f"NocoBase at {nocobase.url} holds other credentials by now; they were not changed.")
+                    _say(f"NocoBase at {nocobase.url} holds other credentials by now; they were not changed.")
         except (NocoBaseError, SettingsError) as error:
             raise _with_way_out(error, _props) from None
 
@@ -282,10 +285,10 @@ class MailSettingsProvider(ResourceProvider):
 
         url, app = props["nocobase_url"], props.get("nocobase_app")
         patience = self._patience.setdefault(url, Patience(self._patience_seconds))
-        with NocoBaseClient(url, app, login, patience if patient else None) as nocobase:
-            secrets = (*login.secrets, nocobase.token, str(props["client_secret"] or ""))
-            _SECRETS.update(filter(None, secrets))
-            with remedies_for(names), push.redacted_errors(lambda: (*_SECRETS, nocobase.token)):
+        secret = str(props["client_secret"] or "")
+        with NocoBaseClient(url, app, login, patience if patient else None, {*_SECRETS, secret}) as nocobase:
+            _SECRETS.update(filter(None, nocobase.secrets))
+            with remedies_for(names):
                 yield nocobase
 
 
@@ -393,6 +396,11 @@ _SECRETS: set[str] = set()
 """What this process redacts in all that it prints and records."""
 
 
+def _say(text: str) -> None:
+    """Print for the engine, which shows it."""
+    print(harmless(redact(text, _SECRETS)))
+
+
 def _mapping(properties: Mapping[str, Any]) -> NocoBaseMapping:
     return NocoBaseMapping.of_record(properties.get("mapping"))
 
@@ -424,7 +432,7 @@ def _accounts(properties: Mapping[str, Any]) -> Accounts | None:
 def _warn_of_audience(url: str, link: SignIn | None, properties: Properties) -> None:
     reason = push.audience_mismatch(link, _accounts(properties))
     if reason is not None:
-        print(f"warning: nobody can sign in to NocoBase at {url}: {reason[0]}. {reason[1]}")
+        _say(f"warning: nobody can sign in to NocoBase at {url}: {reason[0]}. {reason[1]}")
 
 
 def _push(
@@ -440,11 +448,13 @@ def _push(
     _warn_of_audience(nocobase.url, link, properties)
     if found.also_changed:
         # Only the two values were sent, so somebody else changed these, or the email manager itself.
-        others = redact(", ".join(found.also_changed), _SECRETS)
-        print(f"Other email settings of NocoBase at {nocobase.url} changed at the same moment: {others}.")
+        others = listed(redact(name, _SECRETS) for name in found.also_changed)
+        _say(f"Other email settings of NocoBase at {nocobase.url} changed at the same moment: {others}.")
     if found.layout.transformed:
         properties = {**properties, TRANSFORMED: True}
-    return _redacted({**properties, "row_id": found.row_id, "updated_at": found.updated_at, **_proved(link)})
+    return _redacted(
+        {**properties, "row_id": found.row_id, "updated_at": found.updated_at, **_proved(link, credentials.client_id)}
+    )
 
 
 def _inputs(held: Properties) -> Properties:
@@ -470,10 +480,17 @@ def _redacted(held: Properties) -> Properties:
     return held | {key: redact(held[key], _SECRETS) for key in clear if isinstance(held.get(key), str)}
 
 
-def _proved(link: SignIn | None) -> Properties:
+def _client_id(found: str | None, own: str) -> str | None:
+    """A client id of NocoBase as it may be stored and shown; what cannot be one may be a secret in the wrong field."""
+    return found if not found or found == own else guid(found)
+
+
+def _proved(link: SignIn | None, own: str) -> Properties:
+    """What NocoBase's link says, for people and for the state. own: the stack's client id."""
+    uri = link.redirect_uri if link else None
     return {
-        "proved_client_id": link.client_id if link else None,
-        "proved_redirect_uri": link.redirect_uri if link else None,
+        "proved_client_id": _client_id(link.client_id, own) if link else None,
+        "proved_redirect_uri": uri and one_line(uri, LONGEST_REDIRECT_URI),
     }
 
 
@@ -484,7 +501,8 @@ class _Sentences:
     def format_exc() -> str:
         """The message of a ProvisioningError, else the traceback; secrets are redacted."""
         error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]
-        return redact(str(error) if isinstance(error, ProvisioningError) else traceback.format_exc(), _SECRETS)
+        text = str(error) if isinstance(error, ProvisioningError) else traceback.format_exc()
+        return harmless(redact(text, _SECRETS))
 
 
 def _cancelled(self: Any, request: Any, context: Any) -> Any:

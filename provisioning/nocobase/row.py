@@ -7,11 +7,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from provisioning.foreign import parsed_json
+
 Path = tuple[str, ...]
 """Where a value is in a row: a field, and below it the keys within a JSON field."""
 
 DEEPEST = 3
 """How many names an autodetected path may have: field, provider, name."""
+
+LONGEST_JSON_TEXT = 100_000
+"""Characters; a longer text is taken for a text, not for the JSON that it may be."""
 
 CHANGED_BY_ITSELF = frozenset({"updatedat", "updatedby", "updatedbyid"})
 """Fields that NocoBase itself changes with every write, as `plain` returns them."""
@@ -29,9 +34,9 @@ def plain(name: str) -> str:
 
 def opened(value: Any) -> Any:
     """The object in a JSON text; any other value unchanged."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
+    if isinstance(value, str) and len(value) <= LONGEST_JSON_TEXT and value.lstrip().startswith("{"):
         try:
-            return json.loads(value)
+            return parsed_json(value)
         except ValueError:
             return value
     return value

@@ -29,6 +29,7 @@ from provisioning.entra.ownership import (
     reject_own_removal,
 )
 from provisioning.errors import Problem, SettingsError
+from provisioning.foreign import harmless
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.preflight import check_audience, check_installations
 from provisioning.nocobase.push import Accounts
@@ -121,13 +122,13 @@ def prepare(last: Deployed) -> Run:
             )
         )
     for reason in (*orphans, *secrets.reasons):
-        pulumi.info(f"Client secrets: {reason}.")
+        pulumi.info(harmless(f"Client secrets: {reason}."))
     for reason in redirect_uris.switches(uris):
-        pulumi.info(f"Redirect URIs: {reason}.")
+        pulumi.info(harmless(f"Redirect URIs: {reason}."))
     if consent and consent.new:
         pulumi.info("Consent: the one that an administrator has given for the tenant is taken into the stack as it is.")
     for warning in warnings:
-        pulumi.warn(warning)
+        pulumi.warn(harmless(warning))
     return Run(settings, secrets, uris.uris, installations, caller, owners, principal_owners, consent)
 
 

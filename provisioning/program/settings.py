@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -547,9 +548,11 @@ def _problem(details: ErrorDetails) -> Problem:
     if field is None:
         close = _nearest(key, (known.alias or "" for known in Settings.model_fields.values()))
         hint = f" Did you mean {close[0]}?" if close else ""
-        return Problem(path, None, f"There is no such setting.{hint}", f"pulumi config rm {key}")
+        return Problem(path, None, f"There is no such setting.{hint}", f"pulumi config rm {shlex.quote(key)}")
     if details["type"] == "extra_forbidden":
-        return Problem(path, None, "There is no such setting.", f"pulumi config rm --path '{path}'")
+        # Always quoted: a shell would take brackets for a pattern.
+        quoted = shlex.quote(path) if "'" in path else f"'{path}'"
+        return Problem(path, None, "There is no such setting.", f"pulumi config rm --path {quoted}")
     if details["type"] == "missing":
         target = f"--path '{path}'" if inner else path
         return Problem(path, None, "It is not set.", f"pulumi config set {target} <value>")

@@ -7,7 +7,6 @@ in sync.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,8 +16,10 @@ from typing import Any
 from provisioning.entra.client_secret_plan import rfc3339
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.ownership import Owner
+from provisioning.entra.permissions import Permission
 from provisioning.entra.registration import WEB, Declared, Principal, Registration
 from provisioning.entra.rules import Audience
+from provisioning.foreign import LONGEST_MESSAGE, MOST_LISTED, guid, one_line, quoted
 from provisioning.nocobase.push import Accounts, audience_mismatch, sign_in_mismatch
 from provisioning.program.last_state import Deployed, Push
 from provisioning.status.read import NOT_ASKED, Extra, Held, HeldRow, Unread
@@ -43,9 +44,9 @@ def identity_differences(declared: Declared, found: Registration) -> tuple[str, 
     """How name and audience differ."""
     said = []
     if found.display_name != declared.display_name:
-        said.append(f"the application is called '{found.display_name}' instead of '{declared.display_name}'")
+        said.append(f"the application is called {quoted(found.display_name)} instead of '{declared.display_name}'")
     if found.audience != declared.audience:
-        said.append(f"its audience is {found.audience} instead of {declared.audience}")
+        said.append(f"its audience is {quoted(found.audience)} instead of {declared.audience}")
     return tuple(said)
 
 
@@ -106,7 +107,7 @@ def secret_differences(state: Deployed, found: Registration) -> tuple[str, ...]:
 
 def row_differences(state: Deployed, push: Push, row: HeldRow) -> tuple[str, ...]:
     """How a NocoBase's email settings differ from what it was given, a sentence each; empty if they do not."""
-    reasons = [f"the last push failed: {push.problem}"] if push.problem else []
+    reasons = [f"the last push failed: {one_line(push.problem, LONGEST_MESSAGE)}"] if push.problem else []
     if row.client_id is None:
         reasons.append("it holds no email settings for Microsoft")
     elif row.client_id != push.client_id:
@@ -114,7 +115,7 @@ def row_differences(state: Deployed, push: Push, row: HeldRow) -> tuple[str, ...
     elif row.client_secret is not None and row.client_secret != push.client_secret:
         reasons.append("it holds another client secret")
     elif row.client_secret is None and push.updated_at and row.updated_at != push.updated_at:
-        reasons.append(f"its email settings were changed on {row.updated_at}, and it hides the secret")
+        reasons.append(f"its email settings were changed on {quoted(row.updated_at)}, and it hides the secret")
     if not push.problem and not any(push in state.used_by(secret) for secret in state.secrets):
         reasons.append(f"it was given a client secret that slot {push.slot} no longer holds")
     return tuple(reasons)
@@ -124,8 +125,13 @@ def set_differences(kind: str, declared: frozenset[Any], found: frozenset[Any]) 
     """How two sets of such things differ."""
     return (
         *(f"the declared {kind} {item} is missing" for item in sorted(declared - found)),
-        *(f"the {kind} {item} is not declared" for item in sorted(found - declared)),
+        *(f"the {kind} {_named(item)} is not declared" for item in sorted(found - declared)[:MOST_LISTED]),
+        *([f"{more} more {kind}s are not declared"] if (more := len(found - declared) - MOST_LISTED) > 0 else []),
     )
+
+
+def _named(item: object) -> str:
+    return str(item) if isinstance(item, Permission) else quoted(item)
 
 
 class Sync(StrEnum):
@@ -357,7 +363,10 @@ def every_owner(view: Overview) -> list[dict[str, str]] | None:
     """The application's owners, None where they were not read."""
     if view.owners is None:
         return None
-    return [{"objectId": owner.object_id, "name": owner.name, "kind": owner.kind} for owner in view.owners]
+    return [
+        {"objectId": one_line(owner.object_id), "name": one_line(owner.name), "kind": one_line(owner.kind)}
+        for owner in view.owners
+    ]
 
 
 def every_secret(view: Overview, now: datetime) -> Iterator[dict[str, Any]]:
@@ -389,8 +398,8 @@ def _other_secret(kind: Kind, secret: StoredSecret, now: datetime) -> dict[str, 
     return {
         "kind": kind.value,
         "slot": None,
-        "name": secret.display_name,
-        "keyId": secret.key_id,
+        "name": one_line(secret.display_name),
+        "keyId": one_line(secret.key_id),
         "issued": None,
         "expires": _time(secret.end),
         "daysLeft": (secret.end - now).days if secret.end else None,
@@ -402,12 +411,14 @@ def every_duplicate(view: Overview) -> list[dict[str, str]] | None:
     """The duplicates of the application, None where they were not read."""
     if view.extra is None or isinstance(view.extra.duplicates, Unread):
         return None
-    return [{"objectId": object_id, "name": name} for object_id, name in view.extra.duplicates.items()]
+    return [
+        {"objectId": one_line(object_id), "name": one_line(name)} for object_id, name in view.extra.duplicates.items()
+    ]
 
 
 def shown(client_id: str) -> str:
     """A client id that somebody typed: what cannot be one may be a secret in the wrong field, and is not repeated."""
-    return (client_id if re.fullmatch(r"[\w-]*", client_id) else "…") or "none"
+    return guid(client_id) if client_id else "none"
 
 
 def day(moment: datetime) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from provisioning.foreign import one_line
 from provisioning.status.compare import Overview, Side, Sync, every_duplicate
 
 PREFIX = "nocobase_outlook"
@@ -24,7 +25,8 @@ def exposition(read: Mapping[str, Overview | None], now: datetime) -> str:
             continue
         gauge = Gauge(f"{PREFIX}_{name}", meaning, list(samples[0][0]), registry=registry)
         for labels, value in samples:
-            (gauge.labels(**labels) if labels else gauge).set(value)
+            shown = {label: one_line(text) for label, text in labels.items()}
+            (gauge.labels(**shown) if labels else gauge).set(value)
     return generate_latest(registry).decode()
 
 

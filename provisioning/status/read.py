@@ -17,6 +17,7 @@ from provisioning.entra.permissions import scope_name
 from provisioning.entra.registration import Principal, Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError, SettingsError, SignInRejected
+from provisioning.foreign import redact
 from provisioning.nocobase.installation import remedies_for
 from provisioning.nocobase.login import STORED, NocoBaseLogin, StoredLogins, missing_login, stored_logins
 from provisioning.nocobase.push import SignIn, read, sign_in
@@ -258,16 +259,23 @@ def read_row(push: Push, login: NocoBaseLogin) -> HeldRow:
     """The email settings of a NocoBase. Raises NocoBaseError."""
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - httpx is not needed offline
 
-    with remedies_for(push.logins), NocoBaseClient(push.url, push.app, login) as nocobase:
+    with (
+        remedies_for(push.logins),
+        NocoBaseClient(push.url, push.app, login, secrets=[push.client_secret]) as nocobase,
+    ):
         found = read(nocobase, push.mapping, transformed=push.transformed)
+        updated_at = redact(found.updated_at, nocobase.secrets)
     if found.layout.row is None:
         return HeldRow(None, None, "")
-    return HeldRow(found.client_id, found.client_secret, found.updated_at)
+    return HeldRow(found.client_id, found.client_secret, updated_at)
 
 
 def read_link(push: Push, login: NocoBaseLogin) -> SignIn | None:
     """What the sign-in link of a NocoBase says; None where the stack does without. Raises NocoBaseError."""
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - httpx is not needed offline
 
-    with remedies_for(push.logins), NocoBaseClient(push.url, push.app, login) as nocobase:
+    with (
+        remedies_for(push.logins),
+        NocoBaseClient(push.url, push.app, login, secrets=[push.client_secret]) as nocobase,
+    ):
         return sign_in(nocobase, push.mapping)

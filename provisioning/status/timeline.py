@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 from rich.text import Text
 
+from provisioning.foreign import one_line
 from provisioning.program.last_state import Deployed, KnownSecret
 from provisioning.status.compare import day
 
@@ -79,7 +80,7 @@ class Axis:
 def bars(state: Deployed) -> tuple[Bar, ...]:
     """The lives of a stack's secrets, by the state."""
     return tuple(
-        Bar(state.stack, secret.slot.value, _life(state, secret))
+        Bar(one_line(state.stack), secret.slot.value, _life(state, secret))
         for secret in state.secrets
         if secret.issued < secret.ends
     )

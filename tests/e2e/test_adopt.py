@@ -256,7 +256,7 @@ def test_for_personal_accounts_with_a_secret_that_nocobase_uses(stack: Stack) ->
     # Of two secrets only one may be there.
     state = stack.state_file.read_text()
     said = adopt(stack, made.client_id, "--yes", exit_code=1)[1]
-    assert f"this one has 2: 'the first' ({first}), ends on 2028-01-01; 'the second' ({second})" in said
+    assert f'this one has 2: "the first" ({first}), ends on 2028-01-01; "the second" ({second})' in said
     assert stack.state_file.read_text() == state
     graph(stack, "POST", f"/applications/{made.object_id}/removePassword", {"keyId": first})
     lines = adopted(made)

@@ -58,10 +58,10 @@ def test_all_wrong_settings_are_reported_at_once(stack: Stack) -> None:
 
 
 def test_refused_before_and_after_the_first_push_with_a_key_in_secret_configuration(stack: Stack) -> None:
-    foreign = {"clientId": "foreign-id", "clientSecret": "foreign-secret"}
+    foreign = {"clientId": "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11", "clientSecret": "foreign-secret"}
     stack.nocobase("mailSettings:update", foreign, filterByTk=str(stack.row["id"]))
-    refused(stack, "pulumi config set nocobaseTakeOver foreign-id")
-    stack.set("nocobaseTakeOver", "foreign-id")
+    refused(stack, "pulumi config set nocobaseTakeOver 5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11")
+    stack.set("nocobaseTakeOver", "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11")
     key, without = server.api_key(stack.place), {"NOCOBASE_API_KEY": ""}
     stack.pulumi("config", "set", "--secret", "nocobaseApiKey", key)
     stack.pulumi("config", "set", "--secret", "--path", "nocobaseHeaders.X-Gate", GATE)

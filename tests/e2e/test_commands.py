@@ -69,7 +69,7 @@ def test_prune_removes_orphans_only(deployed: Stack) -> None:
     check(GOLDEN / "status-orphaned.txt", masked(stack, command(stack, "status", "--stack", NAME)[0]))
     assert "prune --yes" in prune(stack)
     assert len(names(stack)) == 2
-    assert "Removed: NocoBase mail b 2026-11-21" in prune(stack, "--yes")
+    assert 'Removed: "NocoBase mail b 2026-11-21"' in prune(stack, "--yes")
     assert names(stack) == ["NocoBase mail a"]
     foreign = {"passwordCredential": {"displayName": "somebody else's"}}
     graph(stack, "POST", f"/applications/{object_id}/addPassword", foreign)

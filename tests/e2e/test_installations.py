@@ -169,11 +169,11 @@ def test_an_installation_that_is_renamed_keeps_its_credentials(served: Stack, el
 
 def test_credentials_of_somebody_else_in_one_of_them_stay(place: Place, both: Both, elsewhere: BadDay) -> None:
     stack = at(place, both.declared)
-    foreign = {"clientId": "foreign-id", "clientSecret": "foreign-secret"}
+    foreign = {"clientId": "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11", "clientSecret": "foreign-secret"}
     stack.nocobase("mailSettings:update", foreign, app=SALES, filterByTk=str(sales_row(stack)["id"]))
     said = up(stack, "2027-01-01", ok=False)
-    assert "client id foreign-id" in said
+    assert "client id 5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11" in said
     assert credentials(stack) == [declared(stack), tuple(foreign.values())]
-    declare(stack, elsewhere, takeOver="foreign-id")
+    declare(stack, elsewhere, takeOver="5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11")
     up(stack, "2027-01-01")
     assert credentials(stack) == [declared(stack)] * 2

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning.addresses import AddressRejected, comparable, normalized_address, normalized_uri
+from tests.hostile import PAYLOADS
+from tests.job_logs import commands, hidden
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,8 @@ from provisioning.addresses import AddressRejected, comparable, normalized_addre
         ("http://[0:0::1]:13000", "http://[::1]:13000"),
         ("https://my_server/admin-tools", "https://my_server/admin-tools"),
         ("https://admin", "https://admin"),
+        ("https://n\u043ecob\u0430se.example.com", "https://xn--ncobse-6nf2i.example.com"),
+        ("https://\uff4e.example.com", "https://n.example.com"),
     ],
 )
 def test_an_address_has_one_spelling(text: str, address: str) -> None:
@@ -54,6 +58,25 @@ def test_an_address_has_one_spelling(text: str, address: str) -> None:
         ("https://300.1.1.1", "neither a name nor an IP address"),
         ("https://ü_x.example.com", "international name"),
         ("https://[::1", "not a URL"),
+        ("https://[bad/", "not a URL"),
+        ("https://[fe80::1%eth0]", "neither a name nor an IP address"),
+        ("https://[127.0.0.1]", "not a URL|neither a name nor an IP address"),
+        ("https://::1", "neither a name nor an IP address"),
+        ("https://a:1:2", "neither a name nor an IP address"),
+        ("https://n%2eexample.com", "neither a name nor an IP address"),
+        ("https://127.1", "neither a name nor an IP address"),
+        ("https://0x7f000001", "neither a name nor an IP address"),
+        ("https://a.0x1", "neither a name nor an IP address"),
+        ("https://xn--a.example.com", "international name"),
+        ("https://n.example.com:+80", "1 to 65535"),
+        ("https://n.example.com:8_0", "1 to 65535"),
+        ("https://n.example.com:\uff18\uff10", "1 to 65535"),
+        ("https://n.example.com/$(id)", "path"),
+        ("https://n.example.com/a'b", "path"),
+        ("https://n.example.com/%2e%2e/a", "path"),
+        ("https://n.example.com//a", "path"),
+        ("https://n.example.com/\u0430dmin", "path"),
+        ("https://n.example.com/a;b@c", "path"),
         ("https://n.example.com/a/../b", "path"),
         ("https://n.example.com/?a", "query"),
         ("https://user:s3cret@n.example.com", "account or password"),
@@ -91,3 +114,21 @@ def test_any_text_is_normalized_once_or_rejected(text: str) -> None:
             host = re.split("[/?#]", once.partition("//")[2])[0]
             assert host.isascii()
     assert comparable(comparable(text)) == comparable(text)
+
+
+@pytest.mark.parametrize("rest", ['/a"b', "/a`b", "/a|b", "/<b>", "/{b}", "/a^b", "/\u0430", "/%zz", "?a=\u0430"])
+def test_a_redirect_uri_has_only_the_characters_of_urls(rest: str) -> None:
+    with pytest.raises(AddressRejected, match="no URL has"):
+        normalized_uri(f"https://n.example.com{rest}")
+
+
+@pytest.mark.parametrize("text", PAYLOADS.values(), ids=PAYLOADS)
+def test_no_rejection_repeats_what_was_given(text: str) -> None:
+    for given_text in (text, f"https://{text}", f"https://n.example.com/{text}", f"https://n.example.com:{text}"):
+        for normalized in (normalized_address, normalized_uri):
+            try:
+                shown = normalized(given_text)
+            except AddressRejected as rejected:
+                shown = str(rejected)
+            assert (commands(shown), hidden(shown)) == ([], [])
+            assert shown.isascii()

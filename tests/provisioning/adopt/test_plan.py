@@ -33,6 +33,7 @@ TENANT = "00000000-0000-0000-0000-0000000000aa"
 CALLER = Caller(ME, TENANT)
 EXCHANGE = "00000002-0000-0ff1-ce00-000000000000"
 URL = "https://nocobase.example.com"
+ANOTHER = "0a1b2c3d-0000-4000-8000-0000000000ee"
 CALLBACK = f"{URL}/admin/settings/mail/oauth2"
 
 ids = st.uuids().map(str)
@@ -161,8 +162,8 @@ def test_two_secrets_leave_no_room_where_personal_accounts_may_sign_in() -> None
     two = [secret("old", "2026-01-01T00:00:00Z"), secret("new", "2027-01-01T00:00:00Z")]
     with pytest.raises(AdoptionRejected) as refusal:
         plan(one(passwordCredentials=two))
-    assert "'old' (key of old), expired on 2026-01-01" in str(refusal.value)
-    assert "'new' (key of new), ends on 2027-01-01" in str(refusal.value)
+    assert 'old ("key of old"), expired on 2026-01-01' in str(refusal.value)
+    assert 'new ("key of new"), ends on 2027-01-01' in str(refusal.value)
     assert plan(one(passwordCredentials=two, signInAudience="AzureADMultipleOrgs")).warnings == []
     (warning,) = plan(one(passwordCredentials=two[1:])).warnings
     assert "the next rotation will fail" in warning
@@ -192,8 +193,8 @@ def test_an_audience_that_no_stack_may_have_is_not_adopted() -> None:
 )
 def test_the_link_of_the_stacks_own_nocobase_counts(audience: str, page: str | None, words: str | None) -> None:
     link = SignIn(None, CALLBACK if page else None, (), page)
-    warnings = plan_beside(InNocoBase("another", link), one(signInAudience=audience)).warnings
-    assert warnings[-1].startswith("NocoBase holds the credentials of another application (another)")
+    warnings = plan_beside(InNocoBase(ANOTHER, link), one(signInAudience=audience)).warnings
+    assert warnings[-1].startswith(f"NocoBase holds the credentials of another application ({ANOTHER})")
     assert [warning for warning in warnings if "sign-in link" in warning] == ([] if words is None else warnings[:1])
     assert words is None or words in warnings[0]
 
@@ -274,8 +275,9 @@ def test_candidates_are_those_with_something_in_common_the_likeliest_first() -> 
 
 def test_only_namesakes_that_no_stack_made_are_in_the_way() -> None:
     assert name_taken("mail", [Candidate("1", "mail", (), ("pulumi:o/p/s",))]) is None
-    objection = name_taken("mail", [Candidate("1", "mail", (), ()), Candidate("2", "mail", (), ("x",))])
-    assert re.search("client id 1, 2.*adopt 1.*sameName allow", str(objection))
+    first = "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11"
+    objection = name_taken("mail", [Candidate(first, "mail", (), ()), Candidate("2", "mail", (), ("x",))])
+    assert re.search(f"client id {first}, 2.*adopt {first}.*sameName allow", str(objection))
 
 
 @given(found)

@@ -74,7 +74,7 @@ def test_nocobase_is_asked_for_its_sign_in_link(engine: FakePulumi, monkeypatch:
     monkeypatch.setenv("NOCOBASE_API_KEY", "key")
     settings = validate({"nocobaseUrl": URL})[0]
     assert settings is not None
-    server = FakeNocoBase([microsoft(clientId=CLIENT_ID, clientSecret="x")], tenant="organizations")
+    server = FakeNocoBase([microsoft(clientId=CLIENT_ID, clientSecret="a-secret-of-nocobase")], tenant="organizations")
     connect(server, monkeypatch)
     there = adopt._in_nocobase(settings, {})
     assert there == InNocoBase(CLIENT_ID, SignIn(CLIENT_ID, CALLBACK, (), "organizations"))

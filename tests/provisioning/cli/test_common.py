@@ -17,7 +17,7 @@ def test_rows_as_markdown(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == [
         "| slot | in use | uris |",
         "| --- | --- | --- |",
-        "| a | yes | x, y\\|z |",
+        "| a | yes | x, y¦z |",
         "| b | no | none |",
     ]
 

@@ -49,7 +49,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
 def test_it_removes_only_with_yes(engine: FakePulumi, removed: list[str]) -> None:
     said = CliRunner().invoke(app, ["prune"])
     assert (said.stdout, removed) == ("", [])
-    assert "Orphaned secret: NocoBase mail a 2027-03-01 (lost)" in said.stderr
+    assert 'Orphaned secret: "NocoBase mail a 2027-03-01" (lost)' in said.stderr
     assert "Duplicate application: mail (twin)" in said.stderr
     CliRunner().invoke(app, ["prune", "--yes"])
     assert removed == ["lost"]

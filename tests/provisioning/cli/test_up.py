@@ -33,7 +33,7 @@ MARKDOWN = """\
 | stack | outcome | changes | seconds | error |
 | --- | --- | --- | --- | --- |
 | prod-eu | changed | 7 created | 12.3 | none |
-| prod-us | failed | none | 2.0 | NocoBase \\| rejected the login |
+| prod-us | failed | none | 2.0 | NocoBase ¦ rejected the login |
 | staging | left out | none | 0.0 | there is no such stack |
 """
 

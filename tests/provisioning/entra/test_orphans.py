@@ -39,7 +39,7 @@ def test_foreign_secrets_block_only_where_two_are_the_limit() -> None:
     reject_if_full(UnrecordedSecrets((ORPHAN,), ()), 2, two_at_most=True)
     reject_if_full(UnrecordedSecrets((), (BY_HAND,)), 1, two_at_most=True)
     reject_if_full(UnrecordedSecrets((), (BY_HAND,)), 2, two_at_most=False)
-    with pytest.raises(SecretLimitReached, match=r"'made by hand' \(key-4\).*nothing was changed"):
+    with pytest.raises(SecretLimitReached, match=r"\"made by hand\" \(key-4\).*nothing was changed"):
         reject_if_full(UnrecordedSecrets((), (BY_HAND,)), 2, two_at_most=True)
 
 

@@ -124,7 +124,7 @@ def test_the_last_deployer_does_not_leave_unnoticed(
     planned = plan_owners(wanted, {"pipeline", "person"}, lambda: present)
     said = last_deployer_leaves(wanted, planned, "application")
     assert (said is not None) is warned
-    assert said is None or "service principal the pipeline (pipeline)" in said
+    assert said is None or 'service principal "the pipeline" (pipeline)' in said
 
 
 def test_owners_are_read_by_name_and_kind(tenant: Service) -> None:

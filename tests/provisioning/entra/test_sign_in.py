@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 from cryptography.x509 import load_pem_x509_certificate
 
+from provisioning import connections
 from provisioning.entra.sign_in import AUDIENCE, _assertion, credential
 from provisioning.entra.sign_in_settings import Method, sign_in_settings
 from provisioning.errors import NoPipelineToken, SignInUnusable
@@ -106,13 +107,13 @@ echo "{\\"accessToken\\": \\"$*\\", \\"expires_on\\": 4102444800}"
 def test_a_system_that_gives_no_token_is_named(
     answer: httpx.Response | Exception, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def ask(method: str, address: httpx.URL, **_: object) -> httpx.Response:
+    def ask(method: str, address: httpx.URL, *_: object, **__: object) -> httpx.Response:
         if isinstance(answer, Exception):
             raise answer
         answer.request = httpx.Request(method, address)
         return answer
 
-    monkeypatch.setattr(httpx, "request", ask)
+    monkeypatch.setattr(connections, "request", ask)
     asked = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://ci.example.com/t?v=2", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "bearer"}
     with pytest.raises(NoPipelineToken, match=rf"ci\.example\.com gave this job no token .*\({reason}\)") as refusal:
         _assertion(Method.REQUESTED_TOKEN, sign_in_settings(asked))()
@@ -149,11 +150,11 @@ def test_a_pipelines_token_signs_in(tenant: Service, deployer: dict[str, str], t
 def test_azure_devops_is_asked_for_a_token_of_the_service_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, httpx.URL]] = []
 
-    def ask(method: str, address: httpx.URL, **_: object) -> httpx.Response:
+    def ask(method: str, address: httpx.URL, *_: object, **__: object) -> httpx.Response:
         asked.append((method, address))
         return httpx.Response(200, json={"oidcToken": "a.b.c"}, request=httpx.Request(method, address))
 
-    monkeypatch.setattr(httpx, "request", ask)
+    monkeypatch.setattr(connections, "request", ask)
     variables = {
         "ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID": "the-connection",
         "SYSTEM_OIDCREQUESTURI": "https://dev.azure.com/x/oidctoken?api-version=7.2-preview.1",

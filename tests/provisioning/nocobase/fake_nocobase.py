@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from provisioning import connections
 from provisioning.nocobase.client import NocoBaseClient
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import NocoBaseLogin
@@ -25,6 +27,7 @@ URL = "https://nocobase.example.com"
 CALLBACK = f"{URL}/admin/settings/mail/oauth2"
 API_KEY = "the-api-key"
 PLAIN = httpx.Client
+AUTHORITIES = ssl.create_default_context()
 VERSION = httpx.Response(200, json={"data": {"version": "2.2.15"}})
 """What app:getInfo answers."""
 
@@ -90,7 +93,7 @@ class FakeNocoBase:
             ids = [value_at(row, parse_path(self.client_id)) for row in self.rows[::-1]]
             query = {"client_id": next(filter(None, ids), ""), "redirect_uri": self.redirect_uri}
             authorize = f"https://login.microsoftonline.com/{self.tenant}/oauth2/v2.0/authorize"
-            return _data({"url": f"{authorize}?{urlencode(query)}"})
+            return _data({"url": f"{authorize}?{urlencode(query, errors='surrogatepass')}"})
         if action == "app:getInfo":
             return VERSION
         return httpx.Response(404, text="Not Found")
@@ -118,18 +121,23 @@ def _matches(row: Mapping[str, Any], key: str, value: object) -> bool:
 
 
 def _data(data: Any) -> httpx.Response:
-    return httpx.Response(200, json={"data": data})
+    # As JavaScript writes it: also half a character, which no UTF-8 has.
+    return httpx.Response(200, text=json.dumps({"data": data}))
 
 
-def connect(server: Callable[[httpx.Request], httpx.Response], monkeypatch: pytest.MonkeyPatch) -> NocoBaseClient:
+def connect(
+    server: Callable[[httpx.Request], httpx.Response], monkeypatch: pytest.MonkeyPatch, api_key: str = API_KEY
+) -> NocoBaseClient:
     """A client whose requests go to `server`, as do those of all that are made after it."""
 
     class Client(PLAIN):
         def __init__(self, **options: Any) -> None:
-            super().__init__(**{**options, "transport": httpx.MockTransport(server), "verify": False})
+            super().__init__(**{**options, "transport": httpx.MockTransport(server)})
 
     monkeypatch.setattr(httpx, "Client", Client)
-    return NocoBaseClient(URL, None, NocoBaseLogin(api_key=API_KEY))
+    # Loading the certificate authorities takes longer than all else here.
+    monkeypatch.setattr(connections, "trusted", lambda: AUTHORITIES)
+    return NocoBaseClient(URL, None, NocoBaseLogin(api_key=api_key))
 
 
 def microsoft(**fields: Any) -> dict[str, Any]:

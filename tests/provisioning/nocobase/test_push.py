@@ -21,6 +21,7 @@ NEW = Credentials("new-id", SECRET)
 OLD = {"clientId": "old-id", "clientSecret": "old~secret"}
 GOOGLE = {"id": 1, "type": "google", "clientId": "g", "clientSecret": "gs"}
 HIDDEN = frozenset({"clientSecret"})
+OTHER_ID = "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11"
 
 
 def pushed(
@@ -273,9 +274,12 @@ def test_without_an_action_the_reading_back_is_the_only_proof(monkeypatch: pytes
 
 
 def test_another_client_id_in_the_sign_in_link_is_no_proof() -> None:
-    reason = push.sign_in_mismatch(SignIn("other", CALLBACK), "new-id", [CALLBACK])
+    reason = push.sign_in_mismatch(SignIn(OTHER_ID, CALLBACK), "new-id", [CALLBACK])
     assert reason is not None
-    assert "other" in reason[0]
+    assert OTHER_ID in reason[0]
+    reason = push.sign_in_mismatch(SignIn("pasted~secret", CALLBACK), "new-id", [CALLBACK])
+    assert reason is not None
+    assert "names client id (not a client id) instead of new-id" in reason[0]
     assert push.sign_in_mismatch(SignIn(None, None), "new-id", [CALLBACK]) is not None
     assert push.sign_in_mismatch(SignIn("new-id", CALLBACK), "new-id", [CALLBACK]) is None
 
@@ -323,10 +327,11 @@ def test_a_collection_of_another_name_is_told_from_a_missing_plugin(monkeypatch:
 
 
 def test_credentials_of_another_application_are_refused_unless_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = reading(microsoft(clientId="foreign"), monkeypatch)
-    with pytest.raises(errors.ForeignCredentials, match=r"foreign, 'x' of the stack y\).*nocobaseTakeOver foreign"):
+    found = reading(microsoft(clientId=OTHER_ID), monkeypatch)
+    told = rf"{OTHER_ID}, 'x' of the stack y\).*nocobaseTakeOver {OTHER_ID}$"
+    with pytest.raises(errors.ForeignCredentials, match=told):
         push.reject_foreign(URL, found, ["own", None], lambda client_id: ", 'x' of the stack y")
-    push.reject_foreign(URL, found, ["own", "foreign"])
+    push.reject_foreign(URL, found, ["own", OTHER_ID])
     push.reject_foreign(URL, reading(None, monkeypatch), [])
 
 

@@ -24,6 +24,7 @@ from pulumi.runtime import rpc
 from provisioning import errors, waiting
 from provisioning.entra import token_check
 from provisioning.entra.sign_in_settings import sign_in_settings
+from provisioning.foreign import NO_GUID
 from provisioning.nocobase import preflight, push_resource
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.layout import NocoBaseMapping
@@ -33,10 +34,13 @@ from provisioning.nocobase.push_resource import MailSettingsProvider
 from provisioning.program.last_state import read_state
 from provisioning.resource_types import PUSH_TYPE
 from provisioning.status.read import read_row
+from tests.hostile import PASTED, PAYLOADS
+from tests.job_logs import commands, hidden
 from tests.provisioning.nocobase.fake_nocobase import CALLBACK, FOUND, URL, FakeNocoBase, connect, microsoft
 
 SECRET = "the~client~secret"
 API_KEY = "KEY0123456789"
+OTHER_ID = "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11"
 HIDDEN = frozenset({"clientSecret"})
 PROPERTIES: dict[str, Any] = {
     "nocobase_url": URL,
@@ -527,11 +531,11 @@ def test_a_nocobase_that_another_stack_took_over_is_left_to_it(
     monkeypatch.setattr(push_resource, "is_another_stacks", is_another_stacks)
     provider.update(ID, outs, PROPERTIES)
     assert asked == []
-    server.change(clientId="theirs")
-    with pytest.raises(errors.ForeignCredentials, match="theirs"):
+    server.change(clientId=OTHER_ID)
+    with pytest.raises(errors.ForeignCredentials, match=OTHER_ID):
         provider.update(ID, outs, PROPERTIES)
-    assert (asked, server.row()["clientId"]) == ([("theirs", "new-id")], "theirs")
-    provider.update(ID, outs, {**PROPERTIES, "take_over": "theirs"})
+    assert (asked, server.row()["clientId"]) == ([(OTHER_ID, "new-id")], OTHER_ID)
+    provider.update(ID, outs, {**PROPERTIES, "take_over": OTHER_ID})
     assert server.row()["clientId"] == "new-id"
 
 
@@ -682,8 +686,10 @@ def test_a_traceback_holds_no_secret(provider: MailSettingsProvider, monkeypatch
         raise RuntimeError(f"unforeseen {ECHO}")
 
     connect(fail, monkeypatch)
-    try:
+    with pytest.raises(errors.UnexpectedAnswer, match=r"is not understood \(RuntimeError in client\.py, line \d+\)"):
         provider.create(PROPERTIES)
+    try:
+        raise RuntimeError(f"unforeseen {ECHO}")
     except RuntimeError:
         said = push_resource._Sentences.format_exc()
     assert "unforeseen [secret] [secret]" in said
@@ -783,3 +789,45 @@ def test_the_server_of_dynamic_providers_has_the_method_that_is_changed() -> Non
     assert (len(method.args.args), method.decorator_list) == (3, [])
     assert push_resource._cancelled.__code__.co_argcount == 3
     assert push_resource._cancelled.__code__.co_freevars == ()
+
+
+@pytest.mark.parametrize("pasted", [PASTED, f"{OTHER_ID} ", "words-with-dashes", PAYLOADS["azure sets a variable"]])
+def test_what_is_no_client_id_is_neither_stored_nor_shown(
+    pasted: str, provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    server.change(clientId=pasted)
+    read = provider.read(ID, outs)
+    held, inputs = dict(read.outs or {}), dict(read.inputs or {})
+    assert held["client_id"] == held["proved_client_id"] == inputs["client_id"] == NO_GUID
+    with pytest.raises(errors.ForeignCredentials) as refusal:
+        provider.create(PROPERTIES)
+    for text in (str(held), str(refusal.value), capsys.readouterr().out):
+        assert pasted not in text
+    server.change(clientId=OTHER_ID)
+    assert dict(provider.read(ID, outs).outs or {})["client_id"] == OTHER_ID
+
+
+@pytest.mark.parametrize("text", PAYLOADS.values(), ids=PAYLOADS)
+def test_what_a_hostile_nocobase_says_is_stored_and_printed_harmless(
+    text: str, provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = FakeNocoBase([microsoft(**{text: 1})])
+    connect(server, monkeypatch)
+
+    def change(request: httpx.Request) -> None:
+        if request.url.path.endswith(":update"):
+            server.row()[text] = 2
+
+    server.after = change
+    outs = created(provider, server)
+    server.change(updatedAt=text)
+    server.redirect_uri = text
+    held = dict(provider.read(ID, outs).outs or {})
+    said = capsys.readouterr().out
+    assert "changed at the same moment: " in said
+    for shown in (said, *(value for value in (held | outs).values() if isinstance(value, str))):
+        assert (commands(shown), hidden(shown)) == ([], [])
+        assert len(shown) < 1_000

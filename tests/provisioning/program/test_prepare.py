@@ -100,7 +100,7 @@ def test_an_orphan_that_nobody_uses_makes_room(removed: list[str], preview: bool
 
 def test_one_that_may_be_in_use_stays_and_is_named_where_it_is_in_the_way(removed: list[str]) -> None:
     with pytest.raises(
-        SecretLimitReached, match=r"'NocoBase mail b 2027-04-01' \(key-b\), which may be in use: NocoBase"
+        SecretLimitReached, match=r"\"NocoBase mail b 2027-04-01\" \(key-b\), which may be in use: NocoBase"
     ):
         plan("AzureADandPersonalMicrosoftAccount", [DOUBT])
     assert removed == []
@@ -119,7 +119,7 @@ def test_somebody_elses_secret_in_the_way_is_named_and_stays(
     from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
 
     monkeypatch.setattr(directory, "stored_secrets", lambda _: [KNOWN, BY_HAND])
-    with pytest.raises(SecretLimitReached, match=r"did not create 'made by hand' \(key-c\)"):
+    with pytest.raises(SecretLimitReached, match=r"did not create \"made by hand\" \(key-c\)"):
         plan("AzureADandPersonalMicrosoftAccount", [])
     assert removed == []
 
@@ -179,7 +179,7 @@ def test_the_last_deployer_leaves_with_a_warning_that_names_it() -> None:
     application, _, warning = plan_ownership(Wanted("person", former=["pipeline"]), state)
     assert application.object_ids == ("person",)
     assert warning is not None
-    assert "service principal the pipeline (pipeline)" in warning
+    assert 'service principal "the pipeline" (pipeline)' in warning
     with pytest.raises(CallerLockedOut):
         plan_ownership(Wanted("person", former=["person"]), state)
 

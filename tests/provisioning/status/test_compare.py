@@ -41,6 +41,7 @@ from tests.provisioning.checkpoints import (
 )
 from tests.provisioning.program.test_last_state import state
 
+OTHER_ID = "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11"
 NOW = datetime(2027, 2, 1, 12, tzinfo=UTC)
 
 
@@ -200,13 +201,13 @@ def test_duplicates_that_could_not_be_read_are_not_called_none() -> None:
         (held(client_secret="value-a", updated_at="later"), None),
         (held(client_id=None), "it holds no email settings for Microsoft"),
         (held(client_id=""), f"it holds client id none instead of {CLIENT_ID}"),
-        (held(client_id="a~secret.by-mistake"), f"it holds client id … instead of {CLIENT_ID}"),
-        (held(client_id="theirs"), f"it holds client id theirs instead of {CLIENT_ID}"),
+        (held(client_id="a~secret.by-mistake"), f"it holds client id (not a client id) instead of {CLIENT_ID}"),
+        (held(client_id=OTHER_ID), f"it holds client id {OTHER_ID} instead of {CLIENT_ID}"),
         (held(client_secret="another"), "it holds another client secret"),
         (held(updated_at="2027-01-20"), "its email settings were changed on 2027-01-20, and it hides the secret"),
         (
-            held(link=SignIn("theirs", REDIRECT_URI)),
-            f"its sign-in link names client id theirs instead of {CLIENT_ID}",
+            held(link=SignIn(OTHER_ID, REDIRECT_URI)),
+            f"its sign-in link names client id {OTHER_ID} instead of {CLIENT_ID}",
         ),
         (
             held(link=SignIn(CLIENT_ID, "https://x")),
@@ -255,8 +256,8 @@ def test_all_in_sync() -> None:
     assert (view.sync, view.alarms) == (Sync.YES, ())
     told = as_json(view, NOW)
     assert (told["entra"]["clientId"], told["nocobase"][0]["clientId"]) == (CLIENT_ID, CLIENT_ID)
-    elsewhere = overview(ONE, registration(), [held(client_id="theirs")], NOW, 14)
-    assert as_json(elsewhere, NOW)["nocobase"][0]["clientId"] == "theirs"
+    elsewhere = overview(ONE, registration(), [held(client_id=OTHER_ID)], NOW, 14)
+    assert as_json(elsewhere, NOW)["nocobase"][0]["clientId"] == OTHER_ID
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_every_difference_is_a_sentence() -> None:
         permissions=frozenset(of_scopes(["email", "SMTP.Send"])),
     )
     assert application_differences(declared, FOUND) == (
-        "the application is called 'NocoBase mail' instead of 'Mail'",
+        "the application is called \"NocoBase mail\" instead of 'Mail'",
         "its audience is AzureADMyOrg instead of AzureADMultipleOrgs",
         "the declared redirect URI https://nocobase.example.com/other is missing",
         "the redirect URI https://nocobase.example.com/callback is not declared",
