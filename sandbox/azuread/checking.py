@@ -33,27 +33,33 @@ class Failure:
     reason: str
 
 
-def with_defaults(table: dict[str, Property], inputs: Properties) -> Properties:
-    """The inputs with defaults filled in; `__defaults` names them, in every object."""
+def with_defaults(table: dict[str, Property], inputs: Properties, olds: Properties | None = None) -> Properties:
+    """The inputs with defaults filled in; `__defaults` names them, in every object.
+
+    olds: the last inputs. Where a default came from there, or a refresh left no note of it, their value goes on as the
+    default (recorded: what somebody set by hand stays).
+    """
+    last = olds or {}
     result: Properties = {}
     for name, value in inputs.items():
         if name in RESERVED:
             continue
         rule = table.get(name)
-        result[name] = _nested_defaults(rule, value) if rule else value
+        result[name] = _nested_defaults(rule, value, last.get(name)) if rule else value
     defaults = sorted(
         name for name, rule in table.items() if rule.default is not None and inputs.get(name) is None and rule.is_input
     )
     for name in defaults:
-        result[name] = table[name].default
+        kept = name in last.get("__defaults", last) and last.get(name) is not None
+        result[name] = last[name] if kept else table[name].default
     return {"__defaults": defaults, **result}
 
 
-def _nested_defaults(rule: Property, value: Any) -> Any:
+def _nested_defaults(rule: Property, value: Any, old: Any) -> Any:
     if rule.of is None:
         return value
     if isinstance(value, dict):
-        return with_defaults(rule.of, value)
+        return with_defaults(rule.of, value, old if isinstance(old, dict) else None)
     if isinstance(value, list):
         return [with_defaults(rule.of, item) if isinstance(item, dict) else item for item in value]
     return value

@@ -15,7 +15,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 from sandbox.azuread import checking, diffing, schema, state
 from sandbox.azuread.catalogue import all_resources
 from sandbox.azuread.functions import FUNCTIONS
-from sandbox.azuread.graph import Graph, ProviderError, RequestError, configuration
+from sandbox.azuread.graph import DEFAULT_PATIENCE, Graph, ProviderError, RequestError, configuration
 from sandbox.azuread.resources import PartialCreation, Resource
 from sandbox.azuread.values import Properties, plain, read, write
 
@@ -104,14 +104,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Check(self, request: provider_pb2.CheckRequest, context: Context) -> provider_pb2.CheckResponse:
         """Fill in defaults, name failures."""
         resource, name = self._resource(request.urn, context)
-        inputs = read(request.news)
+        olds, inputs = read(request.olds), read(request.news)
         failures = [
             provider_pb2.CheckFailure(property=failure.property, reason=failure.reason)
-            for failure in checking.failures(resource.type, name, inputs, read(request.olds))
+            for failure in checking.failures(resource.type, name, inputs, olds)
         ]
         if failures:
             return provider_pb2.CheckResponse(failures=failures)
-        return provider_pb2.CheckResponse(inputs=write(checking.with_defaults(resource.type.properties, inputs)))
+        return provider_pb2.CheckResponse(inputs=write(checking.with_defaults(resource.type.properties, inputs, olds)))
 
     def Diff(self, request: provider_pb2.DiffRequest, context: Context) -> provider_pb2.DiffResponse:
         """What would change."""
@@ -144,8 +144,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             planned = state.planned_creation(resource.type, inputs)
             return provider_pb2.CreateResponse(properties=write(state.answer(resource.type, planned)))
         try:
-            with self._failing(context, "", partial=True):
-                made = resource.create(self._connected(context), inputs)
+            with self._failing(context, "", partial=True), self._working(resource, "create", context) as graph:
+                made = resource.create(graph, inputs)
         except PartialCreation as problem:
             self._abort_partial(context, problem, request.properties)
         if made is None:
@@ -157,8 +157,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """The state now; an empty answer for an object that is gone. Without a last state it is an import."""
         resource, _ = self._resource(request.urn, context)
         olds, old_inputs = read(request.properties), read(request.inputs)
-        with self._failing(context, f"refreshing {request.urn}"):
-            values = resource.read(self._connected(context), request.id, olds)
+        refreshing = f"refreshing {request.urn}"
+        with self._failing(context, refreshing), self._working(resource, "read", context) as graph:
+            values = resource.read(graph, request.id, olds)
         if values is None:
             return provider_pb2.ReadResponse()
         table = resource.type.properties
@@ -176,8 +177,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             planned = state.planned_update(resource.type, olds, inputs)
             return provider_pb2.UpdateResponse(properties=write(state.answer(resource.type, planned)))
-        with self._failing(context, f"updating {request.urn}"):
-            values = resource.update(self._connected(context), request.id, olds, inputs)
+        updating = f"updating {request.urn}"
+        with self._failing(context, updating), self._working(resource, "update", context) as graph:
+            values = resource.update(graph, request.id, olds, inputs)
         if values is None:
             self._abort(
                 context,
@@ -190,8 +192,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Delete(self, request: provider_pb2.DeleteRequest, context: Context) -> empty_pb2.Empty:
         """Delete and wait until it stays gone."""
         resource, _ = self._resource(request.urn, context)
-        with self._failing(context, f"deleting {request.urn}"):
-            resource.delete(self._connected(context), request.id)
+        deleting = f"deleting {request.urn}"
+        with self._failing(context, deleting), self._working(resource, "delete", context) as graph:
+            resource.delete(graph, request.id, plain(read(request.properties)))
         return empty_pb2.Empty()
 
     # Helpers -------------------------------------------------------------------------------------------------------
@@ -208,6 +211,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if self._graph is None:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the provider is not configured")
         return self._graph
+
+    @contextmanager
+    def _working(self, resource: Resource, operation: str, context: Context) -> Iterator[Graph]:
+        """The client, for as long as the resource type's timeout of the operation."""
+        graph = self._connected(context)
+        with graph.within(resource.type.timeouts.get(operation, DEFAULT_PATIENCE)):
+            yield graph
 
     def _check_plan(self, resource: Resource, inputs: Properties, prefix: str, context: Context) -> None:
         problem = resource.plan_error(plain(inputs))

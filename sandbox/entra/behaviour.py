@@ -13,7 +13,7 @@ from sandbox.entra.models import Directory
 class Behaviour(BaseModel):
     """How the tenant behaves from now on. Only what is given is changed; null switches off.
 
-    hidden_reads: 404 for the first N reads of each new object.
+    hidden_reads: 404 for the first N reads and changes of each new object.
     secret_delay: seconds for which the token endpoint rejects a new secret.
     maximum_secret_lifetime_days: tenant policy for application passwords.
     secrets_forbidden: the same policy allows no new application passwords at all.
