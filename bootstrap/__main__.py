@@ -2,17 +2,14 @@
 
 import pulumi
 
-from deployer import settings as deployer_settings
-from deployer.application import Deployer
+from deployer.application import NAME, Deployer
+from deployer.prepare import prepare
 
-try:
-    settings = deployer_settings.load(*deployer_settings.configuration())
-except deployer_settings.SettingsError as error:
-    raise pulumi.RunError(str(error)) from None
+run = prepare(NAME)
 
-deployer = Deployer("deployer", settings)
+deployer = Deployer(NAME, run)
 
 pulumi.export("variables", deployer.variables)
 pulumi.export("objectId", deployer.object_id)
-pulumi.export("permissions", list(settings.permissions))
-pulumi.export("trusts", [{"name": trust.name, "subject": trust.subject} for trust in settings.trusts])
+pulumi.export("permissions", list(run.settings.permissions))
+pulumi.export("trusts", [{"name": trust.name, "subject": trust.subject} for trust in run.settings.trusts])

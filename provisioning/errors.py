@@ -14,6 +14,7 @@ ProvisioningError
 │   └── SignInRejected         Entra ID rejected the caller's sign-in, or there is none
 ├── SecretLimitReached         Entra ID allows no further client secret
 ├── AdoptionRejected           an application made by hand cannot be adopted
+├── ApplicationProtected       the stack is to be destroyed, and its application is protected
 ├── CallerLockedOut            a run would remove its own caller from the owners
 ├── NameTaken                  an application made by hand has the name of the one to be created
 └── NocoBaseError
@@ -118,6 +119,10 @@ class SecretLimitReached(ProvisioningError):
 
 class AdoptionRejected(ProvisioningError):
     """An application made by hand cannot be adopted by this stack; nothing was changed."""
+
+
+class ApplicationProtected(ProvisioningError):
+    """The stack is to be destroyed, and its application is protected; nothing was changed."""
 
 
 class CallerLockedOut(ProvisioningError):

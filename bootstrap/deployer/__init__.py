@@ -1,1 +1,10 @@
-"""What a pipeline needs to deploy: `settings`, the tokens that may sign in (`federation`), and the `application`."""
+"""What a pipeline needs to deploy: `settings`, the tokens that may sign in (`federation`), and the `application`.
+
+Sign-in and owners follow the rules of the main program, whose modules are one folder up.
+"""
+
+import sys
+from pathlib import Path
+
+# Pulumi looks for modules in the folder of this program alone.
+sys.path.append(str(Path(__file__).parents[2]))

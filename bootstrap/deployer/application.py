@@ -5,9 +5,13 @@ from __future__ import annotations
 import pulumi
 import pulumi_azuread as azuread
 
-from deployer.settings import Settings
+from deployer.prepare import Run
+from provisioning.entra.scopes import MICROSOFT_GRAPH
+from provisioning.program.application import keeping
 
-MICROSOFT_GRAPH = "00000003-0000-0000-c000-000000000000"
+NAME = "deployer"
+"""Of the component, and of its application and service principal."""
+
 TYPE_TOKEN = "nocobase-outlook-bootstrap:deployer:Deployer"
 
 
@@ -20,12 +24,11 @@ class Deployer(pulumi.ComponentResource):
     object_id: pulumi.Output[str]
     variables: pulumi.Output[dict[str, str]]
 
-    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, run: Run, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(TYPE_TOKEN, name, None, opts)
+        settings = run.settings
         child = pulumi.ResourceOptions(parent=self)
         invoke = pulumi.InvokeOutputOptions(parent=self)
-        caller = azuread.get_client_config_output(invoke)
-        owners = caller.object_id.apply(lambda object_id: sorted({object_id, *settings.owners}))
         graph = azuread.get_service_principal_output(client_id=MICROSOFT_GRAPH, opts=invoke)
         roles = {role: graph.app_role_ids[role] for role in settings.permissions}
 
@@ -34,7 +37,7 @@ class Deployer(pulumi.ComponentResource):
             display_name=settings.application_name,
             sign_in_audience="AzureADMyOrg",
             api=azuread.ApplicationApiArgs(requested_access_token_version=2),
-            owners=owners,
+            owners=list(run.owners.object_ids),
             required_resource_accesses=[
                 azuread.ApplicationRequiredResourceAccessArgs(
                     resource_app_id=MICROSOFT_GRAPH,
@@ -44,9 +47,14 @@ class Deployer(pulumi.ComponentResource):
                     ],
                 )
             ],
-            opts=child,
+            opts=keeping(child, [], run.owners),
         )
-        principal = azuread.ServicePrincipal(name, client_id=application.client_id, owners=owners, opts=child)
+        principal = azuread.ServicePrincipal(
+            name,
+            client_id=application.client_id,
+            owners=list(run.principal_owners.object_ids),
+            opts=keeping(child, [], run.principal_owners),
+        )
         for role, role_id in roles.items():
             # What the portal calls "grant admin consent".
             azuread.AppRoleAssignment(
@@ -75,7 +83,11 @@ class Deployer(pulumi.ComponentResource):
             )
 
         self.object_id = principal.object_id
-        self.variables = pulumi.Output.all(caller.tenant_id, application.client_id).apply(
-            lambda ids: {"ARM_USE_OIDC": "true", "ARM_TENANT_ID": ids[0], "ARM_CLIENT_ID": ids[1]}
+        self.variables = application.client_id.apply(
+            lambda client_id: {
+                "ARM_USE_OIDC": "true",
+                "ARM_TENANT_ID": run.caller.tenant_id,
+                "ARM_CLIENT_ID": client_id,
+            }
         )
         self.register_outputs({"objectId": self.object_id, "variables": self.variables})

@@ -94,6 +94,7 @@ class Settings(BaseModel):
     tenant_consent: bool = False
     mail_applications: tuple[ObjectId, ...] = ()
     owners: tuple[ObjectId, ...] = ()
+    former_owners: tuple[ObjectId, ...] = ()
 
     @property
     def permissions(self) -> tuple[str, ...]:
@@ -124,6 +125,8 @@ class Settings(BaseModel):
     def _check_together(self) -> Settings:
         if self.azure_dev_ops_project and not self.azure_dev_ops_issuer:
             raise ValueError("azureDevOpsIssuer is required with azureDevOpsProject; the service connection shows it.")
+        if both := sorted(set(self.owners) & set(self.former_owners)):
+            raise ValueError(f"owners and formerOwners both name {', '.join(both)}; take each out of one of the two.")
         if reason := federation.why_invalid_trusts(self.trusts):
             raise ValueError(reason)
         return self

@@ -36,7 +36,14 @@ from pulumi.dynamic import (
 from provisioning.entra.client_secret_plan import SecretPlan, rfc3339
 from provisioning.entra.ownership import is_another_stacks, whose_application
 from provisioning.entra.sign_in_settings import PROVIDER_KEYS, use_configuration
-from provisioning.errors import NocoBaseError, ProvisioningError, SettingsError, Unreachable, redact
+from provisioning.errors import (
+    ApplicationProtected,
+    NocoBaseError,
+    ProvisioningError,
+    SettingsError,
+    Unreachable,
+    redact,
+)
 from provisioning.nocobase import push
 from provisioning.nocobase.installation import MAIN, remedies_for
 from provisioning.nocobase.layout import NocoBaseMapping
@@ -65,8 +72,8 @@ PLACE = ("nocobase_url", "nocobase_app", "mapping")
 DECLARED = (*PLACE, "client_id", "client_secret", "redirect_uris", "slot", "since")
 """The properties that the program declares; a change of one of them is pushed."""
 
-HOW = ("logins", "several")
-"""The declared properties that say how to reach NocoBase; recorded again when they change, for refresh and destroy."""
+HOW = ("logins", "several", "protected")
+"""The declared properties that refresh and destroy need; recorded again when they change."""
 
 NOT_COMPARED = ("tenant_id", "take_over", "audience")
 """Declared, too, but without effect on what NocoBase holds."""
@@ -98,8 +105,8 @@ class MailSettingsProvider(ResourceProvider):
     _read: dict[Place, Reading]
     """What Diff read of a NocoBase, kept for the Update in the same run, so that the push reads once."""
 
-    _served: set[Place]
-    """The places that this run declares: an installation that was only renamed must not be emptied."""
+    _served: dict[Place, str]
+    """The places that this run declares, and as which installation: one that was only renamed must not be emptied."""
 
     def configure(self, req: ConfigureRequest) -> None:
         """Take the API keys, headers and how long to wait from the stack's configuration."""
@@ -112,11 +119,11 @@ class MailSettingsProvider(ResourceProvider):
         self._patience_seconds = seconds_or_default(req.config.get(PATIENCE))
         self._patience = {}
         self._read = {}
-        self._served = set()
+        self._served = {}
 
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
         """Note the place that this run declares; the engine calls this for the program, not to refresh or destroy."""
-        self._served.add(_place(news))
+        self._served[_place(news)] = _installation(news)
         return CheckResult(news, [])
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
@@ -228,8 +235,15 @@ class MailSettingsProvider(ResourceProvider):
         return ReadResult(id_, held, _inputs(held))
 
     def delete(self, _id: str, _props: Properties) -> None:
-        """Empty the two values if they are this stack's, unless this run serves the same place under another name."""
-        if _place(_props) in self._served:
+        """Empty the two values if they are this stack's, unless this run serves the same place under another name.
+
+        Raises ApplicationProtected, before anything is emptied, where the engine would not destroy the application.
+        """
+        served_as = self._served.get(_place(_props))
+        destroyed = not self._served or served_as == _installation(_props)
+        if destroyed and _props.get("protected"):
+            raise ApplicationProtected(PROTECTED)
+        if served_as is not None and not destroyed:
             print(f"NocoBase at {_props['nocobase_url']} is served under another name now; nothing was emptied.")
             return
         try:
@@ -273,17 +287,28 @@ class NocoBaseProvider(pulumi.ProviderResource):
         super().__init__("pulumi-python", name, properties, opts)
 
 
+PROTECTED = (
+    "The application is protected (protectApplication), because somebody made it by hand and may rely on it; nothing "
+    "was emptied or removed. To have the stack let go of it, all as it is: `pulumi state delete --all --force`. To "
+    "remove it: `pulumi config set protectApplication false`, `pulumi up`, then `pulumi destroy`."
+)
+
 NOTHING = (None, "", "{}")
 """How an object that is not set may be configured."""
 
 
 class DeployedApplication(Protocol):
-    """What the push takes from the application in Entra ID; see `program.application.MailApplication`."""
+    """What the push takes from the application in Entra ID; see `program.application.MailApplication`.
+
+    The push comes after all `parts`, so `destroy` begins with it.
+    """
 
     tenant_id: pulumi.Output[str]
     client_id: pulumi.Output[str]
     client_secret: pulumi.Output[str]
     audience: str
+    protected: bool
+    parts: Sequence[pulumi.Resource]
 
 
 class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
@@ -320,13 +345,16 @@ class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
             "audience": application.audience,
             "logins": list(installation.logins),
             "several": several,
+            "protected": application.protected or None,
             "row_id": None,
             "updated_at": None,
             "proved_client_id": None,
             "proved_redirect_uri": None,
             "problem": None,
         }
-        opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(provider=provider))
+        opts = pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(provider=provider, depends_on=list(application.parts))
+        )
         super().__init__(MailSettingsProvider(), installation.resource_name, properties, opts)
 
 
@@ -353,6 +381,11 @@ def _mapping(properties: Mapping[str, Any]) -> NocoBaseMapping:
 
 def _place(properties: Mapping[str, Any]) -> Place:
     return properties["nocobase_url"], properties.get("nocobase_app")
+
+
+def _installation(properties: Mapping[str, Any]) -> str:
+    """The installation's name."""
+    return str((properties.get("logins") or [MAIN])[0])
 
 
 def _transformed(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
@@ -402,7 +435,7 @@ def _inputs(held: Properties) -> Properties:
 
 def _with_way_out(error: NocoBaseError | SettingsError, properties: Mapping[str, Any]) -> ProvisioningError:
     """The same error, and how to have the engine forget a NocoBase that is gone for good."""
-    installation = (properties.get("logins") or [MAIN])[0]
+    installation = _installation(properties)
     name = f"nocobase-{installation}" if installation else "nocobase"
     way_out = (
         f"If this NocoBase is gone for good: `pulumi stack --show-urns` shows the URN that ends in "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pulumi
@@ -24,7 +25,8 @@ class MailApplication(pulumi.ComponentResource):
 
     client_id, object_id, tenant_id: of the application. client_secret: the value of the active secret, a Pulumi secret.
     client_secret_expiry: when that ends (RFC 3339). admin_consent_url: for an administrator of the tenant.
-    audience: whose accounts may sign in.
+    audience: whose accounts may sign in. protected: whether it is not to be destroyed. parts: what a sign-in needs in
+    Entra ID besides the application.
     """
 
     client_id: pulumi.Output[str]
@@ -34,6 +36,8 @@ class MailApplication(pulumi.ComponentResource):
     client_secret_expiry: pulumi.Output[str]
     admin_consent_url: pulumi.Output[str]
     audience: str
+    protected: bool
+    parts: Sequence[pulumi.Resource]
 
     def __init__(
         self,
@@ -66,7 +70,7 @@ class MailApplication(pulumi.ComponentResource):
                 )
                 for resource, accesses in by_resource(settings.permissions).items()
             ],
-            opts=_keeping(lasting, of_application(settings.keep), run.owners),
+            opts=keeping(lasting, of_application(settings.keep), run.owners),
         )
         # Without it, the tenant issues no tokens (AADSTS7000229).
         principal = azuread.ServicePrincipal(
@@ -75,7 +79,7 @@ class MailApplication(pulumi.ComponentResource):
             # The provider's own default, but only what is declared is put right after a refresh.
             account_enabled=True,
             owners=list(run.principal_owners.object_ids),
-            opts=_keeping(lasting, of_principal(settings.keep), run.principal_owners),
+            opts=keeping(lasting, of_principal(settings.keep), run.principal_owners),
         )
         passwords = {
             slot: azuread.ApplicationPassword(
@@ -87,8 +91,10 @@ class MailApplication(pulumi.ComponentResource):
                 rotate_when_changed={ISSUED: rfc3339(issued.issued)} if issued.recorded else None,
                 opts=pulumi.ResourceOptions(
                     parent=self,
-                    # Entra ID allows two secrets, so the old one of this slot has to be removed first.
-                    delete_before_replace=True,
+                    # Entra ID allows two secrets, so what this slot held has to be removed before a new one is issued
+                    # into it. A secret that stays may be in use: where somebody has it replaced (`--replace`, `taint`),
+                    # its successor is pushed first.
+                    delete_before_replace=issued.key_id is None,
                     # Deleting the application deletes its secrets, also those that somebody has removed already.
                     deleted_with=application,
                     # The next run then drops a secret that is gone without the provider, which would fail.
@@ -97,19 +103,23 @@ class MailApplication(pulumi.ComponentResource):
             )
             for slot, issued in {**secrets.slots, **secrets.gone}.items()
         }
+        consents = []
         if settings.tenant_consent:
             graph = azuread.get_service_principal_output(
                 client_id=MICROSOFT_GRAPH, opts=pulumi.InvokeOutputOptions(parent=self)
             )
-            azuread.ServicePrincipalDelegatedPermissionGrant(
+            consent = azuread.ServicePrincipalDelegatedPermissionGrant(
                 name,
                 service_principal_object_id=principal.object_id,
                 resource_service_principal_object_id=graph.object_id,
                 claim_values=list(settings.scopes),
                 opts=child,
             )
+            consents.append(consent)
 
         self.audience = settings.audience.value
+        self.protected = settings.protect_application
+        self.parts = (principal, *passwords.values(), *consents)
         self.client_id = application.client_id
         self.object_id = application.object_id
         self.tenant_id = pulumi.Output.from_input(run.caller.tenant_id)
@@ -130,8 +140,8 @@ class MailApplication(pulumi.ComponentResource):
         )
 
 
-def _keeping(opts: pulumi.ResourceOptions, properties: list[str], owners: Owners) -> pulumi.ResourceOptions:
-    """`opts`, with `properties` kept as the state has them; the owners, too, if they are to stay as they are.
+def keeping(opts: pulumi.ResourceOptions, properties: list[str], owners: Owners) -> pulumi.ResourceOptions:
+    """`opts`, with `properties` kept as the state has them; `owners`, too, if they are to stay as they are.
 
     A refresh in the same run may have found owners that nobody declared: they stay.
     """

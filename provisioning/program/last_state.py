@@ -205,12 +205,12 @@ def in_use(slots: Mapping[Slot, IssuedSecret], usages: Sequence[Usage]) -> LastS
     return LastSecrets(slots, active, max(times) if agreed and times else None)
 
 
-def read_state(resources: Resources, stack: str = "") -> Deployed:
-    """What a stack's state says. stack: its name, for those who show it."""
+def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NAME) -> Deployed:
+    """What a stack's state says. stack: its name, for those who show it. name: of its application."""
     exported = next((outputs for (kind, _), outputs in resources.items() if kind == STACK_TYPE), {})
-    application = resources.get((APPLICATION_TYPE, APPLICATION_NAME))
-    principal = resources.get((PRINCIPAL_TYPE, APPLICATION_NAME))
-    passwords = {slot: resources.get((PASSWORD_TYPE, secret_name(APPLICATION_NAME, slot))) for slot in Slot}
+    application = resources.get((APPLICATION_TYPE, name))
+    principal = resources.get((PRINCIPAL_TYPE, name))
+    passwords = {slot: resources.get((PASSWORD_TYPE, secret_name(name, slot))) for slot in Slot}
     secrets = [_secret(slot, outputs) for slot, outputs in passwords.items() if outputs]
     forgotten = exported.get(FORGOTTEN) or ()
     return Deployed(

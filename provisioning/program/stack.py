@@ -17,7 +17,7 @@ from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.errors import ClockRejected, ProvisioningError, StateUnreadable
 from provisioning.program.last_state import Deployed, read_state
 from provisioning.pulumi_cli import Pulumi
-from provisioning.resource_types import PASSWORD_TYPE
+from provisioning.resource_types import APPLICATION_NAME, PASSWORD_TYPE
 
 READ_ATTEMPTS = 10
 READ_PAUSE_SECONDS = 0.1
@@ -31,15 +31,15 @@ def configuration() -> tuple[dict[str, str], set[str]]:
     return own, {key for key in own if config.is_config_secret(prefix + key)}
 
 
-def last_state() -> Deployed:
-    """The stack's last checkpoint, as far as this program plans with it.
+def last_state(name: str = APPLICATION_NAME) -> Deployed:
+    """The stack's last checkpoint, as far as this program plans with it. name: of its application.
 
     The engine returns it in previews and updates. It contains secrets in plain text: never log it.
     Raises StateUnreadable: an unreadable state must never count as an empty one, which would issue a new secret.
     """
     answer = _read_resources(_whole_name())
     resources = {(one["type"], urn.rpartition("::")[2]): one["outputs"] for urn, one in answer.items()}
-    return read_state(resources)
+    return read_state(resources, name=name)
 
 
 def _whole_name() -> str:

@@ -128,3 +128,9 @@ def test_every_setting_is_declared_with_its_default_and_told_in_the_readme() -> 
         assert given == fields[key], key
     readme = (PROGRAM / "README.md").read_text()
     assert [key for key in declared if f"| `{key}` |" not in readme] == []
+
+
+def test_nobody_is_an_owner_and_a_former_one() -> None:
+    both = {"owners": f'["{OWNER}"]', "formerOwners": f'["{OWNER}"]'}
+    with pytest.raises(SettingsError, match=f"owners and formerOwners both name {OWNER}"):
+        settings.load({**GITHUB, **both})

@@ -289,8 +289,10 @@ def test_on_a_terminal_of_a_stack_whose_state_was_lost_without_a_service_princip
     assert kept in [secret["keyId"] for secret in made.application["passwordCredentials"]]
 
     # It is somebody's own: it goes only in the way of the documentation.
+    held = stack.credentials
     refused = stack.pulumi("destroy", "--yes", "--skip-preview", ok=False)
-    assert "protect" in refused
+    assert "The application is protected (protectApplication)" in refused
+    assert held == stack.credentials == (made.client_id, stack.outputs["clientSecret"])
     assert made.principal
     assert kept in [secret["keyId"] for secret in made.application["passwordCredentials"]]
     stack.pulumi("state", "delete", "--all", "--force", "--yes")

@@ -6,10 +6,12 @@ failures are in test_rotation_histories.py beside it, and on the real engine in 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 
+from sandbox.faults import Fault
 from sandbox.nocobase.bad_day import BadDay, trouble
 from sandbox.setup import nocobase_url
 from tests.e2e.conftest import NEW_YEAR, Stack, graph, sandbox_entra
@@ -149,3 +151,25 @@ def test_an_orphan_of_a_lost_answer_is_removed_by_the_next_run(deployed_at_new_y
     up(stack, "2027-04-04")
     assert secrets(stack) == {FIRST, SECOND}
     assert stack.credentials[1] == stack.outputs["clientSecret"] != first[1]
+
+
+def test_a_replaced_secret_in_use_is_removed_only_after_its_successor_is_in_use(deployed_at_new_year: Stack) -> None:
+    stack = deployed_at_new_year
+    first = stack.credentials
+    (kept,) = stack.applications[0]["passwordCredentials"]
+    refused = Fault(match=r"POST /v1.0/applications/[^/]+/addPassword$", status=403)
+    sandbox_entra(stack.place, "POST", "faults", refused.model_dump())
+    up(stack, "2027-01-02", "--replace", secret_urn(stack), ok=False)
+    assert stack.applications[0]["passwordCredentials"] == [kept]
+
+    up(stack, "2027-01-02", "--replace", secret_urn(stack))
+    (new,) = stack.applications[0]["passwordCredentials"]
+    assert new["keyId"] != kept["keyId"]
+    assert stack.credentials == (first[0], stack.outputs["clientSecret"])
+    assert stack.credentials[1] != first[1]
+
+
+def secret_urn(stack: Stack) -> str:
+    """The URN of the secret in slot a."""
+    resources = json.loads(stack.state_file.read_text())["checkpoint"]["latest"]["resources"]
+    return next(str(one["urn"]) for one in resources if one["urn"].endswith("-secret-a"))

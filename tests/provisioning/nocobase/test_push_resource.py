@@ -389,7 +389,7 @@ def test_an_installation_that_is_renamed_keeps_what_was_just_pushed(
 ) -> None:
     server = FakeNocoBase([microsoft()])
     connect(server, monkeypatch)
-    outs = created(provider, server)
+    outs = created(provider, server, logins=["sales", ""])
     begin_run(provider)
     # The engine makes the push of the new name before it deletes that of the old one.
     provider.check({}, PROPERTIES)
@@ -403,6 +403,38 @@ def test_an_installation_that_is_renamed_keeps_what_was_just_pushed(
     provider.diff(ID, outs, refreshed)
     provider.delete(ID, refreshed)
     assert (server.row()["clientId"], server.row()["clientSecret"]) == ("", "")
+
+
+@pytest.mark.parametrize("run_program", [False, True])
+def test_nothing_is_emptied_where_the_application_is_protected_from_destroy(
+    run_program: bool, provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    kept = {**PROPERTIES, "protected": True}
+    assert provider.diff(ID, outs, kept).changes is True
+    outs = dict(provider.update(ID, outs, kept).outs or {})
+    begin_run(provider)
+    server.requests.clear()
+    if run_program:  # `destroy --run-program` declares everything first
+        provider.check({}, kept)
+    with pytest.raises(errors.ApplicationProtected, match="nothing was emptied"):
+        provider.delete(ID, outs)
+    assert server.requests == []
+    assert server.row()["clientId"] == "new-id"
+
+
+def test_a_further_installation_of_a_protected_application_can_be_removed(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server, logins=["sales", ""], protected=True)
+    begin_run(provider)
+    provider.check({}, {**PROPERTIES, "nocobase_url": "https://main.example.com", "protected": True})
+    provider.delete(ID, outs)
+    assert server.row()["clientId"] == ""
 
 
 def test_a_row_filter_reaches_the_provider_with_every_digit(monkeypatch: pytest.MonkeyPatch) -> None:
