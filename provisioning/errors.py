@@ -125,6 +125,10 @@ class ApplicationProtected(ProvisioningError):
     """The stack is to be destroyed, and its application is protected; nothing was changed."""
 
 
+class ConsentExists(ProvisioningError):
+    """The tenant has consented to more than the stack declares, and the stack is to declare the tenant's consent."""
+
+
 class CallerLockedOut(ProvisioningError):
     """The run would remove its own caller from the owners."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 PASSWORD_TYPE = "azuread:index/applicationPassword:ApplicationPassword"
 APPLICATION_TYPE = "azuread:index/application:Application"
 PRINCIPAL_TYPE = "azuread:index/servicePrincipal:ServicePrincipal"
+GRANT_TYPE = "azuread:index/servicePrincipalDelegatedPermissionGrant:ServicePrincipalDelegatedPermissionGrant"
 COMPONENT_TYPE = "nocobase-outlook:entra:MailApplication"
 STACK_TYPE = "pulumi:pulumi:Stack"
 PUSH_TYPE = "pulumi-python:dynamic/nocobase:MailSettings"

@@ -17,7 +17,7 @@ from provisioning.entra.audiences import warning_for_nocobase
 from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, classify_secrets
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
-from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, Grant, who_disabled
+from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, who_disabled
 from provisioning.entra.rules import Audience, has_no_path, why_invalid_redirect_uri
 from provisioning.errors import AdoptionRejected
 from provisioning.program.kept import (
@@ -90,22 +90,6 @@ def reject_other_stacks(application: Mapping[str, Any], stack_tag: str) -> None:
             f"The application '{application['displayName']}' belongs to another stack: it carries the tag {others[0]}. "
             "Two stacks would undo each other's changes. If that stack is gone, remove the tag in Entra ID (App "
             "registrations → Manifest), then run the command again."
-        )
-
-
-def reject_second_consent(grants: Iterable[Grant], graph: str | None) -> None:
-    """Raise AdoptionRejected if consent for the whole tenant exists already: Entra ID rejects a second one.
-
-    graph: the object id of Microsoft Graph's service principal.
-    """
-    given = sorted(
-        {scope for grant in grants if grant.everybody and grant.resource_id == graph for scope in grant.scopes}
-    )
-    if given:
-        raise AdoptionRejected(
-            f"The tenant has consented to this application already ({', '.join(given)}), and consent is tenant: "
-            "Entra ID would reject a second consent by `pulumi up`. To keep the consent as it is: pulumi config set "
-            "consent user"
         )
 
 

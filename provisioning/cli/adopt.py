@@ -163,9 +163,10 @@ def _adopted_before(engine: Pulumi, client_id: str) -> set[str]:
 
 
 def _plan(settings: Settings, config: Mapping[str, str], client_id: str, name: str) -> tuple[Found, Adoption]:
-    from provisioning.adopt.plan import Line, plan_adoption, reject_second_consent  # noqa: PLC0415 - not for `--help`
+    from provisioning.adopt.plan import Line, plan_adoption  # noqa: PLC0415 - not for `--help`
     from provisioning.doctor.account import account_of, read_claims  # noqa: PLC0415 - as above
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
+    from provisioning.entra.consents import existing_consent  # noqa: PLC0415 - as above
     from provisioning.entra.ownership import stack_tag  # noqa: PLC0415 - as above
     from provisioning.entra.scopes import MICROSOFT_GRAPH  # noqa: PLC0415 - as above
 
@@ -177,7 +178,8 @@ def _plan(settings: Settings, config: Mapping[str, str], client_id: str, name: s
         )
     if settings.tenant_consent and found.principal is not None:
         graph = directory.principal(MICROSOFT_GRAPH)
-        reject_second_consent(directory.grants(str(found.principal["id"])), graph.object_id if graph else None)
+        given = directory.grants(str(found.principal["id"]))
+        existing_consent(given, graph.object_id if graph else None, settings.scopes)
     caller = account_of(read_claims(directory.caller_token())).object_id
     plan = plan_adoption(found, settings, caller, stack_tag(*name.split("/")), now())
     held = _held_by_nocobase(settings, config)

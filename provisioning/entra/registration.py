@@ -71,12 +71,13 @@ class Grant:
     """A consent to delegated permissions of one resource.
 
     resource_id: the object id of the resource's service principal. everybody: an administrator's consent for the whole
-    tenant, else one user's own.
+    tenant, else one user's own. id: its own.
     """
 
     resource_id: str
     scopes: frozenset[str]
     everybody: bool
+    id: str = ""
 
 
 @dataclass(frozen=True)

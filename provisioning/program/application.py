@@ -46,7 +46,6 @@ class MailApplication(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(COMPONENT_TYPE, name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
         settings, secrets = run.settings, run.secrets
         # None, not False: an option that is given is recorded.
         lasting = pulumi.ResourceOptions(parent=self, protect=settings.protect_application or None)
@@ -78,8 +77,15 @@ class MailApplication(pulumi.ComponentResource):
             client_id=application.client_id,
             # The provider's own default, but only what is declared is put right after a refresh.
             account_enabled=True,
+            # One that a run made without learning of it is taken, not refused by every further run. It matters for the
+            # creation only.
+            use_existing=True,
             owners=list(run.principal_owners.object_ids),
-            opts=keeping(lasting, of_principal(settings.keep), run.principal_owners),
+            # Entra ID deletes it with the application, also one that somebody has removed already.
+            opts=pulumi.ResourceOptions.merge(
+                keeping(lasting, [*of_principal(settings.keep), "useExisting"], run.principal_owners),
+                pulumi.ResourceOptions(deleted_with=application),
+            ),
         )
         passwords = {
             slot: azuread.ApplicationPassword(
@@ -113,7 +119,8 @@ class MailApplication(pulumi.ComponentResource):
                 service_principal_object_id=principal.object_id,
                 resource_service_principal_object_id=graph.object_id,
                 claim_values=list(settings.scopes),
-                opts=child,
+                # Entra ID deletes it with the service principal, also one that somebody has withdrawn already.
+                opts=pulumi.ResourceOptions(parent=self, deleted_with=principal, import_=run.consent),
             )
             consents.append(consent)
 

@@ -18,6 +18,7 @@ from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.resource_types import (
     APPLICATION_NAME,
     APPLICATION_TYPE,
+    GRANT_TYPE,
     PASSWORD_TYPE,
     PRINCIPAL_TYPE,
     PUSH_TYPE,
@@ -119,6 +120,7 @@ class Deployed:
     next_rotation, old_retires, expires: as the last complete run planned them; expires is the end of the secret in use.
     consent_url: where an administrator of the home tenant consents for everybody.
     forgotten: secrets that Entra ID was seen not to hold any more, and whose records the state still has.
+    consented: whether it holds a consent for the tenant.
     """
 
     stack: str
@@ -132,6 +134,7 @@ class Deployed:
     expires: datetime | None = None
     forgotten: tuple[KnownSecret, ...] = ()
     principal: Principal | None = None
+    consented: bool = False
 
     def used_by(self, secret: KnownSecret) -> tuple[Push, ...]:
         """The NocoBases that were given this very secret."""
@@ -225,6 +228,7 @@ def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NA
         expires=_moment(exported.get("clientSecretExpiry")),
         forgotten=tuple(secret for secret in secrets if secret.key_id in forgotten),
         principal=Principal(str(principal["objectId"]), _owners(principal)) if principal else None,
+        consented=any(kind == GRANT_TYPE for kind, _ in resources),
     )
 
 

@@ -15,6 +15,7 @@ from functools import partial
 import pulumi
 
 from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, plan_secrets
+from provisioning.entra.consents import existing_consent
 from provisioning.entra.orphans import classify_secrets, descriptions, reject_if_full
 from provisioning.entra.ownership import (
     Owner,
@@ -25,6 +26,7 @@ from provisioning.entra.ownership import (
     reject_namesakes,
     reject_own_removal,
 )
+from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.preflight import check_audience, check_installations
 from provisioning.nocobase.push import Accounts
@@ -40,7 +42,8 @@ from provisioning.program.settings import SameName, Settings
 class Run:
     """What one run declares: the stack's settings, and the client secrets and owners that exist after it.
 
-    redirect_uris: of the application. installations: the NocoBases to serve.
+    redirect_uris: of the application. installations: the NocoBases to serve. consent: the id of the tenant's consent
+    that exists although the state does not hold it.
     """
 
     settings: Settings
@@ -50,6 +53,7 @@ class Run:
     caller: Caller
     owners: Owners
     principal_owners: Owners
+    consent: str | None = None
 
 
 def prepare(last: Deployed) -> Run:
@@ -78,6 +82,7 @@ def prepare(last: Deployed) -> Run:
         wanted = Wanted(caller.object_id, settings.owners, settings.former_owners, caller.application)
         owners, principal_owners, warning = plan_ownership(wanted, last)
         warnings += [warning] if warning else []
+        consent = consent_to_take_over(settings, last)
         if last.object_id is None and settings.same_name is not SameName.ALLOW:
             reject_namesakes(settings.application_name)
         secrets, orphans = plan_run(
@@ -106,7 +111,23 @@ def prepare(last: Deployed) -> Run:
         pulumi.info(f"Redirect URIs: {reason}.")
     for warning in warnings:
         pulumi.warn(warning)
-    return Run(settings, secrets, uris.uris, installations, caller, owners, principal_owners)
+    return Run(settings, secrets, uris.uris, installations, caller, owners, principal_owners, consent)
+
+
+def consent_to_take_over(settings: Settings, last: Deployed) -> str | None:
+    """The id of the consent for the tenant that exists although the state does not hold it; None if there is none.
+
+    Entra ID is asked only if a consent is to be added. Raises ConsentExists and DirectoryUnreadable.
+    """
+    if not settings.tenant_consent or last.consented or last.principal is None:
+        return None
+    # 0.4 s of imports (msgraph) that only a change needs.
+    from provisioning.entra import directory  # noqa: PLC0415
+
+    graph = directory.principal(MICROSOFT_GRAPH)
+    given = directory.grants(last.principal.object_id)
+    found = existing_consent(given, graph.object_id if graph else None, settings.scopes)
+    return None if found is None else f"/oauth2PermissionGrants/{found.id}"
 
 
 def plan_ownership(wanted: Wanted, last: Deployed) -> tuple[Owners, Owners, str | None]:

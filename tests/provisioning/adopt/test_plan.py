@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning.addresses import comparable
-from provisioning.adopt.plan import Adoption, find_candidates, plan_adoption, reject_second_consent
+from provisioning.adopt.plan import Adoption, find_candidates, plan_adoption
 from provisioning.entra.ownership import name_taken
 from provisioning.entra.permissions import Permission
-from provisioning.entra.registration import Candidate, Found, Grant
+from provisioning.entra.registration import Candidate, Found
 from provisioning.entra.rules import Audience, why_invalid_redirect_uri
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 from provisioning.errors import AdoptionRejected
@@ -220,13 +220,6 @@ def test_whoever_is_no_owner_is_told_the_command() -> None:
 def test_an_application_of_another_stack_is_refused() -> None:
     with pytest.raises(AdoptionRejected, match=r"belongs to another stack.*pulumi:organization/nocobase-outlook/dev"):
         plan(one(tags=["pulumi:organization/nocobase-outlook/dev"]))
-
-
-def test_a_consent_for_the_tenant_is_not_given_twice() -> None:
-    mine, graph = Grant("another API", frozenset({"x"}), everybody=True), "graph"
-    reject_second_consent([mine, Grant(graph, frozenset({"email"}), everybody=False)], graph)
-    with pytest.raises(AdoptionRejected, match=r"consented to this application already \(email, openid\)"):
-        reject_second_consent([Grant(graph, frozenset({"openid", "email"}), everybody=True)], graph)
 
 
 def test_candidates_are_those_with_something_in_common_the_likeliest_first() -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, SecretPlan, Slot
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.ownership import Owner, Owners, Wanted
+from provisioning.entra.registration import Grant
+from provisioning.entra.scopes import SCOPE_IDS
 from provisioning.errors import CallerLockedOut, SecretLimitReached
 from provisioning.program import settings as stack_settings
-from provisioning.program.last_state import Deployed, read_state
-from provisioning.program.prepare import PlanInputs, plan_ownership, plan_run
+from provisioning.program.last_state import Deployed, Principal, read_state
+from provisioning.program.prepare import PlanInputs, consent_to_take_over, plan_ownership, plan_run
 from provisioning.program.settings import Settings
 from provisioning.resource_types import PRINCIPAL_TYPE
 from tests.provisioning import checkpoints
@@ -169,3 +173,20 @@ def test_the_last_deployer_leaves_with_a_warning_that_names_it() -> None:
     assert "service principal the pipeline (pipeline)" in warning
     with pytest.raises(CallerLockedOut):
         plan_ownership(Wanted("person", former=["person"]), state)
+
+
+def test_a_consent_that_the_state_does_not_hold_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    given = [Grant("graph", frozenset(SCOPE_IDS) & {"email"}, everybody=True, id="consent")]
+    monkeypatch.setattr(directory, "principal", lambda _: SimpleNamespace(object_id="graph"))
+    monkeypatch.setattr(directory, "grants", lambda principal: given if principal == "principal" else [])
+    values = {"nocobaseUrl": "https://nocobase.example.com", "consent": "tenant", "nocobaseApiKey": "key"}
+    declared = stack_settings.load(values, {"nocobaseApiKey"})[0]
+    last = Deployed("dev", principal=Principal("principal"))
+    assert consent_to_take_over(declared, last) == "/oauth2PermissionGrants/consent"
+    assert consent_to_take_over(declared, replace(last, principal=Principal("other"))) is None
+    monkeypatch.delattr(directory, "grants")
+    for not_asked in (replace(last, consented=True), replace(last, principal=None)):
+        assert consent_to_take_over(declared, not_asked) is None
+    assert consent_to_take_over(settings("AzureADMyOrg"), last) is None
