@@ -24,6 +24,9 @@ NO_NEWS = (
 )
 """What the engine adds to other errors."""
 
+PROVIDER_LOG = ": sdk.helper_schema: "
+"""What the log of a bridged provider (azuread) says is in the provider's error, too."""
+
 
 @dataclass(frozen=True)
 class StepBegun:
@@ -91,7 +94,7 @@ class Operation:
         if self.succeeded:
             return []
         messages = (_plain(message) for event in self.events if (message := _error(event)))
-        news = dict.fromkeys(message for message in messages if message and not message.startswith(NO_NEWS))
+        news = dict.fromkeys(message for message in messages if message and not _is_repetition(message))
         return list(news) or _printed(self.said)
 
 
@@ -122,6 +125,11 @@ def _error(event: Event) -> str:
         case PolicyViolation(policy, message, mandatory=True):
             return f"Policy {policy}: {message}"
     return ""
+
+
+def _is_repetition(message: str) -> bool:
+    """Whether a message says nothing that another error does not say."""
+    return message.startswith(NO_NEWS) or PROVIDER_LOG in message
 
 
 def _printed(stderr: str) -> list[str]:

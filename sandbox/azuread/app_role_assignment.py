@@ -28,7 +28,9 @@ class AppRoleAssignment:
         given = plain(inputs)
         resource = given["resourceObjectId"]
         name = f'for resource (Object ID: "{resource}")'
-        with explained(f"Could not retrieve service principal {name}", f"Service principal not found {name}"):
+        with explained(
+            f"Could not retrieve service principal {name}", f"[principal_object_id] Service principal not found {name}"
+        ):
             graph.get(f"/servicePrincipals/{resource}")
         body = {
             "@odata.type": "#microsoft.graph.appRoleAssignment",
@@ -61,7 +63,7 @@ class AppRoleAssignment:
         try:
             graph.delete(identifier)
         except RequestError as error:
-            raise ProviderError(f"Deleting {_shown(identifier)}: {error}: {error}") from error
+            raise ProviderError(f"[id] Deleting {_shown(identifier)}: {error}: {error}") from error
 
 
 def _not_seen_yet(error: RequestError) -> bool:

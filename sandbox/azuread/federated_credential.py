@@ -66,7 +66,7 @@ class FederatedCredential:
         except RequestError as error:
             if error.status == NOT_FOUND:
                 return None
-            words = f'Retrieving federated identity credential with ID "{credential_id}" for application'
+            words = f'[id] Retrieving federated identity credential with ID "{credential_id}" for application'
             raise ProviderError(f'{words} with object ID "{object_id}": {error}') from error
         values = state.from_graph(self.type.properties, item)
         return values | {"id": identifier, "applicationId": f"/applications/{object_id}"}

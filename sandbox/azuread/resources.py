@@ -1,5 +1,7 @@
 """What each resource type asks of Graph, request by request as recorded from the real provider.
 
+Words of errors that no recording has are those of its public source; an error of one attribute begins with its name.
+
 Every class has the same four methods. `read` answers None for an object that is gone; `create` and `update` answer the
 id with the properties, None if the object is gone at once. Errors are ProviderError in the real provider's words.
 """
@@ -133,10 +135,11 @@ def shown(identifier: str) -> str:
     return f'{name} ({name}: "{object_id}")'
 
 
-def disable(graph: Graph, path: str, what: str, where: str, wanted: list[Json]) -> None:
+def disable(graph: Graph, path: str, what: str, attribute: str, where: str, wanted: list[Json]) -> None:
     """Disable the app roles or exposed scopes that an application has and shall have no more, as Entra ID demands it.
 
-    where: their path in Graph's object. GET, and only if there are any: PATCH, and polls until they are disabled.
+    attribute: what the provider calls them. where: their path in Graph's object. GET, and only if there are any: PATCH,
+    and polls until they are disabled.
     """
     *above, name = where.split(".")
     kept = {item["id"] for item in wanted}
@@ -148,7 +151,7 @@ def disable(graph: Graph, path: str, what: str, where: str, wanted: list[Json]) 
         items: list[Json] = found.get(name) or []
         return items
 
-    with explained(f'Could not disable {what} for application with object ID "{last_part(path)}"'):
+    with explained(f'[{attribute}] Could not disable {what} for application with object ID "{last_part(path)}"'):
         items = [{key: value for key, value in item.items() if key != "origin"} for item in present()]
         if all(item["id"] in kept for item in items):
             return
@@ -289,7 +292,7 @@ class Application:
             found = graph.get("/applications", filter=f"displayName eq '{quoted}'")["value"]
         if found:
             raise ProviderError(
-                f'An existing "azuread_application" with name "{name}" (ID: "{found[0]["id"]}") was found and '
+                f'[id] An existing "azuread_application" with name "{name}" (ID: "{found[0]["id"]}") was found and '
                 "`prevent_duplicate_names` was specified: " + IMPORT_IT.format("azuread_application")
             )
 
@@ -301,10 +304,10 @@ class Application:
         except RequestError as error:
             if error.status == NOT_FOUND:
                 return None
-            raise ProviderError(f'Retrieving Application (Application: "{object_id}"): {error}') from error
+            raise ProviderError(f'[id] Retrieving Application (Application: "{object_id}"): {error}') from error
         with explained(f"Retrieving additional properties for {shown(identifier)}"):
             beta = graph.get_beta(f"/applications/{object_id}", select="oauth2RequirePostResponse")
-        with explained(f"Could not retrieve owners for {shown(identifier)}"):
+        with explained(f"[owners] Could not retrieve owners for {shown(identifier)}"):
             owners = graph.get(f"/applications/{object_id}/owners")["value"]
         tags = item.get("tags") or []
         values = state.from_graph(self.type.properties, item)
@@ -340,10 +343,11 @@ class Application:
         path = f"/applications/{object_id}"
         with LOCKS.hold(object_id):
             if "appRoles" in body:
-                disable(graph, path, "App Roles", "appRoles", body["appRoles"])
+                disable(graph, path, "App Roles", "app_role", "appRoles", body["appRoles"])
             if "oauth2PermissionScopes" in body["api"]:
                 wanted_scopes = body["api"]["oauth2PermissionScopes"]
-                disable(graph, path, "OAuth2 Permission Scopes", "api.oauth2PermissionScopes", wanted_scopes)
+                attribute, where = "api.0.oauth2_permission_scope", "api.oauth2PermissionScopes"
+                disable(graph, path, "OAuth2 Permission Scopes", attribute, where, wanted_scopes)
             with explained(f'Could not update application with object ID: "{object_id}"'):
                 graph.patch(path, body)
             if "oauth2PostResponseRequired" in changed:
@@ -364,7 +368,7 @@ class Application:
             try:
                 graph.delete(path)
             except RequestError as error:
-                raise ProviderError(f"deleting {shown(identifier)}: {error}: {error}") from error
+                raise ProviderError(f"[id] deleting {shown(identifier)}: {error}: {error}") from error
             with explained(f'Waiting for deletion of application with object ID "{object_id}"'):
                 poll(graph, DELETION_POLL, lambda: is_gone(graph, path))
 
@@ -416,7 +420,8 @@ class ServicePrincipal:
         identifier = f"/servicePrincipals/{object_id}"
         if not inputs.get("useExisting"):
             raise ProviderError(
-                f'A resource with the ID "{object_id}" already exists: ' + IMPORT_IT.format("azuread_service_principal")
+                f'[id] A resource with the ID "{object_id}" already exists: '
+                + IMPORT_IT.format("azuread_service_principal")
             )
         values = self.update(graph, identifier, state.kept(self.type, plain(inputs)), inputs)
         return None if values is None else (identifier, values)
@@ -433,7 +438,7 @@ class ServicePrincipal:
             raise ProviderError(problem) from error
         with explained(f"Retrieving {shown(identifier)} (beta API)"):
             values = described(self.type, graph, item)
-        with explained(f"Could not retrieve owners for {shown(identifier)}"):
+        with explained(f"[owners] Could not retrieve owners for {shown(identifier)}"):
             owners = graph.get(f"/servicePrincipals/{object_id}/owners")["value"]
         return values | {"owners": sorted(owner["id"] for owner in owners), **state.kept(self.type, olds)}
 
@@ -467,7 +472,7 @@ class ServicePrincipal:
         """
         path = f"/servicePrincipals/{last_part(identifier)}"
         try:
-            with explained(f"Deleting {shown(identifier)}"):
+            with explained(f"[id] Deleting {shown(identifier)}"):
                 graph.delete(path)
         except ProviderError:
             if not olds.get("useExisting"):
@@ -530,7 +535,7 @@ class ApplicationPassword:
         object_id = last_part(given["applicationId"])
         name = f'Application (Application: "{object_id}")'
         with LOCKS.hold(object_id):
-            with explained(f"Retrieving {name}"):
+            with explained(f"[application_id] Retrieving {name}"):
                 graph.get(f"/applications/{object_id}")
             with explained(f"Adding password for {name}"):
                 issued = graph.post(
@@ -552,7 +557,7 @@ class ApplicationPassword:
         object_id, _, key_id = identifier.partition("/password/")
         if not key_id:
             raise ProviderError(f'Parsing password credential with ID "{identifier}"')
-        with explained(f'Retrieving Application (Application: "{object_id}")'):
+        with explained(f'[application_id] Retrieving Application (Application: "{object_id}")'):
             credential = _find(graph, object_id, key_id)
         if credential is None:
             return None
@@ -639,10 +644,12 @@ class PermissionGrant:
         given = plain(inputs)
         client, resource = given["servicePrincipalObjectId"], given["resourceServicePrincipalObjectId"]
         name = shown(f"/servicePrincipals/{client}")
-        with explained(f"Could not retrieve {name}", f"{name} was not found)"):
+        with explained(f"Could not retrieve {name}", f"[principal_object_id] {name} was not found)"):
             graph.get(f"/servicePrincipals/{client}")
         name = shown(f"/servicePrincipals/{resource}")
-        with explained(f"Could not retrieve {name} for resource", f"{name} not found for resource"):
+        with explained(
+            f"Could not retrieve {name} for resource", f"[principal_object_id] {name} not found for resource"
+        ):
             graph.get(f"/servicePrincipals/{resource}")
         user = given.get("userObjectId")
         body = {
@@ -668,7 +675,9 @@ class PermissionGrant:
         except RequestError as error:
             if error.status == NOT_FOUND:
                 return None
-            raise ProviderError(f'Retrieving Delegated Permission Grant with ID "{identifier}": {error}') from error
+            raise ProviderError(
+                f'[id] Retrieving Delegated Permission Grant with ID "{identifier}": {error}'
+            ) from error
         return state.from_graph(self.type.properties, grant) | {
             "id": f"/oauth2PermissionGrants/{grant_id}",
             "claimValues": sorted((grant.get("scope") or "").split()),
@@ -690,5 +699,5 @@ class PermissionGrant:
     def delete(self, graph: Graph, identifier: str, olds: Properties) -> None:
         """DELETE."""
         grant_id = last_part(identifier)
-        with explained(f"Deleting {shown(identifier)}"):
+        with explained(f"[id] Deleting {shown(identifier)}"):
             graph.delete(f"/oauth2PermissionGrants/{grant_id}")

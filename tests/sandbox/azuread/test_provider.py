@@ -12,9 +12,10 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import provider_pb2, status_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, status_pb2
 
 from sandbox.azuread import values
+from sandbox.azuread.__main__ import EngineLog
 from sandbox.azuread.graph import WAITS_VARIABLE, Configuration, Graph, ProviderError, configuration, most_retries
 from sandbox.azuread.provider import VERSION, Provider
 from sandbox.entra import identity
@@ -51,7 +52,9 @@ class Engine:
     def check(self, urn: str, olds: Json, news: Json) -> list[str]:
         """The properties that are not accepted."""
         request = provider_pb2.CheckRequest(urn=urn, olds=values.write(olds), news=values.write(news))
-        return [failure.property for failure in self.made.Check(request, self.context).failures]
+        failures = self.made.Check(request, self.context).failures
+        assert {failure.property for failure in failures} <= {""}
+        return [failure.reason.rpartition("'mail.")[2].removesuffix("'.") for failure in failures]
 
     def update(self, urn: str, identifier: str, olds: Json, **news: Any) -> Json:
         """Outputs."""
@@ -282,6 +285,28 @@ def test_what_it_does_not_set_stays_where_it_was_imported_and_goes_where_it_is_d
     assert [role["isEnabled"] for role in roles["appRoles"]] == [False]
     assert [scope["isEnabled"] for scope in scopes["api"]["oauth2PermissionScopes"]] == [False]
     assert (last["appRoles"], last["api"]["oauth2PermissionScopes"], last["optionalClaims"]) == ([], [], {})
+
+
+def test_an_error_is_logged_as_the_terraform_sdk_logs_it(entra: Service) -> None:
+    logged: list[tuple[str, str, str]] = []
+    made = Provider(entra.environment, log=lambda *line: logged.append(line))
+    engine = Engine(made)
+    assert [(severity, urn) for severity, urn, _ in logged] == [("debug", "")]
+    identifier, _ = engine.create(APPLICATION, displayName="mail", owners=[ME])
+    entra.fault("DELETE", status=403, body=REFUSED)
+    with pytest.raises(Refusal, match=r"\* \[id] deleting Application .*: unexpected status 403"):
+        engine.delete(APPLICATION, identifier)
+    (severity, urn, text), *more = logged[1:]
+    assert (severity, urn, more) == ("error", APPLICATION, [])
+    assert text.startswith("  sdk-v2/provider2.go:572: sdk.helper_schema: deleting Application (Application: ")
+    assert text.endswith("Authorization_RequestDenied: no: provider=azuread@6.10.0")
+
+
+def test_an_engine_that_finds_the_plugin_running_gets_the_log() -> None:
+    log = EngineLog(None)
+    log("error", "", "nobody hears this")
+    Provider({}, log=log, on_attach=log.attach).Attach(plugin_pb2.PluginAttach(address="127.0.0.1:1"), context())
+    assert log.address == "127.0.0.1:1"
 
 
 def test_personal_audience_needs_new_tokens_at_preview(engine: Engine) -> None:
