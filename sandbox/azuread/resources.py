@@ -548,7 +548,7 @@ class ApplicationPassword:
             try:
                 values = self.read(graph, identifier, olds)
             except ProviderError as problem:
-                known = {"id": identifier, "keyId": issued["keyId"], **olds}
+                known = {"id": identifier, **olds}
                 raise PartialCreation(identifier, state.answer(self.type, known), str(problem)) from problem
         return None if values is None else (identifier, values)
 
