@@ -40,11 +40,13 @@ bench: $(SETUP)  ## Measure; prints a table and writes bench.json
 	@$(PY) -m sandbox install
 	@$(PY) -m sandbox.bench
 
-lock: $(SETUP)  ## Renew the lock files from requirements*.in
-	@$(PY) -m pip install --quiet uv
-	@for name in requirements requirements-dev requirements-setup policy/requirements; do \
+lock: $(SETUP)  ## Renew the lock files from requirements*.in, and the checksums of the Pulumi CLI
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-lock.txt
+	@for name in requirements requirements-dev requirements-setup requirements-lock policy/requirements; do \
 	  $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-annotate --no-header $$name.in -o $$name.txt || exit 1; done
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(PY) -m pipelines.pulumi_release
 
 clean: ## Stop the sandbox and remove all that was installed in this folder
 	@if [ -x $(PY) ]; then $(PY) -m sandbox down; fi

@@ -19,4 +19,4 @@ several = len(installations) > 1
 pushes = [MailSettings(one, application, run.secrets, head_start.provider, several) for one in installations]
 require_all(pushes)
 
-export_outputs(run.secrets, application, pushes)
+export_outputs(run, application, pushes)

@@ -1,6 +1,18 @@
 """`python -m provisioning`."""
 
+import os
 import sys
+
+INTERRUPTED = 130
+"""The exit code."""
+
+
+def end_at_once() -> None:
+    """End this process without waiting for its threads: one may hang in a request that nobody needs any longer."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
+
 
 if __name__ == "__main__":
     try:
@@ -9,4 +21,8 @@ if __name__ == "__main__":
 
         main()
     except KeyboardInterrupt:
-        sys.exit(130)
+        end_at_once()
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            end_at_once()
+        raise

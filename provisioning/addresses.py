@@ -15,6 +15,7 @@ ADMIN = "/admin"
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 """A part of a host's name. `_` is none by RFC 1123, but is found in internal names."""
 
+WHOLE = "It must be an address that begins with https://, and names a host."
 ADDRESS = "It must be NocoBase's address as users see it in the browser, without /admin."
 
 
@@ -40,7 +41,7 @@ def normalized_address(text: str) -> str:
     """
     parts = _split(text)
     if parts.scheme not in DEFAULT_PORTS or not parts.netloc:
-        raise AddressRejected(ADDRESS)
+        raise AddressRejected(WHOLE)
     if "@" in parts.netloc:
         raise AddressRejected("The address must not contain an account or password.")
     if parts.query or parts.fragment:

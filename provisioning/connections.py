@@ -9,10 +9,12 @@ NO_PROXY with an IPv6 address and knows no ranges, so they are read here, in all
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 
 import certifi
 import httpx
@@ -20,6 +22,8 @@ import httpx
 from provisioning.errors import CertificatesUnusable, ProxyUnusable
 
 PORTS = {"http": 80, "https": 443}
+
+NOWHERE = logging.NullHandler()
 
 
 def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> str | None:
@@ -51,9 +55,19 @@ def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> str | No
     return whole
 
 
+def quiet_azure() -> None:
+    """Keep azure-identity's log off stderr: it repeats what is told as an error, in words from outside."""
+    logging.getLogger("azure").addHandler(NOWHERE)
+
+
 def trusted() -> ssl.SSLContext:
     """The authorities that are trusted. Raises CertificatesUnusable if SSL_CERT_FILE or SSL_CERT_DIR cannot be used."""
-    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    return _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@cache
+def _trusted(file: str | None, folder: str | None) -> ssl.SSLContext:
+    """The same for certain values; read once, because it takes longer than a request."""
     if not file and not folder:
         context = ssl.create_default_context(cafile=certifi.where())
         # Where a company's proxy reads along, its authority is installed on the machine.

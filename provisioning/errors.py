@@ -15,7 +15,9 @@ ProvisioningError
 ├── SecretLimitReached         Entra ID allows no further client secret
 ├── AdoptionRejected           an application made by hand cannot be adopted
 ├── ApplicationProtected       the stack is to be destroyed, and its application is protected
+├── ConsentExists              the tenant has consented to other scopes than the declared ones
 ├── CallerLockedOut            a run would remove its own caller from the owners
+├── Interrupted                somebody ended the run while it waited
 ├── NameTaken                  an application made by hand has the name of the one to be created
 └── NocoBaseError
     ├── Unreachable            no connection, or none that can be trusted
@@ -126,11 +128,15 @@ class ApplicationProtected(ProvisioningError):
 
 
 class ConsentExists(ProvisioningError):
-    """The tenant has consented to more than the stack declares, and the stack is to declare the tenant's consent."""
+    """A tenant's consent is there already, for other scopes than are declared; Entra ID rejects a second one."""
 
 
 class CallerLockedOut(ProvisioningError):
     """The run would remove its own caller from the owners."""
+
+
+class Interrupted(ProvisioningError):
+    """Somebody ended the run while it waited for an answer."""
 
 
 class NameTaken(ProvisioningError):

@@ -7,6 +7,8 @@ half a second of every `pulumi up`. `__main__` imports this module first; no oth
 from provisioning.nocobase.push_resource import NocoBaseProvider
 from provisioning.program import stack
 
+stack.end_quietly_when_told()
+
 provider = NocoBaseProvider("nocobase")
 """The process in which every push runs."""
 

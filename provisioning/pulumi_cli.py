@@ -160,7 +160,7 @@ class Pulumi:
 
     def set_config(self, key: str, value: str) -> None:
         """Set one configuration value, which must not be a secret. Raises EngineFailed."""
-        self.ask("config", "set", key, value)
+        self._change("config", "set", key, value)
 
     def export(self, show_secrets: bool = False) -> Checkpoint:
         """What the stack's state holds. Raises EngineFailed."""
@@ -186,7 +186,7 @@ class Pulumi:
     def create(self, secrets_provider: str) -> None:
         """Make the stack, whose secrets `secrets_provider` encrypts, and select it. Raises EngineFailed."""
         provider = [f"--secrets-provider={secrets_provider}"] if secrets_provider else []
-        self.ask("stack", "init", *provider)
+        self._change("stack", "init", *provider)
 
     def backend(self) -> str:
         """The address of the backend. Raises EngineFailed, also if nobody is signed in to it."""
@@ -213,7 +213,7 @@ class Pulumi:
             key: {"value": value} if isinstance(value, str) else {"value": json.dumps(value), "objectValue": value}
             for key, value in values.items()
         }
-        self.ask("config", "set-all", "--json", json.dumps(entries))
+        self._change("config", "set-all", "--json", json.dumps(entries))
 
     def adopt(self, resources: Sequence[Mapping[str, object]], names: Mapping[str, str]) -> None:
         """`pulumi import`: take `resources`, of its import file, into the state; nothing of them is changed.
@@ -225,11 +225,14 @@ class Pulumi:
             file = Path(folder, "import.json")
             file.write_text(json.dumps({"nameTable": names, "resources": list(resources)}))
             options = ("--yes", "--skip-preview", "--generate-code=false", "--protect=true")
-            self.ask("import", "--file", str(file), *options)
+            self._change("import", "--file", str(file), *options)
 
     def ask(self, *arguments: str, timeout: float | None = None) -> str:
-        """What a command prints. timeout: seconds. Raises EngineFailed with what it says on stderr."""
-        shown = f"`pulumi {' '.join(arguments)}`"
+        """What a command that changes nothing prints. timeout: seconds.
+
+        Raises EngineFailed with what it says on stderr.
+        """
+        shown = _shown(arguments)
         try:
             ended = subprocess.run(
                 self._command(arguments),
@@ -242,9 +245,18 @@ class Pulumi:
             raise EngineFailed(NOT_FOUND) from None
         except subprocess.TimeoutExpired:
             raise EngineFailed(f"{shown} did not end within {timeout:g} s. Repeat this command.") from None
-        if ended.returncode != 0:
-            raise EngineFailed(f"{shown} failed: {ended.stderr.strip()}. Mend what it says, then repeat this command.")
+        _raise_if_failed(arguments, ended.returncode, ended.stderr)
         return str(ended.stdout)
+
+    def _change(self, *arguments: str) -> None:
+        """Run a command that changes something. Raises EngineFailed with what it says on stderr."""
+        with (
+            tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
+            self._started(arguments, subprocess.DEVNULL, said) as process,
+        ):
+            process.wait()
+            said.seek(0)
+            _raise_if_failed(arguments, process.returncode, said.read())
 
     @contextmanager
     def _started(
@@ -287,6 +299,15 @@ class Pulumi:
             "encoding": "utf-8",
             "errors": "replace",
         }
+
+
+def _shown(arguments: Sequence[str]) -> str:
+    return f"`pulumi {' '.join(arguments)}`"
+
+
+def _raise_if_failed(arguments: Sequence[str], code: int, said: str) -> None:
+    if code != 0:
+        raise EngineFailed(f"{_shown(arguments)} failed: {said.strip()}. Mend what it says, then repeat this command.")
 
 
 def _wait_out(process: subprocess.Popen[str]) -> None:

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from sandbox import private
 from sandbox.errors import SandboxError
 from sandbox.place import Place, default_place
 from sandbox.setup import install_steps, start_steps, stop
@@ -28,6 +29,7 @@ words = Console(stderr=True, highlight=False, soft_wrap=True)
 @app.callback()
 def sandbox() -> None:
     """A tenant and a NocoBase on this machine: the `dev` stack's outside world."""
+    private.folder(default_place().home.parent)
 
 
 @app.command()

@@ -11,9 +11,14 @@ import json
 import re
 from collections import deque
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from provisioning.addresses import is_loopback
 
 REMEMBERED = 2000
 """How many requests /_sandbox/requests keeps."""
@@ -81,6 +86,35 @@ class Faults:
                     self.active.remove(fault)
             return fault
         return None
+
+
+class OwnPages:
+    """Shows the pages under /_sandbox to programs of this machine only, not to pages in a browser.
+
+    A page of any site can send a request to a port of this machine, and the name of its host can be made to lead here
+    (DNS rebinding). So the Host must be this machine, and an Origin, which browsers send, must be that of the answer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request pass, or reject it."""
+        if scope["type"] == "http" and scope["path"].startswith("/_sandbox") and not _is_own(scope):
+            error = {"code": "Forbidden", "message": "This page is for programs on this machine."}
+            await JSONResponse({"error": error}, 403)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def _is_own(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    hosts, origins = headers.getlist("host"), headers.getlist("origin")
+    try:
+        here = len(hosts) == 1 and is_loopback(urlsplit(f"//{hosts[0]}").hostname or "")
+    except ValueError:
+        return False
+    return here and all(origin == f"{scope['scheme']}://{hosts[0]}" for origin in origins)
 
 
 class FaultMiddleware:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from sandbox import private
 from sandbox.errors import SandboxError
 from sandbox.place import Place
 
@@ -32,6 +33,7 @@ def start(place: Place, name: str, command: Sequence[str | Path], environment: M
             env=dict(environment),
             cwd=cwd,
             start_new_session=True,
+            umask=private.UMASK,
         )
     record = {"pid": process.pid, "started": psutil.Process(process.pid).create_time()}
     _process_file(place, name).write_text(json.dumps(record), encoding="utf-8")

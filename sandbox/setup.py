@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sandbox import processes
+from sandbox import private, processes
 from sandbox.engine import build, find
 from sandbox.errors import SandboxError
 from sandbox.place import PROJECT, Place
@@ -212,7 +212,7 @@ def _record_file(place: Place) -> Path:
 
 
 def _save_record(place: Place, record: Record) -> None:
-    place.home.mkdir(parents=True, exist_ok=True)
+    private.folder(place.home)
     partial = _record_file(place).with_suffix(".partial")
     partial.write_text(json.dumps(asdict(record)), encoding="utf-8")
     partial.replace(_record_file(place))

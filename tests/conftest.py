@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from rich.console import Console
 
@@ -24,6 +25,11 @@ for name in ("COLUMNS", "PYTHONDONTWRITEBYTECODE"):
     # pytest-xdist names a width to its workers, which commands would take for a terminal's; and the program that the
     # engine runs would be compiled anew by each command.
     os.environ.pop(name, None)
+
+
+# No test asserts how long something takes: the machines are shared.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 PRODUCT = "provisioning"
 
-GROUND = ("errors", "addresses", "connections", "plain_text", "resource_types", "__version__")
+GROUND = ("errors", "addresses", "connections", "plain_text", "resource_types", "waiting", "__version__")
 """What every room may import."""
 
 OUTSIDES = (*GROUND, "entra", "nocobase")
@@ -24,6 +24,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "connections": ("errors",),
     "plain_text": (),
     "resource_types": (),
+    "waiting": ("errors",),
     "pulumi_cli": (*GROUND, "pulumi_events"),
     "pulumi_events": (),
     "__version__": (),

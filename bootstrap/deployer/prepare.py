@@ -39,6 +39,7 @@ def prepare(name: str) -> Run:
 
     Raises RunError with a sentence for what ends the run.
     """
+    stack.end_quietly_when_told()
     try:
         settings = deployer_settings.load(*deployer_settings.configuration())
     except deployer_settings.SettingsError as error:

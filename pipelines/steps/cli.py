@@ -6,17 +6,24 @@ import os
 import shutil
 import sys
 
+from pipelines.job_log import say
 from pipelines.steps.running import cli_folder
+from provisioning.errors import ProvisioningError
 
 
 def main() -> int:
-    """Say where the CLI is, or install it by Pulumi's own script."""
-    found = shutil.which("pulumi")
+    """Say where the CLI is, or install it."""
+    installed = cli_folder() / "bin" / "pulumi"
+    found = shutil.which("pulumi") or (os.fspath(installed) if installed.exists() else None)
     if found is None:
-        from pulumi.automation import PulumiCommand  # noqa: PLC0415 - half a second of imports
+        from pipelines.pulumi_release import install  # noqa: PLC0415 - half a second of imports
 
-        found = PulumiCommand.install(root=os.fspath(cli_folder())).command
-    print(f"Pulumi CLI: {found}")
+        try:
+            found = os.fspath(install(cli_folder()))
+        except ProvisioningError as error:
+            say(str(error))
+            return 1
+    say(f"Pulumi CLI: {found}")
     return 0
 
 

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import httpx
 
@@ -18,6 +19,9 @@ from pipelines.steps.running import stack_argument
 from provisioning.errors import ProvisioningError
 
 PAGE = 100
+
+AUTHOR = "github-actions[bot]"
+"""Who writes with the token of a run. Anybody may write the marker; a comment of somebody else is not touched."""
 
 
 def comment(stack: str, text: str, environment: Mapping[str, str], client: httpx.Client) -> None:
@@ -31,7 +35,7 @@ def comment(stack: str, text: str, environment: Mapping[str, str], client: httpx
     while True:
         asked = {"per_page": PAGE, "page": page}
         found = client.get(f"{repository}/{number[1]}/comments", params=asked).raise_for_status().json()
-        mine = next((item["id"] for item in found if str(item["body"]).startswith(marker)), None)
+        mine = next((item["id"] for item in found if _is_mine(item, marker)), None)
         if mine is not None:
             client.patch(f"{repository}/comments/{mine}", json=body).raise_for_status()
             return
@@ -39,6 +43,16 @@ def comment(stack: str, text: str, environment: Mapping[str, str], client: httpx
             client.post(f"{repository}/{number[1]}/comments", json=body).raise_for_status()
             return
         page += 1
+
+
+def _is_mine(item: Mapping[str, Any], marker: str) -> bool:
+    """Whether an earlier run wrote this comment, for the same stack."""
+    author = item.get("user") or {}
+    return (
+        author.get("login") == AUTHOR
+        and author.get("type") == "Bot"
+        and str(item.get("body")).startswith(f"{marker}\n")
+    )
 
 
 def main() -> int:

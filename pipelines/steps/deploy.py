@@ -5,16 +5,24 @@ A run that was cancelled or killed before is gone on with.
 
 from __future__ import annotations
 
-import getpass
+import json
 import os
 import socket
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 
+from pipelines.job_log import say
 from pipelines.steps import locks, report
-from pipelines.steps.running import Ended, run, stack_argument
+from pipelines.steps.running import Ended, environment, run, stack_argument
+from provisioning.errors import EngineFailed
+from provisioning.pulumi_cli import Pulumi
 
 PENDING = "pending operations from previous deployment"
-"""What the engine warns of after a run that was killed in the middle of a change."""
+"""What the engine warns of after a run that was killed in the middle of a change; a program may say so, too."""
+
+OWNER = "NOCOBASE_OUTLOOK_LOCK_OWNER"
+"""The variable with the pattern for `user@host` of the pipeline's own jobs."""
 
 
 def deploy(stack: str) -> Ended:
@@ -24,19 +32,38 @@ def deploy(stack: str) -> Ended:
     state is compared with what is there, and it is tried once more.
     """
     ended = _up(stack)
-    if ended.code != 0 and locks.are_left_behind(ended.said, getpass.getuser(), socket.gethostname(), _runs):
-        print("An earlier run of this pipeline was killed and left its lock; it is removed.", flush=True)
-        removed = run("pulumi", "cancel", "--yes", "--stack", stack, "--non-interactive")
-        if removed.code != 0:
-            return removed
+    if found := locks.locked(ended):
+        now = datetime.now(UTC)
+        lock = locks.left_behind(found, os.environ.get(OWNER, ""), socket.gethostname(), _runs, now)
+        if lock is None or not locks.remove(lock):
+            return _held(ended, locks.described(stack, found, now))
+        say(f"An earlier run of this pipeline ({lock.maker}) was killed and left its lock; it is removed.")
         ended = _up(stack)
-    if ended.stopped or locks.LOCKED in ended.said or (ended.code == 0 and PENDING not in ended.said):
+        if found := locks.locked(ended):
+            return _held(ended, locks.described(stack, found, now))
+    if ended.stopped or (ended.code == 0 and not (PENDING in ended.said and _pending(stack))):
         return ended
     print("The state is compared with what is there, and the deployment is tried once more.", flush=True)
     refreshed = run("pulumi", "refresh", "--yes", "--skip-preview", "--clear-pending-creates", *_options(stack))
     if refreshed.code != 0:
         return refreshed
     return ended if refreshed.stopped else _up(stack)
+
+
+def _held(ended: Ended, why: str) -> Ended:
+    """`ended`, with what a person has to know of the locks."""
+    say(why)
+    return replace(ended, said=f"{ended.said}\n{why}\n")
+
+
+def _pending(stack: str) -> bool:
+    """Whether the state has a change of which nobody knows the end."""
+    try:
+        state = json.loads(Pulumi(stack, environment()).ask("stack", "export"))
+    except EngineFailed as error:
+        say(str(error))
+        return True
+    return bool((state.get("deployment") or {}).get("pending_operations"))
 
 
 def _up(stack: str) -> Ended:

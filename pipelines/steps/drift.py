@@ -10,7 +10,8 @@ import sys
 from pipelines.steps import report
 from pipelines.steps.running import run, stack_argument
 
-CHANGED = "no changes were expected"
+CHANGED = "error: no changes were expected"
+"""The engine's own last error, on its stderr; what programs and servers say is on its stdout."""
 
 
 def main() -> int:
@@ -23,7 +24,7 @@ def main() -> int:
     if ended.code == 0:
         text = f"### Drift of `{stack}`: none\n"
     else:
-        what = "found" if CHANGED in ended.said else "could not be looked for"
+        what = "found" if CHANGED in ended.errors else "could not be looked for"
         text = f"### Drift of `{stack}` {what}\n\n{report.fenced(ended.said)}"
     report.publish(stack, "drift", text)
     return 0 if ended.code == 0 else 1

@@ -2,6 +2,11 @@
 # Installs what every other step needs: the locked Python packages in .venv, and the Pulumi CLI where there is none.
 set -euo pipefail
 
+# What is installed needs no secret. GitLab gives every variable to every command of a job.
+unset NOCOBASE_API_KEY NOCOBASE_ACCOUNT NOCOBASE_PASSWORD PULUMI_CONFIG_PASSPHRASE PULUMI_ACCESS_TOKEN \
+  ARM_OIDC_TOKEN ARM_CLIENT_SECRET AZURE_CLIENT_SECRET AZURE_STORAGE_KEY AZURE_STORAGE_SAS_TOKEN \
+  AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN GOOGLE_CREDENTIALS CI_JOB_TOKEN GITHUB_TOKEN SYSTEM_ACCESSTOKEN
+
 if [ ! -x .venv/bin/python ]; then
   python3 -m venv .venv
 fi

@@ -1,28 +1,134 @@
-"""Whether the lock that keeps a run from its stack is the remains of an earlier run of the pipeline. Pure.
+"""The locks that keep a run from its stack: whose they are, and whether one of them may be removed.
 
-A run that is killed leaves its lock in the state's folder (a local one, Azure Blob, S3). Pulumi Cloud has leases
-instead, which end by themselves.
+A run that is killed leaves its lock in the state's folder or bucket. Pulumi Cloud has leases instead, which end by
+themselves. The engine asks for the lock before it begins: it has printed nothing then, and what a program or a server
+says is printed to stdout. So only its stderr, and only where stdout is empty, is read for its words (measured: engine
+3.255; source: pkg/backend/diy/lock.go).
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-LOCKED = "the stack is currently locked by"
-MADE_BY = re.compile(r"created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
+from pipelines.steps.running import Ended
+
+JOB_LIMIT = timedelta(hours=1)
+"""After that the pipelines' systems end a job, so no older lock is that of a job that runs."""
+
+LOCKED = re.compile(r"^error: the stack is currently locked by (?P<count>\d+) lock\(s\)\..*\n", re.MULTILINE)
+MAKER = re.compile(
+    r"  (?P<place>\S.*): created by (?P<user>.+)@(?P<host>[^@]+) \(pid (?P<process>\d+)\) at (?P<made>\S+)"
+)
 
 
-def are_left_behind(said: str, user: str, host: str, runs: Callable[[int], bool]) -> bool:
-    """Whether `pulumi` ended because of locks, all of which an earlier run of the pipeline made and left.
+@dataclass(frozen=True)
+class Lock:
+    """One lock. place: the address of its file. made: with its time zone."""
 
-    said: what it printed. user, host: who runs this step, and where. runs: whether a process with that id runs here.
+    place: str
+    user: str
+    host: str
+    process: int
+    made: datetime
 
-    The pipeline's concurrency rule sees to it that no other run for the stack is alive, so a lock of the same user is
-    nobody's any more, unless its process still runs on this very machine. The lock of another user, such as that of a
-    person at a workstation, is never touched.
+    @property
+    def maker(self) -> str:
+        """Who made it, and where."""
+        return f"{self.user}@{self.host}"
+
+
+@dataclass(frozen=True)
+class Locked:
+    """What the engine says of the locks. count: how many there are; `locks` are those that it could be read from."""
+
+    count: int
+    locks: tuple[Lock, ...]
+
+
+def locked(ended: Ended) -> Locked | None:
+    """The locks because of which a command of `pulumi` did not begin; None if that is not why it ended."""
+    found = list(LOCKED.finditer(ended.errors))
+    if ended.code == 0 or ended.printed.strip() or not found:
+        return None
+    lines = ended.errors[found[-1].end() :].splitlines()
+    return Locked(int(found[-1]["count"]), tuple(lock for line in lines if (lock := _lock(line))))
+
+
+def _lock(line: str) -> Lock | None:
+    maker = MAKER.fullmatch(line.rstrip())
+    if maker is None:
+        return None
+    try:
+        made = datetime.fromisoformat(maker["made"])
+    except ValueError:
+        return None
+    if made.tzinfo is None:
+        return None
+    return Lock(maker["place"], maker["user"], maker["host"], int(maker["process"]), made)
+
+
+def left_behind(found: Locked, owner: str, host: str, runs: Callable[[int], bool], now: datetime) -> Lock | None:
+    """The lock that an earlier job left, None if there is any doubt.
+
+    owner: a pattern for `user@host` of the pipeline's own jobs, such as `runner@fv-*`; empty for none. host: this one.
+    runs: whether a process with that id runs here. There must be one lock, and no other. On this host its process must
+    have ended; on another, the lock must be older than a job can be.
     """
-    makers = list(MADE_BY.finditer(said.partition(LOCKED)[2]))
-    return bool(makers) and all(
-        maker["user"] == user and not (maker["host"] == host and runs(int(maker["pid"]))) for maker in makers
+    if found.count != 1 or len(found.locks) != 1:
+        return None
+    (lock,) = found.locks
+    if not owner or not fnmatchcase(lock.maker, owner):
+        return None
+    over = not runs(lock.process) if lock.host == host else now - lock.made > JOB_LIMIT
+    return lock if over else None
+
+
+def remove(lock: Lock) -> bool:
+    """Remove the file of exactly this lock, if it still is the one that was named; False if it was not removed.
+
+    In a bucket nothing is removed: `pulumi` has no command for one lock.
+    """
+    address = urlsplit(lock.place)
+    file = Path(unquote(address.path))
+    if address.scheme != "file" or address.netloc or ".pulumi/locks/" not in file.as_posix() or file.suffix != ".json":
+        return False
+    try:
+        held = json.loads(file.read_bytes())
+        made = datetime.fromisoformat(held["timestamp"]).replace(microsecond=0)
+        if (held["username"], held["hostname"], held["pid"], made) != (lock.user, lock.host, lock.process, lock.made):
+            return False
+        file.unlink()
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return True
+
+
+def described(stack: str, found: Locked, now: datetime) -> str:
+    """Who holds the stack since when, and what a person can do about it."""
+    return "\n".join(
+        [
+            f"The stack {stack} is locked by {found.count} lock(s); nothing was changed.",
+            *(
+                f"  {lock.maker}, process {lock.process}, for {_age(now - lock.made)}: {lock.place}"
+                for lock in found.locks
+            ),
+            *([f"  {missing} of them could not be read."] if (missing := found.count - len(found.locks)) > 0 else []),
+            "If one of these runs goes on, wait for it. If all of them are over, start the manual run `unlock` of this",
+            f"pipeline for {stack}, or run the command that it runs, which removes every lock of the stack:",
+            f"  pulumi cancel --yes --stack {stack}",
+        ]
     )
+
+
+def _age(age: timedelta) -> str:
+    minutes = max(int(age.total_seconds()) // 60, 0)
+    days, hours = minutes // 1440, minutes // 60 % 24
+    parts: Sequence[str] = [f"{days} d" if days else "", f"{hours} h" if hours else "", f"{minutes % 60} min"]
+    return " ".join(filter(None, parts))

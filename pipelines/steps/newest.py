@@ -7,6 +7,7 @@ Approvals may come in any order, and a run that waits for another keeps its comm
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,17 +15,21 @@ from pathlib import Path
 import httpx
 
 from pipelines.github_api import github_client
+from pipelines.job_log import say
 from pipelines.steps import report
 from pipelines.steps.running import stack_argument
 from provisioning.errors import ProvisioningError
 
 
 def newest(environment: Mapping[str, str], client: httpx.Client) -> str:
-    """The newest commit of the run's branch. Raises httpx.HTTPError."""
+    """The newest commit of the run's branch. Raises httpx.HTTPError, also for an answer that is no commit."""
     branch = environment["GITHUB_REF"].removeprefix("refs/")
     path = f"/repos/{environment['GITHUB_REPOSITORY']}/commits/{branch}"
-    answer = client.get(path, headers={"Accept": "application/vnd.github.sha"})
-    return answer.raise_for_status().text.strip()
+    answer = client.get(path, headers={"Accept": "application/vnd.github.sha"}).raise_for_status()
+    commit = answer.text.strip()
+    if not re.fullmatch("[0-9a-f]{40,64}", commit):
+        raise httpx.DecodingError("the answer is no commit", request=answer.request)
+    return commit
 
 
 def main() -> int:
@@ -36,13 +41,14 @@ def main() -> int:
         with github_client(headers) as client:
             head = newest(os.environ, client)
     except (httpx.HTTPError, ProvisioningError) as error:
-        print(f"GitHub does not say which commit is the newest ({error}); nothing was deployed. Run it again.")
+        say(f"GitHub does not say which commit is the newest ({error}); nothing was deployed. Run it again.")
         return 1
     with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as outputs:
         outputs.write(f"newest={'true' if head == commit else 'false'}\n")
     if head != commit:
-        text = f"`{os.environ['GITHUB_REF_NAME']}` is at {head} by now, and this run is of {commit}."
-        print(f"{stack} is left as it is: {text}")
+        branch = report.code_span(os.environ["GITHUB_REF_NAME"])
+        text = f"{branch} is at {head} by now, and this run is of {commit}."
+        say(f"{stack} is left as it is: {text}")
         advice = "The run of the newer commit deploys both; to go back to an older one, revert."
         report.publish(stack, "newest", f"### `{stack}` was left as it is\n\n{text} {advice}\n")
     return 0

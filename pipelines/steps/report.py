@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipelines.job_log import visible
+
 FOLDER = Path("reports")
 LONGEST = 60_000
 """Characters; GitHub takes 65,536 in a comment."""
@@ -30,10 +32,23 @@ def publish(stack: str, step: str, markdown: str, environment: Mapping[str, str]
 
 
 def fenced(text: str) -> str:
-    """`text` word for word as a block of code, cut in the middle where it is too long for a comment."""
+    """`text` as a block of code, cut in the middle where it is too long for a comment. Nothing in it is Markdown."""
+    text = visible(text)
     if len(text) > LONGEST:
         half = LONGEST // 2
         text = f"{text[:half]}\n… {len(text) - LONGEST} characters are left out; the log has them …\n{text[-half:]}"
-    longest = max((len(found) for found in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
+    fence = "`" * max(3, _longest_run(text) + 1)
     return f"{fence}\n{text.strip()}\n{fence}\n"
+
+
+def code_span(text: str) -> str:
+    """`text` in one line as code within a sentence. Nothing in it is Markdown."""
+    text = " ".join(visible(text).split()) or " "
+    fence = "`" * (_longest_run(text) + 1)
+    # A blank at both ends is no part of it, and keeps a backtick there from the fence.
+    return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
+
+
+def _longest_run(text: str) -> int:
+    """How many backticks follow each other in `text` at most."""
+    return max(map(len, re.findall("`+", text)), default=0)

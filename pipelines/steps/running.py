@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import IO
 
+from pipelines.job_log import foreign, harmless
 from provisioning.plain_text import use_plain_marks
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -21,11 +24,17 @@ STOPS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended. said: everything that it printed. stopped: whether this step was told to stop meanwhile."""
+    """How a command ended.
+
+    said: everything that it printed. stopped: whether this step was told to stop meanwhile. printed, errors: its stdout
+    and its stderr alone. `pulumi` prints what programs and servers say to stdout, and its own last error to stderr.
+    """
 
     code: int
     said: str
     stopped: bool = False
+    printed: str = ""
+    errors: str = ""
 
 
 def cli_folder() -> Path:
@@ -36,7 +45,9 @@ def cli_folder() -> Path:
 def environment(inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The step's own variables, with the installed CLI and this Python last on PATH."""
     last = (str(cli_folder() / "bin"), str(Path(sys.executable).parent))
-    return {**inherited, "PATH": os.pathsep.join([inherited.get("PATH", os.defpath), *last])}
+    path = os.pathsep.join([inherited.get("PATH", os.defpath), *last])
+    # What a Python program prints is read as UTF-8, whatever the locale says.
+    return {**inherited, "PATH": path, "PYTHONIOENCODING": "utf-8"}
 
 
 def run(*command: str) -> Ended:
@@ -50,21 +61,32 @@ def run(*command: str) -> Ended:
         env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE,
         # `pulumi` writes UTF-8, whatever the locale says.
         encoding="utf-8",
         errors="replace",
         # A session of its own: a signal to the step's whole group must not count twice, which would end it at once.
         start_new_session=True,
     )
-    said: list[str] = []
-    with _passing_on(process) as stopped:
-        assert process.stdout is not None
-        for line in process.stdout:
-            said.append(line)
-            print(line, end="", flush=True)
+    said: list[tuple[bool, str]] = []
+
+    def follow(stream: IO[str], of_stderr: bool) -> None:
+        for line in stream:
+            with at_a_time:
+                said.append((of_stderr, line))
+                print(harmless(line), end="", flush=True)
+
+    assert process.stdout is not None
+    assert process.stderr is not None
+    at_a_time = threading.Lock()
+    beside = threading.Thread(target=follow, args=(process.stderr, True))
+    with foreign(), _passing_on(process) as stopped:
+        beside.start()
+        follow(process.stdout, of_stderr=False)
+        beside.join()
         code = process.wait()
-    return Ended(code, "".join(said), stopped())
+    printed, errors = ("".join(line for of_stderr, line in said if of_stderr is which) for which in (False, True))
+    return Ended(code, "".join(line for _, line in said), stopped(), printed, errors)
 
 
 @contextmanager

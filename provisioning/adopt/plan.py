@@ -18,8 +18,9 @@ from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, classify_secr
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
 from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, who_disabled
-from provisioning.entra.rules import Audience, why_invalid_redirect_uri, why_unkeepable
+from provisioning.entra.rules import Audience, why_invalid_audience, why_invalid_redirect_uri, why_unkeepable
 from provisioning.errors import AdoptionRejected
+from provisioning.nocobase.push import SignIn, redirect_uri_mismatch
 from provisioning.program.kept import (
     APPLICATION,
     PRINCIPAL,
@@ -60,26 +61,76 @@ class Adoption:
     warnings: list[str] = field(default_factory=list)
 
 
-def plan_adoption(found: Found, settings: Settings, caller: str, stack_tag: str, now: datetime) -> Adoption:
-    """How the stack of `settings` adopts `found`. caller: the caller's object id. Raises AdoptionRejected."""
+@dataclass(frozen=True)
+class InNocoBase:
+    """What NocoBase shows: the client id that it holds, and its sign-in link; None for what it does not show."""
+
+    client_id: str | None = None
+    link: SignIn | None = None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who adopts. object_id: of the account. tenant_id: where it is signed in."""
+
+    object_id: str
+    tenant_id: str
+
+
+def plan_adoption(
+    found: Found, settings: Settings, caller: Caller, stack_tag: str, now: datetime, there: InNocoBase | None = None
+) -> Adoption:
+    """How the stack of `settings` adopts `found`, which NocoBase may use already (`there`). Raises AdoptionRejected."""
     reject_other_stacks(found.application, stack_tag)
     audience = Audience(found.application["signInAudience"])
+    reject_audience(audience)
     plan = Adoption()
     _keep_by_setting(plan, "applicationName", settings.application_name, str(found.application["displayName"]))
     _keep_by_setting(plan, "audience", settings.audience.value, audience.value)
-    if (warning := warning_for_nocobase(audience)) is not None:
+    there = there or InNocoBase()
+    authority = there.link.tenant if there.link else None
+    if (warning := warning_for_nocobase(audience, caller.tenant_id, authority)) is not None:
         plan.warnings.append(f"With the audience as it is, `pulumi up` will fail. After the adoption: {warning}")
     _redirect_uris(plan, found, settings, audience)
     _permissions(plan, found, settings)
     tags = found.application.get("tags") or []
     own = [] if stack_tag in tags else [stack_tag]
     _extend(plan, "tags", [tag for tag in tags if tag != stack_tag], settings.tags, own)
-    owners = _owners(plan, found, settings, caller)
+    owners = _owners(plan, found, settings, caller.object_id)
     moved = _misplaced(plan, found, settings)
     _undeclared(plan, found, settings, owners, moved)
     _disabled(plan, found)
     _credentials(plan, found, settings, audience, now)
+    _in_nocobase(plan, settings, there, str(found.application["appId"]))
     return plan
+
+
+def reject_audience(audience: Audience) -> None:
+    """Raise AdoptionRejected for an audience that no stack may have."""
+    reason = why_invalid_audience(audience)
+    if reason is not None:
+        raise AdoptionRejected(
+            f"The application is for the audience {audience}. {reason} Nothing was changed. Register another "
+            "application: pulumi up. Or let this one have a wider audience (App registrations → Manifest → "
+            "signInAudience), if that is meant, then run the command again."
+        )
+
+
+def _in_nocobase(plan: Adoption, settings: Settings, there: InNocoBase, client_id: str) -> None:
+    """Say what becomes of the credentials that NocoBase holds, and whether `pulumi up` would reject its link."""
+    if there.client_id == client_id:
+        plan.lines.append(
+            Line("NocoBase", "this client id", "the same, with a new secret", "its present secret stays valid")
+        )
+    elif there.client_id and there.client_id != settings.nocobase_take_over:
+        plan.warnings.append(
+            f"NocoBase holds the credentials of another application ({there.client_id}), which `pulumi up` will refuse "
+            f"to replace. If it may be replaced: pulumi config set nocobaseTakeOver {there.client_id}"
+        )
+    if there.link and there.link.redirect_uri:
+        declared = plan.config.get("redirectUris") or settings.redirect_uris
+        if (reason := redirect_uri_mismatch(there.link, declared)) is not None:
+            plan.warnings.append(f"`pulumi up` will fail: of NocoBase's sign-in link, {reason[0]}. {reason[1]}")
 
 
 def reject_other_stacks(application: Mapping[str, Any], stack_tag: str) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated
 
 import typer
 
 from provisioning import __version__
 from provisioning.cli import adopt, doctor, explain, init, prune, rotate, status, up
+from provisioning.cli.common import interruptible
 from provisioning.plain_text import use_plain_marks
 
 NAME = "python -m provisioning"
@@ -36,19 +36,17 @@ def commands(
     """Outlook mail for NocoBase: what `pulumi up` does not do by itself."""
 
 
-app.command()(init.init)
-app.command()(adopt.adopt)
-app.command()(status.status)
-app.command()(doctor.doctor)
-app.command()(rotate.rotate)
-app.command()(prune.prune)
-app.command()(up.up)
-app.command()(explain.explain)
+app.command()(interruptible(init.init))
+app.command()(interruptible(adopt.adopt))
+app.command()(interruptible(status.status))
+app.command()(interruptible(doctor.doctor))
+app.command()(interruptible(rotate.rotate))
+app.command()(interruptible(prune.prune))
+app.command()(interruptible(up.up))
+app.command()(interruptible(explain.explain))
 
 
 def main() -> None:
     """Run the command that was typed."""
     use_plain_marks()
-    # Its warnings repeat what is told as an error, in its own words.
-    logging.getLogger("azure").addHandler(logging.NullHandler())
     app(prog_name=NAME)

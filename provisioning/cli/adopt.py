@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, now, show_rows, words
+from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, if_interrupted, now, show_rows, words
 from provisioning.entra.sign_in_settings import NAMESPACE, use_configuration
 from provisioning.errors import AdoptionRejected, NocoBaseError, SettingsError
 from provisioning.pulumi_cli import Pulumi
@@ -19,7 +19,7 @@ from provisioning.pulumi_events import SAME, StepBegun
 from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, COMPONENT_TYPE, PRINCIPAL_TYPE
 
 if TYPE_CHECKING:
-    from provisioning.adopt.plan import Adoption, Line
+    from provisioning.adopt.plan import Adoption, InNocoBase, Line
     from provisioning.entra.registration import Found
     from provisioning.program.settings import Settings
 
@@ -28,7 +28,7 @@ PROTECT = "protectApplication"
 
 LET_GO = "`pulumi state delete --all --force` undoes the adoption and leaves Entra ID as it is."
 
-EXPECTED = {"create", "update", "read"}
+EXPECTED = {"create", "update", "read", "import"}
 """What the first `pulumi up` after an adoption may do to a resource."""
 
 
@@ -72,6 +72,10 @@ def adopt(
         _refuse_settings({**config, **plan.config})
         if not _agreed(plan, client_id, yes, accept_losses):
             return
+        if_interrupted(
+            "Nothing in Entra ID or NocoBase was changed; the stack's settings, and its state, may be. To resume: "
+            f"python -m provisioning adopt {client_id}"
+        )
         # Somebody made it by hand, and may rely on it: `destroy` must not take it along.
         engine.configure({**plan.config, PROTECT: "true"})
         _, project, stack_name = name.split("/")
@@ -79,6 +83,7 @@ def adopt(
         engine.adopt(wanted, {"component": parent} if COMPONENT_TYPE in has else {})
         words.print("The stack has the application. Nothing in Entra ID or NocoBase was changed.")
         words.print(f"It is protected: `pulumi destroy` refuses to remove it ({PROTECT}). {LET_GO}")
+        if_interrupted("To see what `pulumi up` will do: pulumi preview")
         _tell_next(engine)
 
 
@@ -112,7 +117,9 @@ def _list(settings: Settings, config: Mapping[str, str], search: str | None, out
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
     name = search or settings.application_name
-    found = find_candidates(directory.applications(), name, settings.redirect_uris, _held_by_nocobase(settings, config))
+    found = find_candidates(
+        directory.applications(), name, settings.redirect_uris, _in_nocobase(settings, config).client_id
+    )
     if found or output is Format.JSON:
         facts = [(item.client_id, item.name, item.why, item.stack or "none") for item in found]
         show_rows([dict(zip(("clientId", "name", "why", "stack"), fact, strict=True)) for fact in facts], output)
@@ -124,27 +131,30 @@ def _list(settings: Settings, config: Mapping[str, str], search: str | None, out
         )
 
 
-def _held_by_nocobase(settings: Settings, config: Mapping[str, str]) -> str | None:
-    """The client id that NocoBase holds; None if there is none, or if NocoBase does not tell.
+def _in_nocobase(settings: Settings, config: Mapping[str, str]) -> InNocoBase:
+    """What NocoBase holds, and the sign-in link that it makes of that; nothing where it does not tell.
 
     config: the stack's, secrets in the clear.
     """
-    from provisioning.nocobase import push  # noqa: PLC0415 - not for `--help`
+    from provisioning.adopt.plan import InNocoBase  # noqa: PLC0415 - not for `--help`
+    from provisioning.nocobase import push  # noqa: PLC0415 - as above
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - as above
     from provisioning.nocobase.installation import MAIN  # noqa: PLC0415 - as above
-    from provisioning.nocobase.login import API_KEY, first_login, missing_login, stored_keys  # noqa: PLC0415 - as above
+    from provisioning.nocobase.login import missing_login, stored_logins  # noqa: PLC0415 - as above
 
-    login = first_login([MAIN], stored_keys(config.get(API_KEY), None), headers=settings.nocobase_headers)
+    login = stored_logins(config).first([MAIN])
     if login is None:
         words.print(f"! NocoBase was not asked. {missing_login().why}", style="yellow")
-        return None
+        return InNocoBase()
+    mapping = settings.nocobase_mapping.mapping
     try:
         with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
-            row = push.read(nocobase, settings.nocobase_mapping.mapping)
+            held = push.read(nocobase, mapping).client_id
+            # Without credentials it has no link.
+            return InNocoBase(held or None, push.sign_in(nocobase, mapping) if held else None)
     except NocoBaseError as error:
         words.print(f"! NocoBase was not asked: {error}", markup=False, style="yellow")
-        return None
-    return row.client_id or None if row else None
+        return InNocoBase()
 
 
 def _adopted_before(engine: Pulumi, client_id: str) -> set[str]:
@@ -163,12 +173,11 @@ def _adopted_before(engine: Pulumi, client_id: str) -> set[str]:
 
 
 def _plan(settings: Settings, config: Mapping[str, str], client_id: str, name: str) -> tuple[Found, Adoption]:
-    from provisioning.adopt.plan import Line, plan_adoption  # noqa: PLC0415 - not for `--help`
-    from provisioning.doctor.account import account_of, read_claims  # noqa: PLC0415 - as above
+    from provisioning.adopt.plan import Caller, plan_adoption  # noqa: PLC0415 - not for `--help`
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
-    from provisioning.entra.consents import existing_consent  # noqa: PLC0415 - as above
+    from provisioning.entra.account import account_of, read_claims  # noqa: PLC0415 - as above
+    from provisioning.entra.consent import reject_other_consent  # noqa: PLC0415 - as above
     from provisioning.entra.ownership import stack_tag  # noqa: PLC0415 - as above
-    from provisioning.entra.scopes import MICROSOFT_GRAPH  # noqa: PLC0415 - as above
 
     found = directory.look_up(client_id)
     if found is None:
@@ -177,22 +186,11 @@ def _plan(settings: Settings, config: Mapping[str, str], client_id: str, name: s
             "`python -m provisioning adopt` lists candidates."
         )
     if settings.tenant_consent and found.principal is not None:
-        graph = directory.principal(MICROSOFT_GRAPH)
-        given = directory.grants(str(found.principal["id"]))
-        existing_consent(given, graph.object_id if graph else None, settings.scopes)
-    caller = account_of(read_claims(directory.caller_token())).object_id
-    plan = plan_adoption(found, settings, caller, stack_tag(*name.split("/")), now())
-    held = _held_by_nocobase(settings, config)
-    if held == client_id:
-        plan.lines.append(
-            Line("NocoBase", "this client id", "the same, with a new secret", "its present secret stays valid")
-        )
-    elif held and held != settings.nocobase_take_over:
-        plan.warnings.append(
-            f"NocoBase holds the credentials of another application ({held}), which `pulumi up` will refuse to "
-            f"replace. If it may be replaced: pulumi config set nocobaseTakeOver {held}"
-        )
-    return found, plan
+        reject_other_consent(settings.scopes, directory.tenant_consent(str(found.principal["id"])))
+    account = account_of(read_claims(directory.caller_token()))
+    caller = Caller(account.object_id, account.tenant_id)
+    there = _in_nocobase(settings, config)
+    return found, plan_adoption(found, settings, caller, stack_tag(*name.split("/")), now(), there)
 
 
 def _agreed(plan: Adoption, client_id: str, yes: bool, accept_losses: bool) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from functools import wraps
+from typing import Annotated, Any, ParamSpec
 
 import typer
 from rich.console import Console
@@ -22,6 +23,8 @@ from provisioning.pulumi_cli import Pulumi
 
 words = Console(stderr=True, highlight=False, soft_wrap=True)
 """Everything that is no data."""
+
+Arguments = ParamSpec("Arguments")
 
 Stack = Annotated[str | None, typer.Option("--stack", "-s", help="The stack; without it, the selected one.")]
 
@@ -132,14 +135,37 @@ def _cell(value: object) -> str:
     return "none" if value is None or value == "" else str(value)
 
 
+NOTHING_CHANGED = "Nothing was changed. Run the command again."
+
+_if_interrupted = [NOTHING_CHANGED]
+"""What is said when the person presses Ctrl-C."""
+
+
+def if_interrupted(sentence: str) -> None:
+    """Say this from now on when the person presses Ctrl-C: what was done, and what to run next."""
+    _if_interrupted[:] = [sentence]
+
+
+def interruptible(command: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """The command, which Ctrl-C ends with one sentence and exit code 130; so does leaving a question."""
+
+    @wraps(command)
+    def run(*arguments: Arguments.args, **options: Arguments.kwargs) -> None:
+        if_interrupted(NOTHING_CHANGED)
+        try:
+            command(*arguments, **options)
+        except (KeyboardInterrupt, typer.Abort):
+            words.print(f"Interrupted. {_if_interrupted[0]}", markup=False)
+            raise typer.Exit(INTERRUPTED) from None
+
+    return run
+
+
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
-    """Print a ProvisioningError in its own words and end with exit code 1; 130 if a person leaves a question."""
+    """Print a ProvisioningError in its own words and end with exit code 1."""
     try:
         yield
-    except typer.Abort:
-        words.print("Interrupted.")
-        raise typer.Exit(INTERRUPTED) from None
     except ProvisioningError as error:
         words.print(str(error), markup=False, style="red")
         raise typer.Exit(1) from None

@@ -19,7 +19,10 @@ def doctor(
     ] = False,
     endpoint: Annotated[
         list[str] | None,
-        typer.Option("--endpoint", help="Another address, NAME=ADDRESS: sign-in=, graph=, imap= or smtp=; repeatable."),
+        typer.Option(
+            "--endpoint",
+            help="Another address, NAME=ADDRESS: sign-in=, graph=, imap=, smtp= or smtp-outlook=; repeatable.",
+        ),
     ] = None,
     output: Output = Format.TABLE,
 ) -> None:

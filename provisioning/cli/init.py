@@ -7,18 +7,22 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provisioning.cli.common import WRONG_USAGE, Stack, errors_as_sentences, words
-from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, sign_in_settings, use_configuration
+from provisioning.cli.common import WRONG_USAGE, Stack, errors_as_sentences, if_interrupted, words
+from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, sign_in_settings, use_configuration, use_tenant
 from provisioning.errors import ProvisioningError, SettingsError
 from provisioning.pulumi_cli import Pulumi
 
 if TYPE_CHECKING:
     from provisioning.doctor.runner import Finding
     from provisioning.init.questions import Prompt
+
+CONSENT_SECONDS = 20.0
+"""How long the tenant's policy on consent is waited for."""
 
 Answers = dict[str, str | list[str]]
 """What was asked for, by flag or by question: key → answer, a list for a setting that is one."""
@@ -69,9 +73,15 @@ def init(
         run = _Init(ask, not no_checks, answers)
         try:
             run.run(stack, state, secrets_provider)
-        except (ProvisioningError, typer.Abort, KeyboardInterrupt):
-            if ask:
-                run.tell_again()
+        except ProvisioningError:
+            if again := run.again():
+                words.print(again, markup=False)
+            raise
+        except (typer.Abort, KeyboardInterrupt):
+            if run.begun:
+                if_interrupted("The stack may be there, and its settings be written. Run the command again.")
+            elif again := run.again():
+                if_interrupted(f"Nothing was written. {again}")
             raise
 
 
@@ -82,24 +92,25 @@ class _Init:
         self.ask = ask
         self.check = check
         self.answers = answers
+        self.begun = False
+        """Whether something may be written."""
         self.written = False
         self._typed: list[str] = []
         """The options of what a person has answered, to repeat the command with them."""
 
-    def tell_again(self) -> None:
-        """Say the command that repeats this one with what was answered."""
+    def again(self) -> str:
+        """The command that repeats this one with what was answered, in words; empty if that is nothing."""
         from provisioning.init import questions  # noqa: PLC0415 - as below
 
+        if not self.ask or self.written:
+            return ""
         options = list(self._typed)
         for prompt in questions.PROMPTS:
             answer = self.answers.get(prompt.key, [])
             options += [
                 f"{prompt.flag} {shlex.quote(one)}" for one in ([answer] if isinstance(answer, str) else answer)
             ]
-        if options and not self.written:
-            words.print(
-                f"To repeat it with these answers: python -m provisioning init {' '.join(options)}", markup=False
-            )
+        return f"To repeat it with these answers: python -m provisioning init {' '.join(options)}" if options else ""
 
     def run(self, stack: str | None, state: str | None, provider: str | None) -> None:
         """Ask, check, write, and say the next command."""
@@ -141,12 +152,14 @@ class _Init:
             words.print(f"! {warning}", markup=False, style="yellow")
         if "tenantId" in self.answers:
             _raise_if(questions.why_invalid_tenant_id(config["tenantId"]))
+        self.begun = True
         if not exists:
             engine.create(provider or "")
         written = {TENANT if key == "tenantId" else key: value for key, value in self.answers.items()}
         if written:
             engine.configure(written)
         self.written = True
+        self._tell_consent(config)
         self._tell_next(stack, config, backend)
 
     def _config(self, present: Mapping[str, str]) -> dict[str, str]:
@@ -326,6 +339,24 @@ class _Init:
         if self.ask and typer.confirm("Go on all the same?", err=True):
             return None
         raise ProvisioningError("Nothing was written. If it is to be set up later: the same command with --no-checks.")
+
+    def _tell_consent(self, config: Mapping[str, str]) -> None:
+        """Say who has to consent to the scopes, as the tenant's policy says it to whoever is signed in."""
+        from provisioning.doctor.consent import ask_rule, check_unread_rule  # noqa: PLC0415 - as above
+        from provisioning.doctor.runner import Outcome, Question, ask_all  # noqa: PLC0415 - as above
+        from provisioning.entra.rules import Audience  # noqa: PLC0415 - as above
+        from provisioning.program.settings import validate  # noqa: PLC0415 - as above
+
+        settings, _ = validate({key: value for key, value in config.items() if key != "tenantId"})
+        if settings is None or settings.tenant_consent or settings.audience is Audience.PERSONAL:
+            return
+        ask = partial(ask_rule, settings, deployed=False) if self.check else check_unread_rule
+        use_tenant(config.get("tenantId"))
+        for found in ask_all([Question("consent", ask, limit=CONSENT_SECONDS)]):
+            mark, style = ("✓", None) if found.outcome is Outcome.OK else ("!", "yellow")
+            words.print(f"{mark} Consent: {found.said}.", markup=False, style=style)
+            for line in (found.remedy or "").splitlines():
+                words.print(f"  {line}", markup=False)
 
     def _tell_next(self, stack: str, config: dict[str, str], backend: str | None) -> None:
         """Say what was written, and the commands that come next."""

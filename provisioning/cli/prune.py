@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-from provisioning.cli.common import Stack, errors_as_sentences, words
+from provisioning.cli.common import Stack, errors_as_sentences, if_interrupted, words
 from provisioning.entra.sign_in_settings import NAMESPACE, use_configuration, use_tenant
 from provisioning.errors import ProvisioningError
 from provisioning.program.last_state import read_state
 from provisioning.pulumi_cli import Pulumi
+
+UNKNOWN, AGAIN = "It is unknown whether", "Run the command again: it reads first what is there."
 
 
 def prune(
@@ -41,7 +43,9 @@ def prune(
         orphans = read.unknown_secrets(state, directory.stored_secrets(own) or (), engine).orphans
         for orphan in orphans:
             if yes:
+                if_interrupted(f"{UNKNOWN} {orphan.display_name} ({orphan.key_id}) was removed. {AGAIN}")
                 directory.remove_secret(own, orphan.key_id)
+                if_interrupted(f"What is listed as removed is gone. {AGAIN}")
             words.print(f"{'Removed' if yes else 'Orphaned secret'}: {orphan.display_name} ({orphan.key_id})")
         duplicates = read.find_duplicates(state)
         if application is not None and application not in duplicates:
@@ -51,7 +55,9 @@ def prune(
         for object_id, name in duplicates.items():
             removed = yes and object_id == application
             if removed:
+                if_interrupted(f"{UNKNOWN} {name} ({object_id}) was removed. {AGAIN}")
                 directory.remove_application(object_id)
+                if_interrupted(f"What is listed as removed is gone. {AGAIN}")
             words.print(f"{'Removed' if removed else 'Duplicate application'}: {name} ({object_id})")
         if not orphans and not duplicates:
             words.print("There is nothing to remove: no orphaned secret and no duplicate application.")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from provisioning.cli.common import Stack, deployed, errors_as_sentences, now, words
+from provisioning.cli.common import Stack, deployed, errors_as_sentences, if_interrupted, now, words
 from provisioning.errors import ProvisioningError
 from provisioning.pulumi_cli import Pulumi
 
@@ -43,22 +43,22 @@ def _rotate(engine: Pulumi, asked: datetime, compromised: bool, key: str) -> dic
 
     Raises ProvisioningError, and EngineFailed if a run failed. However it ends, the request says that it stays.
     """
-    done = False
+    stays = (
+        "The request stays in the stack's settings: the next `pulumi up` resumes this rotation. To take it back, if no "
+        f"new secret was issued yet: pulumi config rm {key}{_named(engine)}"
+    )
+    if_interrupted(stays)
     try:
         for _ in range(MOST_RUNS):
             engine.up()
             outputs = deployed(engine)
-            done = _fulfilled(asked, outputs, compromised)
-            if done:
+            if _fulfilled(asked, outputs, compromised):
+                if_interrupted("The rotation is complete.")
                 return outputs
         raise ProvisioningError("The rotation is not complete yet. Repeat this command.")
-    finally:
-        if not done:
-            words.print(
-                f"The request stays in the stack's settings: the next `pulumi up` resumes this rotation. To take it "
-                f"back, if no new secret was issued yet: pulumi config rm {key}{_named(engine)}",
-                style="yellow",
-            )
+    except ProvisioningError:
+        words.print(stays, style="yellow")
+        raise
 
 
 def _named(engine: Pulumi) -> str:

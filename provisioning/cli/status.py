@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -15,13 +15,16 @@ import typer
 
 from provisioning.cli.common import Format, Stack, data, errors_as_sentences, now, show, show_rows
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, names_a_sign_in, use_configuration, use_tenant
-from provisioning.errors import ProvisioningError
-from provisioning.pulumi_cli import Pulumi
+from provisioning.errors import ProvisioningError, SettingsError
+from provisioning.pulumi_cli import Checkpoint, Pulumi
+from provisioning.waiting import answers_of, begin
 
 if TYPE_CHECKING:
-    from provisioning.nocobase.login import NocoBaseLogin
-    from provisioning.program.last_state import Push
+    from provisioning.fleet.logins import Addresses
+    from provisioning.nocobase.login import NocoBaseLogin, StoredLogins
+    from provisioning.program.last_state import Deployed, Push
     from provisioning.status.compare import Overview, Side
+    from provisioning.status.read import Unread
     from provisioning.status.timeline import Bar
 
 WARN_DAYS = 14
@@ -49,6 +52,11 @@ class Read:
     view: Overview | None
     alarms: tuple[str, ...]
 
+    @property
+    def places(self) -> Addresses:
+        """Nothing is asked at the NocoBases of a stack that cannot be read."""
+        return {}
+
 
 def status(
     stack: Stack = None,
@@ -74,69 +82,126 @@ def status(
         names = Pulumi().stacks() if everything else [Pulumi(stack).name()]
         if not names:
             raise ProvisioningError("The backend has no stack of this project. `pulumi stack init <name>` makes one.")
-        one = partial(_read, offline=offline, own_key_first=everything, moment=moment, warn_days=warn_days)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            read = list(pool.map(one, names))
+        # No login is sent anywhere before every address is known.
+        exported = answers_of([partial(_export, name, offline) for name in names], AT_ONCE)
+        places = {name: found.places for name, found in zip(names, exported, strict=True)}
+        one = partial(_read, places=places, own_sign_ins=everything, moment=moment, warn_days=warn_days)
+        read = answers_of([partial(one, found) for found in exported], AT_ONCE)
         _show(read, moment, output, everything)
         if any(found.alarms for found in read):
             raise typer.Exit(1)
 
 
-def _read(name: str, offline: bool, own_key_first: bool, moment: datetime, warn_days: int) -> Read:
-    """One stack; whatever goes wrong with it is its own answer and stops no other."""
-    from provisioning.program.last_state import read_state  # noqa: PLC0415 - not for --help
-    from provisioning.status import compare, read  # noqa: PLC0415 - as above
+@dataclass(frozen=True)
+class _Exported:
+    """A stack's state, where its NocoBases are, and its configuration of the sign-in.
+
+    config: None if Entra ID and NocoBase are not to be asked.
+    """
+
+    engine: Pulumi
+    checkpoint: Checkpoint
+    state: Deployed
+    places: Addresses
+    config: Mapping[str, str] | None
+
+
+def _export(name: str, offline: bool) -> _Exported | Read:
+    """What is read of one stack first; whatever goes wrong with it is its own answer and stops no other."""
+    from provisioning.fleet.logins import comparable  # noqa: PLC0415 - not for --help
+    from provisioning.program.last_state import read_state  # noqa: PLC0415 - as above
 
     try:
         engine = Pulumi(name)
-        with ThreadPoolExecutor(1) as beside:
-            configured = None if offline else beside.submit(engine.configuration_of, NAMESPACE)
-            checkpoint = engine.export(show_secrets=True)
+        configured = None if offline else begin(lambda: engine.configuration_of(NAMESPACE))
+        checkpoint = engine.export(show_secrets=True)
         state = read_state(checkpoint.outputs, name)
-        if configured is None:
-            sides = [read.OFFLINE for _ in state.pushes]
-            view = compare.overview(state, read.OFFLINE, sides, moment, warn_days)
-            return Read(name, view, view.alarms)
-        config = configured.result()
-        # After an interrupted first run there are no outputs yet.
-        tenant = state.tenant_id or config.get(TENANT)
-        if not own_key_first:
-            # Of many stacks, side by side, the environment says who signs in, and where.
-            use_configuration(config)
-            use_tenant(state.tenant_id)
-        elsewhere = read.elsewhere(state, tenant, own_key_first and names_a_sign_in(config))
-        with ThreadPoolExecutor(3) as entra:
-            registration = entra.submit(read.read_registration, state, elsewhere)
-            principal = entra.submit(read.read_principal, state, elsewhere)
-            duplicates = entra.submit(read.read_duplicates, checkpoint, elsewhere)
-            logins = _logins(engine, state.pushes, own_key_first, read.pushed_headers(checkpoint))
-            held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
-        found = registration.result()
-        extra = read.read_extra(engine, state, checkpoint, found, duplicates.result(), principal.result())
-        view = compare.overview(state, found, held, moment, warn_days, extra)
+        places = {push.logins[0]: comparable(push.url) for push in state.pushes}
+        return _Exported(engine, checkpoint, state, places, None if configured is None else configured.result())
     except ProvisioningError as error:
         return Read(name, None, (str(error),))
     except Exception as error:  # a state that nobody has foreseen must not hide the other stacks
-        return Read(name, None, (f"its state is not understood ({type(error).__name__})",))
+        return _not_understood(name, error)
+
+
+def _read(
+    exported: _Exported | Read,
+    places: Mapping[str, Addresses],
+    own_sign_ins: bool,
+    moment: datetime,
+    warn_days: int,
+) -> Read:
+    """One stack, compared with what there is. places: the addresses of every stack that is read."""
+    from provisioning.status import compare, read  # noqa: PLC0415 - not for --help
+
+    if isinstance(exported, Read):
+        return exported
+    engine, checkpoint, state, config = exported.engine, exported.checkpoint, exported.state, exported.config
+    name = state.stack
+    try:
+        if config is None:
+            sides = [read.OFFLINE for _ in state.pushes]
+            view = compare.overview(state, read.OFFLINE, sides, moment, warn_days)
+            return Read(name, view, view.alarms)
+        # After an interrupted first run there are no outputs yet.
+        tenant = state.tenant_id or config.get(TENANT)
+        if not own_sign_ins:
+            # Of many stacks, side by side, the environment says who signs in, and where.
+            use_configuration(config)
+            use_tenant(state.tenant_id)
+        elsewhere = read.elsewhere(state, tenant, own_sign_ins and names_a_sign_in(config))
+        registration = begin(lambda: read.read_registration(state, elsewhere))
+        principal = begin(lambda: read.read_principal(state, elsewhere))
+        consent = begin(lambda: read.read_consent(state, principal.result()))
+        duplicates = begin(lambda: read.read_duplicates(checkpoint, elsewhere))
+        logins = _logins(engine, state, places, read.pushed_logins(checkpoint))
+        held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
+        found = registration.result()
+        extra = read.read_extra(
+            engine, state, checkpoint, found, duplicates.result(), principal.result(), consent.result()
+        )
+        view = compare.overview(state, found, held, moment, warn_days, extra)
+    except ProvisioningError as error:
+        return Read(name, None, (str(error),))
+    except Exception as error:  # as above
+        return _not_understood(name, error)
     return Read(name, view, view.alarms)
 
 
+def _not_understood(name: str, error: Exception) -> Read:
+    return Read(name, None, (f"its state is not understood ({type(error).__name__})",))
+
+
 def _logins(
-    engine: Pulumi, pushes: Sequence[Push], own_key_first: bool, headers: Mapping[str, str]
-) -> list[NocoBaseLogin | None]:
-    """The login to the NocoBase of each push. headers: those of the last push.
+    engine: Pulumi, state: Deployed, places: Mapping[str, Addresses], pushed: StoredLogins
+) -> list[NocoBaseLogin | Unread | None]:
+    """The login to the NocoBase of each push, or why it gets none.
 
-    own_key_first: a key in the environment is one NocoBase's; among many stacks it is for those without their own.
+    pushed: what the last push was given; its headers are taken.
     """
-    from provisioning.nocobase.login import API_KEY, API_KEYS, first_login, stored_keys  # noqa: PLC0415 - not for --help
+    from provisioning.fleet.logins import granted  # noqa: PLC0415 - not for --help
+    from provisioning.nocobase.login import StoredLogins, stored_logins  # noqa: PLC0415 - as above
+    from provisioning.status.read import Unread  # noqa: PLC0415 - as above
 
-    given = [first_login(push.logins, {}, headers=headers) for push in pushes]
-    if all(given) and not own_key_first:
-        return given
-    config = engine.configuration()[0]
-    stored = stored_keys(config.get(API_KEY), config.get(API_KEYS))
-    own = [first_login(push.logins, stored, {}, headers) for push in pushes]
-    return [(key or other) if own_key_first else (other or key) for key, other in zip(own, given, strict=True)]
+    def logins(stored: StoredLogins) -> list[NocoBaseLogin | Unread | None]:
+        given = granted(state.stack, places, stored.keys, os.environ)
+        variables = {**os.environ, **given.variables}
+        found = [stored.first(push.logins, variables) for push in state.pushes]
+        withheld = [given.withheld.get(push.logins[0]) for push in state.pushes]
+        return [login or (Unread(why) if why else None) for login, why in zip(found, withheld, strict=True)]
+
+    alone: list[NocoBaseLogin | Unread | None] = [None for _ in state.pushes]
+    if len(places) == 1:
+        # Among several stacks, a key of its own comes before the environment's.
+        alone = logins(StoredLogins(headers=pushed.headers))
+        if all(alone):
+            return alone
+    try:
+        stored = stored_logins(engine.configuration()[0])
+    except SettingsError as error:
+        unreadable = Unread("; ".join(f"{problem.key}: {problem.why}" for problem in error.problems))
+        return [login or unreadable for login in alone]
+    return logins(replace(stored, headers=pushed.headers or stored.headers))
 
 
 def _show(read: Sequence[Read], moment: datetime, output: StatusFormat, everything: bool) -> None:
@@ -202,7 +267,7 @@ TIMELINE_WIDTH = 100
 
 def _facts(found: Read, moment: datetime) -> dict[str, object]:
     """What a person wants to know of one stack."""
-    from provisioning.status.compare import dated  # noqa: PLC0415 - not for --help
+    from provisioning.status.compare import consent_in_words, dated  # noqa: PLC0415 - not for --help
 
     facts: dict[str, object] = {"stack": found.stack, "state": "not read", **dict.fromkeys(FACTS)}
     if found.view is None:
@@ -214,6 +279,7 @@ def _facts(found: Read, moment: datetime) -> dict[str, object]:
         "next rotation": dated(state.next_rotation, moment),
         "old secret retires": dated(state.old_retires, moment),
         "owners": UNKNOWN if view.owners is None else "; ".join(map(str, view.owners)),
+        "consent": consent_in_words(view) or UNKNOWN,
         "Entra ID": _side(view.entra),
         "NocoBase": "; ".join(map(_nocobase, state.pushes, view.nocobase)),
     }
@@ -227,6 +293,7 @@ FACTS = (
     "application",
     "client ID",
     "owners",
+    "consent",
     "secret ends",
     "next rotation",
     "old secret retires",

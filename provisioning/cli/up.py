@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from provisioning.cli.common import WRONG_USAGE, Format, Output, errors_as_sentences, show_rows, words
+from provisioning.cli.common import INTERRUPTED, WRONG_USAGE, Format, Output, errors_as_sentences, show_rows, words
 from provisioning.errors import ProvisioningError
 from provisioning.fleet.deploy import Deployer
 from provisioning.fleet.runner import Result, StackOutcome, run
@@ -70,11 +70,14 @@ def up(
         choice = choose(configured(deployer.folder), deployer.stacks(), patterns, excepted or [])
         if not choice.stacks and not choice.left_out:
             raise ProvisioningError("There is no such stack, neither in this folder nor in the backend.")
-        deployer = replace(deployer, own_key_first=len(choice.stacks) > 1)
+        deployer = replace(deployer, logins=deployer.logins_of(choice.stacks, parallel))
         with _ended_by_signals(deployer.engines), _progress(len(choice.stacks), parallel) as watch:
             results = run(choice.stacks, deployer.deploy, parallel, watch)
         show_rows([row(result, output) for result in sorted([*results, *choice.left_out], key=_by_name)], output)
         _sum_up(results, choice.left_out)
+        if deployer.engines.told_to_end:
+            words.print("Interrupted. Run the command again: each stack resumes where it was stopped.")
+            raise typer.Exit(INTERRUPTED)
         if not choice.stacks or any(result.outcome.bad for result in (*results, *choice.left_out)):
             raise typer.Exit(1)
 

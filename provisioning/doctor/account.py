@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping
 
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra import error_codes
+from provisioning.entra.account import CHANGE_ANY, CHANGE_OWN, Account, account_of, read_claims, why_may_not_add_owners
 from provisioning.entra.sign_in_settings import SIGN_IN, sign_in_settings
 
-ENOUGH = ("Application.ReadWrite.OwnedBy", "Application.ReadWrite.All")
+ENOUGH = (CHANGE_OWN, *CHANGE_ANY)
 """Permissions of which one is needed; the first is the least."""
 
-CONSENT = "DelegatedPermissionGrant.ReadWrite.All"
+CONSENT = ("DelegatedPermissionGrant.ReadWrite.All", "Directory.ReadWrite.All")
+"""Permissions of which one is needed to consent for the tenant; the first is the least."""
 
 ADMINISTRATORS = {
     "62e90394-69f5-4237-9190-012177145e10": "Global Administrator",
@@ -25,51 +22,13 @@ ADMINISTRATORS = {
 }
 """Directory roles that may manage every application, by their ids, which are the same in every tenant."""
 
+CONSENTERS = {"e8611ab8-c189-46e8-94e1-60213ab1f814": "Privileged Role Administrator"}
+"""Directory roles besides that may consent for the tenant, and may not manage applications."""
+
 DEVELOPERS = {"cf1c38e5-3621-4004-a7cb-879624dced7d": "Application Developer"}
 """Directory roles that may register applications of their own."""
 
 ACTIVATE = "a role that is only eligible has to be activated first (My roles), then sign in again."
-
-
-@dataclass(frozen=True)
-class Account:
-    """Whoever is signed in.
-
-    name: a user's sign-in name, an application's client id. application: whether it is one. granted: Graph permissions,
-    an application's own or those that a user delegated. directory_roles: ids.
-    """
-
-    name: str
-    object_id: str
-    tenant_id: str
-    application: bool
-    granted: frozenset[str]
-    directory_roles: frozenset[str] = frozenset()
-
-
-def read_claims(token: str) -> dict[str, Any]:
-    """What an access token or API key says of itself, {} if it is no JWT. Its signature is not looked at."""
-    try:
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError, binascii.Error):
-        return {}
-    return claims if isinstance(claims, dict) else {}
-
-
-def account_of(claims: Mapping[str, Any]) -> Account:
-    """Whose access token for Microsoft Graph it is."""
-    application = claims.get("idtyp") == "app" or "scp" not in claims
-    granted = claims.get("roles") or [] if application else str(claims["scp"]).split()
-    user = claims.get("upn") or claims.get("unique_name") or claims.get("preferred_username")
-    return Account(
-        name=str(claims.get("appid") or claims.get("azp") if application else user or claims.get("oid")),
-        object_id=str(claims.get("oid")),
-        tenant_id=str(claims.get("tid")),
-        application=application,
-        granted=frozenset(map(str, granted)),
-        directory_roles=frozenset(map(str, claims.get("wids") or [])),
-    )
 
 
 def check_account(account: Account, wanted_tenant: str | None, named_by: str = "ARM_TENANT_ID") -> Finding:
@@ -82,45 +41,58 @@ def check_account(account: Account, wanted_tenant: str | None, named_by: str = "
     return ok(said, account)
 
 
-def check_rights(account: Account, tenant_consent: bool, users_may_register: bool | None) -> Finding:
+def check_rights(
+    account: Account, tenant_consent: bool, users_may_register: bool | None, owners: Collection[str] = ()
+) -> Finding:
     """Whether `account` may do what a deployment does.
 
     tenant_consent: whether the program is to consent for the tenant. users_may_register: the tenant's setting for
-    users without a role, None if it could not be read.
+    users without a role, None if it could not be read. owners: the setting.
     """
     held = [name for name in ENOUGH if name in account.granted]
     if account.application:
-        return _check_rights_of_application(account, held, tenant_consent)
+        return _check_rights_of_application(account, held, tenant_consent, owners)
     if not held and "Directory.AccessAsUser.All" not in account.granted:
         said = "this sign-in may not manage applications on the user's behalf"
         return failed(said, "Sign in by the Azure CLI: `az login --tenant <tenant id>`.")
-    for known, what in ((ADMINISTRATORS, "may manage every application"), (DEVELOPERS, "may register applications")):
-        named = [known[role] for role in known if role in account.directory_roles]
-        if named and not (tenant_consent and known is DEVELOPERS):
-            return ok(f"{named[0]}, {what}")
-    if tenant_consent:
+    administrators = _named(ADMINISTRATORS, account)
+    if administrators:
+        return ok(f"{administrators[0]}, may manage every application")
+    consenters, developers = _named(CONSENTERS, account), _named(DEVELOPERS, account)
+    if tenant_consent and not consenters:
         remedy = f"Have an Application Administrator deploy, or `pulumi config set consent user`; {ACTIVATE}"
         return failed("consent is tenant, which takes an administrator's role", remedy)
+    also = f"{consenters[0]}, may consent for the tenant; " if tenant_consent else ""
+    if developers:
+        return ok(f"{also}{developers[0]}, may register applications")
     if users_may_register is None:
-        said = "a user without an administrator's role; whether users may register applications could not be read"
+        said = f"{also}a user without a role for applications; whether users may register some could not be read"
         return warning(said, "If `pulumi up` is refused: have the role Application Developer assigned.")
     if not users_may_register:
-        said = "a user without an administrator's role, and this tenant lets no user register applications"
+        said = f"{also}a user without a role for applications, and this tenant lets no user register some"
         return failed(said, f"Have the role Application Developer (or Application Administrator) assigned; {ACTIVATE}")
-    return ok("a user, who may register applications in this tenant")
+    return ok(f"{also}a user, who may register applications in this tenant")
 
 
-def _check_rights_of_application(account: Account, held: list[str], tenant_consent: bool) -> Finding:
+def _named(roles: Mapping[str, str], account: Account) -> list[str]:
+    return [name for role, name in roles.items() if role in account.directory_roles]
+
+
+def _check_rights_of_application(
+    account: Account, held: list[str], tenant_consent: bool, owners: Collection[str]
+) -> Finding:
     portal = f"Entra ID → App registrations → {account.name} → API permissions → Microsoft Graph, application"
     if not held:
         has = ", ".join(sorted(account.granted)) or "no permission"
         return failed(
             f"the application has {has}; it needs {ENOUGH[0]}", f"{portal}: add {ENOUGH[0]}, then grant admin consent."
         )
-    if tenant_consent and CONSENT not in account.granted:
-        remedy = f"{portal}: add {CONSENT}, then grant admin consent; or `pulumi config set consent user`."
-        return failed(f"consent is tenant, which takes {CONSENT}, too", remedy)
-    return ok(", ".join(name for name in (*held, CONSENT) if name in account.granted))
+    if tenant_consent and account.granted.isdisjoint(CONSENT):
+        remedy = f"{portal}: add {CONSENT[0]}, then grant admin consent; or `pulumi config set consent user`."
+        return failed(f"consent is tenant, which takes {CONSENT[0]}, too", remedy)
+    has = ", ".join(name for name in dict.fromkeys((*held, *CONSENT)) if name in account.granted)
+    missing = why_may_not_add_owners(account, owners)
+    return warning(f"{has}; {missing[0]}", f"{portal}: {missing[1]}") if missing else ok(has)
 
 
 def ask_account() -> Finding:
@@ -156,7 +128,7 @@ def _without_a_code(error: Exception) -> tuple[str, str | None]:
     return "nobody is signed in, or nobody could be asked", None
 
 
-def ask_rights(account: Account, tenant_consent: bool) -> Finding:
+def ask_rights(account: Account, tenant_consent: bool, owners: Collection[str] = ()) -> Finding:
     """May they do what a deployment does?"""
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
     from provisioning.errors import DirectoryUnreadable  # noqa: PLC0415 - as above
@@ -167,4 +139,4 @@ def ask_rights(account: Account, tenant_consent: bool) -> Finding:
             users_may_register = directory.users_may_register()
         except DirectoryUnreadable:
             users_may_register = None
-    return check_rights(account, tenant_consent, users_may_register)
+    return check_rights(account, tenant_consent, users_may_register, owners)

@@ -9,11 +9,12 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provisioning.doctor.account import Account
 from provisioning.doctor.runner import Finding, failed, ok, warning
+from provisioning.entra.account import CHANGE_ANY, Account
 from provisioning.entra.registration import Declared, Principal, Registration
 from provisioning.status.compare import (
     ASSIGNED_ONLY,
+    REACTIVATE,
     disabled_difference,
     identity_differences,
     misplaced_redirect_uris,
@@ -32,11 +33,6 @@ PUT_BACK = "pulumi up --refresh"
 ENABLE = (
     "Ask who disabled it, and why; then enable it: Entra ID → Enterprise applications → Properties → Enabled for users "
     "to sign in."
-)
-
-REACTIVATE = (
-    "Ask who deactivated it, and why; then activate it: Entra ID → App registrations → Overview. What Microsoft "
-    "disabled, its support enables again."
 )
 
 ASSIGN = (
@@ -98,7 +94,7 @@ def check_owners(account: Account, owners: Collection[str]) -> Finding:
         return ok("whoever is signed in owns the application")
     said = "whoever is signed in is no owner of the application"
     remedy = f"Have an owner run: pulumi config set --path 'owners[0]' {account.object_id}, and pulumi up."
-    if account.application and "Application.ReadWrite.All" not in account.granted:
+    if account.application and account.granted.isdisjoint(CHANGE_ANY):
         return failed(f"{said}, and may change only what it owns", remedy)
     return warning(f"{said}; a role may still allow it to change it", remedy)
 

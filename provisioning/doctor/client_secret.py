@@ -12,26 +12,30 @@ from provisioning.program.last_state import Application, Deployed, KnownSecret
 from provisioning.status.compare import day
 
 if TYPE_CHECKING:
-    from provisioning.entra.token_check import Rejection
+    from provisioning.entra.token_check import Answer
 
 
-def check_secrets(used: Sequence[tuple[KnownSecret, Rejection | None]], due: datetime | None, now: datetime) -> Finding:
+def check_secrets(used: Sequence[tuple[KnownSecret, Answer | None]], due: datetime | None, now: datetime) -> Finding:
     """Whether the secrets in use work, and are replaced in time.
 
-    used: each with what the token endpoint says against it. due: when the next one is due, None if nobody knows.
+    used: each with what the token endpoint says of it, None if it was not asked. due: when the next one is due, None if
+    nobody knows.
     """
     if not used:
         return failed("no client secret in the state is in use by a NocoBase", "pulumi up")
-    for secret, refusal in used:
+    for secret, answer in used:
         if secret.ends <= now:
             return failed(f"the one in slot {secret.slot} ended on {day(secret.ends)}: mail does not work", "pulumi up")
-        if refusal is not None:
-            said = f"the token endpoint does not accept the one in slot {secret.slot} ({refusal.reason})"
-            return failed(said, refusal.remedy)
+        if answer is not None and not answer.accepted:
+            said = f"the token endpoint does not accept the one in slot {secret.slot} ({answer.reason})"
+            return failed(said, answer.remedy)
     said = "; ".join(
         f"the token endpoint accepts slot {secret.slot}, until {day(secret.ends)}, {(secret.ends - now).days} days"
         for secret, _ in used
     )
+    without_token = next((answer for _, answer in used if answer is not None and answer.reason), None)
+    if without_token is not None:
+        return warning(f"{said}; but it issues no token: {without_token.reason}", without_token.remedy)
     if due is not None and due <= now:
         return warning(f"{said}; a new one is due since {day(due)}", "pulumi up, best on a schedule")
     return ok(said)
@@ -45,9 +49,9 @@ def ask_secrets(state: Deployed, application: Application, now: datetime) -> Fin
     # azure-identity takes its time.
     from provisioning.entra import token_check  # noqa: PLC0415
 
-    def refusal(secret: KnownSecret) -> Rejection | None:
+    def ask(secret: KnownSecret) -> Answer | None:
         if secret.ends <= now:
             return None
-        return token_check.rejection(state.tenant_id or "", application.client_id, secret.value or "")
+        return token_check.ask(state.tenant_id or "", application.client_id, secret.value or "")
 
-    return check_secrets([(secret, refusal(secret)) for secret in used], state.next_rotation, now)
+    return check_secrets([(secret, ask(secret)) for secret in used], state.next_rotation, now)

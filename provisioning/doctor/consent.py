@@ -1,12 +1,15 @@
-"""Who has consented to what is declared? Pure but for `ask_consent`."""
+"""Who has to consent to what is declared, and who has? Pure but for those that ask."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provisioning.doctor.application import PUT_BACK
 from provisioning.doctor.runner import Finding, failed, ok, warning
+from provisioning.entra import consent
+from provisioning.entra.consent import Consenter, Rule
 from provisioning.entra.registration import Grant, Principal
 from provisioning.entra.rules import Audience
 from provisioning.errors import DirectoryFailure, DirectoryUnreadable
@@ -14,29 +17,59 @@ from provisioning.errors import DirectoryFailure, DirectoryUnreadable
 if TYPE_CHECKING:
     from provisioning.program.settings import Settings
 
+NO_ADMINISTRATOR = "each user consents at the first sign-in: there is no administrator of personal accounts"
+
+
+AFTER = f"After `pulumi up`: {consent.step()}\n{consent.BY_THE_PROGRAM}"
+"""What to do where users cannot consent."""
+
+
+def check_rule(found: Rule, audience: Audience, declared: bool, deployed: bool) -> Finding:
+    """Who has to consent, as the tenant's policy says. declared: as below.
+
+    deployed: whether there is a check of who has consented, which then tells what to do.
+    """
+    if audience is Audience.PERSONAL:
+        return replace(ok(NO_ADMINISTRATOR), value=found)
+    if declared:
+        return ok(f"{found.said}; this program does it (consent is tenant)", found)
+    if found.who is Consenter.USERS or (deployed and found.who is Consenter.ADMINISTRATOR):
+        return ok(found.said, found)
+    return warning(found.said, AFTER, found)
+
+
+def check_unreadable_rule(error: DirectoryUnreadable, deployed: bool) -> Finding:
+    """The policy could not be read, which the deployment itself does not need. deployed: as above."""
+    found, remedy = consent.unread(error.reason), error.remedy
+    if error.failure is DirectoryFailure.DENIED:
+        remedy = "To have it checked: grant Policy.Read.All."
+    return warning(found.said, remedy if deployed else f"{remedy}\n{AFTER}", found)
+
+
+def check_unread_rule() -> Finding:
+    """Nobody wants the policy to be read."""
+    found = consent.unread("nobody asked")
+    return warning(found.said, AFTER, found)
+
 
 def check_consent(
-    scopes: Collection[str], grants: Iterable[Grant], audience: Audience, declared: bool, url: str
+    scopes: Collection[str], grants: Iterable[Grant], audience: Audience, declared: bool, url: str, found: Rule
 ) -> Finding:
-    """Who has consented to what. declared: whether the program itself consents for the whole tenant."""
+    """Who has consented to what. declared: whether the program itself consents for the whole tenant.
+
+    found: who has to consent in this tenant.
+    """
     if audience is Audience.PERSONAL:
-        return ok("each user consents at the first sign-in: there is no administrator of personal accounts")
-    given = list(grants)
-    everybody = {scope for grant in given if grant.everybody for scope in grant.scopes}
-    # Declared is Microsoft Graph's permission; NocoBase may have asked for Exchange Online's of the same name.
-    missing = [scope for scope in scopes if scope not in everybody]
-    if not missing:
-        return ok(f"for everybody in the tenant: {', '.join(scopes)}")
-    users = {scope: sum(not grant.everybody and scope in grant.scopes for grant in given) for scope in missing}
-    kinds = {
-        "for everybody": [scope for scope in scopes if scope in everybody],
-        "by single users": [f"{scope} ({count})" for scope, count in users.items() if count],
-        "by nobody yet": [scope for scope, count in users.items() if not count],
-    }
-    said = "; ".join(f"{kind}: {', '.join(listed)}" for kind, listed in kinds.items() if listed)
+        return ok(NO_ADMINISTRATOR)
+    given = consent.given(scopes, grants)
+    if not given.missing:
+        return ok(given.said)
     if declared:
-        return failed(f"consent is declared for the tenant, and missing: {said}", PUT_BACK)
-    return warning(said, f"If users are asked for an administrator's approval, one opens {url}")
+        return failed(f"consent is declared for the tenant, and missing: {given.said}", PUT_BACK)
+    said = f"{given.said}; {found.said}"
+    if found.who is Consenter.USERS:
+        return ok(said)
+    return warning(said, f"{consent.step(url)}\n{consent.BY_THE_PROGRAM}")
 
 
 def check_unreadable_consent(error: DirectoryUnreadable, url: str) -> Finding:
@@ -44,15 +77,28 @@ def check_unreadable_consent(error: DirectoryUnreadable, url: str) -> Finding:
     said = f"it could not be read who has consented ({error.reason})"
     if error.failure is not DirectoryFailure.DENIED:
         return warning(said, error.remedy)
-    return warning(said, f"To see it: grant Directory.Read.All. To give it for all, an administrator opens {url}")
+    return warning(said, f"To see it: grant Directory.Read.All.\n{consent.step(url)}")
 
 
-def ask_consent(principal: Principal, settings: Settings, url: str) -> Finding:
-    """Who has consented? url: where an administrator consents for everybody."""
+def ask_rule(settings: Settings, deployed: bool) -> Finding:
+    """Who has to consent in the tenant?"""
+    from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
+
+    try:
+        found = consent.rule(directory.consent_policies(), settings.scopes)
+    except DirectoryUnreadable as error:
+        return check_unreadable_rule(error, deployed)
+    return check_rule(found, settings.audience, settings.tenant_consent, deployed)
+
+
+def ask_consent(principal: Principal, settings: Settings, url: str, found: Rule) -> Finding:
+    """Who has consented? url: where an administrator consents for everybody. found: who has to in this tenant."""
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
     try:
         grants = directory.grants(principal.object_id)
     except DirectoryUnreadable as error:
         return check_unreadable_consent(error, url)
-    return check_consent(settings.scopes, grants, settings.audience, settings.tenant_consent, url)
+    if principal.assignment_required:
+        found = consent.rule((), settings.scopes, assignment_required=True)
+    return check_consent(settings.scopes, grants, settings.audience, settings.tenant_consent, url, found)

@@ -35,8 +35,15 @@ ENDPOINTS = {
     "graph": "https://graph.microsoft.com",
     "imap": "outlook.office365.com:993",
     "smtp": "smtp.office365.com:587",
+    "smtp-outlook": "smtp-mail.outlook.com:587",
 }
-"""What is tried, and where: Microsoft's worldwide cloud."""
+"""What is tried, and where: Microsoft's worldwide cloud. Mailboxes of Outlook.com share all of it but the last.
+
+Source: Microsoft's page "POP, IMAP, and SMTP settings for Outlook.com".
+"""
+
+PERSONAL = ("smtp-outlook",)
+"""What only personal mailboxes need, so that nobody else is stopped by it."""
 
 PAGES = {"sign-in": "/common/v2.0/.well-known/openid-configuration", "graph": "/v1.0/"}
 """What is read over https: each answers with JSON to anybody, if only to say that nobody is signed in."""
@@ -46,7 +53,7 @@ TIMEOUT_SECONDS = 10.0
 MECHANISM = "XOAUTH2"
 """How a mail server takes a token instead of a password."""
 
-EXIT_CODES = "0 everything is reached, 1 something is not, 2 wrong usage"
+EXIT_CODES = "0 everything is reached that every mailbox needs, 1 something is not, 2 wrong usage"
 
 
 class Reach(NamedTuple):
@@ -94,7 +101,7 @@ def reach(name: str, address: str, timeout: float, tls: ssl.SSLContext) -> Reach
     try:
         if name == "imap":
             said = _greet_imap(*_host_and_port(address), timeout, tls)
-        elif name == "smtp":
+        elif name in ("smtp", *PERSONAL):
             said = _greet_smtp(*_host_and_port(address), timeout, tls)
         else:
             said = _read_page(address + PAGES[name], timeout, tls)
@@ -147,6 +154,8 @@ def _failed(name: str, address: str, error: Exception, timeout: float) -> Reach:
         open_it += " Behind a proxy for https, set HTTPS_PROXY."
     else:
         open_it += " A proxy for https does not help: mail needs this port itself."
+    if name in PERSONAL:
+        open_it += " Only mailboxes of Outlook.com (personal accounts) need it."
     if isinstance(error, socket.gaierror):
         why, remedy = "its name is not resolved here", f"Correct this machine's DNS: {host} has to be resolved."
     elif isinstance(error, (TimeoutError, socket.timeout)):
@@ -271,10 +280,11 @@ def main() -> int:
         print(json.dumps([answer._asdict() for answer in answers], indent=2))
     else:
         for answer in answers:
-            print(f"{'OK' if answer.reached else 'failed':<8} {answer.name:<7}  {answer.said}")
+            verdict = "OK" if answer.reached else "warning" if answer.name in PERSONAL else "failed"
+            print(f"{verdict:<8} {answer.name:<12}  {answer.said}")
             if answer.remedy:
                 print(f"{'':<8} -> {answer.remedy}")
-    return 0 if all(answer.reached for answer in answers) else 1
+    return 0 if all(answer.reached or answer.name in PERSONAL for answer in answers) else 1
 
 
 if __name__ == "__main__":

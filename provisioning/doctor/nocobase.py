@@ -10,24 +10,15 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from provisioning.doctor.account import read_claims
 from provisioning.doctor.runner import Finding, failed, ok, skipped, warning
 from provisioning.doctor.sign_in_link import check_link
 from provisioning.doctor.stack import UNREADABLE
+from provisioning.entra.account import read_claims
 from provisioning.errors import NocoBaseError
 from provisioning.nocobase import push
 from provisioning.nocobase.installation import MAIN
 from provisioning.nocobase.layout import COLLECTION
-from provisioning.nocobase.login import (
-    API_KEY,
-    API_KEYS,
-    HEADERS,
-    NocoBaseLogin,
-    first_login,
-    missing_login,
-    stored_headers,
-    stored_keys,
-)
+from provisioning.nocobase.login import NocoBaseLogin, missing_login, stored_logins
 from provisioning.nocobase.push import SignIn
 from provisioning.nocobase.version import Target, not_by_rest, numbered_version, target_of
 from provisioning.program.last_state import Deployed, Push
@@ -134,7 +125,8 @@ def ask_login(configuration: Mapping[str, str], settings: Settings) -> Finding:
     """Does NocoBase take the login, and do the others have one? configuration: the stack's, secrets in the clear."""
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - imports httpx
 
-    logins = {at.name: login_of(at.logins, configuration) for at in settings.installations}
+    stored = stored_logins(configuration)
+    logins = {at.name: stored.first(at.logins) for at in settings.installations}
     missing = [missing_login(name) for name, found in logins.items() if found is None]
     login = logins[MAIN]
     if missing or login is None:
@@ -170,12 +162,6 @@ def ask_link(push: Push, login: NocoBaseLogin | None) -> Finding:
     if login is None:
         return skipped(NO_LOGIN)
     return check_link(push, read.read_link(push, login) or SignIn(None, None))
-
-
-def login_of(names: Iterable[str], configuration: Mapping[str, str]) -> NocoBaseLogin | None:
-    """The login under the first of `names` that has one, in the environment or the stack's configuration."""
-    stored = stored_keys(configuration.get(API_KEY), configuration.get(API_KEYS))
-    return first_login(names, stored, headers=stored_headers(configuration.get(HEADERS)))
 
 
 NO_LOGIN = "there is no login (see 'login to NocoBase')"

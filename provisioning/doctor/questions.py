@@ -25,8 +25,11 @@ from provisioning.doctor import (
     stack,
 )
 from provisioning.doctor.runner import Check, Finding, Outcome, Question, answer, failed, ok, warning
+from provisioning.entra.account import Account
+from provisioning.entra.consent import OUTPUT, Rule
 from provisioning.entra.sign_in_settings import NAMESPACE, sign_in_settings, use_configuration, use_tenant
 from provisioning.errors import EngineFailed
+from provisioning.nocobase.login import stored_logins
 from provisioning.program import redirect_uris
 from provisioning.pulumi_cli import NEEDED_KEY, Pulumi
 
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
 ON_THE_SERVER = f"ssh <NocoBase's server> python3 - < {shlex.quote(os.path.relpath(Path(network.__file__)))}"
 """Asks from the machine that has to reach Microsoft; nothing needs to be installed there."""
 
-MAIL = ("imap", "smtp")
+MAIL = ("imap", "smtp", *network.PERSONAL)
 """What only NocoBase's server has to reach."""
 
 
@@ -66,12 +69,15 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
     def ask_secrets_provider(found: stack.Stack) -> Finding:
         return engine.ask_secrets(found.name, stack.only_here(found.values.get(NEEDED_KEY)))
 
-    def ask_rights(who: account.Account, settings: Settings) -> Finding:
-        return account.ask_rights(who, settings.tenant_consent)
+    def ask_rights(who: Account, settings: Settings) -> Finding:
+        return account.ask_rights(who, settings.tenant_consent, settings.owners)
 
-    def ask_policy(_: account.Account, settings: Settings) -> Finding:
+    def ask_policy(_: Account, settings: Settings) -> Finding:
         known = deployed.application if deployed else None
         return secret_policy.ask_policy(known.object_id if known else None, settings)
+
+    def ask_consent_policy(_: Account, settings: Settings) -> Finding:
+        return consent.ask_rule(settings, deployed is not None)
 
     def ask_login(_: Any, configured: stack.Stack, settings: Settings) -> Finding:
         return nocobase.ask_login(configured.values, settings)
@@ -93,6 +99,7 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
         Question("sign-in", account.ask_account),
         Question("rights in Entra ID", ask_rights, ("sign-in", "settings")),
         Question("policy on secrets", ask_policy, ("sign-in", "settings")),
+        Question("policy on consent", ask_consent_policy, ("sign-in", "settings")),
         *_of_application(now),
         Question("NocoBase", nocobase.ask_server, ("settings",)),
         Question("email manager", ask_plugins, ("NocoBase", "settings")),
@@ -100,7 +107,7 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
         Question("API key", lambda login: nocobase.check_login_life(login, now), ("login to NocoBase",)),
         Question("rights in NocoBase", ask_role, ("email manager", "login to NocoBase", "settings")),
         *_of_installations(deployed),
-        Question("consent", _ask_consent, ("service principal", "settings", "deployment")),
+        Question("consent", _ask_consent, ("service principal", "settings", "deployment", "policy on consent")),
         *(_network_question(endpoint, addresses.get(endpoint)) for endpoint in network.ENDPOINTS),
     ]
 
@@ -108,7 +115,7 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
 def _of_application(now: datetime) -> list[Question]:
     """What is asked of the application in Entra ID."""
 
-    def ask_application(_: account.Account, state: Deployed, settings: Settings) -> Finding:
+    def ask_application(_: Account, state: Deployed, settings: Settings) -> Finding:
         return application.ask_application(_application(state).object_id, settings)
 
     def check_permissions(found: Registration, settings: Settings) -> Finding:
@@ -119,7 +126,7 @@ def _of_application(now: datetime) -> list[Question]:
         declared = replace(application.declared_by(settings), redirect_uris=frozenset(planned))
         return application.check_redirect_uris(declared, found, deployed)
 
-    def ask_principal(_: account.Account, state: Deployed) -> Finding:
+    def ask_principal(_: Account, state: Deployed) -> Finding:
         return application.ask_principal(_application(state).client_id)
 
     def ask_secrets(state: Deployed) -> Finding:
@@ -155,7 +162,7 @@ def _of_installation(name: str, of: str, with_link: bool) -> list[Question]:
 
     def asked(state: Deployed, configured: stack.Stack) -> tuple[Push, NocoBaseLogin | None]:
         push = next(push for push in state.pushes if push.name == name)
-        return push, nocobase.login_of(push.logins, configured.values)
+        return push, stored_logins(configured.values).first(push.logins)
 
     def ask_row(state: Deployed, configured: stack.Stack, *_: Any) -> Finding:
         return nocobase.ask_row(state, *asked(state, configured))
@@ -195,8 +202,8 @@ MAIN_PUSH = "nocobase"
 """The name of the push into the NocoBase that `nocobaseUrl` names."""
 
 
-def _ask_consent(principal: Principal, settings: Settings, state: Deployed) -> Finding:
-    return consent.ask_consent(principal, settings, state.consent_url or "the output adminConsentUrl")
+def _ask_consent(principal: Principal, settings: Settings, state: Deployed, rule: Rule) -> Finding:
+    return consent.ask_consent(principal, settings, state.consent_url or OUTPUT, rule)
 
 
 def _application(state: Deployed) -> Application:
@@ -206,10 +213,13 @@ def _application(state: Deployed) -> Application:
 
 
 def _network_question(endpoint: str, address: str | None) -> Question:
-    def ask() -> Finding:
+    def ask(settings: Settings | None = None) -> Finding:
+        if settings and not settings.audience.personal:
+            return ok(f"not needed: no personal accounts in the audience {settings.audience}")
         return check_reach(network.reach(endpoint, address or _address(endpoint), network.TIMEOUT_SECONDS, _tls()))
 
-    return Question(f"network: {endpoint}", ask, limit=3 * network.TIMEOUT_SECONDS)
+    needs = ("settings",) if endpoint in network.PERSONAL else ()
+    return Question(f"network: {endpoint}", ask, needs, limit=3 * network.TIMEOUT_SECONDS)
 
 
 def check_reach(answer: network.Reach) -> Finding:
@@ -218,16 +228,23 @@ def check_reach(answer: network.Reach) -> Finding:
         return ok(answer.said)
     if answer.name not in MAIL:
         return failed(answer.said, answer.remedy)
-    said = f"{answer.said}; that counts if NocoBase's server does not reach it either"
+    whose = " and personal mailboxes are to connect" if answer.name in network.PERSONAL else ""
+    said = f"{answer.said}; that counts if NocoBase's server does not reach it either{whose}"
     return warning(said, f"Ask from there: {ON_THE_SERVER}")
 
 
 def network_only(addresses: Mapping[str, str], timeout: float) -> list[Check]:
     """Whether this very machine reaches everything."""
     return [
-        Check(answer.name, Outcome.OK if answer.reached else Outcome.FAILED, answer.said, answer.remedy or None)
+        Check(answer.name, _verdict(answer), answer.said, answer.remedy or None)
         for answer in network.reach_all(addresses, timeout)
     ]
+
+
+def _verdict(answer: network.Reach) -> Outcome:
+    if answer.reached:
+        return Outcome.OK
+    return Outcome.WARNING if answer.name in network.PERSONAL else Outcome.FAILED
 
 
 def _address(endpoint: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra import audiences
-from provisioning.entra.rules import Audience
+from provisioning.entra.rules import Audience, accepts_redirect_uri
 from provisioning.entra.scopes import SCOPE_IDS
 from provisioning.nocobase.push import SignIn
 from provisioning.program.last_state import Push
@@ -38,8 +38,9 @@ def check_client_id(link: SignIn, client_id: str) -> Finding:
 
 def check_redirect_uri(link: SignIn, registered: Collection[str]) -> Finding:
     """Whether Entra ID sends users back to where NocoBase asks it to."""
-    if link.redirect_uri in registered:
-        return ok(link.redirect_uri or "")
+    asked = link.redirect_uri or ""
+    if any(accepts_redirect_uri(asked, known) for known in registered):
+        return ok(asked)
     said = f"{link.redirect_uri or 'none'} is not registered in Entra ID, so a sign-in fails with AADSTS50011"
     return failed(
         said, "Set nocobaseUrl to the address that users see, or add this one to redirectUris; then pulumi up."

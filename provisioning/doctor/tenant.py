@@ -10,6 +10,7 @@ import httpx
 
 from provisioning.connections import proxy_for, trusted
 from provisioning.doctor.runner import Finding, failed, ok
+from provisioning.waiting import answer_of
 
 ANSWER_SECONDS = 20
 
@@ -33,12 +34,14 @@ def ask_tenant(tenant: str) -> Finding:
     login = (os.environ.get("AZURE_AUTHORITY_HOST") or PUBLIC_CLOUD_LOGIN).rstrip("/")
     login = login if "://" in login else f"https://{login}"
     try:
-        answer = httpx.get(
-            f"{login}/{tenant}/v2.0/.well-known/openid-configuration",
-            verify=trusted(),
-            proxy=proxy_for(login),
-            trust_env=False,
-            timeout=ANSWER_SECONDS,
+        answer = answer_of(
+            lambda: httpx.get(
+                f"{login}/{tenant}/v2.0/.well-known/openid-configuration",
+                verify=trusted(),
+                proxy=proxy_for(login),
+                trust_env=False,
+                timeout=ANSWER_SECONDS,
+            )
         )
         metadata = answer.json()
     except httpx.HTTPError as error:

@@ -45,7 +45,7 @@ EVERYBODY = Service()
 SOME = Service(fewer=True)
 ONE_TENANT_ONLY = Service("the application is for one tenant only: AADSTS50194")
 NOT_IN_THAT_TENANT = Service("the application is not in that tenant: AADSTS700016")
-ORGANIZATIONS_ONLY = Service("the application is for accounts of organizations only")
+ORGANIZATIONS_ONLY = Service("the application is for accounts of organizations only: AADSTS9002332")
 
 SERVES: dict[Audience, dict[Page, Service]] = {
     Audience.ONE_TENANT: {
@@ -138,7 +138,10 @@ def mismatch(authority: str, audience: str, tenant_id: str | None) -> tuple[str,
     return why, remedy
 
 
-def warning_for_nocobase(audience: str, tenant_id: str | None = None) -> str | None:
-    """What to say before an audience is chosen that the sign-in link of NocoBase 2 does not serve; None if it does."""
-    found = mismatch(USED_BY_NOCOBASE, audience, tenant_id)
-    return None if found is None else f"Of NocoBase 2, {found[0]}. {found[1]}"
+def warning_for_nocobase(audience: str, tenant_id: str | None = None, authority: str | None = None) -> str | None:
+    """What to say before an audience is chosen that NocoBase's sign-in link does not serve; None if it does.
+
+    authority: what the link names; where it was not asked, NocoBase 2 is assumed.
+    """
+    found = mismatch(authority or USED_BY_NOCOBASE, audience, tenant_id)
+    return None if found is None else f"Of {'this NocoBase' if authority else 'NocoBase 2'}, {found[0]}. {found[1]}"

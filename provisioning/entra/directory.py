@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sys
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -49,14 +47,14 @@ from provisioning.entra.registration import (
     Registration,
     who_disabled,
 )
+from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.entra.sign_in import credential
 from provisioning.entra.sign_in_settings import rejected, sign_in_settings
+from provisioning.errors import DirectoryFailure, DirectoryUnreadable
+from provisioning.waiting import SIGN_OF_LIFE, answer_of, say_on_stderr
 
 PUBLIC_CLOUD_GRAPH = "https://graph.microsoft.com"
 PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
-
-SIGN_OF_LIFE = 20.0
-"""Seconds after which a wait says that it goes on."""
 
 LARGEST_PAGE = 999
 """How many applications Graph returns on one page at most."""
@@ -166,6 +164,21 @@ def app_roles(principal_object_id: str) -> dict[tuple[str, str], str]:
     return answer
 
 
+def tenant_consent(principal_object_id: str) -> Grant | None:
+    """The consent for everybody to permissions of Microsoft Graph; None if there is none. Raises DirectoryUnreadable.
+
+    principal_object_id: of the service principal of the application that was consented to; it may be gone.
+    """
+    try:
+        given = [grant for grant in grants(principal_object_id) if grant.everybody]
+    except DirectoryUnreadable as error:
+        if error.failure is not DirectoryFailure.NOT_FOUND:
+            raise
+        return None
+    graph = principal(MICROSOFT_GRAPH) if given else None
+    return next((grant for grant in given if graph and grant.resource_id == graph.object_id), None)
+
+
 def owners(application_object_id: str) -> frozenset[str]:
     """The object ids of the application's owners. Raises DirectoryUnreadable."""
 
@@ -248,11 +261,27 @@ def users_may_register() -> bool | None:
     return answer
 
 
+def consent_policies() -> tuple[str, ...]:
+    """The policies by which the tenant's users may consent to applications. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> tuple[str, ...]:
+        policy = await graph.policies.authorization_policy.get()
+        permissions = policy.default_user_role_permissions if policy else None
+        return tuple((permissions.permission_grant_policies_assigned if permissions else None) or ())
+
+    answer: tuple[str, ...] = _ask(read)
+    return answer
+
+
 def access_token() -> str:
     """The caller's access token for Microsoft Graph. Raises AzureError and httpx.HTTPError."""
-    cloud = find_cloud()
-    proxy_for(cloud.login)
-    return credential(cloud.login).get_token(f"{cloud.graph}/.default").token
+
+    def ask() -> str:
+        cloud = find_cloud()
+        proxy_for(cloud.login)
+        return credential(cloud.login).get_token(f"{cloud.graph}/.default").token
+
+    return answer_of(ask)
 
 
 def caller_token() -> str:
@@ -432,11 +461,7 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]], write: 
     write: whether it changes something. Raises DirectoryUnreadable.
     """
     try:
-        with ThreadPoolExecutor(max_workers=1) as thread:
-            answer = thread.submit(lambda: asyncio.run(_with_graph(work)))
-            while wait([answer], SIGN_OF_LIFE).not_done:
-                print("Still waiting for Microsoft Graph, which may be throttling.", file=sys.stderr, flush=True)
-            return answer.result()
+        return answer_of(lambda: asyncio.run(_with_graph(work)), _say_that_it_waits, SIGN_OF_LIFE)
     except APIError as error:
         code = getattr(getattr(error, "error", None), "code", None) or ""
         raise unreadable_answer(error.response_status_code, code, write) from None
@@ -446,9 +471,13 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]], write: 
         raise unreadable_sign_in(error, write) from None
 
 
+def _say_that_it_waits() -> None:
+    say_on_stderr("Still waiting for Microsoft Graph, which may be throttling.")
+
+
 async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
     cloud = find_cloud()
-    # azure-identity reads the environment itself; what it cannot use is named before it tries.
+    # azure-identity would make its own error of what cannot be used.
     proxy_for(cloud.login)
     # The SDK's middleware, which retries throttled and unavailable answers, wraps one transport only. A proxy that
     # httpx chose itself would be a second transport, without the middleware.

@@ -36,8 +36,9 @@ REMEDIES = {
     DirectoryFailure.DENIED: "Is this account an owner of the application, or may it manage applications?",
     DirectoryFailure.NOT_FOUND: "What was made a moment ago may appear only in a minute; what was deleted by hand "
     "comes back by `pulumi up --refresh`.",
-    DirectoryFailure.QUOTA: "The account or the tenant has as many objects as Entra ID allows. Delete applications "
-    "that nobody needs, for good (App registrations → Deleted applications).",
+    DirectoryFailure.QUOTA: "The account (250 objects without an administrator's role, deleted ones included for 30 "
+    "days) or the tenant has as many as Entra ID allows. Delete applications that nobody needs, for good (App "
+    "registrations → Deleted applications).",
     DirectoryFailure.CONFLICT: "Somebody else, or another run, changes the same object: wait until that has ended.",
     DirectoryFailure.OTHER: "If the error stays, look for its code in Microsoft's documentation.",
 }

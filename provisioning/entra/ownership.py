@@ -23,6 +23,10 @@ SERVICE_PRINCIPAL = "service principal"
 """The kind of an owner that is an application, such as a pipeline's."""
 
 
+MOST_AT_CREATION = 20
+"""How many owners the azuread provider names in the request that creates an object; it adds the others one by one."""
+
+
 @dataclass(frozen=True)
 class Owner:
     """An owner in Entra ID. name: empty where Graph does not tell it. kind: user, service principal, …"""
@@ -65,6 +69,15 @@ class Owners:
     object_ids: tuple[str, ...]
     as_they_are: bool = False
     present: tuple[Owner, ...] = ()
+
+    @property
+    def added(self) -> frozenset[str]:
+        """Those that the azuread provider adds one by one: to what exists already, or beyond those of its creation."""
+        if self.as_they_are:
+            return frozenset()
+        if self.present:
+            return frozenset(self.object_ids) - {owner.object_id for owner in self.present}
+        return frozenset(self.object_ids[MOST_AT_CREATION:])
 
 
 def plan_owners(wanted: Wanted, held: Collection[str] | None, read: Callable[[], Iterable[Owner]]) -> Owners:

@@ -71,13 +71,13 @@ class Grant:
     """A consent to delegated permissions of one resource.
 
     resource_id: the object id of the resource's service principal. everybody: an administrator's consent for the whole
-    tenant, else one user's own. id: its own.
+    tenant, else one user's own. id: Graph's.
     """
 
     resource_id: str
     scopes: frozenset[str]
     everybody: bool
-    id: str = ""
+    id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,15 @@ accounts validation" and "Redirect URI restrictions and limitations".
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from provisioning.addresses import AddressRejected, normalized_uri
 from provisioning.entra.ownership import STACK_TAG
+from provisioning.entra.permissions import Permission
 
 LONGEST_SECRET_LIFETIME_DAYS = 730
 """The portal's own maximum of 24 months; a tenant's policy may allow less."""
@@ -18,6 +22,12 @@ LONGEST_SECRET_LIFETIME_DAYS = 730
 LONGEST_REDIRECT_URI = 256
 
 LONGEST_TAG = 256
+
+MOST_OWNERS = 100
+"""How many owners an application or a service principal may have. Source: "Microsoft Entra service limits"."""
+
+MOST_RESOURCES = 50
+"""Of how many APIs an application may declare permissions."""
 
 PLAIN_HTTP_HOSTS = ("localhost", "127.0.0.1")
 """The hosts for which Entra ID accepts plain http; IPv6's loopback address is not among them."""
@@ -45,14 +55,33 @@ class Audience(StrEnum):
         return 90 if self.personal else 120
 
     @property
-    def most_scopes(self) -> int:
-        """How many delegated permissions may be declared for one resource, such as Microsoft Graph."""
-        return 30 if self.personal else 400
+    def most_permissions(self) -> int:
+        """How many permissions of all resources together an application may declare."""
+        return 200 if self.personal else 400
+
+    @property
+    def most_permissions_of_one(self) -> int:
+        """How many of them may be of one resource, such as Microsoft Graph."""
+        return 30 if self.personal else self.most_permissions
 
     @property
     def most_redirect_uris(self) -> int:
         """How many redirect URIs an application may have."""
         return 100 if self.personal else 256
+
+
+def why_invalid_audience(audience: Audience) -> str | None:
+    """Why no stack may have this audience, although Entra ID allows it.
+
+    The tenant's token endpoint rejects such an application (AADSTS9002346), and the one for personal accounts rejects
+    client credentials (AADSTS9002332), as public threads show; see Microsoft's page "Supported account types".
+    """
+    if audience is not Audience.PERSONAL:
+        return None
+    return (
+        "Entra ID does not say whether a client secret of such an application works, so none could be given to "
+        "NocoBase, whose sign-in link does not serve this audience anyway."
+    )
 
 
 def why_invalid_name(name: str, audience: Audience) -> str | None:
@@ -116,6 +145,43 @@ def why_too_many_redirect_uris(number: int, audience: Audience) -> str | None:
     """Why an application for `audience` cannot have that many redirect URIs."""
     most = audience.most_redirect_uris
     return f"{number} redirect URIs; {audience} allows {most}." if number > most else None
+
+
+def matches_redirect_uri(asked: str, registered: str) -> bool:
+    """Whether a redirect URI is the registered one, letter by letter, but for a wildcard (*) in the latter."""
+    pattern = "[^/?#]*".join(map(re.escape, registered.split("*")))
+    return re.fullmatch(pattern, asked) is not None
+
+
+def accepts_redirect_uri(asked: str, registered: str) -> bool:
+    """Whether Entra ID takes a redirect URI for the registered one; it does not compare the port of localhost."""
+    try:
+        one, other = urlsplit(asked), urlsplit(registered)
+    except ValueError:
+        return matches_redirect_uri(asked, registered)
+    if one.hostname in PLAIN_HTTP_HOSTS and one.hostname == other.hostname:
+        return (one.scheme, one.path, one.query) == (other.scheme, other.path, other.query)
+    return matches_redirect_uri(asked, registered)
+
+
+def why_too_many_permissions(permissions: Iterable[Permission], audience: Audience) -> str | None:
+    """Why an application for `audience` cannot declare that many permissions, delegated and application ones."""
+    of_each = Counter(permission.resource for permission in set(permissions))
+    most, of_one = audience.most_permissions, audience.most_permissions_of_one
+    if len(of_each) > MOST_RESOURCES:
+        return f"Permissions of {len(of_each)} APIs; Entra ID allows {MOST_RESOURCES}."
+    if of_each.total() > most:
+        return f"{of_each.total()} permissions, those of scopes among them; {audience} allows {most}."
+    resource, number = max(of_each.items(), key=lambda item: item[1], default=("", 0))
+    if number > of_one:
+        return f"{number} permissions of the API {resource}, those of scopes among them; {audience} allows {of_one}."
+    return None
+
+
+def why_too_many_owners(number: int) -> str | None:
+    """Why an application, or its service principal, cannot have that many owners."""
+    too_many = f"{number} owners, whoever runs it among them; Entra ID allows {MOST_OWNERS}."
+    return too_many if number > MOST_OWNERS else None
 
 
 def why_invalid_tag(tag: str) -> str | None:

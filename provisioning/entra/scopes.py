@@ -16,3 +16,12 @@ DEFAULT_SCOPES = ("email", "offline_access", "IMAP.AccessAsUser.All", "SMTP.Send
 
 SCOPE_IDS: dict[str, str] = json.loads((Path(__file__).parent / "scopes.json").read_text(encoding="utf-8"))
 """Name of a delegated permission of Microsoft Graph → its id."""
+
+NOT_BY_USERS = frozenset(
+    name for name in SCOPE_IDS if name.startswith(("IMAP.", "POP.", "Mail.Read", "MailboxSettings."))
+)
+"""Scopes to which users may not consent themselves under Microsoft's own policy, the default of new tenants.
+
+IMAP and POP are excluded as Exchange Online's permissions, for which NocoBase asks by the same names. Source:
+Microsoft's page "Manage app consent policies" (January 2026).
+"""

@@ -20,8 +20,9 @@ from azure.identity import (
     ManagedIdentityCredential,
 )
 
-from provisioning.connections import proxy_for, trusted
+from provisioning.connections import proxy_for, quiet_azure, trusted
 from provisioning.entra.sign_in_settings import Method, SignInSettings, sign_in_settings
+from provisioning.entra.transport import transport
 from provisioning.errors import NoPipelineToken, SignInUnusable
 
 AUDIENCE = "api://AzureADTokenExchange"
@@ -38,6 +39,7 @@ def credential(authority: str, settings: SignInSettings | None = None) -> TokenC
 
     A pipeline's token is requested when it is needed; that may raise NoPipelineToken. Raises SignInUnusable.
     """
+    quiet_azure()
     settings = settings or sign_in_settings()
     method, tenant, client = settings.method, settings.tenant, settings.client_id
     if method is Method.AZURE_CLI:
@@ -48,15 +50,25 @@ def credential(authority: str, settings: SignInSettings | None = None) -> TokenC
         return _certificate(settings, authority)
     if method is Method.SECRET:
         return ClientSecretCredential(
-            tenant, client, settings.client_secret, authority=authority, disable_instance_discovery=True
+            tenant,
+            client,
+            settings.client_secret,
+            authority=authority,
+            disable_instance_discovery=True,
+            transport=transport(),
         )
     return ClientAssertionCredential(
-        tenant, client, _assertion(method, settings), authority=authority, disable_instance_discovery=True
+        tenant,
+        client,
+        _assertion(method, settings),
+        authority=authority,
+        disable_instance_discovery=True,
+        transport=transport(),
     )
 
 
 def _managed_identity(settings: SignInSettings) -> TokenCredential:
-    return ManagedIdentityCredential(client_id=settings.client_id or None)
+    return ManagedIdentityCredential(client_id=settings.client_id or None, transport=transport())
 
 
 def _certificate(settings: SignInSettings, authority: str) -> TokenCredential:
@@ -71,6 +83,7 @@ def _certificate(settings: SignInSettings, authority: str) -> TokenCredential:
             password=settings["clientCertificatePassword"] or None,
             authority=authority,
             disable_instance_discovery=True,
+            transport=transport(),
         )
     except OSError as error:
         why = error.strerror or type(error).__name__

@@ -59,6 +59,9 @@ OFF = ("0", "f", "false")
 
 PUBLIC_CLOUD = ("", "global", "public")
 
+OTHER_CLOUDS = ("management.usgovcloudapi.net", "management.chinacloudapi.cn")
+"""Metadata hosts of Microsoft's other clouds, where NocoBase's users cannot sign in."""
+
 
 class Method(Enum):
     """A way to sign in, in the order in which the provider looks for what it takes."""
@@ -227,11 +230,12 @@ class SignInSettings:
             )
 
     def _reject_other_clouds(self) -> None:
-        cloud = self["environment"].strip().lower()
-        if cloud not in PUBLIC_CLOUD and not self["metadataHost"]:
+        cloud, host = self["environment"].strip().lower(), self["metadataHost"].strip().lower()
+        key, named = ("environment", cloud) if cloud not in PUBLIC_CLOUD and not host else ("metadataHost", host)
+        if key == "environment" or host.partition(":")[0] in OTHER_CLOUDS:
             raise SignInUnusable(
-                f"{self.origin('environment')} names the cloud {cloud!r}. This program knows Microsoft's public cloud "
-                "only: NocoBase signs its users in there."
+                f"{self.origin(key)} names the cloud {named!r}. This program knows Microsoft's public cloud only: "
+                "NocoBase signs its users in there. Unset it, and sign in to a tenant of the public cloud."
             )
 
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provisioning.errors import EngineFailed
+from provisioning.errors import EngineFailed, SettingsError
+from provisioning.fleet.logins import Granted, addresses, any_login, granted
 from provisioning.fleet.runner import Result, StackOutcome, Watch, sentence
-from provisioning.nocobase.login import API_KEY, API_KEYS, missing_login, stored_keys
+from provisioning.nocobase.login import stored_logins
 from provisioning.pulumi_cli import Engines, Pulumi
 from provisioning.pulumi_events import SAME, Event, StepBegun
-
-LOGIN = ("NOCOBASE_API_KEY", "NOCOBASE_ACCOUNT", "NOCOBASE_PASSWORD")
-"""The environment's login to the main NocoBase; those to others are called so with `_<NAME>`."""
 
 
 @dataclass(frozen=True)
@@ -26,19 +25,38 @@ class Deployer:
     """Deploys stacks of the project in `folder`, or only looks at what would change.
 
     policy_packs: folders of policy packs that every stack has to satisfy; policy_configs: one file for each of them.
-    own_key_first: a login in the environment is one NocoBase's; among many stacks it is for those without their own.
+    logins: what each stack gets of the environment's logins, see `logins_of`; without it, all of them.
     """
 
     folder: Path
     preview: bool = False
     policy_packs: Sequence[str] = ()
     policy_configs: Sequence[str] = ()
-    own_key_first: bool = False
+    logins: Mapping[str, Granted | EngineFailed] = field(default_factory=dict)
     engines: Engines = field(default_factory=Engines)
 
     def stacks(self) -> list[str]:
         """The project's stacks in the backend. Raises EngineFailed."""
         return Pulumi(folder=self.folder).stacks()
+
+    def logins_of(self, stacks: Sequence[str], parallel: int) -> dict[str, Granted | EngineFailed]:
+        """What each of `stacks` gets of the logins in the environment, or why its configuration cannot be read."""
+        if not any_login(os.environ):
+            return {}
+
+        def configuration(name: str) -> Mapping[str, str] | EngineFailed:
+            try:
+                return Pulumi(name, folder=self.folder).configuration()[0]
+            except EngineFailed as error:
+                return error
+
+        with ThreadPoolExecutor(max(parallel, 1)) as pool:
+            found = dict(zip(stacks, pool.map(configuration, stacks), strict=True))
+        places = {name: {} if isinstance(config, EngineFailed) else addresses(config) for name, config in found.items()}
+        return {
+            name: config if isinstance(config, EngineFailed) else granted(name, places, _own(config), os.environ)
+            for name, config in found.items()
+        }
 
     def deploy(self, name: str, watch: Watch) -> Result:
         """`pulumi up` (or `preview`) on one stack; its failure is a result, too."""
@@ -53,7 +71,7 @@ class Deployer:
                 watch.step(name, event.words)
 
         try:
-            engine = Pulumi(name, self._hidden_logins(name), self.folder, engines=self.engines)
+            engine = Pulumi(name, self._login_variables(name), self.folder, engines=self.engines)
             for operation in self._operations:
                 ended = engine.operate(operation, *self._policies, on_event=follow)
                 changes, errors = ended.changes, ended.errors
@@ -82,15 +100,20 @@ class Deployer:
         packs = [f"--policy-pack={folder}" for folder in self.policy_packs]
         return packs + [f"--policy-pack-config={file}" for file in self.policy_configs]
 
-    def _hidden_logins(self, name: str) -> dict[str, str]:
-        """Variables that hide from a stack each login for which it has a key of its own. Raises EngineFailed."""
-        if not self.own_key_first or not any(value for key, value in os.environ.items() if key.startswith(LOGIN)):
-            return {}
-        config, _ = Pulumi(name, folder=self.folder).configuration()
-        try:
-            own = stored_keys(config.get(API_KEY), config.get(API_KEYS))
-        except ValueError:
-            # The program itself rejects such a configuration, in words.
-            return {}
-        suffixes = [missing_login(installation).key.removeprefix(LOGIN[0]) for installation in own]
-        return {f"{variable}{suffix}": "" for variable in LOGIN for suffix in suffixes}
+    def _login_variables(self, name: str) -> Mapping[str, str]:
+        """The login variables of one stack, over this process's own. Raises EngineFailed."""
+        found = self.logins.get(name, Granted())
+        if isinstance(found, EngineFailed):
+            raise found
+        for why in found.withheld.values():
+            raise EngineFailed(f"Not deployed, {why}.")
+        return found.variables
+
+
+def _own(config: Mapping[str, str]) -> list[str]:
+    """The installations for which a stack has a key of its own."""
+    try:
+        return list(stored_logins(config).keys)
+    except SettingsError:
+        # The program itself rejects such a configuration, in words.
+        return []

@@ -16,7 +16,14 @@ from typing import Protocol
 LONGEST_SENTENCE = 300
 """Characters of an error that a table is given; the whole of it is told when it happens."""
 
-WORDS = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced", "refresh": "read"}
+WORDS = {
+    "create": "created",
+    "update": "updated",
+    "delete": "deleted",
+    "replace": "replaced",
+    "refresh": "read",
+    "import": "taken over",
+}
 """What the engine calls a change, and what has become of the resource then."""
 
 

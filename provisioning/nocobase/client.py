@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -23,7 +23,8 @@ import httpx
 
 from provisioning import errors
 from provisioning.connections import proxy_for, trusted
-from provisioning.nocobase.login import HEADERS, NocoBaseLogin
+from provisioning.nocobase.installation import HEADERS
+from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.retry import (
     Fate,
     Patience,
@@ -35,6 +36,7 @@ from provisioning.nocobase.retry import (
     root_cause,
 )
 from provisioning.nocobase.version import Target, not_by_rest, numbered_version, target_of
+from provisioning.waiting import answer_of
 
 TIMEOUT_SECONDS = 20.0
 """For each phase of one request (connect, write, read)."""
@@ -141,7 +143,11 @@ class NocoBaseClient:
     ) -> Any:
         write = method != "GET" and action != SIGN_IN
         try:
-            response = self._http.request(method, f"{self.url}/api/{action}", params=dict(parameters), json=body)
+            response = self._answer(
+                lambda: self._http.request(method, f"{self.url}/api/{action}", params=dict(parameters), json=body),
+                action,
+                write,
+            )
         except httpx.InvalidURL:
             raise not_a_url(self.url) from None
         except httpx.RequestError as failure:
@@ -169,10 +175,21 @@ class NocoBaseClient:
         pause = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
         raise TryAgain(error, pause, doubtful=fate is Fate.DOUBTFUL)
 
+    def _answer(self, request: Callable[[], httpx.Response], action: str, write: bool = False) -> httpx.Response:
+        """What NocoBase answers. Raises Interrupted if nobody waits for it any longer."""
+        try:
+            return answer_of(request)
+        except errors.Interrupted:
+            done = "it is unknown whether it was carried out" if write else "nothing was changed there"
+            raise errors.Interrupted(
+                f"Interrupted while NocoBase at {self.url} was asked for {action}; {done}. Run the command again."
+            ) from None
+
     def _is_up(self) -> bool:
         """Whether the main application has started and is not stopping."""
         try:
-            health = self._http.get(f"{self.url}/api/__health_check", headers={"X-App": "main"})
+            check = "__health_check"
+            health = self._answer(lambda: self._http.get(f"{self.url}/api/{check}", headers={"X-App": "main"}), check)
         except httpx.RequestError:
             return False
         code = error_code(_object(health), [])
@@ -193,7 +210,8 @@ class NocoBaseClient:
 
     def _version(self) -> str | None:
         try:
-            answer = _object(self._http.get(f"{self.url}/api/app:getInfo")) or {}
+            info = "app:getInfo"
+            answer = _object(self._answer(lambda: self._http.get(f"{self.url}/api/{info}"), info)) or {}
         except httpx.RequestError:
             return None
         data = answer.get("data")

@@ -36,6 +36,12 @@ class Installation:
         return f"nocobase-{self.name}" if self.name else "nocobase"
 
 
+HEADERS = "nocobaseHeaders"
+"""The configuration key of the headers that a gateway in front of the main NocoBase wants."""
+
+INSTALLATION_HEADERS = "nocobaseInstallationHeaders"
+"""The same for further installations, by their names."""
+
 SETTING = re.compile(
     r"(?P<command>pulumi config set (?:--path )?)?nocobase(?P<key>Url|App|TakeOver|Mapping)(?P<rest>(?:\.[\w<>]+)*)"
 )
@@ -66,7 +72,7 @@ def own_remedy(remedy: str, name: str, elsewhere: bool) -> str:
             return f"pulumi config set --path 'nocobaseInstallations[<number of {name}>].{key}'"
         return f"{key} of {name} in nocobaseInstallations"
 
-    if elsewhere and "nocobaseHeaders" in remedy:
-        return "Let this machine through it: nocobaseHeaders go to the server of the main installation only."
     remedy = SETTING.sub(setting, remedy)
+    if elsewhere:
+        remedy = remedy.replace(f"{HEADERS}.", f"{INSTALLATION_HEADERS}.{name}.")
     return LOGIN.sub(lambda found: f"{found[0]}_{name.upper().replace('-', '_')}", remedy) if elsewhere else remedy

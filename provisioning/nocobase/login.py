@@ -2,7 +2,8 @@
 
 The environment (`NOCOBASE_API_KEY`, or `NOCOBASE_ACCOUNT` and `NOCOBASE_PASSWORD`) wins over the stack's secret
 configuration value `nocobaseApiKey`, which stays encrypted. There is no other source. An installation with a name has a
-login of its own: NOCOBASE_API_KEY_<NAME> and so on, and `nocobaseApiKeys.<name>`.
+login of its own: NOCOBASE_API_KEY_<NAME> and so on, and `nocobaseApiKeys.<name>`. The headers for a gateway in front of
+NocoBase are in the configuration, too, and go with the login.
 
 Unlike the other settings, this module does not import pydantic: the process of the push reads the login, too, and every
 `pulumi up` waits for that process.
@@ -16,8 +17,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from provisioning.errors import Problem
-from provisioning.nocobase.installation import MAIN
+from provisioning.errors import Problem, SettingsError
+from provisioning.nocobase.installation import HEADERS, INSTALLATION_HEADERS, MAIN
 
 API_KEY = "nocobaseApiKey"
 """The configuration key of the API key; its value must be secret."""
@@ -25,9 +26,11 @@ API_KEY = "nocobaseApiKey"
 API_KEYS = "nocobaseApiKeys"
 """The configuration key of the API keys of further installations, by name; its values must be secret."""
 
+STORED = (API_KEY, API_KEYS, HEADERS, INSTALLATION_HEADERS)
+"""The configuration keys from which `stored_logins` reads."""
 
-HEADERS = "nocobaseHeaders"
-"""The configuration key of the headers that a gateway in front of the main NocoBase wants."""
+LOGIN_VARIABLES = ("NOCOBASE_API_KEY", "NOCOBASE_ACCOUNT", "NOCOBASE_PASSWORD")
+"""The environment's login to the main NocoBase; for a further installation they are called so with `_<NAME>`."""
 
 NO_GATEWAYS = ("authorization", "connection", "content-length", "content-type", "host", "transfer-encoding", "x-app")
 """Headers that NocoBase or HTTP itself needs."""
@@ -62,44 +65,77 @@ def load_login(
 
     name: of the installation, if it is not the main one.
     """
-    suffix = _suffix(name)
-    login = NocoBaseLogin(
-        api_key=environment.get(f"NOCOBASE_API_KEY{suffix}") or "",
-        account=environment.get(f"NOCOBASE_ACCOUNT{suffix}") or "",
-        password=environment.get(f"NOCOBASE_PASSWORD{suffix}") or "",
-    )
+    api_key, account, password = (environment.get(f"{each}{variable_suffix(name)}") or "" for each in LOGIN_VARIABLES)
+    login = NocoBaseLogin(api_key, account, password)
     if login.api_key or (login.account and login.password):
         return login
     return NocoBaseLogin(api_key=configured_api_key) if configured_api_key else None
 
 
-def first_login(
-    names: Iterable[str],
-    stored: Mapping[str, str],
-    environment: Mapping[str, str] = os.environ,
-    headers: Mapping[str, str] | None = None,
-) -> NocoBaseLogin | None:
-    """The first login that there is under one of `names`; None if there is none. stored: see `stored_keys`.
+@dataclass(frozen=True)
+class StoredLogins:
+    """What the stack's configuration holds, by the installation's name, the main one's under "".
 
-    headers: of the gateway in front of the main installation. They go to its server only: a further installation on the
-    same server has the main one's name among its `names`.
+    keys: API keys. headers: for the gateway in front of an installation.
     """
-    names = tuple(names)
-    logins = (load_login(stored.get(name), environment, name) for name in names)
-    login = next((login for login in logins if login is not None), None)
-    return replace(login, headers=headers) if login and headers and MAIN in names else login
+
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+
+    def first(self, names: Iterable[str], environment: Mapping[str, str] = os.environ) -> NocoBaseLogin | None:
+        """The first login that there is under one of `names`; None if there is none. See `Installation.logins`.
+
+        Headers go to the server that they are for: an installation on the main one's server has the main one's name
+        among its `names`, and so that gateway's headers besides its own.
+        """
+        names = tuple(names)
+        logins = (load_login(self.keys.get(name), environment, name) for name in names)
+        login = next((login for login in logins if login is not None), None)
+        headers: dict[str, str] = {}
+        for name in reversed(names):
+            headers |= self.headers.get(name, {})
+        return replace(login, headers=headers) if login and headers else login
 
 
-def stored_headers(text: str | None) -> dict[str, str]:
-    """The headers in the stack's configuration, as the engine passes them: a JSON object.
+def stored_logins(configuration: Mapping[str, str | None]) -> StoredLogins:
+    """The API keys and headers in the stack's configuration, its values as the engine passes them.
 
-    Raises ValueError with the rule that is broken, never with a value.
+    Raises SettingsError, which names every key whose value cannot be used, and repeats no value.
     """
+    problems: list[Problem] = []
+    keys: dict[str, str] = {}
+    headers: dict[str, Mapping[str, str]] = {}
     try:
-        found = json.loads(text or "{}")
+        keys = {str(name): str(key) for name, key in _object(configuration.get(API_KEYS)).items()}
     except ValueError:
-        raise ValueError("It is not an object of values by name.") from None
-    if not isinstance(found, dict):
+        command = f"pulumi config set --path --secret {API_KEYS}.<name>"
+        problems.append(Problem(API_KEYS, None, "It is not an object of keys by name.", command))
+    for setting, read in ((HEADERS, _headers_of_main), (INSTALLATION_HEADERS, headers_by_installation)):
+        try:
+            headers |= read(_object(configuration.get(setting)))
+        except ValueError as error:
+            problems.append(Problem(setting, None, str(error), headers_remedy(setting)))
+    if problems:
+        raise SettingsError(problems)
+    main = configuration.get(API_KEY)
+    return StoredLogins({**keys, **({MAIN: main} if main else {})}, headers)
+
+
+def headers_by_installation(found: object) -> dict[str, Mapping[str, str]]:
+    """The headers of further installations, by their names. Raises ValueError like `checked_headers`."""
+    if not isinstance(found, Mapping):
+        raise ValueError("It is not an object of headers by the installation's name.")
+    return {str(name): checked_headers(headers) for name, headers in found.items()}
+
+
+def _headers_of_main(found: object) -> dict[str, Mapping[str, str]]:
+    headers = checked_headers(found)
+    return {MAIN: headers} if headers else {}
+
+
+def checked_headers(found: object) -> dict[str, str]:
+    """The headers for one gateway. Raises ValueError with the rule that is broken, never with a value."""
+    if not isinstance(found, Mapping):
         raise ValueError("It is not an object of values by name.")
     # `pulumi config set --path` makes numbers and truth values of text.
     headers = {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
@@ -113,26 +149,37 @@ def stored_headers(text: str | None) -> dict[str, str]:
     return headers
 
 
-def stored_keys(api_key: str | None, api_keys: str | None) -> dict[str, str]:
-    """The API keys in the stack's configuration by the installation's name, the main one's under "".
-
-    api_keys: a JSON object, as the engine passes it. Raises ValueError if it is not one.
-    """
-    named = json.loads(api_keys or "{}")
-    if not isinstance(named, dict):
-        raise ValueError("not an object")
-    return {**{str(name): str(key) for name, key in named.items()}, **({"": api_key} if api_key else {})}
+def headers_remedy(setting: str) -> str:
+    """What to do about headers that are not allowed. setting: their configuration key."""
+    path = f"{setting}.<name>" if setting == HEADERS else f"{setting}.<installation>.<name>"
+    return f"Correct it: pulumi config set --secret --path '{path}' <value>, or pulumi config rm {setting}"
 
 
-def _suffix(name: str) -> str:
+def _object(text: str | None) -> Mapping[str, object]:
+    """A JSON object in the configuration, empty where it is not set. Raises ValueError for anything else."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError("It is not an object of values by name.")
+    return found
+
+
+def variable_suffix(name: str) -> str:
+    """What is at the end of the variables with the login to the installation `name`; empty for the main one."""
     return f"_{name.upper().replace('-', '_')}" if name else ""
+
+
+def stored_key_options(name: str = "") -> str:
+    """What follows `pulumi config set` to store the API key of the installation `name`."""
+    return f"--path --secret {API_KEYS}.{name}" if name else f"--secret {API_KEY}"
 
 
 def missing_login(name: str = "") -> Problem:
     """The problem to report if neither the environment nor the stack has a login to NocoBase."""
-    key = f"NOCOBASE_API_KEY{_suffix(name)}"
-    account, password = f"NOCOBASE_ACCOUNT{_suffix(name)}", f"NOCOBASE_PASSWORD{_suffix(name)}"
+    key, account, password = (f"{each}{variable_suffix(name)}" for each in LOGIN_VARIABLES)
     of = f" {name}" if name else ""
     why = f"No login to NocoBase{of}: neither {key} nor {account} with {password} is set."
-    stored = f"--path --secret {API_KEYS}.{name}" if name else f"--secret {API_KEY}"
-    return Problem(key, None, why, f"export {key}=… (NocoBase: Settings → API keys), or pulumi config set {stored}")
+    remedy = f"export {key}=… (NocoBase: Settings → API keys), or pulumi config set {stored_key_options(name)}"
+    return Problem(key, None, why, remedy)

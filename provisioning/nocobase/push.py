@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from provisioning import errors
 from provisioning.entra import audiences
+from provisioning.entra.rules import matches_redirect_uri
 from provisioning.nocobase.layout import Ask, Layout, NocoBaseMapping, Seen, autodetect
 from provisioning.nocobase.row import Path, is_mask, merged, other_changes, value_at
 
@@ -249,7 +250,7 @@ def sign_in_mismatch(link: SignIn | None, client_id: str, redirect_uris: Sequenc
 
 def redirect_uri_mismatch(link: SignIn, redirect_uris: Sequence[str]) -> tuple[str, str] | None:
     """How the link's redirect URI differs from what is declared, and the remedy; None if it does not."""
-    if link.redirect_uri in redirect_uris:
+    if any(matches_redirect_uri(link.redirect_uri or "", declared) for declared in redirect_uris):
         return None
     why = f"it sends users back to {link.redirect_uri or 'nowhere'}, but declared is {', '.join(redirect_uris)}"
     return why, "Set nocobaseUrl to the address that users see, or add this address to redirectUris."

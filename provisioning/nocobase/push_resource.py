@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pulumi
@@ -33,11 +34,13 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from provisioning import waiting
 from provisioning.entra.client_secret_plan import SecretPlan, rfc3339
 from provisioning.entra.ownership import is_another_stacks, whose_application
 from provisioning.entra.sign_in_settings import PROVIDER_KEYS, use_configuration
 from provisioning.errors import (
     ApplicationProtected,
+    Interrupted,
     NocoBaseError,
     ProvisioningError,
     SettingsError,
@@ -47,18 +50,11 @@ from provisioning.errors import (
 from provisioning.nocobase import push
 from provisioning.nocobase.installation import MAIN, remedies_for
 from provisioning.nocobase.layout import NocoBaseMapping
-from provisioning.nocobase.login import (
-    API_KEY,
-    API_KEYS,
-    HEADERS,
-    first_login,
-    missing_login,
-    stored_headers,
-    stored_keys,
-)
+from provisioning.nocobase.login import STORED, StoredLogins, missing_login, stored_logins
 from provisioning.nocobase.push import Accounts, Credentials, Reading, SignIn
 from provisioning.nocobase.retry import SETTING as PATIENCE
 from provisioning.nocobase.retry import Patience, seconds_or_default
+from provisioning.waiting import say_on_stderr
 
 if TYPE_CHECKING:
     from provisioning.nocobase.client import NocoBaseClient
@@ -92,11 +88,8 @@ class MailSettingsProvider(ResourceProvider):
     serialize_as_secret_always = False
     """The serialized provider is only the name of this class."""
 
-    _keys: Mapping[str, str]
-    """The API keys of the stack's configuration, by the installation's name."""
-
-    _headers: Mapping[str, str]
-    """The headers of the stack's configuration, for a gateway in front of the main installation."""
+    _logins: StoredLogins
+    """Those of the stack's configuration."""
 
     _patience_seconds: int
     _patience: dict[str, Patience]
@@ -105,20 +98,24 @@ class MailSettingsProvider(ResourceProvider):
     _read: dict[Place, Reading]
     """What Diff read of a NocoBase, kept for the Update in the same run, so that the push reads once."""
 
+    _verifying: Lock
+    _verified: set[Credentials]
+    """What the token endpoint has accepted in this run, so that several NocoBases wait for it once."""
+
     _served: dict[Place, str]
     """The places that this run declares, and as which installation: one that was only renamed must not be emptied."""
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Take the API keys, headers and how long to wait from the stack's configuration."""
+        """Take the API keys, headers and how long to wait from the stack's configuration. Raises SettingsError."""
         _report_errors_as_sentences()
+        _end_waits_when_cancelled()
         # Of the provider's keys: the engine gives this process the stack's whole configuration (measured).
         use_configuration({key: req.config.get(key) for key in PROVIDER_KEYS if req.config.get(key) is not None})
-        # The program rejects what is not valid before it declares anything.
-        self._headers = stored_headers(req.config.get(HEADERS))
-        self._keys = stored_keys(req.config.get(API_KEY), req.config.get(API_KEYS))
+        self._logins = stored_logins({key: req.config.get(key) for key in STORED})
         self._patience_seconds = seconds_or_default(req.config.get(PATIENCE))
         self._patience = {}
         self._read = {}
+        self._verifying, self._verified = Lock(), set()
         self._served = {}
 
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
@@ -158,7 +155,7 @@ class MailSettingsProvider(ResourceProvider):
                 found = push.read(nocobase, _mapping(props))
                 own = [props["client_id"], props.get("take_over")]
                 push.reject_foreign(nocobase.url, found, own, whose_application)
-                _wait_until_accepted(props)
+                self._wait_until_accepted(props, new=True)
                 try:
                     return CreateResult(id_, _push(nocobase, props, found, accounts=_accounts(props)))
                 except NocoBaseError:
@@ -187,8 +184,9 @@ class MailSettingsProvider(ResourceProvider):
             return UpdateResult({**_olds, "problem": str(error)})
 
     def _update(self, olds: Properties, news: Properties) -> Properties:
+        same = _credentials(olds) == _credentials(news)
         # Check also a secret that was pushed before: somebody may have removed it in Entra ID since.
-        _wait_until_accepted(news)
+        self._wait_until_accepted(news, new=not same or not olds.get("slot"))
         with self._nocobase(news) as nocobase:
             found = self._read.pop(_place(news), None) or push.read(
                 nocobase, _mapping(news), transformed=_transformed(olds, news)
@@ -198,7 +196,6 @@ class MailSettingsProvider(ResourceProvider):
                 push.reject_foreign(nocobase.url, found, own, whose_application)
             elif self._was_taken_over(found, news):
                 push.reject_foreign(nocobase.url, found, [], whose_application)
-            same = _credentials(olds) == _credentials(news)
             first = not olds.get("slot") or _place(olds) != _place(news)
             accounts = _accounts(news) if first else None
             return _push(nocobase, news, found, (olds.get("updated_at") or "") if same else "", accounts)
@@ -211,6 +208,27 @@ class MailSettingsProvider(ResourceProvider):
         if found.client_id in ("", news["client_id"], news.get("take_over")):
             return False
         return is_another_stacks(found.client_id, news["client_id"])
+
+    def _wait_until_accepted(self, properties: Properties, new: bool) -> None:
+        """Wait until the token endpoint accepts the secret, before NocoBase gets it; once a run for all of them.
+
+        new: whether no earlier run has verified it.
+        """
+        # 0.2 s of imports (azure-identity) that only a run with something to push needs.
+        from provisioning.entra.token_check import wait_until_accepted  # noqa: PLC0415
+
+        credentials = _credentials(properties)
+        with self._verifying:
+            if credentials not in self._verified:
+                secret = (properties["tenant_id"], credentials.client_id, credentials.client_secret)
+                try:
+                    waiting.answer_of(lambda: wait_until_accepted(*secret, new, say_on_stderr))
+                except Interrupted:
+                    raise Interrupted(
+                        "Interrupted while Entra ID's token endpoint was waited for; NocoBase was not changed. "
+                        "Run the command again."
+                    ) from None
+                self._verified.add(credentials)
 
     def read(self, id_: str, props: Properties) -> ReadResult:
         """What NocoBase holds now; an empty id, which means a deleted resource to the engine, if the row is gone."""
@@ -256,7 +274,7 @@ class MailSettingsProvider(ResourceProvider):
     @contextmanager
     def _nocobase(self, props: Mapping[str, Any], patient: bool = True) -> Iterator[NocoBaseClient]:
         names = props.get("logins") or [""]
-        login = first_login(names, self._keys, headers=self._headers)
+        login = self._logins.first(names)
         if login is None:
             raise SettingsError([missing_login(names[0])])
         # 0.1 s of imports (httpx): the program imports this module too, only to declare the resource.
@@ -280,7 +298,7 @@ class NocoBaseProvider(pulumi.ProviderResource):
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         config, project = pulumi.Config(), pulumi.get_project()
-        given = {key: config.get_secret(key) for key in (API_KEY, API_KEYS, HEADERS) if config.get(key) not in NOTHING}
+        given = {key: config.get_secret(key) for key in STORED if config.get(key) not in NOTHING}
         properties = {
             f"{project}:{key}": value for key, value in {**given, PATIENCE: config.get(PATIENCE)}.items() if value
         }
@@ -452,14 +470,6 @@ def _redacted(held: Properties) -> Properties:
     return held | {key: redact(held[key], _SECRETS) for key in clear if isinstance(held.get(key), str)}
 
 
-def _wait_until_accepted(properties: Properties) -> None:
-    """Wait until the token endpoint accepts the secret, before NocoBase gets it."""
-    # 0.2 s of imports (azure-identity) that only a run with something to push needs.
-    from provisioning.entra.token_check import wait_until_accepted  # noqa: PLC0415
-
-    wait_until_accepted(properties["tenant_id"], properties["client_id"], properties["client_secret"])
-
-
 def _proved(link: SignIn | None) -> Properties:
     return {
         "proved_client_id": link.client_id if link else None,
@@ -475,6 +485,26 @@ class _Sentences:
         """The message of a ProvisioningError, else the traceback; secrets are redacted."""
         error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]
         return redact(str(error) if isinstance(error, ProvisioningError) else traceback.format_exc(), _SECRETS)
+
+
+def _cancelled(self: Any, request: Any, context: Any) -> Any:
+    """What the engine's cancellation, by Ctrl-C, does in this process. It uses no name of this module: see below."""
+    from google.protobuf import empty_pb2  # noqa: PLC0415
+
+    from provisioning import waiting  # noqa: PLC0415
+
+    waiting.end_all()
+    return empty_pb2.Empty()
+
+
+def _end_waits_when_cancelled() -> None:
+    """Make a Ctrl-C end the waits of this process: pulumi.dynamic's server ignores it, and offers no hook.
+
+    The server has registered the method already, so the function itself gets another body.
+    """
+    servicer = getattr(sys.modules["__main__"], "DynamicResourceProviderServicer", None)
+    if servicer is not None:
+        servicer.Cancel.__code__ = _cancelled.__code__
 
 
 def _report_errors_as_sentences() -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import random
 import socket
 import ssl
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,7 +22,9 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from provisioning.errors import NocoBaseError
+from provisioning import waiting
+from provisioning.errors import Interrupted, NocoBaseError
+from provisioning.waiting import SIGN_OF_LIFE, say_on_stderr
 
 if TYPE_CHECKING:
     import httpx
@@ -36,9 +37,6 @@ DEFAULT_SECONDS = 120
 
 FIRST_PAUSE, LONGEST_PAUSE, JITTER = 0.25, 4.0, 0.25
 """Seconds. Pauses double from the first to the longest, each up to JITTER longer. A NocoBase starts within seconds."""
-
-SIGN_OF_LIFE = 20.0
-"""Seconds after which a wait says again that it goes on."""
 
 Answer = TypeVar("Answer")
 
@@ -141,11 +139,6 @@ class TryAgain(Exception):
         self.doubtful = doubtful
 
 
-def say_on_stderr(line: str) -> None:
-    """Print to stderr: the terminal shows it, and so does the engine for its program and its providers."""
-    print(line, file=sys.stderr, flush=True)
-
-
 class Patience:
     """How long one process waits for one NocoBase: at most `seconds`, all its waits together.
 
@@ -158,7 +151,7 @@ class Patience:
         seconds: float = DEFAULT_SECONDS,
         say: Callable[[str], None] = say_on_stderr,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = waiting.pause,
     ) -> None:
         self._left = float(seconds)
         self._say = say
@@ -188,7 +181,12 @@ class Patience:
             if waited + pause > self._left:
                 raise _given_up(last.error, waited)
             self._announce(last.error, waited)
-            self._sleep(pause)
+            try:
+                self._sleep(pause)
+            except Interrupted:
+                raise Interrupted(
+                    f"Interrupted: {last.error.what} ({last.error.why}). Run the command again."
+                ) from None
             try:
                 return attempt()
             except TryAgain as failure:

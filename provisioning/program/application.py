@@ -17,7 +17,7 @@ from provisioning.resource_types import COMPONENT_TYPE
 
 if TYPE_CHECKING:
     from provisioning.entra.ownership import Owners
-    from provisioning.program.prepare import Run
+    from provisioning.program.prepare import Run, TakenOver
 
 
 class MailApplication(pulumi.ComponentResource):
@@ -110,6 +110,7 @@ class MailApplication(pulumi.ComponentResource):
             for slot, issued in {**secrets.slots, **secrets.gone}.items()
         }
         consents = []
+        with_principal = pulumi.ResourceOptions(parent=self, deleted_with=principal)
         if settings.tenant_consent:
             graph = azuread.get_service_principal_output(
                 client_id=MICROSOFT_GRAPH, opts=pulumi.InvokeOutputOptions(parent=self)
@@ -120,7 +121,7 @@ class MailApplication(pulumi.ComponentResource):
                 resource_service_principal_object_id=graph.object_id,
                 claim_values=list(settings.scopes),
                 # Entra ID deletes it with the service principal, also one that somebody has withdrawn already.
-                opts=pulumi.ResourceOptions(parent=self, deleted_with=principal, import_=run.consent),
+                opts=_taking_over(with_principal, run.consent),
             )
             consents.append(consent)
 
@@ -155,6 +156,14 @@ def keeping(opts: pulumi.ResourceOptions, properties: list[str], owners: Owners)
     if owners.as_they_are:
         properties = [*properties, *({"owners"} - set(properties))]
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=properties)) if properties else opts
+
+
+def _taking_over(opts: pulumi.ResourceOptions, consent: TakenOver | None) -> pulumi.ResourceOptions:
+    """`opts`, with an administrator's consent imported, and left in place when the stack no longer declares it."""
+    if consent is None:
+        return opts
+    kept = pulumi.ResourceOptions(import_=consent.id if consent.new else None, retain_on_delete=True)
+    return pulumi.ResourceOptions.merge(opts, kept)
 
 
 def admin_consent_url(tenant_id: str, client_id: str) -> str:

@@ -25,6 +25,9 @@ from provisioning.resource_types import (
     STACK_TYPE,
 )
 
+CONSENT_TAKEN_OVER = "consentTakenOver"
+"""The output that names a consent for the tenant which an administrator had given before the stack declared it."""
+
 Resources = Mapping[tuple[str, str], Mapping[str, Any]]
 """Type and name of a resource → its outputs. They may hold secrets: never log them."""
 
@@ -123,7 +126,8 @@ class Deployed:
     next_rotation, old_retires, expires: as the last complete run planned them; expires is the end of the secret in use.
     consent_url: where an administrator of the home tenant consents for everybody.
     forgotten: secrets that Entra ID was seen not to hold any more, and whose records the state still has.
-    consented: whether it holds a consent for the tenant.
+    consent: the id of the declared consent for the tenant; None if there is none. consent_taken_over: whether an
+    administrator had given it before.
     """
 
     stack: str
@@ -137,7 +141,8 @@ class Deployed:
     expires: datetime | None = None
     forgotten: tuple[KnownSecret, ...] = ()
     principal: Principal | None = None
-    consented: bool = False
+    consent: str | None = None
+    consent_taken_over: bool = False
 
     def used_by(self, secret: KnownSecret) -> tuple[Push, ...]:
         """The NocoBases that were given this very secret."""
@@ -179,12 +184,16 @@ class Deployed:
         usages = [self._usage(push) for push in self.pushes]
         if usages and len(slots) > 1:
             usages += [Usage() for name in declared if name not in self.pushed]
-        return replace(in_use(slots, usages), forgotten=forgotten)
+        replaced = any(push.slot is not None and not self._recorded(push) for push in self.pushes)
+        return replace(in_use(slots, usages), forgotten=forgotten, replaced=bool(slots) and replaced)
+
+    def _recorded(self, push: Push) -> bool:
+        """Whether the state has a record of the very secret that a NocoBase was given."""
+        return any(push.gave(secret) for secret in self.records)
 
     def _usage(self, push: Push) -> Usage:
         # Else a run issued a new secret into the slot, and was interrupted before the push.
-        same = any(push.gave(secret) for secret in self.records)
-        return Usage(push.slot if same else None, push.since if push.slot else None)
+        return Usage(push.slot if self._recorded(push) else None, push.since if push.slot else None)
 
 
 @dataclass(frozen=True)
@@ -219,6 +228,7 @@ def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NA
     passwords = {slot: resources.get((PASSWORD_TYPE, secret_name(name, slot))) for slot in Slot}
     secrets = [_secret(slot, outputs) for slot, outputs in passwords.items() if outputs]
     forgotten = exported.get(FORGOTTEN) or ()
+    consent = (resources.get((GRANT_TYPE, APPLICATION_NAME)) or {}).get("id")
     return Deployed(
         stack=stack,
         application=_application(application) if application else None,
@@ -231,7 +241,8 @@ def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NA
         expires=_moment(exported.get("clientSecretExpiry")),
         forgotten=tuple(secret for secret in secrets if secret.key_id in forgotten),
         principal=Principal(_object_id(principal), _owners(principal)) if principal else None,
-        consented=any(kind == GRANT_TYPE for kind, _ in resources),
+        consent=consent,
+        consent_taken_over=consent is not None and exported.get(CONSENT_TAKEN_OVER) == consent,
     )
 
 

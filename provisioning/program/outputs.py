@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 import pulumi
 
-from provisioning.entra.client_secret_plan import FORGOTTEN, SecretPlan, rfc3339
+from provisioning.entra.client_secret_plan import FORGOTTEN, rfc3339
 from provisioning.nocobase.push_resource import MailSettings
 from provisioning.program.application import MailApplication
+from provisioning.program.last_state import CONSENT_TAKEN_OVER
+from provisioning.program.prepare import Run
 
 
-def export_outputs(secrets: SecretPlan, application: MailApplication, pushes: Sequence[MailSettings]) -> None:
+def export_outputs(run: Run, application: MailApplication, pushes: Sequence[MailSettings]) -> None:
     """Export the outputs. pushes: the main installation's first."""
+    secrets = run.secrets
     pulumi.export("clientId", application.client_id)
     pulumi.export("objectId", application.object_id)
     pulumi.export("tenantId", application.tenant_id)
@@ -26,3 +29,5 @@ def export_outputs(secrets: SecretPlan, application: MailApplication, pushes: Se
     pulumi.export("clientSecret", application.client_secret)
     if secrets.gone:
         pulumi.export(FORGOTTEN, [secret.key_id for secret in secrets.gone.values()])
+    if run.consent:
+        pulumi.export(CONSENT_TAKEN_OVER, run.consent.id)

@@ -14,8 +14,10 @@ from functools import partial
 
 import pulumi
 
+from provisioning.entra import rules
+from provisioning.entra.account import account_of, read_claims, why_may_not_add_owners
 from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, plan_secrets
-from provisioning.entra.consents import existing_consent
+from provisioning.entra.consent import reject_other_consent
 from provisioning.entra.orphans import classify_secrets, descriptions, reject_if_full
 from provisioning.entra.ownership import (
     Owner,
@@ -26,7 +28,7 @@ from provisioning.entra.ownership import (
     reject_namesakes,
     reject_own_removal,
 )
-from provisioning.entra.scopes import MICROSOFT_GRAPH
+from provisioning.errors import Problem, SettingsError
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.preflight import check_audience, check_installations
 from provisioning.nocobase.push import Accounts
@@ -42,8 +44,8 @@ from provisioning.program.settings import SameName, Settings
 class Run:
     """What one run declares: the stack's settings, and the client secrets and owners that exist after it.
 
-    redirect_uris: of the application. installations: the NocoBases to serve. consent: the id of the tenant's consent
-    that exists although the state does not hold it.
+    redirect_uris: of the application. installations: the NocoBases to serve. consent: what an administrator
+    gave before.
     """
 
     settings: Settings
@@ -53,7 +55,18 @@ class Run:
     caller: Caller
     owners: Owners
     principal_owners: Owners
-    consent: str | None = None
+    consent: TakenOver | None = None
+
+
+@dataclass(frozen=True)
+class TakenOver:
+    """A consent for the tenant that an administrator gave, and that the stack declares from now on.
+
+    id: the provider's. new: whether it is yet to be imported.
+    """
+
+    id: str
+    new: bool
 
 
 def prepare(last: Deployed) -> Run:
@@ -82,7 +95,9 @@ def prepare(last: Deployed) -> Run:
         wanted = Wanted(caller.object_id, settings.owners, settings.former_owners, caller.application)
         owners, principal_owners, warning = plan_ownership(wanted, last)
         warnings += [warning] if warning else []
-        consent = consent_to_take_over(settings, last)
+        reject_too_many_owners((owners, principal_owners))
+        warnings += warn_of_added_owners(caller, (owners, principal_owners))
+        consent = plan_consent(settings, last)
         if last.object_id is None and settings.same_name is not SameName.ALLOW:
             reject_namesakes(settings.application_name)
         secrets, orphans = plan_run(
@@ -109,25 +124,55 @@ def prepare(last: Deployed) -> Run:
         pulumi.info(f"Client secrets: {reason}.")
     for reason in redirect_uris.switches(uris):
         pulumi.info(f"Redirect URIs: {reason}.")
+    if consent and consent.new:
+        pulumi.info("Consent: the one that an administrator has given for the tenant is taken into the stack as it is.")
     for warning in warnings:
         pulumi.warn(warning)
     return Run(settings, secrets, uris.uris, installations, caller, owners, principal_owners, consent)
 
 
-def consent_to_take_over(settings: Settings, last: Deployed) -> str | None:
-    """The id of the consent for the tenant that exists although the state does not hold it; None if there is none.
+def plan_consent(settings: Settings, last: Deployed) -> TakenOver | None:
+    """The consent for the tenant that an administrator gave before; None if the program gives its own, or none.
 
-    Entra ID is asked only if a consent is to be added. Raises ConsentExists and DirectoryUnreadable.
+    Entra ID is asked only before the program's first one. Raises ConsentExists and DirectoryUnreadable.
     """
-    if not settings.tenant_consent or last.consented or last.principal is None:
+    if not settings.tenant_consent or last.principal is None:
         return None
+    if last.consent is not None:
+        return TakenOver(last.consent, new=False) if last.consent_taken_over else None
+    # 0.4 s of imports (msgraph) that only the first consent needs.
+    from provisioning.entra import directory  # noqa: PLC0415
+
+    present = directory.tenant_consent(last.principal.object_id)
+    reject_other_consent(settings.scopes, present)
+    return TakenOver(f"{GRANT_ID}{present.id}", new=True) if present else None
+
+
+GRANT_ID = "/oauth2PermissionGrants/"
+"""How the azuread provider's id of a consent begins; what follows is Graph's."""
+
+
+def reject_too_many_owners(planned: Sequence[Owners]) -> None:
+    """Raise SettingsError if an object would have more owners than Entra ID allows."""
+    why = rules.why_too_many_owners(max(len(owners.object_ids) for owners in planned))
+    if why is not None:
+        remedy = "name those that are no longer needed in formerOwners: `status` lists them"
+        raise SettingsError([Problem("owners", None, why, remedy)])
+
+
+def warn_of_added_owners(caller: Caller, planned: Sequence[Owners]) -> list[str]:
+    """A warning if a pipeline is to add other owners, and its access token lacks the permission for that.
+
+    Entra ID is asked for a token only if there are any.
+    """
+    added = {owner for owners in planned for owner in owners.added} - {caller.object_id}
+    if not caller.application or not added:
+        return []
     # 0.4 s of imports (msgraph) that only a change needs.
     from provisioning.entra import directory  # noqa: PLC0415
 
-    graph = directory.principal(MICROSOFT_GRAPH)
-    given = directory.grants(last.principal.object_id)
-    found = existing_consent(given, graph.object_id if graph else None, settings.scopes)
-    return None if found is None else f"/oauth2PermissionGrants/{found.id}"
+    missing = why_may_not_add_owners(account_of(read_claims(directory.caller_token())), added)
+    return [f"Owners: {caller.object_id} lacks a permission: {missing[0]}. To mend it: {missing[1]}"] if missing else []
 
 
 def plan_ownership(wanted: Wanted, last: Deployed) -> tuple[Owners, Owners, str | None]:

@@ -42,17 +42,17 @@ from provisioning.entra.permissions import Permission
 from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import DEFAULT_SCOPES, SCOPE_IDS
 from provisioning.errors import Problem, SettingsError
-from provisioning.nocobase.installation import MAIN, Installation
+from provisioning.nocobase.installation import HEADERS, INSTALLATION_HEADERS, MAIN, Installation
 from provisioning.nocobase.layout import COLLECTION, VERIFY_ACTION, NocoBaseMapping
 from provisioning.nocobase.login import (
     API_KEY,
     API_KEYS,
-    HEADERS,
     NocoBaseLogin,
-    first_login,
+    checked_headers,
+    headers_by_installation,
+    headers_remedy,
     missing_login,
-    stored_headers,
-    stored_keys,
+    stored_logins,
 )
 from provisioning.nocobase.retry import DEFAULT_SECONDS
 from provisioning.program.kept import KEEPABLE
@@ -197,9 +197,16 @@ class InstallationSettings(BaseModel):
     mapping: MappingSettings | None = None
 
 
-def _headers(value: object) -> dict[str, str]:
+def _headers(value: object) -> Mapping[str, str]:
     try:
-        return stored_headers(json.dumps(value))
+        return checked_headers(value)
+    except ValueError as error:
+        raise _invalid(str(error)) from None
+
+
+def _headers_by_installation(value: object) -> Mapping[str, Mapping[str, str]]:
+    try:
+        return headers_by_installation(value)
     except ValueError as error:
         raise _invalid(str(error)) from None
 
@@ -216,6 +223,9 @@ class Settings(BaseSettings):
     nocobase_mapping: MappingSettings = MappingSettings()
     nocobase_installations: tuple[InstallationSettings, ...] = ()
     nocobase_headers: Annotated[dict[str, str], BeforeValidator(_headers)] = Field({}, repr=False)
+    nocobase_installation_headers: Annotated[dict[str, dict[str, str]], BeforeValidator(_headers_by_installation)] = (
+        Field({}, repr=False)
+    )
     audience: Audience = Audience.ANY_TENANT_AND_PERSONAL
     application_name: str = "NocoBase mail"
     scopes: tuple[Annotated[Text, AfterValidator(_known_scope)], ...] = DEFAULT_SCOPES
@@ -324,6 +334,12 @@ class Settings(BaseSettings):
             raise _invalid(f"Named in owners as well: {', '.join(both)}. Take each out of one of the two.")
         return former
 
+    @field_validator("audience")
+    @classmethod
+    def _check_audience(cls, audience: Audience) -> Audience:
+        _raise_if(rules.why_invalid_audience(audience))
+        return audience
+
     @field_validator("application_name")
     @classmethod
     def _check_application_name(cls, name: str, info: ValidationInfo) -> str:
@@ -338,9 +354,21 @@ class Settings(BaseSettings):
             raise _invalid(f"Named more than once: {', '.join(repeated)}.")
         if not scopes:
             raise _invalid("At least one scope is required.")
-        if len(scopes) > _audience(info).most_scopes:
-            raise _invalid(f"{len(scopes)} scopes; {_audience(info)} allows {_audience(info).most_scopes}.")
         return scopes
+
+    @field_validator("further_permissions")
+    @classmethod
+    def _check_permissions(cls, further: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        every = permissions.of_scopes(info.data.get("scopes", ()))
+        every += [permission for permission in map(permissions.parse, further) if permission is not None]
+        _raise_if(rules.why_too_many_permissions(every, _audience(info)))
+        return further
+
+    @field_validator("owners")
+    @classmethod
+    def _check_owners(cls, owners: tuple[str, ...]) -> tuple[str, ...]:
+        _raise_if(rules.why_too_many_owners(len(set(owners)) + 1))
+        return owners
 
     @field_validator("redirect_uris")
     @classmethod
@@ -428,15 +456,14 @@ def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackS
 def _logins(settings: Settings | None, config: Mapping[str, str], problems: list[Problem]) -> dict[str, NocoBaseLogin]:
     """The login to each installation; those that are missing are added to `problems`."""
     try:
-        stored = stored_keys(config.get(API_KEY), config.get(API_KEYS))
-    except ValueError:
-        command = f"pulumi config set --path --secret {API_KEYS}.<name>"
-        problems.append(Problem(API_KEYS, None, "It is not an object of keys by name.", command))
+        stored = stored_logins(config)
+    except SettingsError as error:
+        known = {problem.key for problem in problems}
+        problems += [problem for problem in error.problems if problem.key not in known or problem.key == API_KEYS]
         return {}
     # If other settings are wrong, validate at least the main login.
     wanted = {one.name: one.logins for one in settings.installations} if settings else {MAIN: (MAIN,)}
-    headers = settings.nocobase_headers if settings else {}
-    found = {name: first_login(names, stored, headers=headers) for name, names in wanted.items()}
+    found = {name: stored.first(names) for name, names in wanted.items()}
     problems += [missing_login(name) for name, login in found.items() if login is None]
     return {name: login for name, login in found.items() if login is not None}
 
@@ -508,7 +535,7 @@ def _is_list(field: FieldInfo) -> bool:
 
 
 def _is_object(field: FieldInfo) -> bool:
-    return field.annotation is MappingSettings or field.alias == HEADERS
+    return field.annotation is MappingSettings or field.alias in (HEADERS, INSTALLATION_HEADERS)
 
 
 def _problem(details: ErrorDetails) -> Problem:
@@ -533,7 +560,7 @@ def _problem(details: ErrorDetails) -> Problem:
         return Problem(blamed, context["value"], why, context["remedy"])
     value = json.dumps(details["input"], default=str, ensure_ascii=False)
     # user:password@host must not be repeated, nor a header, which may be a secret.
-    shown = None if "@" in value or key == HEADERS else value
+    shown = None if "@" in value or key in (HEADERS, INSTALLATION_HEADERS) else value
     return Problem(path, shown, why, _remedy(path, inner, field, details["type"]))
 
 
@@ -547,18 +574,21 @@ def _remedy(path: str, inner: Sequence[object], field: FieldInfo, kind: str) -> 
     So it names no value: it restores the default, removes what is wrong, or says what is allowed.
     """
     key = str(field.alias)
-    if key == HEADERS:
-        return (
-            f"Correct it: pulumi config set --secret --path '{HEADERS}.<name>' <value>, or pulumi config rm {HEADERS}"
-        )
+    if key in (HEADERS, INSTALLATION_HEADERS):
+        return headers_remedy(key)
     if inner or key in PLACES:
         single = _is_list(field) and len(inner) == 1
         target = f"--path '{path}'" if inner else path
         # A wrong item has had no effect, so its removal changes nothing; `keep` protects what is there by its items.
         removal = f", or remove it: pulumi config rm --path '{path}'" if single and key not in (*PLACES, "keep") else ""
         return f"Correct it: pulumi config set {target} <value>{removal}"
+    if field.annotation is Audience:
+        return f"Set it to one of: {', '.join(one for one in Audience if not rules.why_invalid_audience(one))}."
     if isinstance(field.annotation, type) and issubclass(field.annotation, StrEnum):
         return f"Set it to one of: {', '.join(field.annotation)}."
+    if field.annotation is bool:
+        # The default of one is less than what somebody has set.
+        return "Set it to one of: true, false."
     if kind == "tuple_type":
         return f"Write it as a list: pulumi config rm {key}, then pulumi config set --path '{key}[0]' <value>"
     if _is_list(field):

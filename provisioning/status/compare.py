@@ -8,8 +8,8 @@ in sync.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -18,6 +18,7 @@ from provisioning.entra.client_secret_plan import rfc3339
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.ownership import Owner
 from provisioning.entra.registration import WEB, Declared, Principal, Registration
+from provisioning.entra.rules import Audience
 from provisioning.nocobase.push import Accounts, audience_mismatch, sign_in_mismatch
 from provisioning.program.last_state import Deployed, Push
 from provisioning.status.read import NOT_ASKED, Extra, Held, HeldRow, Unread
@@ -66,8 +67,15 @@ def misplaced_redirect_uris(declared: Declared, found: Registration) -> dict[str
     return {uri: found.of_other_platforms[uri] for uri in sorted(missing & found.of_other_platforms.keys())}
 
 
+REACTIVATE = (
+    "Ask who deactivated it, and why; then activate it: Entra ID → App registrations → Overview. What Microsoft "
+    "disabled, its support enables again."
+)
+"""No `pulumi up` does it: the program does not declare whether the application is active."""
+
+
 def disabled_difference(found: Registration) -> str | None:
-    """That the application is deactivated; None if it is not."""
+    """That the application is deactivated; None if it is not. The remedy is REACTIVATE."""
     return f"the application was deactivated by {found.disabled}, so nobody can sign in" if found.disabled else None
 
 
@@ -143,8 +151,9 @@ class Kind(StrEnum):
 class Side:
     """One side, compared with the state.
 
-    reasons: why it is not in sync or was not read. notes: what is odd besides. skipped: not read because nobody asked.
-    client_id: the one that it shows, None if it shows none.
+    reasons: why it is not in sync or was not read. by_hand: those of them that `pulumi up` does not mend → what to do.
+    notes: what is odd besides. skipped: not read because nobody asked. client_id: the one that it shows, None if
+    it shows none.
     """
 
     target: str
@@ -153,6 +162,7 @@ class Side:
     notes: tuple[str, ...] = ()
     skipped: bool = False
     client_id: str | None = None
+    by_hand: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """The answer and its reasons in one line."""
@@ -197,7 +207,8 @@ def compare_entra(state: Deployed, found: Registration | Unread | None, extra: E
         *application_differences(state.application.declared, found),
         *secret_differences(state, found),
     )
-    return Side(ENTRA_ID, Sync.NO if reasons else Sync.YES, reasons, notes, client_id=found.client_id)
+    by_hand = dict.fromkeys(filter(None, shut[:1]), REACTIVATE)
+    return Side(ENTRA_ID, Sync.NO if reasons else Sync.YES, reasons, notes, client_id=found.client_id, by_hand=by_hand)
 
 
 def _notes(extra: Extra) -> Iterator[str]:
@@ -225,14 +236,15 @@ def compare_nocobase(state: Deployed, push: Push, held: Held | Unread) -> Side:
     if isinstance(held, Unread):
         return Side(push.target, Sync.UNREAD, (held.reason,), skipped=held.asked_for)
     reasons = row_differences(state, push, held.row)
+    by_hand = {}
     disproved = sign_in_mismatch(held.link, push.client_id, push.redirect_uris)
     if disproved is not None and not reasons:
-        reasons = (disproved[0],)
+        reasons, by_hand = (disproved[0],), {disproved[0]: disproved[1]}
     audience = state.application.declared.audience if state.application else ""
     if (shut_out := audience_mismatch(held.link, Accounts(audience, state.tenant_id))) is not None:
-        reasons = (*reasons, shut_out[0])
+        reasons, by_hand = (*reasons, shut_out[0]), {**by_hand, shut_out[0]: shut_out[1]}
     client_id = shown(held.row.client_id) if held.row.client_id else None
-    return Side(push.target, Sync.NO if reasons else Sync.YES, reasons, client_id=client_id)
+    return Side(push.target, Sync.NO if reasons else Sync.YES, reasons, client_id=client_id, by_hand=by_hand)
 
 
 def overview(
@@ -256,7 +268,11 @@ def _way_out(side: Side) -> str:
     """What puts a side right that was read; a plain `pulumi up` compares NocoBase, but not Entra ID."""
     if side.sync is not Sync.NO:
         return ""
-    return ": run `pulumi up --refresh`" if side.target == ENTRA_ID else ": run `pulumi up`"
+    command = "run `pulumi up --refresh`" if side.target == ENTRA_ID else "run `pulumi up`"
+    by_hand = " ".join(dict.fromkeys(side.by_hand.values()))
+    if all(reason in side.by_hand for reason in side.reasons):
+        return f": {by_hand}"
+    return f": {by_hand} Then {command}." if by_hand else f": {command}"
 
 
 def alarms(state: Deployed, now: datetime, warn_days: int) -> tuple[str, ...]:
@@ -293,6 +309,7 @@ def as_json(view: Overview, now: datetime) -> dict[str, Any]:
         "tenantId": state.tenant_id,
         "applicationName": state.application.declared.display_name if state.application else None,
         "owners": every_owner(view),
+        "consent": consent_for_programs(view),
         "clientSecretExpiry": rfc3339(active.ends) if active else None,
         "daysLeft": (active.ends - now).days if active else None,
         "nextRotation": _time(state.next_rotation),
@@ -312,6 +329,28 @@ def as_json(view: Overview, now: datetime) -> dict[str, Any]:
             for push, side in zip(state.pushes, view.nocobase, strict=True)
         ],
     }
+
+
+def consent_in_words(view: Overview) -> str | None:
+    """Who has consented, and who has to where that is not everybody; None where it was not read."""
+    consent = view.extra.consent if view.extra else NOT_ASKED
+    if isinstance(consent, Unread):
+        return None if consent.asked_for else f"could not be read ({consent.reason})"
+    application = view.deployed.application
+    if application and application.declared.audience == Audience.PERSONAL:
+        return "each user's own"
+    if not consent.given.missing:
+        return consent.given.said
+    return f"{consent.given.said}; {consent.rule.said}"
+
+
+def consent_for_programs(view: Overview) -> dict[str, Any] | None:
+    """The same: the scopes without consent for everybody, and who has to give it; None where it was not read."""
+    consent = view.extra.consent if view.extra else NOT_ASKED
+    if isinstance(consent, Unread):
+        return None
+    missing = list(consent.given.missing)
+    return {"missingForEverybody": missing, "by": consent.rule.who.value if missing else None}
 
 
 def every_owner(view: Overview) -> list[dict[str, str]] | None:

@@ -10,13 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from provisioning.entra.consent import Given, Rule, given, rule, unread
 from provisioning.entra.orphans import StoredSecret, UnrecordedSecrets, classify_secrets, descriptions
 from provisioning.entra.ownership import STACK_TAG
+from provisioning.entra.permissions import scope_name
 from provisioning.entra.registration import Principal, Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
-from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError, SignInRejected
+from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError, SettingsError, SignInRejected
 from provisioning.nocobase.installation import remedies_for
-from provisioning.nocobase.login import HEADERS, NocoBaseLogin, missing_login, stored_headers
+from provisioning.nocobase.login import STORED, NocoBaseLogin, StoredLogins, missing_login, stored_logins
 from provisioning.nocobase.push import SignIn, read, sign_in
 from provisioning.program.last_state import Deployed, Push
 from provisioning.pulumi_cli import Checkpoint, Pulumi
@@ -37,13 +39,21 @@ NOT_ASKED = Unread("nobody asked", asked_for=True)
 
 
 @dataclass(frozen=True)
+class Consent:
+    """Who has consented to the application's scopes in its tenant, and who has to."""
+
+    given: Given
+    rule: Rule
+
+
+@dataclass(frozen=True)
 class Extra:
     """What Entra ID has besides what a stack's state holds.
 
     superseded: client secrets that an interrupted replacement has yet to delete; the state still holds their key ids.
     orphaned: those with a name of this stack's, whose key ids its state does not hold. foreign: all others.
     duplicates: the display names of applications that carry the stack's tag, by their object ids.
-    principal: the application's service principal in its tenant, None if there is none.
+    principal: the application's service principal in its tenant, None if there is none. consent: to its scopes.
     """
 
     superseded: tuple[StoredSecret, ...] = ()
@@ -51,6 +61,7 @@ class Extra:
     foreign: tuple[StoredSecret, ...] = ()
     duplicates: Mapping[str, str] | Unread = field(default_factory=dict)
     principal: Principal | Unread | None = NOT_ASKED
+    consent: Consent | Unread = NOT_ASKED
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,27 @@ def read_principal(state: Deployed, elsewhere: Unread | None) -> Principal | Unr
         return Unread(_why(error))
 
 
+def read_consent(state: Deployed, principal: Principal | Unread | None) -> Consent | Unread:
+    """Who has consented to the scopes of the stack's application. principal: its service principal, as it was read."""
+    if state.application is None or principal is None:
+        return NOT_ASKED
+    if isinstance(principal, Unread):
+        return principal
+    # A second of imports.
+    from provisioning.entra import directory  # noqa: PLC0415
+
+    scopes = sorted(filter(None, map(scope_name, state.application.declared.permissions)))
+    try:
+        found = given(scopes, directory.grants(principal.object_id))
+    except ProvisioningError as error:
+        return Unread(_why(error))
+    try:
+        who = rule(directory.consent_policies() if found.missing else (), scopes, principal.assignment_required)
+    except ProvisioningError as error:
+        who = unread(_why(error))
+    return Consent(found, who)
+
+
 def read_duplicates(checkpoint: Checkpoint, elsewhere: Unread | None) -> Mapping[str, str] | Unread:
     """The duplicates of the stack's application. checkpoint: the stack's state. elsewhere: as above."""
     if elsewhere is not None:
@@ -144,10 +176,11 @@ def read_extra(
     found: Registration | Unread | None,
     duplicates: Mapping[str, str] | Unread,
     principal: Principal | Unread | None = NOT_ASKED,
+    consent: Consent | Unread = NOT_ASKED,
 ) -> Extra | None:
     """What Entra ID has besides `state`; None where the application was not read. Raises EngineFailed.
 
-    checkpoint: what `state` was read from. found, duplicates, principal: as they were read.
+    checkpoint: what `state` was read from. found, duplicates, principal, consent: as they were read.
     """
     if isinstance(found, Unread):
         return None
@@ -156,7 +189,7 @@ def read_extra(
     current = {secret.key_id for secret in state.secrets}
     known = (secret for secret in stored if secret not in unknown.orphans + unknown.foreign)
     superseded = tuple(secret for secret in known if secret.key_id not in current)
-    return Extra(superseded, unknown.orphans, unknown.foreign, duplicates, principal)
+    return Extra(superseded, unknown.orphans, unknown.foreign, duplicates, principal, consent)
 
 
 def unknown_secrets(state: Checkpoint, stored: Iterable[StoredSecret], engine: Pulumi) -> UnrecordedSecrets:
@@ -200,17 +233,19 @@ def _other_tenant(tenant: str | None, asked: str | None) -> bool:
         return False
 
 
-def pushed_headers(checkpoint: Checkpoint) -> dict[str, str]:
-    """The headers that the last push was given for a gateway; none where the state's secrets cannot be read."""
+def pushed_logins(checkpoint: Checkpoint) -> StoredLogins:
+    """What the last push was given of the stack's configuration; nothing where the state's secrets cannot be read."""
     for provider in checkpoint.every(PUSH_PROVIDER_TYPE):
-        text = next((value for key, value in provider.items() if key.endswith(f":{HEADERS}")), None)
-        with suppress(ValueError):
-            return stored_headers(text)
-    return {}
+        given = {key.rpartition(":")[2]: value for key, value in provider.items()}
+        with suppress(SettingsError):
+            return stored_logins({key: given.get(key) for key in STORED})
+    return StoredLogins()
 
 
-def read_nocobase(push: Push, login: NocoBaseLogin | None) -> Held | Unread:
-    """What the NocoBase of `push` holds."""
+def read_nocobase(push: Push, login: NocoBaseLogin | Unread | None) -> Held | Unread:
+    """What the NocoBase of `push` holds. login: why there is none that can be used, where it says so."""
+    if isinstance(login, Unread):
+        return login
     if login is None:
         return Unread(missing_login(push.logins[0]).why)
     try:

@@ -77,6 +77,9 @@ def measure(place: Place, count: int, parallel: int, console: Console, progress:
     for name in healthy:
         sub_applications.create(place, name)
     address = nocobase_url(place)
+    # The broken one has another address, so each stack needs a key of its own.
+    key = server.api_key(place)
+    keys = {f"NOCOBASE_API_KEY_{name.upper().replace('-', '_')}": key for name in (*healthy, broken)}
     for name in (*healthy, broken):
         given = {"nocobaseUrl": address, "nocobaseApp": name, "applicationName": f"NocoBase mail {name}"}
         if name == broken:
@@ -89,7 +92,7 @@ def measure(place: Place, count: int, parallel: int, console: Console, progress:
     runs = {}
     for run, expected in (("first", "changed"), ("no change", "unchanged")):
         progress.print(f"Deploying all, {parallel} at a time: {run}")
-        runs[run] = _up(place, parallel)
+        runs[run] = _up(place, parallel, keys)
         outcomes = {row["stack"]: row["outcome"] for row in runs[run]["results"]}
         wanted = {**dict.fromkeys(healthy, expected), broken: "failed", "dev": "left out"}
         if outcomes != wanted:
@@ -105,14 +108,14 @@ def measure(place: Place, count: int, parallel: int, console: Console, progress:
     return {"stacks": count, "parallel": parallel, **runs}
 
 
-def _up(place: Place, parallel: int) -> dict[str, Any]:
+def _up(place: Place, parallel: int, keys: Mapping[str, str]) -> dict[str, Any]:
     arguments = [sys.executable, "-m", "provisioning", "up", "--all", "--parallel", str(parallel), "--format", "json"]
     memory = Memory()
     began = time.monotonic()
     with subprocess.Popen(
         arguments,
         cwd=place.project,
-        env=_variables(place),
+        env={**_variables(place), **keys},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

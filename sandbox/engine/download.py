@@ -1,7 +1,7 @@
-"""Downloads the official Pulumi CLI with the SDK's own installer. Needs the pulumi package; writes to the cache only.
+"""Downloads the official Pulumi CLI of the SDK's version, as the pipelines do: an archive whose checksum is checked.
 
-Run as a module, it is the child process of `download`: the installer has no time limit of its own and talks on the
-terminal.
+Needs the pulumi package; writes to the cache only. Run as a module, it is the child process of `download`, in the
+Python that has the packages.
 """
 
 from __future__ import annotations
@@ -80,9 +80,13 @@ def _end_session(process: subprocess.Popen[str]) -> None:
 
 
 def _install(root: str) -> None:
-    from pulumi.automation import PulumiCommand  # noqa: PLC0415 - only the child process has to have it
+    from pipelines.pulumi_release import install  # noqa: PLC0415 - only the child process has to have the packages
+    from provisioning.errors import ProvisioningError  # noqa: PLC0415 - as above
 
-    PulumiCommand.install(root=root)
+    try:
+        install(Path(root))
+    except ProvisioningError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ OLDEST_ENGINE = Version(3, 255, 0)
 """The oldest engine that was tried with the SDK in requirements.txt."""
 
 DOWNLOAD_PAGE = "https://get.pulumi.com/install.sh"
-"""What `pulumi.automation.PulumiCommand.install` fetches first."""
+"""A page of the host that has the archives of the CLI."""
 
 PROBE_SECONDS = 4.0
 NOT_ASKED = "a download was not tried"

@@ -61,6 +61,21 @@ def denied() -> GraphError:
     return GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
 
 
+def too_many_objects() -> GraphError:
+    """403 for a caller that has made as many objects as it may."""
+    message = (
+        "The directory object quota limit for the Principal has been exceeded. Please ask your administrator to "
+        "increase the quota limit or delete objects to reduce the used quota."
+    )
+    return GraphError(403, "Directory_QuotaExceeded", message)
+
+
+def too_many_owners(number: int, most: int) -> GraphError:
+    """403 for more owners than an object may have."""
+    message = f"Unable to perform operation as '{number}' would exceed the maximum quota count '{most}' for "
+    return GraphError(403, "Directory_QuotaExceeded", f"{message}forward-link 'owners'.")
+
+
 def unauthenticated(message: str) -> GraphError:
     """401 for a missing, forged or expired access token."""
     return GraphError(401, "InvalidAuthenticationToken", message)
@@ -135,7 +150,7 @@ def no_service_principal(client_id: str, tenant_id: str) -> TokenError:
     """AADSTS7000229."""
     return TokenError(
         401,
-        "unauthorized_client",
+        "invalid_client",
         7000229,
         f"The client application {client_id} is missing service principal in the tenant {tenant_id}. See instructions "
         "here: https://go.microsoft.com/fwlink/?linkid=2225119",
@@ -145,6 +160,98 @@ def no_service_principal(client_id: str, tenant_id: str) -> TokenError:
 def disabled_application(client_id: str, name: str) -> TokenError:
     """AADSTS7000112: the service principal is disabled, or the application was deactivated."""
     return TokenError(400, "unauthorized_client", 7000112, f"Application '{client_id}'({name}) is disabled.")
+
+
+def personal_accounts_only(number: int, client_id: str, name: str) -> TokenError:
+    """AADSTS9002331 (at the common endpoint) and 9002346 (at an organization's)."""
+    return TokenError(
+        400,
+        "invalid_request",
+        number,
+        f"Application '{client_id}'({name}) is configured for use by Microsoft Account users only. Please use the "
+        "/consumers endpoint to serve this request.",
+    )
+
+
+def organizations_only(client_id: str, name: str) -> TokenError:
+    """AADSTS9002332, also for client credentials of any application at /consumers."""
+    return TokenError(
+        400,
+        "invalid_request",
+        9002332,
+        f"Application '{client_id}'({name}) is configured for use by Azure Active Directory users only. Please do not "
+        "use the /consumers endpoint to serve this request.",
+    )
+
+
+def one_tenant_only(client_id: str, name: str) -> TokenError:
+    """AADSTS50194."""
+    return TokenError(
+        400,
+        "invalid_request",
+        50194,
+        f"Application '{client_id}'({name}) is not configured as a multi-tenant application. Usage of the /common "
+        "endpoint is not supported for such apps created after '10/15/2018'. Use a tenant-specific endpoint or "
+        "configure the application to be multi-tenant.",
+    )
+
+
+def personal_account_rejected() -> TokenError:
+    """AADSTS500200."""
+    return TokenError(
+        400,
+        "invalid_request",
+        500200,
+        "User account is a personal Microsoft account. Personal Microsoft accounts are not supported for this "
+        "application unless explicitly invited to an organization.",
+    )
+
+
+def account_not_in_tenant(authority: str) -> TokenError:
+    """AADSTS50020."""
+    return TokenError(
+        400,
+        "invalid_request",
+        50020,
+        f"User account from identity provider does not exist in tenant '{authority}' and cannot access the application "
+        "in that tenant. The account needs to be added as an external user in the tenant first.",
+    )
+
+
+def redirect_uri_mismatch(uri: str, client_id: str) -> TokenError:
+    """AADSTS50011."""
+    return TokenError(
+        400,
+        "invalid_request",
+        50011,
+        f"The redirect URI '{uri}' specified in the request does not match the redirect URIs configured for the "
+        f"application '{client_id}'.",
+    )
+
+
+def no_reply_address(client_id: str) -> TokenError:
+    """AADSTS500113."""
+    return TokenError(400, "invalid_request", 500113, f"No reply address is registered for '{client_id}'.")
+
+
+def not_assigned(user: str, client_id: str) -> TokenError:
+    """AADSTS50105."""
+    return TokenError(
+        400,
+        "access_denied",
+        50105,
+        f"The signed in user '{user}' is not assigned to a role for the application '{client_id}'.",
+    )
+
+
+def administrator_must_consent(name: str) -> TokenError:
+    """AADSTS90094: the tenant's policies do not let the user consent."""
+    return TokenError(
+        400,
+        "access_denied",
+        90094,
+        f"{name} needs permission to access resources in your organization that only an admin can grant.",
+    )
 
 
 def unknown_tenant(tenant: str) -> TokenError:
@@ -173,6 +280,17 @@ def missing_secret() -> TokenError:
         "invalid_client",
         7000218,
         "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+    )
+
+
+def no_consent(client_id: str, name: str) -> TokenError:
+    """AADSTS65001."""
+    return TokenError(
+        400,
+        "invalid_grant",
+        65001,
+        f"The user or administrator has not consented to use the application with ID '{client_id}' named '{name}'. "
+        "Send an interactive authorization request for this user and resource.",
     )
 
 

@@ -12,16 +12,17 @@ import json
 import secrets as randomness
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sandbox.entra import identity, permissions, rules
+from sandbox.entra import identity, permissions, policies, rules
 from sandbox.entra.clock import Clock
-from sandbox.entra.errors import GraphError, bad_request, conflict, denied, not_found
+from sandbox.entra.errors import GraphError, bad_request, conflict, denied, not_found, too_many_objects
+from sandbox.entra.settling import Settling
 from sandbox.entra.store import Store
 
 Json = dict[str, Any]
@@ -40,6 +41,8 @@ READ_ONLY = frozenset(
         "disabledByMicrosoftStatus",
     }
 )
+RESTORABLE = timedelta(days=30)
+"""For how long Entra ID keeps what was deleted."""
 KINDS = ("applications", "servicePrincipals")
 EMPTIED = frozenset({"optionalClaims"})
 """What an empty object empties, instead of being merged: azuread's own acceptance tests remove it so."""
@@ -91,6 +94,7 @@ class State:
     owners: dict[str, list[str]] = field(default_factory=dict)
     federatedIdentityCredentials: dict[str, list[Json]] = field(default_factory=dict)
     appRoleAssignments: dict[str, Json] = field(default_factory=dict)
+    makers: dict[str, str] = field(default_factory=dict)
     secret_hashes: dict[str, str] = field(default_factory=dict)
     secret_times: dict[str, float] = field(default_factory=dict)
     signing_key: str = field(default_factory=lambda: randomness.token_hex(32))
@@ -101,15 +105,19 @@ class Policy:
     """What a tenant's administrator, or a bad day, imposes. Not saved: it ends with the process.
 
     maximum_secret_lifetime: tenant policy for application passwords. secrets_forbidden: the same, allows none at all.
-    secret_delay: for how long the token endpoint rejects a new secret (eventual consistency, 4 to 18 s in Entra).
+    settling: how new applications, service principals and secrets reach the token endpoint.
     hidden_reads: how many reads and changes of each new object answer 404.
+    consent: the policies by which users may consent.
+    object_quota: how many objects a caller without an administrator's role may make; None: they are not counted.
     """
 
     maximum_secret_lifetime: timedelta | None = None
     secrets_forbidden: bool = False
     policy_id: str = "5d0f3c9e-0000-4000-8000-5a4db0c0ffee"
-    secret_delay: timedelta = timedelta(0)
+    settling: Settling = field(default_factory=Settling)
     hidden_reads: int = 0
+    consent: tuple[str, ...] = policies.DEFAULT_CONSENT
+    object_quota: int | None = None
 
 
 class Directory:
@@ -117,13 +125,20 @@ class Directory:
 
     emptied = EMPTIED
 
-    def __init__(self, store: Store | None, domain: str = identity.TENANT_DOMAIN) -> None:
-        """store None keeps the state in memory. domain: the tenant's initial domain, shown as publisherDomain."""
+    def __init__(
+        self, store: Store | None, domain: str = identity.TENANT_DOMAIN, timer: Callable[[], float] = time.time
+    ) -> None:
+        """store None keeps the state in memory. domain: the tenant's initial domain, shown as publisherDomain.
+
+        timer: the real time in seconds, by which new things settle.
+        """
         self.store = store
+        self.timer = timer
         self.domain = domain
         self.policy = Policy()
         self.clock = Clock()
         self.hidden: dict[str, int] = {}
+        self.born: dict[str, float] = {}
         document = store.load() if store else None
         if document:
             self.state = State(**document)
@@ -136,6 +151,7 @@ class Directory:
         self.policy = Policy()
         self.clock.reset()
         self.hidden = {}
+        self.born = {}
         self.state = State()
         self._furnish()
         self._save()
@@ -251,7 +267,7 @@ class Directory:
     def check_owner(self, identifier: str, caller: str) -> None:
         """Raise GraphError 403 for a caller that neither owns the object nor may change any application."""
         owns = caller in self.state.owners.get(identifier, [])
-        if not owns and permissions.ANY_APPLICATION not in self.permissions(caller):
+        if not owns and not permissions.may_change_any(self.permissions(caller)):
             raise denied()
 
     def _check_exists(self, kind: str, identifier: str) -> None:
@@ -264,18 +280,36 @@ class Directory:
             if owner not in identity.PEOPLE and owner not in self.state.servicePrincipals:
                 raise not_found(owner)
 
+    def check_quota(self, caller: str) -> None:
+        """Raise GraphError 403 for a caller that has made as many objects as it may; deleted ones count for 30 days.
+
+        For 30 days more a quarter of what was deleted for good counts in Entra ID; here none of it does.
+        """
+        quota = self.policy.object_quota
+        if quota is None or caller == identity.ADMINISTRATOR_OBJECT_ID:
+            return
+        kept = [*self.state.applications.values(), *self.state.servicePrincipals.values()]
+        oldest = self.clock.now() - RESTORABLE
+        deleted = self.state.deletedItems.values()
+        kept += [item for item in deleted if parse_time(item["deletedDateTime"], "deletedDateTime") > oldest]
+        if sum(self.state.makers.get(item["id"]) == caller for item in kept) >= quota:
+            raise too_many_objects()
+
     # Applications ----------------------------------------------------------------------------------------------------
 
     def create_application(self, body: Json, caller: str, owners: list[str]) -> Json:
         """Register an application. owners: object ids besides the caller, who always becomes an owner."""
+        self.check_quota(caller)
         self._check_known(owners)
+        rules.check_owners_at_creation(owners)
         application: Json = merge(new_application(self.domain, self.clock.now()), _writable(body))
         application["displayName"] = body.get("displayName")
         rules.check_application(application)
         with self._change() as state:
             state.applications[application["id"]] = application
             state.owners[application["id"]] = list(dict.fromkeys([*owners, caller]))
-            self._hide(application["id"])
+            state.makers[application["id"]] = caller
+            self._is_new(application["id"])
         return application
 
     def update_application(self, identifier: str, body: Json, caller: str) -> None:
@@ -324,7 +358,7 @@ class Directory:
         with self._change() as state:
             state.applications[identifier]["passwordCredentials"].append(entry)
             state.secret_hashes[entry["keyId"]] = secret_hash(text)
-            state.secret_times[entry["keyId"]] = time.time()
+            state.secret_times[entry["keyId"]] = self.timer()
         return {**entry, "secretText": text}
 
     def remove_password(self, identifier: str, key_id: str, caller: str) -> None:
@@ -340,8 +374,8 @@ class Directory:
             state.secret_hashes.pop(key_id, None)
             state.secret_times.pop(key_id, None)
 
-    def secret_state(self, application: Json, text: str) -> str:
-        """Whether the text is a secret of the application: "valid", "expired", "settling" (too new) or "unknown"."""
+    def secret_state(self, application: Json, text: str, server: int) -> str:
+        """Whether the text is a secret of the application: "valid", "expired" or "unknown", as a server knows it."""
         digest = secret_hash(text)
         for credential in application["passwordCredentials"]:
             key_id = credential["keyId"]
@@ -349,15 +383,23 @@ class Directory:
                 continue
             if parse_time(credential["endDateTime"], "endDateTime") <= self.clock.now():
                 return "expired"
-            age = time.time() - self.state.secret_times.get(key_id, 0.0)
-            return "settling" if age < self.policy.secret_delay.total_seconds() else "valid"
+            settling, age = self.policy.settling, self.timer() - self.state.secret_times.get(key_id, 0.0)
+            if settling.knows(server, key_id, age):
+                return "valid"
+            return "expired" if settling.mistakes_for_expired() else "unknown"
         return "unknown"
+
+    def has_settled(self, identifier: str, server: int) -> bool:
+        """Whether a server of the token endpoint knows the application or service principal with this id."""
+        return self.policy.settling.knows(server, identifier, self.timer() - self.born.get(identifier, 0.0))
 
     # Service principals ----------------------------------------------------------------------------------------------
 
     def create_service_principal(self, body: Json, caller: str, owners: list[str]) -> Json:
         """The presence of an application in the tenant. One for each application."""
+        self.check_quota(caller)
         self._check_known(owners)
+        rules.check_owners_at_creation(owners)
         app_id = body.get("appId")
         application = self.by_app_id("applications", str(app_id))
         if application is None:
@@ -381,7 +423,8 @@ class Directory:
         with self._change() as state:
             state.servicePrincipals[principal["id"]] = principal
             state.owners[principal["id"]] = list(dict.fromkeys([*owners, caller]))
-            self._hide(principal["id"])
+            state.makers[principal["id"]] = caller
+            self._is_new(principal["id"])
         return principal
 
     def update_service_principal(self, identifier: str, body: Json, caller: str) -> None:
@@ -414,11 +457,14 @@ class Directory:
         """Raises GraphError 400 if it is an owner already, 404 if the tenant has neither such a user nor principal."""
         self._check_exists(kind, identifier)
         self.check_owner(identifier, caller)
+        if owner != caller:
+            permissions.check_new_owner(self.permissions(caller), person=owner in identity.PEOPLE)
         self._check_known([owner])
         if owner in self.state.owners[identifier]:
             raise bad_request(
                 "One or more added object references already exist for the following modified properties: 'owners'."
             )
+        rules.check_owners([*self.state.owners[identifier], owner])
         with self._change() as state:
             state.owners[identifier].append(owner)
 
@@ -460,7 +506,7 @@ class Directory:
         rules.check_federated_credential(made, others)
         with self._change() as state:
             state.federatedIdentityCredentials.setdefault(identifier, []).append(made)
-            self._hide(made["id"])
+            self._is_new(made["id"])
         return made
 
     def update_federated_credential(self, identifier: str, credential: str, body: Json, caller: str) -> None:
@@ -535,12 +581,13 @@ class Directory:
             self._named_principal(body, name)
         if body.get("consentType") not in ("AllPrincipals", "Principal"):
             raise bad_request("Invalid value specified for property 'consentType' of resource 'OAuth2PermissionGrant'.")
-        key = ("clientId", "resourceId", "consentType", "principalId")
+        # One consent for everybody for each client and resource, whatever its scopes; else one for each user.
+        user = body.get("principalId") if body["consentType"] == "Principal" else None
+        same = {"clientId": body["clientId"], "resourceId": body["resourceId"], "consentType": body["consentType"]}
         for grant in self.state.oauth2PermissionGrants.values():
-            if all(grant.get(name) == body.get(name) for name in key):
+            if same.items() <= grant.items() and grant.get("principalId") == user:
                 raise conflict("Permission entry already exists.")
-        grant = {**without_annotations(body), "id": randomness.token_urlsafe(32)}
-        grant.setdefault("principalId", None)
+        grant = {**without_annotations(body), "id": randomness.token_urlsafe(32), "principalId": user}
         with self._change() as state:
             state.oauth2PermissionGrants[grant["id"]] = grant
         return grant
@@ -592,7 +639,8 @@ class Directory:
             getattr(state, kind)[identifier] = restored
         return restored
 
-    def _hide(self, identifier: str) -> None:
+    def _is_new(self, identifier: str) -> None:
+        self.born[identifier] = self.timer()
         if self.policy.hidden_reads:
             self.hidden[identifier] = self.policy.hidden_reads
 

@@ -6,6 +6,8 @@ Written by Microsoft Graph's documentation (`tenantAppManagementPolicy`, `passwo
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -31,13 +33,38 @@ def default_app_management_policy(longest: timedelta | None, forbidden: bool) ->
     }
 
 
-def authorization_policy() -> Json:
+FOR_THEMSELVES = "ManagePermissionGrantsForSelf."
+LEGACY, RECOMMENDED = "microsoft-user-default-legacy", "microsoft-user-default-recommended"
+
+DEFAULT_CONSENT = (
+    f"{FOR_THEMSELVES}{RECOMMENDED}",
+    f"{FOR_THEMSELVES}microsoft-user-default-allow-consent-apps",
+    "ManagePermissionGrantsForOwnedResource.microsoft-dynamically-managed-permissions-for-chat",
+    "ManagePermissionGrantsForOwnedResource.microsoft-dynamically-managed-permissions-for-team",
+)
+"""The consent policies of a new tenant."""
+
+RECOMMENDED_EXCLUDES = re.compile(
+    r"(EAS|EWS|IMAP|POP)\.AccessAsUser\.All|Mail\.Read.*|Mailbox(Settings|Item|Folder)\..*|Calendars\..*|Files\.Read.*"
+)
+"""Delegated permissions to which users may not consent under Microsoft's own policy, as far as mail may ask for them.
+Source: https://learn.microsoft.com/entra/identity/enterprise-apps/manage-app-consent-policies (January 2026)."""
+
+
+def users_may_consent(assigned: Sequence[str], scopes: Iterable[str]) -> bool:
+    """Whether a user may consent to `scopes`, by the tenant's policies. Others than Microsoft's two let nobody here."""
+    names = {name.removeprefix(FOR_THEMSELVES) for name in assigned if name.startswith(FOR_THEMSELVES)}
+    excluded = any(RECOMMENDED_EXCLUDES.fullmatch(scope) for scope in scopes)
+    return LEGACY in names or (RECOMMENDED in names and not excluded)
+
+
+def authorization_policy(consent: Sequence[str]) -> Json:
     """What users without a role may do: Graph's defaults, as far as they are about applications."""
     return {
         "id": "authorizationPolicy",
         "displayName": "Authorization Policy",
         "description": "What users may do in this tenant.",
-        "defaultUserRolePermissions": {"allowedToCreateApps": True},
+        "defaultUserRolePermissions": {"allowedToCreateApps": True, "permissionGrantPoliciesAssigned": list(consent)},
     }
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.entra import federation, identity, permissions, policies, query, tokens
+from sandbox.entra import federation, identity, permissions, policies, query, sign_in, tokens
 from sandbox.entra.behaviour import Behaviour
 from sandbox.entra.clock import ClockOrder
 from sandbox.entra.errors import GraphError, TokenError, bad_request, not_found, unauthenticated, unknown_tenant
@@ -80,6 +80,7 @@ class Authority:
             Route("/metadata/endpoints", self.metadata),
             Route("/{tenant}/v2.0/.well-known/openid-configuration", self.openid),
             Route("/{tenant}/oauth2/v2.0/token", self.token, methods=["POST"]),
+            Route("/{tenant}/oauth2/v2.0/devicecode", self.device_code, methods=["POST"]),
         ]
 
     async def metadata(self, request: Request) -> Response:
@@ -106,7 +107,7 @@ class Authority:
     async def openid(self, request: Request) -> Response:
         """OpenID configuration of the tenant."""
         tenant = request.path_params["tenant"]
-        if tenant not in tokens.TENANT_NAMES and tenant not in ("common", "organizations"):
+        if tenant not in tokens.TENANT_NAMES and tenant not in sign_in.SHARED:
             raise unknown_tenant(tenant)
         here, base = authority(request), f"{authority(request)}/{tenant}"
         return JSONResponse(
@@ -130,10 +131,19 @@ class Authority:
         )
 
     async def token(self, request: Request) -> Response:
-        """Client credentials."""
-        form = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
-        answer = tokens.client_credentials(self.directory, request.path_params["tenant"], form, authority(request))
+        """Client credentials, or a user's device code."""
+        form = await self._form(request)
+        answer = tokens.answer(self.directory, request.path_params["tenant"], form, authority(request))
         return JSONResponse(answer, headers={"cache-control": "no-store, no-cache"})
+
+    async def device_code(self, request: Request) -> Response:
+        """The beginning of a sign-in by device code."""
+        form = await self._form(request)
+        return JSONResponse(tokens.device_code(request.path_params["tenant"], form, authority(request)))
+
+    @staticmethod
+    async def _form(request: Request) -> dict[str, str]:
+        return dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
 
 
 class Graph:
@@ -433,7 +443,9 @@ class Graph:
 
     async def authorization_policy(self, request: Request) -> Response:
         """GET /policies/authorizationPolicy."""
-        return self._one(request, "policies/authorizationPolicy", policies.authorization_policy())
+        return self._one(
+            request, "policies/authorizationPolicy", policies.authorization_policy(self.directory.policy.consent)
+        )
 
     async def own_policies(self, request: Request) -> Response:
         """GET /applications/{id}/appManagementPolicies: no application has one of its own here."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from sandbox.entra.errors import GraphError, bad_request, conflict, invalid_property
+from sandbox.entra.errors import GraphError, bad_request, conflict, invalid_property, too_many_owners
 
 Json = dict[str, Any]
 
@@ -40,6 +40,8 @@ TOKEN_VERSIONS = (None, 1, 2)
 RESOURCE_LIMIT = 50
 PERMISSION_LIMIT, PERSONAL_PERMISSION_TOTAL = 400, 200
 TAG_LENGTH = 256
+OWNER_LIMIT = 100
+BIND_LIMIT = 20
 FEDERATED_LIMIT = 20
 FEDERATED_LENGTH = 600
 FEDERATED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,119}")
@@ -110,6 +112,18 @@ def check_permissions(resources: list[Json], *, personal: bool) -> None:
     total = PERSONAL_PERMISSION_TOTAL if personal else PERMISSION_LIMIT
     if len(counts) > RESOURCE_LIMIT or sum(counts) > total or too_many_of_one:
         raise invalid_property("requiredResourceAccess", "Application")
+
+
+def check_owners(owners: list[str]) -> None:
+    """Reject more owners than an application or a service principal may have."""
+    if len(owners) > OWNER_LIMIT:
+        raise too_many_owners(len(owners), OWNER_LIMIT)
+
+
+def check_owners_at_creation(owners: list[str]) -> None:
+    """Reject more references in the request that creates an object than Graph takes."""
+    if len(owners) > BIND_LIMIT:
+        raise bad_request(f"The limit of '{BIND_LIMIT}' references in one request is exceeded by 'owners@odata.bind'.")
 
 
 def check_tags(tags: list[str]) -> None:

@@ -10,11 +10,12 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from sandbox.entra.browser import Browser
 from sandbox.entra.errors import GraphError, TokenError
 from sandbox.entra.models import Directory
 from sandbox.entra.routes import Authority, Graph, Issuers, Sandbox, graph_error, no_route, token_error
 from sandbox.entra.store import Store
-from sandbox.faults import REMEMBERED, FaultMiddleware, Faults, Log
+from sandbox.faults import REMEMBERED, FaultMiddleware, Faults, Log, OwnPages
 
 
 def application(directory: Directory, faults: Faults) -> ASGIApp:
@@ -22,10 +23,16 @@ def application(directory: Directory, faults: Faults) -> ASGIApp:
     entries: deque[dict[str, Any]] = deque(maxlen=REMEMBERED)
     sandbox = Sandbox(directory, faults, entries)
     graph = Starlette(
-        routes=[*sandbox.routes(), *Issuers().routes(), *Authority(directory).routes(), *Graph(directory).routes()],
+        routes=[
+            *sandbox.routes(),
+            *Issuers().routes(),
+            *Authority(directory).routes(),
+            *Browser(directory).routes(),
+            *Graph(directory).routes(),
+        ],
         exception_handlers={GraphError: graph_error, TokenError: token_error, 404: no_route, 405: no_route},
     )
-    return Log(FaultMiddleware(graph, faults), entries)
+    return OwnPages(Log(FaultMiddleware(graph, faults), entries))
 
 
 def server(app: ASGIApp, *, host: str, port: int, certificate: Path, key: Path) -> uvicorn.Server:

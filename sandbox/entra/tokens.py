@@ -12,12 +12,14 @@ from typing import Any
 
 from sandbox.entra import errors, federation, identity
 from sandbox.entra.models import Directory
+from sandbox.entra.sign_in import PERSONAL_ONLY
 
 Json = dict[str, Any]
 
 LIFETIME = 3599
 """Seconds, as Entra gives by default."""
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 TENANT_NAMES = frozenset({identity.TENANT_ID, identity.TENANT_DOMAIN})
 
 
@@ -56,12 +58,17 @@ def caller(authorization: str | None, key: str) -> str:
     return str(read(token, key)["oid"])
 
 
-def client_credentials(directory: Directory, tenant: str, form: dict[str, str], authority: str) -> Json:
-    """Answer a token request. authority: the sandbox's own address. Raises TokenError."""
-    if tenant not in TENANT_NAMES:
+def answer(directory: Directory, tenant: str, form: dict[str, str], authority: str) -> Json:
+    """Answer a token request. authority: the sandbox's own address. Raises TokenError.
+
+    Of a user's sign-ins it knows the one by device code, of a user who signs in at once and consents to nothing.
+    """
+    if tenant not in (*TENANT_NAMES, "consumers"):
         raise errors.unknown_tenant(tenant)
     if "grant_type" not in form:
         raise errors.missing_parameter("grant_type")
+    if form["grant_type"] == DEVICE_CODE:
+        return _for_device(directory, form, authority)
     if form["grant_type"] != "client_credentials":
         raise errors.unsupported_grant(form["grant_type"])
     if not form.get("client_id"):
@@ -72,6 +79,7 @@ def client_credentials(directory: Directory, tenant: str, form: dict[str, str], 
         ".default"
     ):
         raise errors.invalid_scope(form["scope"])
+    _check_audience(directory, tenant, form["client_id"])
     if form.get("client_assertion"):
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise errors.missing_parameter("client_assertion_type")
@@ -80,6 +88,11 @@ def client_credentials(directory: Directory, tenant: str, form: dict[str, str], 
         object_id = _authenticate(directory, form["client_id"], form["client_secret"])
     else:
         raise errors.missing_secret()
+    rights = {"idtyp": "app", "roles": sorted(directory.permissions(object_id))}
+    return _token(directory, authority, form["client_id"], object_id, rights)
+
+
+def _token(directory: Directory, authority: str, client_id: str, object_id: str, rights: Json) -> Json:
     moment = int(time.time())
     claims = {
         "aud": authority,
@@ -87,17 +100,71 @@ def client_credentials(directory: Directory, tenant: str, form: dict[str, str], 
         "iat": moment,
         "nbf": moment,
         "exp": moment + LIFETIME,
-        "appid": form["client_id"],
-        "idtyp": "app",
+        "appid": client_id,
         "oid": object_id,
         "sub": object_id,
-        "roles": sorted(directory.permissions(object_id)),
+        **rights,
         "tid": identity.TENANT_ID,
         "uti": uuid.uuid4().hex,
         "ver": "1.0",
     }
     token = issue(claims, directory.state.signing_key)
     return {"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token}
+
+
+def device_code(tenant: str, form: dict[str, str], authority: str) -> Json:
+    """Begin a sign-in by device code. Raises TokenError."""
+    if tenant not in TENANT_NAMES:
+        raise errors.unknown_tenant(tenant)
+    for name in ("client_id", "scope"):
+        if not form.get(name):
+            raise errors.missing_parameter(name)
+    page = f"{authority}/devicelogin"
+    return {
+        "device_code": _segment(json.dumps([form["client_id"], form["scope"]]).encode()),
+        "user_code": "SANDBOX",
+        "verification_uri": page,
+        "expires_in": 900,
+        "interval": 1,
+        "message": f"To sign in, use a web browser to open the page {page} and enter the code SANDBOX to authenticate.",
+    }
+
+
+def _for_device(directory: Directory, form: dict[str, str], authority: str) -> Json:
+    """A token for the scopes of a device code. Raises TokenError without consent for everybody.
+
+    A consent to a permission of Microsoft Graph counts for the same one of Exchange Online, as is believed.
+    """
+    code = form.get("device_code", "")
+    try:
+        client_id, scope = json.loads(base64.urlsafe_b64decode(code + "=" * (-len(code) % 4)))
+    except ValueError:
+        raise errors.missing_parameter("device_code") from None
+    server = directory.policy.settling.server()
+    application = _application(directory, client_id, server)
+    if not application["isFallbackPublicClient"]:
+        raise errors.missing_secret()
+    principal = _principal(directory, client_id, server)
+    given = {
+        name
+        for grant in directory.state.oauth2PermissionGrants.values()
+        if grant["clientId"] == principal and grant["consentType"] == "AllPrincipals"
+        for name in str(grant["scope"]).split()
+    }
+    asked = {name.rpartition("/")[2] for name in scope.split()} - {"openid", "profile", "offline_access"}
+    if not asked <= given:
+        raise errors.no_consent(client_id, str(application["displayName"]))
+    return _token(directory, authority, client_id, min(identity.PEOPLE), {"idtyp": "user", "scp": " ".join(asked)})
+
+
+def _check_audience(directory: Directory, tenant: str, client_id: str) -> None:
+    """Raise TokenError where client credentials do not work at all: personal accounts have no daemons."""
+    application = directory.by_app_id("applications", client_id)
+    name = str(application["displayName"]) if application else ""
+    if tenant == "consumers":
+        raise errors.organizations_only(client_id, name)
+    if application is not None and application["signInAudience"] == PERSONAL_ONLY:
+        raise errors.personal_accounts_only(9002346, client_id, name)
 
 
 BUILT_IN = {
@@ -114,36 +181,42 @@ def _authenticate(directory: Directory, client_id: str, secret: str) -> str:
         if not hmac.compare_digest(secret.encode(), known.encode()):
             raise errors.wrong_secret(client_id)
         return object_id
-    application = _application(directory, client_id)
-    match directory.secret_state(application, secret):
+    server = directory.policy.settling.server()
+    application = _application(directory, client_id, server)
+    match directory.secret_state(application, secret, server):
         case "expired":
             raise errors.expired_secret(client_id)
-        case "unknown" | "settling":
+        case "unknown":
             raise errors.wrong_secret(client_id)
-    return _principal(directory, client_id)
+    return _principal(directory, client_id, server)
 
 
 def _federated(directory: Directory, client_id: str, assertion: str, authority: str) -> str:
     """The object id of a client that shows a token which one of its federated credentials names. Raises TokenError."""
-    application = _application(directory, client_id)
+    server = directory.policy.settling.server()
+    application = _application(directory, client_id, server)
     credentials = directory.state.federatedIdentityCredentials.get(application["id"], [])
     federation.check_assertion(assertion, credentials, client_id, authority)
-    return _principal(directory, client_id)
+    return _principal(directory, client_id, server)
 
 
-def _application(directory: Directory, client_id: str) -> Json:
+def _application(directory: Directory, client_id: str, server: int) -> Json:
     application = directory.by_app_id("applications", client_id)
-    if application is None:
+    if application is None or not directory.has_settled(application["id"], server):
         raise errors.unknown_application(client_id, identity.TENANT_NAME)
     return application
 
 
-def _principal(directory: Directory, client_id: str) -> str:
+def _principal(directory: Directory, client_id: str, server: int) -> str:
     principal = directory.by_app_id("servicePrincipals", client_id)
-    if principal is None:
+    if principal is None or not directory.has_settled(principal["id"], server):
         raise errors.no_service_principal(client_id, identity.TENANT_ID)
-    application = directory.by_app_id("applications", client_id) or {}
+    check_enabled(directory.by_app_id("applications", client_id) or {}, principal)
+    return str(principal["id"])
+
+
+def check_enabled(application: Json, principal: Json) -> None:
+    """Raise TokenError for what an administrator disabled, its owner deactivated, or Microsoft disabled."""
     by_microsoft = application.get("disabledByMicrosoftStatus") not in (None, "NotDisabled")
     if not principal["accountEnabled"] or application.get("isDisabled") or by_microsoft:
-        raise errors.disabled_application(client_id, str(principal["displayName"]))
-    return str(principal["id"])
+        raise errors.disabled_application(str(principal["appId"]), str(principal["displayName"]))

@@ -41,7 +41,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.certificates import Certificates
-from sandbox.faults import REMEMBERED, Fault, FaultMiddleware, Faults, Log
+from sandbox.faults import REMEMBERED, Fault, FaultMiddleware, Faults, Log, OwnPages
 from sandbox.nocobase.reverse_proxy import ReverseProxy
 
 TROUBLES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "troubles.json").read_text(encoding="utf-8"))
@@ -146,7 +146,7 @@ class BadDay:
         listening.bind(("127.0.0.1", self._port))
         self._port = listening.getsockname()[1]
         config = uvicorn.Config(
-            Log(FaultMiddleware(self._application(), self._faults), self._requests),
+            OwnPages(Log(FaultMiddleware(self._application(), self._faults), self._requests)),
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=1,

@@ -1,20 +1,25 @@
 """Installs the NocoBase server: npm packages by the lock in packages/, and SQLite's native module for this Node.
 
-Touches `place.nocobase_packages` only. Everything that npm downloads is checked against the integrity in the lock; no
-install script of any package runs, but the native module's, below.
+Touches `place.nocobase_packages` only. Everything that npm downloads is checked against the integrity in the lock, and
+the prebuilt native module against its checksum; no install script of any package runs, but that which compiles it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import http.client
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +41,11 @@ NPM_FLAGS = (
 OLDEST_NODE = 20
 DOWNLOAD_PATIENCE = 20
 """Seconds for the prebuilt SQLite module (about 1 MB) before it is compiled instead."""
+
+PREBUILT_BYTES = 20_000_000
+
+PREBUILT: dict[str, Any] = json.loads((Path(__file__).parent / "prebuilt_sqlite.json").read_text(encoding="utf-8"))
+"""The prebuilt module of each machine for which its checksum is known. Source: the AUR packages that build on it."""
 
 NEEDED_TO_COMPILE = ("sqlite3", "node-addon-api")
 """The packages without which SQLite's native module cannot be compiled."""
@@ -194,14 +204,36 @@ def _folder_for_make() -> str:
 
 
 def _download_sqlite(place: Place, node: Node, module: Path, log: Log) -> bool:
-    """The package's own first choice: a prebuilt module from its release page."""
+    """The prebuilt module from the package's release page, where its checksum is known; False if it is not there."""
+    archive = PREBUILT["archives"].get(f"{sys.platform} {os.uname().machine}")
+    if archive is None:
+        return False
     log("fetching SQLite's prebuilt module")
-    command = [str(node.node), str(module.parent / "prebuild-install" / "bin.js"), "-r", "napi"]
     try:
-        _run(place, "sqlite", command, module, timeout=DOWNLOAD_PATIENCE)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        packed = _fetch(PREBUILT["address"] + archive["name"])
+        found = hashlib.sha256(packed).hexdigest()
+        if found != archive["sha256"]:
+            raise ValueError(f"{archive['name']} has the SHA-256 {found} instead of {archive['sha256']}")
+        with tarfile.open(fileobj=io.BytesIO(packed)) as files:
+            files.extractall(module, filter="data")
+    except (OSError, ValueError, tarfile.TarError, http.client.HTTPException) as error:
+        place.logs.mkdir(parents=True, exist_ok=True)
+        processes.log_file(place, "sqlite").write_text(
+            f"The prebuilt module was not taken: {error}\n", encoding="utf-8"
+        )
         return False
     return _loads(node, module)
+
+
+def _fetch(url: str) -> bytes:
+    """What is at `url`. Raises OSError, ValueError or HTTPException, also after DOWNLOAD_PATIENCE."""
+    ends, packed = time.monotonic() + DOWNLOAD_PATIENCE, b""
+    with urllib.request.urlopen(url, timeout=DOWNLOAD_PATIENCE) as answer:
+        while part := answer.read(65536):
+            packed += part
+            if time.monotonic() > ends or len(packed) > PREBUILT_BYTES:
+                raise ValueError(f"{url} takes longer than {DOWNLOAD_PATIENCE} s, or is no such module")
+    return packed
 
 
 @dataclass(frozen=True)

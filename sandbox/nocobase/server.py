@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 
-from sandbox import processes
+from sandbox import private, processes
 from sandbox.errors import SandboxError
 from sandbox.nocobase.packages import find_node
 from sandbox.place import Place
@@ -218,7 +218,7 @@ def _started(place: Place) -> _Kept:
 
 
 def _write(place: Place, kept: _Kept) -> None:
-    place.home.mkdir(parents=True, exist_ok=True)
+    private.folder(place.home)
     fresh = _file(place).with_suffix(".new")
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
         json.dump(asdict(kept), out)

@@ -17,7 +17,9 @@ from tests.contract import real_tenant
 from tests.contract.normalise import Names
 from tests.contract.recordings import load, recorded_tenant
 from tests.contract.replay import Result, play_http, play_provider, stub_call
+from tests.contract.report import Report
 from tests.contract.tenant import Access, Tenant, new_prefix
+from tests.figures import Say
 from tests.sandbox.entra.fixtures import certificates, entra, entra_server
 from tests.sandbox.entra.service import Certificates, Service, running
 
@@ -25,7 +27,8 @@ __all__ = ["certificates", "entra", "entra_server", "http_results", "plugin", "p
 
 SANDBOX_PATIENCE, SANDBOX_PAUSE = 5.0, 0.02
 """Seconds; a slow day in the sandbox is over in a fraction of that."""
-SLOW_DAY = {"hidden_reads": 2, "secret_delay": 0.3}
+SANDBOX_LOOKS = 5
+SLOW_DAY = {"hidden_reads": 2, "settling": 0.3}
 """How often new objects are not found, and for how many seconds new secrets are refused."""
 
 
@@ -37,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="sandbox",
         help="where the contract tests run: the sandbox (default), or the real tenant of the ARM_* variables or `az`",
     )
+    parser.addoption("--sign-in", action="store_true", help="with --tenant real: a person signs in where a test asks")
 
 
 def _is_real(config: pytest.Config) -> bool:
@@ -59,10 +63,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def real_access() -> Access:
+def real_access(request: pytest.FixtureRequest) -> Access:
     """The real tenant; the tests are skipped where nobody is signed in."""
     try:
-        return real_tenant.access(os.environ)
+        return real_tenant.access(os.environ, interactive=bool(request.config.getoption("sign_in", default=False)))
     except real_tenant.NoCredentialsError as problem:
         pytest.skip(str(problem))
 
@@ -79,7 +83,18 @@ def sandbox_access(service: Service) -> Access:
         tls=service.tls,
         patience=SANDBOX_PATIENCE,
         pause=SANDBOX_PAUSE,
+        looks=SANDBOX_LOOKS,
+        kind="app",
+        rights=real_tenant.rights(real_tenant.claims_of(token)),
+        somebody=min(identity.PEOPLE),
+        interactive=True,
     )
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest, say: Say) -> Report:
+    """Where the answers to open questions go."""
+    return Report(say if _is_real(request.config) else None)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 from azure.core.exceptions import ClientAuthenticationError
@@ -21,6 +22,15 @@ from tests.contract.tenant import Access
 
 PATIENCE, PAUSE = 120.0, 2.0
 """Seconds. A new secret takes up to 18 s; how long a removed one is still taken was not measured."""
+
+LOOKS = "TENANT_TEST_LOOKS"
+"""The environment variable that says how often a new secret is asked about after it was accepted, a pause apart."""
+
+MANY_LOOKS = "30"
+"""The default: a minute."""
+
+SOMEBODY = "TENANT_TEST_USER"
+"""The environment variable with the object id of a user who may be named an owner of an application of the tests."""
 
 
 class NoCredentialsError(Exception):
@@ -67,14 +77,17 @@ def credential(environment: Mapping[str, str], chosen: Cloud) -> ClientSecretCre
     return DefaultAzureCredential(authority=chosen.login, exclude_managed_identity_credential=True)
 
 
-def access(environment: Mapping[str, str]) -> Access:
-    """Sign in. Raises NoCredentialsError, WrongTenantError, or ClientAuthenticationError if the client is refused."""
+def access(environment: Mapping[str, str], interactive: bool = False) -> Access:
+    """Sign in. interactive: whether a person is there.
+
+    Raises NoCredentialsError, WrongTenantError, or ClientAuthenticationError if the client is refused.
+    """
     tls = ssl.create_default_context(cafile=environment.get("SSL_CERT_FILE"))
     chosen = cloud(environment, tls)
     signed_in = credential(environment, chosen)
     scope = f"{chosen.graph}/.default"
     try:
-        claims = _claims(signed_in.get_token(scope).token)
+        claims = claims_of(signed_in.get_token(scope).token)
     except ClientAuthenticationError:
         if not isinstance(signed_in, DefaultAzureCredential):
             raise
@@ -93,11 +106,21 @@ def access(environment: Mapping[str, str]) -> Access:
         tls=tls,
         patience=PATIENCE,
         pause=PAUSE,
+        looks=int(environment.get(LOOKS, MANY_LOOKS)),
+        kind="user" if "scp" in claims else "app",
+        rights=rights(claims),
+        somebody=environment.get(SOMEBODY),
+        interactive=interactive,
     )
 
 
-def _claims(token: str) -> dict[str, str]:
+def rights(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the permissions in an access token, delegated or an application's."""
+    return tuple(sorted([*str(claims.get("scp", "")).split(), *claims.get("roles", [])]))
+
+
+def claims_of(token: str) -> dict[str, Any]:
     """The claims of an access token, unverified: only to learn who asks."""
     payload = token.split(".")[1]
-    claims: dict[str, str] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return claims

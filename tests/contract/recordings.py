@@ -50,7 +50,7 @@ class RecordedTenant(Directory):
 
     def permissions(self, caller: str) -> frozenset[str]:
         """All that any request of the recordings needs."""
-        return frozenset({permissions.ANY_APPLICATION, permissions.CONSENT, permissions.ASSIGN})
+        return permissions.BUILT_IN[identity.ADMINISTRATOR_OBJECT_ID]
 
 
 def recorded_tenant(scenarios: Sequence[Scenario]) -> Directory:

@@ -10,7 +10,7 @@ import json
 import secrets
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,12 @@ T = TypeVar("T")
 
 ACCEPTED = 0
 """What `token_error` answers for a secret that the token endpoint takes."""
+NOT_CONSENTED = 65001
+"""What `device_token_error` answers for a user who was asked for consent, and cancelled."""
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+NEW_APPLICATION = frozenset({700016, 7000229})
+"""How a server of Entra ID refuses an application or service principal that it does not know yet."""
+DECLINED = frozenset({"authorization_declined", "access_denied", "expired_token", "code_expired"})
 PASSING = frozenset({403, 404, 429, 500, 502, 503, 504})
 """Refusals that eventual consistency or a busy service may give for a while."""
 NOT_SEEN_YET = "does not reference a valid application object"
@@ -45,6 +51,9 @@ class Access:
 
     graph, login: base addresses without a version or a slash at the end. bearer: gives a token for Graph.
     caller: object id of who asks. patience: seconds to wait for eventual consistency; pause: between two looks.
+    looks: how often a secret is asked about after it was accepted. kind: "app" or "user", as the access token says;
+    rights: the names of its permissions. somebody: object id of a user, if one is named. interactive: whether a person
+    signs in where a test asks for it.
     """
 
     graph: str
@@ -55,6 +64,11 @@ class Access:
     tls: ssl.SSLContext
     patience: float
     pause: float
+    looks: int
+    kind: str
+    rights: tuple[str, ...]
+    somebody: str | None = None
+    interactive: bool = False
 
 
 @dataclass
@@ -85,13 +99,21 @@ class Tenant:
 
     def call(self, method: str, path: str, body: Json | None = None, *, expect: int) -> Json:
         """One request to Graph v1.0, repeated while it may yet be answered with the status `expect`."""
-        self._check_own(method, path, body or {})
-        answer = self._eventually(
-            lambda: self._send(method, path, body),
-            lambda given: given.status_code == expect or not _may_pass(method, given),
-        )
+        answer = self.answer(method, path, body, settled=expect)
         assert answer.status_code == expect, f"{method} {path}: {answer.status_code}, not {expect}: {answer.text}"
         return _json(answer)
+
+    def answer(self, method: str, path: str, body: Json | None = None, *, settled: int | None) -> httpx.Response:
+        """The same, whatever the answer is at the end. settled: the status that ends it; None: asked once."""
+        self._check_own(method, path, body or {})
+        return self._eventually(
+            lambda: self._send(method, path, body),
+            lambda given: settled in (None, given.status_code) or not _may_pass(method, given),
+        )
+
+    def status(self, method: str, path: str, body: Json, *, settled: int) -> int:
+        """The status of `answer`."""
+        return self.answer(method, path, body, settled=settled).status_code
 
     def until(self, path: str, good: Callable[[Json], bool]) -> Json:
         """What GET `path` answers once it is `good`, or at the end of the patience."""
@@ -101,9 +123,40 @@ class Tenant:
         assert answer.status_code == 200, f"GET {path}: {answer.status_code}: {answer.text}"
         return _json(answer)
 
-    def token_error(self, client_id: str, secret: str, expect: int) -> int:
-        """The AADSTS number with which the token endpoint refuses a secret, or ACCEPTED; asked until it is `expect`."""
-        return self._eventually(lambda: self._ask_token(client_id, secret), lambda number: number == expect)
+    def token_error(self, client_id: str, secret: str, expect: int | None = None, authority: str | None = None) -> int:
+        """The AADSTS number with which the token endpoint refuses a secret, or ACCEPTED.
+
+        expect: asked until it is that; None: asked once. authority: another one than the tenant.
+        """
+        return self._eventually(
+            lambda: self._ask_token(client_id, secret, authority or self.access.tenant_id),
+            lambda number: expect is None or number == expect,
+        )
+
+    def device_token_error(self, client_id: str, scopes: Sequence[str], show: Callable[[str], None]) -> int:
+        """The AADSTS number with which a user gets no token by device code, or ACCEPTED. show: gets Microsoft's words.
+
+        A user who cancels has not consented.
+        """
+        return self._eventually(
+            lambda: self._ask_device_token(client_id, scopes, show), lambda number: number not in NEW_APPLICATION
+        )
+
+    def _ask_device_token(self, client_id: str, scopes: Sequence[str], show: Callable[[str], None]) -> int:
+        base = f"{self.access.login}/{self.access.tenant_id}/oauth2/v2.0"
+        begun = _json(self._http.post(f"{base}/devicecode", data={"client_id": client_id, "scope": " ".join(scopes)}))
+        if "device_code" not in begun:
+            return int(begun["error_codes"][0])
+        show(begun["message"])
+        form = {"grant_type": DEVICE_CODE, "client_id": client_id, "device_code": begun["device_code"]}
+        while True:
+            answer = self._http.post(f"{base}/token", data=form)
+            if answer.status_code == 200:
+                return ACCEPTED
+            refusal = _json(answer)
+            if refusal["error"] not in ("authorization_pending", "slow_down"):
+                return NOT_CONSENTED if refusal["error"] in DECLINED else int(refusal["error_codes"][0])
+            time.sleep(begun["interval"])
 
     def _eventually(self, ask: Callable[[], T], good: Callable[[T], bool]) -> T:
         deadline = time.monotonic() + self.access.patience
@@ -117,14 +170,14 @@ class Tenant:
         self._note(method, path, answer)
         return answer
 
-    def _ask_token(self, client_id: str, secret: str) -> int:
+    def _ask_token(self, client_id: str, secret: str, authority: str) -> int:
         form = {
             "client_id": client_id,
             "client_secret": secret,
             "grant_type": "client_credentials",
             "scope": f"{self.access.graph}/.default",
         }
-        address = f"{self.access.login}/{self.access.tenant_id}/oauth2/v2.0/token"
+        address = f"{self.access.login}/{authority}/oauth2/v2.0/token"
         answer = self._http.post(address, data=form)
         return ACCEPTED if answer.status_code == 200 else int(_json(answer)["error_codes"][0])
 

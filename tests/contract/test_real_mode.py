@@ -22,13 +22,14 @@ from sandbox.entra import identity
 from sandbox.place import PROJECT
 from tests.contract import real_tenant, tenant
 from tests.contract.conftest import pytest_addoption, sandbox_access
+from tests.contract.report import ID, PREFIX
 from tests.contract.tenant import ForeignObjectError, LeftoverError, Tenant, new_prefix
 from tests.sandbox.entra.service import Service
 
 Json = dict[str, Any]
 ARM = {"ARM_TENANT_ID": "t", "ARM_CLIENT_ID": "c", "ARM_CLIENT_SECRET": "s"}
 ME = identity.DEPLOYER_OBJECT_ID
-TENANT_TESTS = "tests/contract/test_tenant.py"
+TENANT_TESTS = ("tests/contract/test_tenant.py", "tests/contract/test_open_questions.py")
 BEYOND = "127.0.0.2"
 """An address of this machine that is not among those that tests may reach."""
 
@@ -101,7 +102,7 @@ def test_run_without_credentials_is_skipped_with_a_sentence_and_only_a_tenants_t
     assert " passed" not in said
     assert " failed" not in said
     assert " error" not in said
-    assert set(re.findall(r"^SKIPPED \[\d+\] ([^:]+):", said, re.MULTILINE)) == {TENANT_TESTS}
+    assert set(re.findall(r"^SKIPPED \[\d+\] ([^:]+):", said, re.MULTILINE)) == set(TENANT_TESTS)
 
 
 def test_no_test_may_leave_this_machine_where_no_real_tenant_is_meant(request: pytest.FixtureRequest) -> None:
@@ -112,9 +113,13 @@ def test_no_test_may_leave_this_machine_where_no_real_tenant_is_meant(request: p
 def test_whole_run_passes_where_the_variables_lead_and_leaves_nothing(entra: Service) -> None:
     kept = foreign(entra)
     said = pytest_run(
-        TENANT_TESTS, "--tenant", "real", REQUESTS_CA_BUNDLE=entra.environment["SSL_CERT_FILE"],
-        **entra.environment,
+        *TENANT_TESTS, "--tenant", "real", "--sign-in", REQUESTS_CA_BUNDLE=entra.environment["SSL_CERT_FILE"],
+        TENANT_TEST_USER=min(identity.PEOPLE), TENANT_TEST_LOOKS="1", **entra.environment,
     )  # fmt: skip
+    answers = [line.removeprefix(PREFIX) for line in said.splitlines() if line.startswith(PREFIX)]
+    assert len(answers) == 27
+    assert [line for line in answers if "expected" in line and " as owner later: " not in line] == []
+    assert not ID.search("".join(answers))
     assert " passed" in said
     assert " skipped" not in said
     assert " failed" not in said
@@ -129,7 +134,7 @@ def test_whole_run_passes_where_the_variables_lead_and_leaves_nothing(entra: Ser
 def test_fence_stands_here_and_is_open_there() -> None:
     with pytest.raises(SocketConnectBlockedError):
         socket.create_connection((BEYOND, 1))
-    said = pytest_run(TENANT_TESTS, "-k", "missing_object", "--tenant", "real", ARM_METADATA_HOSTNAME=f"{BEYOND}:1")
+    said = pytest_run(TENANT_TESTS[0], "-k", "missing_object", "--tenant", "real", ARM_METADATA_HOSTNAME=f"{BEYOND}:1")
     assert "httpx.Connect" in said
     assert "A test tried to use socket" not in said
 

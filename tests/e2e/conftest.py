@@ -14,6 +14,7 @@ from sandbox.setup import nocobase_url
 from tests.e2e import deployer as bootstrap
 from tests.e2e import moments, outside
 from tests.e2e.deployer import Deployer
+from tests.e2e.forked import forked
 from tests.e2e.moments import Moment
 from tests.e2e.outside import sandbox_entra
 from tests.e2e.stack import ATTACHED, NAME, NOWHERE, Stack, graph, surroundings
@@ -42,9 +43,10 @@ def attached(place: Place) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def empty(place: Place, attached: None) -> Iterator[Moment]:
     """The stack `dev` exists, selected and empty."""
-    Stack(place).pulumi("stack", "select", "--create", NAME)
-    yield moments.without_credentials(moments.take(place))
-    outside.forget()
+    with forked(place):
+        Stack(place).pulumi("stack", "select", "--create", NAME)
+        yield moments.without_credentials(moments.take(place))
+        outside.forget()
 
 
 @pytest.fixture(scope="session")

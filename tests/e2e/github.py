@@ -7,8 +7,10 @@ Nothing else of this process's environment gets in.
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
+import socket
 import subprocess
 import threading
 from collections.abc import Collection, Iterator, Mapping
@@ -99,6 +101,7 @@ class Job:
             "vars.ARM_TENANT_ID": self.deployer.variables["ARM_TENANT_ID"],
             "vars.ARM_CLIENT_ID": self.deployer.variables["ARM_CLIENT_ID"],
             "vars.PULUMI_BACKEND_URL": around["PULUMI_BACKEND_URL"],
+            "vars.NOCOBASE_OUTLOOK_LOCK_OWNER": f"{getpass.getuser()}@{socket.gethostname()}",
             "secrets.NOCOBASE_API_KEY": around["NOCOBASE_API_KEY"],
             "secrets.PULUMI_CONFIG_PASSPHRASE": around["PULUMI_CONFIG_PASSPHRASE"],
             "github.token": "the-token-of-the-run",

@@ -34,10 +34,6 @@ FENCE = {"HTTPS_PROXY": NOWHERE, "HTTP_PROXY": NOWHERE, "NO_PROXY": "localhost,1
 ATTACHED: dict[Path, str] = {}
 """The port of the azuread stand-in that goes on running across the commands of a sandbox, by its home."""
 
-QUICK = {"GOGC": "off", "GOMAXPROCS": "1"}
-"""The engine lives for seconds, and each worker has a core: no garbage collection, and one thread, save an eighth of a
-command's processor time (measured: 1.84 and 1.60 s)."""
-
 OF_THE_PLUGIN = ("ARM_", "AZURE_", "SANDBOX_AZUREAD_", "SSL_", "HTTP", "NO_PROXY")
 """Variables that the plugin reads when it starts: a command that sets one of them gets a plugin of its own."""
 
@@ -54,7 +50,7 @@ def surroundings(place: Place, extra: Mapping[str, str] | None = None) -> dict[s
     extra = extra or {}
     own_plugin = any(name.startswith(OF_THE_PLUGIN) for name in extra) or place.home not in ATTACHED
     attached = {} if own_plugin else {"PULUMI_DEBUG_PROVIDERS": f"azuread:{ATTACHED[place.home]}"}
-    return {**os.environ, **environment(place), **FENCE, **QUICK, **attached, **extra}
+    return {**os.environ, **environment(place), **FENCE, **attached, **extra}
 
 
 @dataclass

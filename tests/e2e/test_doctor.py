@@ -118,7 +118,7 @@ def mail(place: Place) -> Iterator[list[str]]:
     files = certificates(place)
     tls.load_cert_chain(files.certificate, files.key)
     with mail_servers.imap(tls) as imap, mail_servers.smtp(tls) as smtp:
-        yield ["--endpoint", f"imap={imap}", "--endpoint", f"smtp={smtp}"]
+        yield ["--endpoint", f"imap={imap}", "--endpoint", f"smtp={smtp}", "--endpoint", f"smtp-outlook={smtp}"]
 
 
 def masked(stack: Stack, text: str) -> str:
@@ -137,7 +137,7 @@ def test_a_deployed_stack_as_a_person_and_a_pipe_read_it(deployed: Stack) -> Non
         code, printed, said = run(stack, "doctor", "--stack", NAME, *options, extra=NO_PIPELINE)
         assert code == 0, printed + said
         golden.check(GOLDEN / "doctor.txt", masked(stack, printed))
-        assert re.fullmatch(r"\d+ OK, 2 warnings\.\n", said), said
+        assert re.fullmatch(r"\d+ OK, 3 warnings\.\n", said), said
         shown, code = golden.on_terminal(["doctor", "--stack", NAME, *options], stack.place.project, around)
         assert code == 0
         golden.check(GOLDEN / "doctor-terminal.txt", masked(stack, shown))
@@ -153,7 +153,7 @@ def test_the_network_alone(stack: Stack) -> None:
         options += ["--endpoint", f"sign-in={base}", "--endpoint", f"graph={base}"]
         code, printed, _ = run(stack, "doctor", "--network-only", *options)
         assert code == 0
-        assert printed.count("OK ") == 4
+        assert printed.count("OK ") == 5
         closed = f"imap=localhost:{processes.free_port()}"
         code, printed, said = run(stack, "doctor", "--network-only", *options, "--endpoint", closed)
     assert code == 1

@@ -31,9 +31,15 @@ class Fleet:
 
     dev: Stack
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """The API key of each stack: they have different addresses."""
+        key = server.api_key(self.dev.place)
+        return {f"NOCOBASE_API_KEY_{name.upper().replace('-', '_')}": key for name in (*FLEET, BROKEN)}
+
     def up(self, *arguments: str) -> tuple[int, dict[str, dict[str, object]], str]:
         """The exit code of `python -m provisioning up …`, the results by stack, and all that was said."""
-        code, printed, said = run(self.dev, "up", *arguments, "--format", "json")
+        code, printed, said = run(self.dev, "up", *arguments, "--format", "json", extra=self.keys)
         self.dev.said.append(printed + said)
         return code, {row["stack"]: row for row in json.loads(printed)}, said
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from sandbox import holdings
 from sandbox.nocobase import server
+from tests.e2e import outside
 from tests.e2e.conftest import Stack, graph
+from tests.e2e.forked import OWN_START
 
 pytestmark = pytest.mark.e2e
 
@@ -26,10 +29,13 @@ def test_create_no_change_change_drift_refresh_destroy(deployed: Stack) -> None:
 
     # No change: nothing is written anywhere.
     before = stack.row
-    assert "unchanged" in stack.up("--expect-no-changes")
+    assert "unchanged" in stack.up("--expect-no-changes", extra=OWN_START)
     assert stack.row == before
 
-    # Name and consent for the whole tenant: an update in place, the secret stays.
+    # Name and consent for the whole tenant: an update in place, the secret stays. An administrator has consented by the
+    # address before, which Entra ID takes once only: that very consent is taken over.
+    consent_by_the_address(stack)
+    (given,) = holdings.entra(stack.place)["oauth2PermissionGrants"]
     stack.set("applicationName", "NocoBase mail, renamed")
     stack.set("consent", "tenant")
     stack.up()
@@ -38,6 +44,8 @@ def test_create_no_change_change_drift_refresh_destroy(deployed: Stack) -> None:
     (grant,) = holdings.entra(stack.place)["oauth2PermissionGrants"]
     scopes = {"email", "offline_access", "IMAP.AccessAsUser.All", "SMTP.Send", "User.Read"}
     assert set(grant["scope"].split()) == scopes
+    assert grant == given
+    assert stack.outputs["consentTakenOver"].endswith(given["id"])
     assert stack.outputs["clientSecret"] == outputs["clientSecret"]
 
     # Drift in NocoBase is seen by a preview.
@@ -57,13 +65,21 @@ def test_create_no_change_change_drift_refresh_destroy(deployed: Stack) -> None:
     (application,) = stack.applications
     assert application["displayName"] == "NocoBase mail, renamed"
     assert len(application["requiredResourceAccess"][0]["resourceAccess"]) == 1
-    assert holdings.entra(stack.place)["oauth2PermissionGrants"] == []
+    assert holdings.entra(stack.place)["oauth2PermissionGrants"] == [given], "it is not the stack's to withdraw"
     assert stack.credentials == (outputs["clientId"], outputs["clientSecret"])
 
     # Destroy: nothing is left.
-    stack.pulumi("destroy", "--yes")
+    stack.pulumi("destroy", "--yes", extra=OWN_START)
     assert stack.applications == []
+    assert holdings.entra(stack.place)["oauth2PermissionGrants"] == []
     assert stack.credentials == ("", "")
+
+
+def consent_by_the_address(stack: Stack) -> None:
+    """Open the output `adminConsentUrl`, as an administrator does, at the stand-in instead of Microsoft."""
+    address = httpx.URL(stack.outputs["adminConsentUrl"])
+    led = outside.entra(stack.place).get(f"{address.path}?{address.query.decode()}")
+    assert led.headers["location"].startswith(f"{stack.outputs['redirectUri']}?admin_consent=True&tenant=")
 
 
 def test_no_secret_in_state_logs_or_output(stack: Stack) -> None:

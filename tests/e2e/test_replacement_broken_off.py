@@ -22,7 +22,9 @@ def on_day(stack: Stack, day: int, *arguments: str, ok: bool = True) -> str:
     return stack.up(*arguments, ok=ok, extra={"PROVISIONING_TODAY": moment})
 
 
-@pytest.mark.parametrize("lost", [False, True], ids=["refused", "answer lost"])
+@pytest.mark.parametrize(
+    "lost", [pytest.param(False, id="refused", marks=pytest.mark.proof), pytest.param(True, id="answer lost")]
+)
 def test_its_slot_is_issued_into_by_the_next_run(rotated: Stack, lost: bool) -> None:
     # Nothing ran when the old secret was to go; it has expired since, so its slot is issued into in place.
     body = {"error": {"code": "Authorization_RequestDenied", "message": "no"}}

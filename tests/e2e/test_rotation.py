@@ -1,7 +1,8 @@
 """Rotation on the real engine, Entra ID's stand-in and the real NocoBase together, by the testing clock.
 
 Which secrets are to exist on which day is a table in tests/provisioning/entra/test_rotation.py; whole histories with
-failures are in test_rotation_histories.py beside it, and on the real engine in test_rotation_two_years.py.
+failures are in test_rotation_histories.py beside it, and on the real engine in test_rotation_two_years.py; a secret
+that is compromised while NocoBase is down is in test_installations.py.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from collections.abc import Callable
 import pytest
 
 from sandbox.faults import Fault
-from sandbox.nocobase.bad_day import BadDay, trouble
-from sandbox.setup import nocobase_url
 from tests.e2e.conftest import NEW_YEAR, Stack, graph, sandbox_entra
 from tests.e2e.moments import Moment
 
@@ -50,23 +49,6 @@ def test_a_preview_says_what_is_due_and_issues_nothing(deployed_at_new_year: Sta
     assert stack.credentials == first
 
 
-def test_the_old_secret_retires_and_its_slot_is_used_again(rotated: Stack) -> None:
-    assert secrets(rotated) == {FIRST, SECOND}
-    second = rotated.credentials
-    assert second == (rotated.outputs["clientId"], rotated.outputs["clientSecret"])
-    assert rotated.outputs["oldSecretRetires"] == "2027-04-10T00:00:00Z"
-    up(rotated, "2027-04-09", "--expect-no-changes")
-
-    assert "the old secret in slot a is removed" in up(rotated, "2027-04-10")
-    assert secrets(rotated) == {SECOND}
-    assert rotated.credentials == second
-
-    up(rotated, "2027-07-01")
-    assert secrets(rotated) == {SECOND, "NocoBase mail a 2027-06-30"}
-    assert rotated.credentials == (second[0], rotated.outputs["clientSecret"])
-    assert rotated.credentials[1] != second[1]
-
-
 def test_a_state_restored_from_a_backup_costs_no_secret_in_use(
     rotated: Stack, deployed_once: Callable[..., Moment]
 ) -> None:
@@ -88,24 +70,6 @@ def test_a_state_restored_from_a_backup_costs_no_secret_in_use(
     assert rotated.credentials == (second[0], rotated.outputs["clientSecret"])
     assert rotated.credentials[1] != second[1]
     assert SECOND in secrets(rotated)
-
-
-def test_a_compromised_secret_is_removed_only_after_the_new_one_is_in_use(deployed_at_new_year: Stack) -> None:
-    stack = deployed_at_new_year
-    first = stack.credentials
-    stack.set("compromisedBefore", "2027-01-10T12:00:00Z")
-    upstream = nocobase_url(stack.place)
-    with BadDay(upstream) as proxy:
-        stack.set("nocobaseUrl", proxy.url.replace("127.0.0.1", "localhost"))
-        proxy.add(trouble("server-error", "POST .*mailSettings:", times=None))
-        up(stack, "2027-01-11", "--continue-on-error", ok=False)
-    assert secrets(stack) == {FIRST, "NocoBase mail b 2027-01-10"}
-    assert stack.credentials == first
-    stack.set("nocobaseUrl", upstream)
-    up(stack, "2027-01-11")
-    assert secrets(stack) == {"NocoBase mail b 2027-01-10"}
-    assert stack.credentials == (first[0], stack.outputs["clientSecret"])
-    assert stack.credentials[1] != first[1]
 
 
 def test_a_secret_removed_by_hand_is_replaced_after_a_refresh(deployed_at_new_year: Stack) -> None:

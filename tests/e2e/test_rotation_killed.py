@@ -7,6 +7,7 @@ after addPassword and removePassword the provider polls, after the write NocoBas
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from sandbox.place import Place
 from sandbox.setup import nocobase_url
 from tests.e2e import moments
 from tests.e2e.conftest import NEW_YEAR, Stack, at, sandbox_entra
+from tests.e2e.forked import OWN_START
 from tests.e2e.moments import Moment
 from tests.e2e.stack import surroundings
 from tests.e2e.token_endpoint import TokenEndpoint
@@ -31,14 +33,17 @@ from tests.figures import Say
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
-Point = tuple[str, int]
-"""The side to which a request comes, and its number in a run, from 0."""
+Point = tuple[str, str, int]
+"""The side to which a request comes, what it ends with, and its number in a run among those that end so, from 0.
+
+Not its number among all: requests of engine, program and providers overtake each other on a busy machine.
+"""
 
 START = datetime(2027, 1, 1, 9, tzinfo=UTC)
 ENTRA, NOCOBASE = "Entra ID", "NocoBase"
 ADD, REMOVE, WRITE, PROOF = "/addPassword", "/removePassword", "/mailSettings:update", "/mail:oauth2url"
-OWN_PLUGIN = {"PULUMI_DEBUG_PROVIDERS": ""}
-"""The plugin is one of those that are killed, so it must not be the one that goes on running."""
+ALL_OWN = {"PULUMI_DEBUG_PROVIDERS": "", **OWN_START}
+"""The plugin is one of those that are killed, so it must not be the one that goes on running; nor are there copies."""
 HOLD = 5.0
 """Seconds for which a request is held; the kill comes within a tenth of one."""
 PATIENCE = 60.0
@@ -89,10 +94,10 @@ class Rotations:
         sandbox_entra(self.place, "DELETE", "faults")
         self.proxy.clear()
 
-    def killed_at(self, side: str, number: int, match: str = "") -> str:
-        """`pulumi up`, killed when request `number` (from 0) of those that match arrives at `side`; that request."""
+    def killed_at(self, side: str, ending: str, number: int = 0) -> None:
+        """`pulumi up`, killed when request `number` (from 0) of those that end so arrives at `side`."""
         self.forget()
-        hold = Fault(match=match, skip=number, delay=HOLD, drop=True)
+        hold = Fault(match=f"{re.escape(ending)}$", skip=number, delay=HOLD, drop=True)
         if side == ENTRA:
             sandbox_entra(self.place, "POST", "faults", hold.model_dump())
         else:
@@ -100,20 +105,19 @@ class Rotations:
         process = subprocess.Popen(
             ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"],
             cwd=self.place.project,
-            env=surroundings(self.place, {**self.clock, **OWN_PLUGIN}),
+            env=surroundings(self.place, {**self.clock, **ALL_OWN}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + PATIENCE
         try:
-            while len(seen := [one for one in self.requests(side) if match in one]) <= number:
-                assert process.poll() is None, f"the run ended before request {number} to {side}"
+            while sum(request.endswith(ending) for request in self.requests(side)) <= number:
+                assert process.poll() is None, f"the run ended before request {number} of {ending} to {side}"
                 assert time.monotonic() < deadline
                 time.sleep(0.03)
         finally:
             kill(process)
-        return seen[number]
 
     def resume(self) -> None:
         """A plain `up` finishes what was killed; mail works before it and after it."""
@@ -149,13 +153,15 @@ class Counted:
     moment: Moment
     requests: Mapping[str, Sequence[str]]
 
-    def at(self, side: str, request: str) -> Point:
-        """When that request arrives."""
-        return side, next(number for number, one in enumerate(self.requests[side]) if one.endswith(request))
-
     def after(self, side: str, request: str) -> Point:
         """When the request after it arrives."""
-        return side, self.at(side, request)[1] + 1
+        number = next(number for number, one in enumerate(self.requests[side]) if one.endswith(request))
+        return self.points(side)[number + 1]
+
+    def points(self, side: str) -> list[Point]:
+        """When each of the requests to that side arrives."""
+        endings = ["/" + request.rpartition("/")[2] for request in self.requests[side]]
+        return [(side, ending, endings[:number].count(ending)) for number, ending in enumerate(endings)]
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +178,7 @@ def counted(place: Place, deployed_once: Callable[..., Moment]) -> Iterator[Coun
         rotations.forget()
         rotations.next_day()
         rotations.leak()
-        rotations.up(extra=OWN_PLUGIN)
+        rotations.up(extra=ALL_OWN)
         requests = {side: rotations.requests(side) for side in (ENTRA, NOCOBASE)}
         changes = [request for request in requests[ENTRA] if request.endswith("Password")]
         assert [change.rpartition("/")[2] for change in changes] == ["addPassword", "removePassword"]
@@ -185,14 +191,14 @@ def kinds(counted: Counted) -> list[Point]:
     return [
         counted.after(ENTRA, ADD),
         counted.after(NOCOBASE, WRITE),
-        counted.at(NOCOBASE, PROOF),
+        (NOCOBASE, PROOF, 0),
         counted.after(ENTRA, REMOVE),
     ]
 
 
 def every(counted: Counted) -> list[Point]:
     """Each request of a rotation."""
-    return [(side, number) for side, requests in counted.requests.items() for number in range(len(requests))]
+    return [point for side in counted.requests for point in counted.points(side)]
 
 
 @pytest.mark.parametrize("choose", [kinds, pytest.param(every, marks=pytest.mark.proof)])
@@ -201,14 +207,13 @@ def test_kills_are_survived(choose: Callable[[Counted], list[Point]], counted: C
     moments.go_back(rotations.place, counted.moment)
     rotations.today = START + timedelta(days=1)
     points, seconds = choose(counted), -time.monotonic()
-    for side, number in points:
+    for point in points:
         rotations.next_day()
         rotations.leak()
-        request = rotations.killed_at(side, number)
-        assert request.rpartition("/")[2] == counted.requests[side][number].rpartition("/")[2]
+        rotations.killed_at(*point)
         rotations.resume()
         (application,) = rotations.stack.applications
-        assert len(application["passwordCredentials"]) == 1, request
+        assert len(application["passwordCredentials"]) == 1, point
         if FORGOTTEN in rotations.stack.outputs:
             # The secret went before the kill; the state forgets it now, without asking Entra ID.
             rotations.forget()
@@ -225,7 +230,7 @@ def test_a_kill_in_the_middle_of_a_replacement_is_survived(counted: Counted, rot
     """Nothing ran when the old secret was to go; it has expired since, so its slot is issued into in place."""
     rotations = replace(counted.rotations, stack=rotated, today=START + timedelta(days=182))
     rotations.next_day()
-    rotations.killed_at(ENTRA, 0, match=ADD)
+    rotations.killed_at(ENTRA, ADD)
     assert len(rotated.applications[0]["passwordCredentials"]) == 1
     rotations.next_day()
     rotations.resume()

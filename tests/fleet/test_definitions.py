@@ -64,6 +64,13 @@ def test_one_failed_stack_of_the_workflow_stops_no_other(workflow: Mapping[str, 
     assert deploy["concurrency"]["cancel-in-progress"] is False
 
 
+def test_only_the_deployment_of_the_workflow_gets_secrets(workflow: Mapping[str, Any]) -> None:
+    for job in workflow["jobs"].values():
+        assert "secrets." not in str({**job, "steps": []})
+        for step in job["steps"]:
+            assert ("secrets." in str(step)) is (step.get("name") == "Deploy")
+
+
 def test_the_daily_run_of_the_workflow_waits_for_no_approver(workflow: Mapping[str, Any]) -> None:
     deploy = workflow["jobs"]["deploy"]
     environment = "${{ matrix.stack }}${{ github.event_name == 'schedule' && '-upkeep' || '' }}"

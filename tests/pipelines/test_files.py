@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 import yaml
 
 from deployer import settings as deployer_settings
+from pipelines.steps import locks
 from sandbox.place import PROJECT
 
 PIPELINES = PROJECT / "pipelines"
@@ -114,14 +117,79 @@ def test_they_run_nothing_but_the_steps() -> None:
         assert found is not None, command
         named.add(found["name"])
     devops = [text for text in scalars(yaml.safe_load(AZURE_DEVOPS.read_text())) if text in STEPS]
-    assert set(devops) == {"preview", "deploy", "status", "drift"} <= STEPS
+    assert set(devops) == {"preview", "deploy", "status", "drift", "unlock"} <= STEPS
     assert named == STEPS - {"cli"}
     assert all(script.stat().st_mode & 0o111 for script in SCRIPTS)
 
 
+def test_a_job_gets_secrets_on_the_steps_that_need_them() -> None:
+    needed = {"Preview", "Deploy", "Rotate what is due", "Drift", "Status", "Unlock"}
+    for job in github_jobs().values():
+        assert "secrets." not in str({**job, "steps": []})
+        for step in job["steps"]:
+            assert ("secrets." in str(step)) is (step.get("name") in needed)
+    (signed_in,) = (
+        step for step in yaml.safe_load(TEMPLATE.read_text())["steps"] if "bash" not in step and "checkout" not in step
+    )
+    template = yaml.safe_load(TEMPLATE.read_text())["steps"]
+    assert [step for step in template if "env" in step] == []
+    assert "NOCOBASE_API_KEY" in str(signed_in)
+
+
+def test_the_installation_sees_no_secret(tmp_path: Path) -> None:
+    script = PIPELINES / "steps" / "install.sh"
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\nenv\n")
+    python.chmod(0o755)
+    secrets = set(re.findall(r"\b[A-Z_]{6,}\b", script.read_text().partition("unset ")[2].partition("\n\n")[0]))
+    assert {"NOCOBASE_API_KEY", "PULUMI_CONFIG_PASSPHRASE", "ARM_OIDC_TOKEN"} <= secrets
+    given = {"PATH": os.environ["PATH"], "PIP_INDEX_URL": "kept", **dict.fromkeys(secrets, "hush")}
+    ended = subprocess.run([script], cwd=tmp_path, env=given, capture_output=True, text=True, check=True)
+    assert ended.stdout.count("PIP_INDEX_URL=kept") == 2
+    assert "hush" not in ended.stdout
+
+
+def test_a_person_can_unlock_each_stack_and_nothing_else_runs_then() -> None:
+    workflow = yaml.safe_load(GITHUB.read_text())
+    # YAML 1.1 reads `on` as a truth value.
+    given = workflow[True]["workflow_dispatch"]["inputs"]["unlock"]
+    assert (given["options"], given["default"]) == (["none", "test", "prod"], "none")
+    jobs = workflow["jobs"]
+    begins = {name: job["if"] for name, job in jobs.items() if "workflow_dispatch" in job.get("if", "")}
+    assert {name: "inputs.unlock == 'none'" in condition for name, condition in begins.items()} == {
+        "approve-test": True,
+        "unlock": False,
+    }
+    gitlab = yaml.safe_load(GITLAB.read_text())["unlock"]
+    assert [(rule["when"], rule["allow_failure"]) for rule in gitlab["rules"]] == [("manual", True)]
+    assert gitlab["needs"] == []
+    assert gitlab["parallel"]["matrix"] == [{"STACK": ["test", "prod"]}]
+    devops = yaml.safe_load(AZURE_DEVOPS.read_text())
+    (parameter,) = devops["parameters"]
+    assert (parameter["default"], parameter["values"]) == ("none", ["none", "test", "prod"])
+    *stages, unlock = devops["stages"]
+    assert list(unlock) == ["${{ if ne(parameters.unlock, 'none') }}"]
+    conditions = {stage["stage"]: stage["condition"] for stage in stages}
+    assert "eq('${{ parameters.unlock }}', 'none')" in conditions["test"]
+    # A manual run is neither of these, and what depends on a stage that was skipped is skipped.
+    assert conditions["preview"].endswith("'PullRequest')")
+    assert conditions["upkeep"].endswith("'Schedule')")
+    assert conditions["prod"] == "succeeded()"
+
+
+def test_no_job_outlives_the_age_at_which_a_lock_is_left_behind() -> None:
+    limits = [timedelta(minutes=job["timeout-minutes"]) for job in github_jobs().values()]
+    devops = re.findall(r'timeoutInMinutes: "(\d+)"', AZURE_DEVOPS.read_text())
+    limits += [timedelta(minutes=int(minutes)) for minutes in devops]
+    assert yaml.safe_load(GITLAB.read_text())[".stack"]["timeout"] == "1 hour"
+    assert max(limits) == locks.JOB_LIMIT == timedelta(hours=1)
+
+
 def test_no_azure_secret_is_named_anywhere() -> None:
     for file in [*FILES, *SCRIPTS]:
-        assert re.findall(r"CLIENT_SECRET|CLIENT_CERTIFICATE|ARM_CLIENT_ID_FILE", file.read_text()) == []
+        text = re.sub(r"^unset (.*\\\n)*.*$", "", file.read_text(), flags=re.MULTILINE)
+        assert re.findall(r"CLIENT_SECRET|CLIENT_CERTIFICATE|ARM_CLIENT_ID_FILE", text) == []
 
 
 def test_actions_and_images_are_pinned() -> None:
@@ -142,10 +210,10 @@ def test_one_run_a_stack_at_a_time_and_none_is_cut_off() -> None:
         changes = name != "preview"
         assert job["concurrency"]["cancel-in-progress"] is not changes
         if changes:
-            stack = "${{ matrix.stack }}" if "strategy" in job else name
+            stack = {"upkeep": "${{ matrix.stack }}", "unlock": "${{ inputs.unlock }}"}.get(name, name)
             assert job["concurrency"]["group"] == f"nocobase-outlook-{stack}"
     gitlab = yaml.safe_load(GITLAB.read_text())
-    for name in (".deploy", "upkeep"):
+    for name in (".deploy", "upkeep", "unlock"):
         assert gitlab[name]["resource_group"] == "nocobase-outlook-$STACK"
     assert gitlab[".stack"]["interruptible"] is False
     assert yaml.safe_load(AZURE_DEVOPS.read_text())["lockBehavior"] == "sequential"
@@ -159,7 +227,7 @@ def test_prod_comes_after_test_and_each_has_its_own_approval() -> None:
     gitlab = yaml.safe_load(GITLAB.read_text())
     assert gitlab["prod"]["needs"] == ["test"]
     assert gitlab[".deploy"]["environment"]["name"] == "$STACK"
-    stages = {stage["stage"]: stage for stage in yaml.safe_load(AZURE_DEVOPS.read_text())["stages"]}
+    stages = {stage.get("stage"): stage for stage in yaml.safe_load(AZURE_DEVOPS.read_text())["stages"]}
     assert stages["prod"]["dependsOn"] == ["test"]
     environments = [stages[name]["jobs"][0]["environment"] for name in ("test", "prod")]
     assert environments == ["nocobase-outlook-test", "nocobase-outlook-prod"]
@@ -174,7 +242,7 @@ def test_whoever_waits_for_an_approval_holds_nothing_and_gets_nothing() -> None:
     in_a_stacks_group = {
         name for name, job in jobs.items() if job.get("concurrency", {}).get("cancel-in-progress") is False
     }
-    assert in_a_stacks_group == {"test", "prod", "upkeep"}
+    assert in_a_stacks_group == {"test", "prod", "upkeep", "unlock"}
     assert all(jobs[name]["environment"].endswith("-upkeep") for name in in_a_stacks_group)
 
 
@@ -190,8 +258,9 @@ def test_nothing_is_done_to_a_stack_for_a_commit_that_is_not_the_newest() -> Non
 def test_the_bootstrap_trusts_exactly_the_environments_of_the_workflow() -> None:
     named = set()
     for job in github_jobs().values():
-        for stack in job.get("strategy", {}).get("matrix", {}).get("stack", [""]):
-            named.add(job["environment"].replace("${{ matrix.stack }}", stack))
+        for stack in job.get("strategy", {}).get("matrix", {}).get("stack", ["test", "prod"]):
+            filled = re.sub(r"\$\{\{ (matrix\.stack|inputs\.unlock) \}\}", stack, job["environment"])
+            named.add(filled)
     trusted = deployer_settings.load({"githubRepository": "contoso/mail"}).trusts
     assert {trust.subject.rpartition(":")[2] for trust in trusted} == named
     connection = yaml.safe_load(TEMPLATE.read_text())["steps"][2]["${{ each step in parameters.steps }}"][0]["inputs"]

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,44 +17,142 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pulumi.automation import PulumiCommand
 
-from pipelines.steps import cli, comment, deploy, locks, newest, report, running, status
+from pipelines import pulumi_release
+from pipelines.steps import cli, comment, deploy, drift, locks, newest, report, running, status, unlock
 from pipelines.steps.running import Ended
+from provisioning.errors import EngineFailed
+from provisioning.pulumi_cli import Pulumi
 from sandbox.place import PROJECT
 
-LOCK = (
-    "  file:///state/.pulumi/locks/organization/p/test/1.json: created by {0}@{1} (pid {2}) at 2026-11-21T09:00:00Z\n"
+HERE, THERE = "here", "fv-az12"
+OWNER = "runner@*"
+NOW = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
+FRESH, OLD = "2026-11-21T10:00:00Z", "2026-11-21T10:00:00+01:00"
+FOLDER = "file:///state/.pulumi/locks/organization/p/test"
+LOCKED = (
+    "error: the stack is currently locked by {} lock(s). Either wait for the other process(es) to end or delete the "
+    "lock file with `pulumi cancel`.\n"
 )
-REFUSED = "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete.\n"
 
 
-def said(*makers: tuple[str, str, int]) -> str:
-    """What the engine prints at locks."""
-    return REFUSED + "".join(LOCK.format(*maker) for maker in makers)
+def said(*makers: tuple[str, str, int, str], count: int | None = None, before: str = "") -> Ended:
+    """How the engine ends at locks."""
+    lines = [
+        f"  {FOLDER}/{maker[2]}.json: created by {maker[0]}@{maker[1]} (pid {maker[2]}) at {maker[3]}\n"
+        for maker in makers
+    ]
+    errors = before + LOCKED.format(len(makers) if count is None else count) + "".join(lines)
+    return Ended(255, errors, errors=errors)
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("ended", "owner", "removable"),
     [
-        (said(("runner", "old-machine", 7)), True),
-        (said(("runner", "here", 8)), True),
-        (said(("runner", "here", 7)), False),
-        (said(("alice", "laptop", 7)), False),
-        (said(("runner", "old-machine", 7), ("alice", "laptop", 7)), False),
-        (said(), False),
-        ("error: something else, created by runner@old-machine (pid 7)", False),
-        ("", False),
+        pytest.param(said(("runner", THERE, 7, OLD)), OWNER, True, id="own, from elsewhere, older than a job"),
+        pytest.param(said(("runner", THERE, 7, FRESH)), OWNER, False, id="own, from elsewhere, maybe alive"),
+        pytest.param(said(("runner", HERE, 8, FRESH)), OWNER, True, id="own, dead on this host"),
+        pytest.param(said(("runner", HERE, 7, OLD)), OWNER, False, id="own, alive on this host"),
+        pytest.param(said(("runner", THERE, 7, OLD)), "", False, id="no pattern"),
+        pytest.param(said(("runner", THERE, 7, OLD)), "runner@fv-bz*", False, id="another host"),
+        pytest.param(said(("root", "colleague-laptop", 7, OLD)), OWNER, False, id="a colleague"),
+        pytest.param(said(("CONTOSO\\bob smith", "pc7", 7, OLD)), OWNER, False, id="a blank and a backslash"),
+        pytest.param(said(("CONTOSO\\ci runner", THERE, 7, OLD)), "CONTOSO?ci runner@fv-*", True, id="own, so, too"),
+        pytest.param(said(("runner", THERE, 7, OLD), ("runner", THERE, 8, OLD)), OWNER, False, id="several, all own"),
+        pytest.param(said(("runner", THERE, 7, OLD), ("alice", "pc", 8, OLD)), OWNER, False, id="several"),
+        pytest.param(said(("runner", THERE, 7, OLD), count=2), OWNER, False, id="one cannot be read"),
+        pytest.param(said(("runner", THERE, 7, "yesterday")), OWNER, False, id="no time"),
+        pytest.param(said(("runner", THERE, 7, "2026-11-20T09:00:00")), OWNER, False, id="no time zone"),
+        pytest.param(said(count=1), OWNER, False, id="no maker"),
+        pytest.param(said(("runner", THERE, 7, OLD), before="warning: from a plugin\n\n"), OWNER, True, id="a warning"),
     ],
 )
-def test_only_what_an_earlier_run_left_is_left_behind(text: str, expected: bool) -> None:
-    assert locks.are_left_behind(text, "runner", "here", lambda process: process == 7) is expected
+def test_only_what_an_earlier_job_left_is_removed(ended: Ended, owner: str, removable: bool) -> None:
+    found = locks.locked(ended)
+    assert found is not None
+    lock = locks.left_behind(found, owner, HERE, lambda process: process == 7, NOW)
+    assert lock == (found.locks[0] if removable else None)
+
+
+WORDS = said(("runner", THERE, 7, OLD)).errors
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        pytest.param(Ended(255, WORDS, printed=WORDS), id="a program says so"),
+        pytest.param(Ended(255, WORDS, printed="Updating (test):\n", errors=WORDS), id="after it has begun"),
+        pytest.param(Ended(0, WORDS, errors=WORDS), id="and it succeeded"),
+        pytest.param(Ended(255, "", errors=f"error: a server said: {WORDS}"), id="within another error"),
+        pytest.param(Ended(255, "", errors=""), id="nothing"),
+    ],
+)
+def test_only_the_engines_own_words_are_taken_for_a_lock(ended: Ended) -> None:
+    assert locks.locked(ended) is None
 
 
 @given(st.text(), st.text())
-def test_no_text_without_the_engines_words_is_taken_for_a_lock(before: str, after: str) -> None:
-    text = f"{before}created by runner@there (pid 1){after}"
-    assert locks.are_left_behind(text.replace(locks.LOCKED, ""), "runner", "here", lambda _: False) is False
+def test_whatever_a_server_says_is_no_lock(before: str, after: str) -> None:
+    text = f"Updating (test):\n{before}{WORDS}{after}"
+    assert locks.locked(Ended(255, text, printed=text, errors="error: update failed\n")) is None
+
+
+def lock_file(folder: Path, **changed: object) -> tuple[Path, locks.Lock]:
+    """A lock in a state's folder, and what the engine says of it."""
+    file = folder / ".pulumi" / "locks" / "organization" / "p" / "a b" / "1.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    held = {"pid": 7, "username": "runner", "hostname": THERE, "timestamp": "2026-11-21T10:00:00.123456789+01:00"}
+    file.write_text(json.dumps({**held, **changed}))
+    place = f"{file.as_uri()}?no_tmp_dir=true"
+    return file, locks.Lock(place, "runner", THERE, 7, datetime.fromisoformat("2026-11-21T10:00:00+01:00"))
+
+
+def test_exactly_the_named_lock_is_removed(tmp_path: Path) -> None:
+    file, lock = lock_file(tmp_path)
+    other = file.with_name("2.json")
+    other.write_text(file.read_text())
+    assert locks.remove(lock)
+    assert (file.exists(), other.exists()) == (False, True)
+    assert not locks.remove(lock)
+
+
+@pytest.mark.parametrize(
+    ("changed", "place"),
+    [
+        ({"pid": 8}, None),
+        ({"username": "alice"}, None),
+        ({"timestamp": "2026-11-21T10:00:01+01:00"}, None),
+        ({"timestamp": 7}, None),
+        ({}, "azblob://state/.pulumi/locks/organization/p/a%20b/1.json"),
+        ({}, "file://server/share/.pulumi/locks/1.json"),
+    ],
+)
+def test_another_lock_in_its_place_is_kept(tmp_path: Path, changed: dict[str, object], place: str | None) -> None:
+    file, lock = lock_file(tmp_path, **changed)
+    assert not locks.remove(replace(lock, place=place or lock.place))
+    assert file.exists()
+
+
+def test_no_file_but_a_lock_is_removed(tmp_path: Path) -> None:
+    file, lock = lock_file(tmp_path)
+    elsewhere = tmp_path / "1.json"
+    elsewhere.write_text(file.read_text())
+    assert not locks.remove(replace(lock, place=elsewhere.as_uri()))
+    assert elsewhere.exists()
+
+
+def test_a_person_is_told_who_holds_the_stack_and_what_to_do() -> None:
+    found = locks.locked(said(("root", "colleague-laptop", 7, OLD), ("CONTOSO\\bob smith", "pc7", 8, FRESH), count=3))
+    assert found is not None
+    assert locks.described("test", found, NOW).splitlines() == [
+        "The stack test is locked by 3 lock(s); nothing was changed.",
+        f"  root@colleague-laptop, process 7, for 1 h 30 min: {FOLDER}/7.json",
+        f"  CONTOSO\\bob smith@pc7, process 8, for 30 min: {FOLDER}/8.json",
+        "  1 of them could not be read.",
+        "If one of these runs goes on, wait for it. If all of them are over, start the manual run `unlock` of this",
+        "pipeline for test, or run the command that it runs, which removes every lock of the stack:",
+        "  pulumi cancel --yes --stack test",
+    ]
 
 
 class Engine:
@@ -69,16 +169,13 @@ class Engine:
 
 DONE, FAILED = Ended(0, "7 created"), Ended(255, "error: update failed")
 PENDING = Ended(0, f"warning: Attempting to deploy with 1 {deploy.PENDING}")
-STALE, FOREIGN = Ended(255, said(("me", "gone", 1))), Ended(255, said(("alice", "laptop", 1)))
+FOREIGN = said(("alice", "laptop", 1, OLD))
 
 
 @pytest.mark.parametrize(
     ("answers", "asked", "code"),
     [
         ((DONE,), ["up"], 0),
-        ((STALE, DONE, DONE), ["up", "cancel", "up"], 0),
-        ((STALE, FAILED), ["up", "cancel"], 255),
-        ((STALE, DONE, PENDING, DONE, DONE), ["up", "cancel", "up", "refresh", "up"], 0),
         ((FOREIGN,), ["up"], 255),
         ((PENDING, DONE, DONE), ["up", "refresh", "up"], 0),
         ((FAILED, DONE, DONE), ["up", "refresh", "up"], 0),
@@ -93,9 +190,71 @@ def test_what_a_deployment_tries(
 ) -> None:
     engine = Engine(*answers)
     monkeypatch.setattr(deploy, "run", engine)
-    monkeypatch.setattr("getpass.getuser", lambda: "me")
+    monkeypatch.setattr(deploy, "_pending", lambda _: True)
+    monkeypatch.setenv(deploy.OWNER, OWNER)
     assert deploy.deploy("test").code == code
     assert (engine.asked, engine.answers) == (asked, [])
+
+
+def test_the_lock_of_a_dead_job_is_removed_and_the_deployment_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file, lock = lock_file(tmp_path)
+    errors = LOCKED.format(1) + f"  {lock.place}: created by runner@{THERE} (pid 7) at {OLD}\n"
+    held = Ended(255, errors, errors=errors)
+    monkeypatch.setenv(deploy.OWNER, OWNER)
+    for answers, code, there in (((held, DONE), 0, False), ((held, FOREIGN), 255, False)):
+        file.write_text(json.dumps({"pid": 7, "username": "runner", "hostname": THERE, "timestamp": OLD}))
+        engine = Engine(*answers)
+        monkeypatch.setattr(deploy, "run", engine)
+        assert deploy.deploy("test").code == code
+        assert (engine.asked, file.exists()) == (["up", "up"], there)
+    monkeypatch.delenv(deploy.OWNER)
+    file.write_text(json.dumps({"pid": 7, "username": "runner", "hostname": THERE, "timestamp": OLD}))
+    monkeypatch.setattr(deploy, "run", Engine(held))
+    ended = deploy.deploy("test")
+    assert (ended.code, file.exists()) == (255, True)
+    assert "  pulumi cancel --yes --stack test\n" in ended.said
+
+
+@pytest.mark.parametrize(
+    ("state", "asked"),
+    [
+        ({"deployment": {"pending_operations": [{"type": "creating"}]}}, ["up", "refresh", "up"]),
+        ({"deployment": {"pending_operations": []}}, ["up"]),
+        ({"deployment": None}, ["up"]),
+        (None, ["up", "refresh", "up"]),
+    ],
+)
+def test_a_pending_operation_is_one_that_the_state_holds(
+    monkeypatch: pytest.MonkeyPatch, state: dict[str, Any] | None, asked: list[str]
+) -> None:
+    def ask(*_: object) -> str:
+        if state is None:
+            raise EngineFailed("the backend does not answer")
+        return json.dumps(state)
+
+    engine = Engine(PENDING, DONE, DONE)
+    monkeypatch.setattr(deploy, "run", engine)
+    monkeypatch.setattr(Pulumi, "ask", ask)
+    deploy.deploy("test")
+    assert engine.asked == asked
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(0, "removed"), (255, "could not be removed")])
+def test_a_person_unlocks_a_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, outcome: str) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def run(*command: str) -> Ended:
+        asked.append(command)
+        return Ended(code, "The currently running update has been canceled!\n")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(unlock, "run", run)
+    monkeypatch.setattr(sys, "argv", ["unlock", "test"])
+    assert unlock.main() == code
+    assert [command[:5] for command in asked] == [("pulumi", "cancel", "--yes", "--stack", "test")]
+    assert report.path("test", "unlock").read_text().startswith(f"### Locks of `test` {outcome}\n")
 
 
 def test_a_report_goes_where_the_system_shows_it(
@@ -143,9 +302,13 @@ def answered(pages: list[list[dict[str, Any]]]) -> tuple[list[tuple[str, str, st
 RUN = {"GITHUB_REF": "refs/pull/7/merge", "GITHUB_REPOSITORY": "contoso/mail"}
 
 
+BOT = {"login": comment.AUTHOR, "type": "Bot"}
+MARKER = "<!-- nocobase-outlook preview of prod -->"
+
+
 def test_a_comment_is_written_once_a_stack_and_then_renewed() -> None:
-    mine = {"id": 3, "body": "<!-- nocobase-outlook preview of prod -->\nold"}
-    others = [{"id": number, "body": "nice"} for number in range(comment.PAGE)]
+    mine = {"id": 3, "user": BOT, "body": f"{MARKER}\nold"}
+    others: list[dict[str, Any]] = [{"id": number, "user": BOT, "body": "nice"} for number in range(comment.PAGE)]
     nobodys: list[list[dict[str, Any]]] = [[]]
     for pages, method, path in (
         (nobodys, "POST", "/api/v3/repos/contoso/mail/issues/7/comments"),
@@ -153,10 +316,34 @@ def test_a_comment_is_written_once_a_stack_and_then_renewed() -> None:
     ):
         changes, client = answered(pages)
         comment.comment("prod", "new", RUN, client)
-        assert changes == [(method, path, "<!-- nocobase-outlook preview of prod -->\nnew")]
+        assert changes == [(method, path, f"{MARKER}\nnew")]
     changes, client = answered([[mine]])
     comment.comment("test", "new", RUN, client)
     assert [change[0] for change in changes] == ["POST"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"user": {"login": "mallory", "type": "User"}},
+        {"user": {"login": comment.AUTHOR, "type": "User"}},
+        {"user": {"login": "another-app[bot]", "type": "Bot"}},
+        {"user": None},
+        {"body": None},
+        {"body": f"{MARKER} quoted"},
+    ],
+)
+def test_the_comment_of_somebody_else_is_not_touched(changed: dict[str, Any]) -> None:
+    theirs = {"id": 2, "user": BOT, "body": f"{MARKER}\nold", **changed}
+    mine = {"id": 3, "user": BOT, "body": f"{MARKER}\nold"}
+    for found, method, path in (
+        ([theirs], "POST", "issues/7/comments"),
+        ([theirs, mine], "PATCH", "issues/comments/3"),
+    ):
+        changes, client = answered([found])
+        comment.comment("prod", "new", RUN, client)
+        ((used, where, _),) = changes
+        assert (used, where) == (method, f"/api/v3/repos/contoso/mail/{path}")
 
 
 @pytest.mark.parametrize(
@@ -210,23 +397,25 @@ def test_only_the_newest_commit_is_deployed(
 def test_the_cli_is_installed_only_where_there_is_none(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[str] = []
+    asked: list[Path] = []
 
-    class Installed:
-        command = "installed"
-
-    def install(root: str) -> Installed:
+    def install(root: Path) -> Path:
         asked.append(root)
-        return Installed()
+        return root / "bin" / "pulumi"
 
-    monkeypatch.setattr(PulumiCommand, "install", install)
+    monkeypatch.setattr(pulumi_release, "install", install)
+    monkeypatch.setattr(cli, "cli_folder", lambda: tmp_path / "home")
     (tmp_path / "pulumi").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    cli.main()
+    assert cli.main() == 0
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    cli.main()
-    assert asked == [str(running.cli_folder())]
-    assert capsys.readouterr().out == f"Pulumi CLI: {tmp_path / 'pulumi'}\nPulumi CLI: installed\n"
+    assert cli.main() == 0
+    installed = tmp_path / "home" / "bin" / "pulumi"
+    installed.parent.mkdir(parents=True)
+    installed.touch()
+    assert cli.main() == 0
+    assert asked == [tmp_path / "home"]
+    assert capsys.readouterr().out == f"Pulumi CLI: {tmp_path / 'pulumi'}\n" + f"Pulumi CLI: {installed}\n" * 2
 
 
 def test_a_step_finds_the_installed_cli_after_everything_else() -> None:
@@ -255,16 +444,32 @@ def test_a_command_is_told_once_to_stop_and_may_finish() -> None:
     assert rest.splitlines() == ["told 1", "7 True"]
 
 
-def test_status_passes_its_exit_code_on(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_status_passes_its_exit_code_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["status", "test"])
-    ended = subprocess.CompletedProcess([], 1, "| name | value |\n")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
+    table = "| name | value |\n"
+    monkeypatch.setattr(status, "run", lambda *_: Ended(1, f"a warning\n{table}", printed=table, errors="a warning\n"))
     assert status.main() == 1
-    assert report.path("test", "status").read_text().startswith("### Status of `test`: something needs a person")
-    assert capsys.readouterr().out == "| name | value |\n"
+    text = report.path("test", "status").read_text()
+    assert text == f"### Status of `test`: something needs a person, see the log\n\n{table}"
+
+
+@pytest.mark.parametrize(
+    ("ended", "text"),
+    [
+        (Ended(0, ""), "none"),
+        (Ended(7, "x", errors="error: no changes were expected for refresh but changes were proposed\n"), "found"),
+        (Ended(255, "x", printed="error: no changes were expected", errors="error: x\n"), "could not be looked for"),
+    ],
+)
+def test_drift_is_what_the_engine_calls_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ended: Ended, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["drift", "test"])
+    monkeypatch.setattr(drift, "run", lambda *_: ended)
+    assert drift.main() == (1 if ended.code else 0)
+    assert text in report.path("test", "drift").read_text().partition("\n")[0]
 
 
 def test_a_step_on_azure_devops_signs_in_with_the_tasks_token(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-SCRIPT = """#!{python}
+SCRIPT = """#!{python} -IS
 import json, pathlib, sys
 folder, arguments = pathlib.Path(__file__).parent, sys.argv[1:]
 with (folder / "asked").open("a") as log:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+import certifi
 import httpx
 import pytest
 from hypothesis import given
@@ -95,9 +96,26 @@ def test_whatever_people_write_httpx_takes_what_comes_out(address: str, no_proxy
 
 def test_authorities_that_cannot_be_used_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    assert isinstance(trusted(), ssl.SSLContext)
+    usual = trusted()
+    assert isinstance(usual, ssl.SSLContext)
+    # They take longer to read than a request takes, and are the same for all connections.
+    assert trusted() is usual
     (tmp_path / "empty.pem").touch()
     for name, words in (("empty.pem", "holds no certificates"), ("nowhere.pem", "cannot be read")):
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / name))
         with pytest.raises(CertificatesUnusable, match=f"{name}, which SSL_CERT_FILE names, {words}"):
             trusted()
+
+
+def test_authorities_are_those_of_the_variable_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    usual = trusted()
+    own = tmp_path / "own.pem"
+    end = "-----END CERTIFICATE-----\n"
+    own.write_text(Path(certifi.where()).read_text().partition(end)[0] + end)
+    monkeypatch.setenv("SSL_CERT_FILE", str(own))
+    assert len(usual.get_ca_certs()) > 1
+    assert len(trusted().get_ca_certs()) == 1
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert trusted() is usual

@@ -7,13 +7,21 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
+from azure.core.exceptions import ServiceRequestError
+from azure.core.rest import HttpRequest
+from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 
+from provisioning.connections import proxy_for
 from provisioning.doctor import network, tenant
 from provisioning.doctor.runner import Finding, Outcome, answer
 from provisioning.entra import sign_in, token_check
 from provisioning.entra.sign_in_settings import Method, sign_in_settings
+from provisioning.entra.transport import transport
 from provisioning.errors import ProvisioningError, ProxyUnusable, UnexpectedAnswer
 from provisioning.nocobase.client import NocoBaseClient
 from provisioning.nocobase.login import NocoBaseLogin
@@ -45,9 +53,7 @@ def get_access_token(_: Service) -> object:
 
 
 def check_secret(entra: Service) -> object:
-    rejected = token_check.rejection(identity.TENANT_ID, identity.DEPLOYER_CLIENT_ID, "wrong")
-    assert rejected is not None
-    return rejected.reason.index("7000215")
+    return token_check.ask(identity.TENANT_ID, identity.DEPLOYER_CLIENT_ID, "wrong").reason.index("7000215")
 
 
 def ask_for_tenant(entra: Service) -> object:
@@ -125,6 +131,40 @@ def test_it_works(
     place(tenant_of_environment)
 
 
+PROXY = "http://proxy.example.com:3128"
+
+ROUTES = [
+    ({"HTTPS_PROXY": PROXY, "NO_PROXY": "fd00::/8"}, "https://[fd00::1]/x", None),
+    ({"HTTPS_PROXY": PROXY, "NO_PROXY": "fd00::/8"}, "https://[2001:db8::1]/x", PROXY),
+    ({"HTTPS_PROXY": PROXY, "NO_PROXY": "[::1]:8443"}, "https://[::1]:8443/x", None),
+    ({"HTTPS_PROXY": PROXY, "NO_PROXY": "10.0.0.0/8"}, "https://10.1.2.3/x", None),
+    ({"ALL_PROXY": PROXY, "NO_PROXY": "*.example.com"}, "https://login.example.com/x", None),
+    ({"HTTPS_PROXY": "proxy.example.com:3128"}, "https://login.example.com/x", PROXY),
+    ({"HTTPS_PROXY": PROXY}, "http://169.254.169.254/metadata", None),
+]
+
+
+@pytest.mark.parametrize(("variables", "url", "proxy"), ROUTES)
+def test_azure_identity_takes_the_same_way(
+    variables: dict[str, str],
+    url: str,
+    proxy: str | None,
+    environment: Callable[[dict[str, str]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    environment(variables)
+    taken: list[str | None] = []
+
+    def connect(_: object, request: requests.PreparedRequest, *__: object, **options: Any) -> requests.Response:
+        taken.append(select_proxy(str(request.url), options["proxies"]))
+        raise requests.ConnectionError
+
+    monkeypatch.setattr(HTTPAdapter, "send", connect)
+    with transport() as opened, pytest.raises(ServiceRequestError):
+        opened.send(HttpRequest("GET", url))
+    assert (taken, proxy_for(url)) == ([proxy], proxy)
+
+
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
 @pytest.mark.parametrize(("variables", "words"), UNUSABLE.values(), ids=UNUSABLE)
 def test_it_says_one_sentence(
@@ -166,5 +206,9 @@ def test_nothing_opens_a_connection_in_another_way() -> None:
                     case ast.Call(func=ast.Attribute(value=ast.Name(id="httpx"), attr=attr), keywords=words):
                         given = {word.arg for word in words}
                         if attr in opening and not ("transport" in given or {"verify", "proxy", "trust_env"} <= given):
+                            found.append(f"{file.relative_to(PROJECT)}:{node.lineno}")
+                    # The Azure CLI is a program of its own.
+                    case ast.Call(func=ast.Name(id=name), keywords=words) if name.endswith("Credential"):
+                        if name != "AzureCliCredential" and "transport" not in {word.arg for word in words}:
                             found.append(f"{file.relative_to(PROJECT)}:{node.lineno}")
     assert found == []

@@ -160,12 +160,18 @@ wait
 """
 
 
+CHANGES = ["up()", "create('default')", "configure({'audience': 'x'})", "adopt([], {})"]
+
+
 @pytest.mark.usefixtures("interruptible")
-def test_a_change_that_is_interrupted_at_the_terminal_is_waited_for(followed: Pulumi, tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_that_is_interrupted_at_the_terminal_is_waited_for(
+    change: str, followed: Pulumi, tmp_path: Path
+) -> None:
     Path(followed.command).write_text(PATIENT)
     program = (
         "import sys; from pathlib import Path; from provisioning.pulumi_cli import Pulumi\n"
-        "Pulumi(folder=Path(sys.argv[1]).parent, command=sys.argv[1]).up()\n"
+        f"Pulumi(folder=Path(sys.argv[1]).parent, command=sys.argv[1]).{change}\n"
     )
     # Like a terminal's Ctrl-C, the signal goes to all programs of the group.
     with subprocess.Popen(

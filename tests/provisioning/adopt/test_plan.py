@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning.addresses import comparable
-from provisioning.adopt.plan import Adoption, find_candidates, plan_adoption
+from provisioning.adopt.plan import Adoption, Caller, InNocoBase, find_candidates, plan_adoption
 from provisioning.entra.ownership import name_taken
 from provisioning.entra.permissions import Permission
 from provisioning.entra.registration import Candidate, Found
-from provisioning.entra.rules import Audience, why_invalid_redirect_uri
+from provisioning.entra.rules import Audience, why_invalid_audience, why_invalid_redirect_uri
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 from provisioning.errors import AdoptionRejected
+from provisioning.nocobase.push import SignIn
 from provisioning.program import kept
 from provisioning.program.settings import Settings
 from provisioning.program.settings import validate as validate_settings
@@ -27,6 +28,8 @@ from provisioning.program.settings import validate as validate_settings
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 TAG = "pulumi:organization/nocobase-outlook/prod"
 ME, COLLEAGUE = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
+TENANT = "00000000-0000-0000-0000-0000000000aa"
+CALLER = Caller(ME, TENANT)
 EXCHANGE = "00000002-0000-0ff1-ce00-000000000000"
 URL = "https://nocobase.example.com"
 CALLBACK = f"{URL}/admin/settings/mail/oauth2"
@@ -51,7 +54,7 @@ applications = st.fixed_dictionaries(
         "id": ids,
         "appId": ids,
         "displayName": st.text("abc ", min_size=1, max_size=9).filter(str.strip),
-        "signInAudience": st.sampled_from(list(Audience)).map(str),
+        "signInAudience": st.sampled_from([one for one in Audience if not why_invalid_audience(one)]).map(str),
         "tags": st.lists(st.sampled_from(["mail", "crm", TAG]), unique=True),
         "web": st.fixed_dictionaries(
             {
@@ -90,7 +93,12 @@ def settings(config: Mapping[str, object]) -> Settings:
 
 
 def plan(there: Found, **config: object) -> Adoption:
-    return plan_adoption(there, settings({"nocobaseUrl": URL, **config}), ME, TAG, NOW)
+    return plan_adoption(there, settings({"nocobaseUrl": URL, **config}), CALLER, TAG, NOW)
+
+
+def plan_beside(in_nocobase: InNocoBase, there: Found) -> Adoption:
+    """The same where NocoBase holds something."""
+    return plan_adoption(there, settings({"nocobaseUrl": URL}), CALLER, TAG, NOW, in_nocobase)
 
 
 def permissions(application: Mapping[str, Any]) -> set[Permission]:
@@ -159,16 +167,43 @@ def test_two_secrets_leave_no_room_where_personal_accounts_may_sign_in() -> None
     assert "the next rotation will fail" in warning
 
 
-@pytest.mark.parametrize(
-    ("audience", "smallest"),
-    [("AzureADMyOrg", "AzureADMultipleOrgs"), ("PersonalMicrosoftAccount", "AzureADandPersonalMicrosoftAccount")],
-)
-def test_an_audience_that_nocobase_does_not_serve_is_kept_and_named(audience: str, smallest: str) -> None:
-    made = plan(one(signInAudience=audience))
-    assert made.config["audience"] == audience
+def test_an_audience_that_nocobase_does_not_serve_is_kept_and_named() -> None:
+    made = plan(one(signInAudience="AzureADMyOrg"))
+    assert made.config["audience"] == "AzureADMyOrg"
     (warning,) = made.warnings
     assert warning.startswith("With the audience as it is, `pulumi up` will fail.")
-    assert warning.endswith(f"pulumi config set audience {smallest}")
+    assert warning.endswith("pulumi config set audience AzureADMultipleOrgs")
+
+
+def test_an_audience_that_no_stack_may_have_is_not_adopted() -> None:
+    with pytest.raises(AdoptionRejected, match=r"audience PersonalMicrosoftAccount.*Nothing was changed"):
+        plan(one(signInAudience="PersonalMicrosoftAccount"))
+
+
+@pytest.mark.parametrize(
+    ("audience", "page", "words"),
+    [
+        ("AzureADMyOrg", TENANT, None),
+        ("AzureADMyOrg", "common", "Of this NocoBase, its sign-in link is for 'common'"),
+        ("AzureADMultipleOrgs", "consumers", "Of this NocoBase, its sign-in link is for 'consumers'"),
+        ("AzureADMyOrg", None, "Of NocoBase 2, its sign-in link is for 'common'"),
+    ],
+)
+def test_the_link_of_the_stacks_own_nocobase_counts(audience: str, page: str | None, words: str | None) -> None:
+    link = SignIn(None, CALLBACK if page else None, (), page)
+    warnings = plan_beside(InNocoBase("another", link), one(signInAudience=audience)).warnings
+    assert warnings[-1].startswith("NocoBase holds the credentials of another application (another)")
+    assert [warning for warning in warnings if "sign-in link" in warning] == ([] if words is None else warnings[:1])
+    assert words is None or words in warnings[0]
+
+
+def test_a_link_with_another_redirect_uri_is_told() -> None:
+    elsewhere = "https://mail.example.com/admin/settings/mail/oauth2"
+    link = SignIn("client", elsewhere, (), "common")
+    (warning,) = plan_beside(InNocoBase(None, link), one()).warnings
+    assert f"it sends users back to {elsewhere}" in warning
+    # The application has it already, and so will the stack.
+    assert plan_beside(InNocoBase(None, link), one(web={"redirectUris": [elsewhere]})).warnings == []
 
 
 @pytest.mark.parametrize(("name", "platform"), [("singlePageApplication", "spa"), ("publicClient", "publicClient")])

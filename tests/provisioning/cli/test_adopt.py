@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from provisioning.adopt.plan import Adoption
+from provisioning.adopt.plan import Adoption, InNocoBase
 from provisioning.cli import adopt, app
 from provisioning.entra.registration import Found
 from provisioning.errors import NotReady
 from provisioning.nocobase.client import NocoBaseClient
 from provisioning.nocobase.layout import NocoBaseMapping
+from provisioning.nocobase.push import SignIn
 from provisioning.program.settings import validate
 from provisioning.resource_types import COMPONENT_TYPE, PRINCIPAL_TYPE
 from tests.provisioning.checkpoints import CLIENT_ID, OBJECT_ID, URL, application, export, resource
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
+from tests.provisioning.nocobase.fake_nocobase import CALLBACK, FakeNocoBase, connect, microsoft
 
 FOUND = Found({"id": OBJECT_ID, "appId": CLIENT_ID}, (), None, ())
 
@@ -64,8 +66,20 @@ def test_nocobase_is_asked_with_the_stacks_own_key_and_mapping(
     }
     settings = validate(config)[0]
     assert settings is not None
-    assert adopt._held_by_nocobase(settings, config) is None
+    assert adopt._in_nocobase(settings, config) == InNocoBase()
     assert asked == ([(URL, "stored-key", {"X-Gate": "open"}, "mail")] if stored else [])
+
+
+def test_nocobase_is_asked_for_its_sign_in_link(engine: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOCOBASE_API_KEY", "key")
+    settings = validate({"nocobaseUrl": URL})[0]
+    assert settings is not None
+    server = FakeNocoBase([microsoft(clientId=CLIENT_ID, clientSecret="x")], tenant="organizations")
+    connect(server, monkeypatch)
+    there = adopt._in_nocobase(settings, {})
+    assert there == InNocoBase(CLIENT_ID, SignIn(CLIENT_ID, CALLBACK, (), "organizations"))
+    connect(FakeNocoBase([microsoft()]), monkeypatch)
+    assert adopt._in_nocobase(settings, {}) == InNocoBase()
 
 
 def test_an_adopted_application_is_protected(engine: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:

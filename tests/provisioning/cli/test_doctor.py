@@ -74,7 +74,14 @@ def test_wrong_usage(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> N
     assert doctor(monkeypatch, [WELL], *arguments).exit_code == 2
 
 
-@pytest.mark.parametrize("missing", ["imap", "smtp"])
+def test_what_only_personal_mailboxes_need_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = network.Reach("smtp-outlook", False, "smtp-mail.outlook.com:587: refused", "Let it pass.")
+    monkeypatch.setattr(network, "reach_all", lambda *_: [refused])
+    said = doctor(monkeypatch, [FAILS], "--network-only")
+    assert (said.exit_code, said.stdout.split()[0]) == (0, "warning")
+
+
+@pytest.mark.parametrize("missing", ["imap", "smtp", "smtp-outlook"])
 def test_mail_that_only_the_server_has_to_reach_is_a_warning_here(missing: str) -> None:
     found = checks.check_reach(network.Reach(missing, False, "refused", "Let it pass."))
     assert found.outcome == "warning"

@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 from provisioning.cli import app
 from provisioning.cli.init import _Init
+from provisioning.errors import DirectoryFailure, DirectoryUnreadable
 from provisioning.pulumi_cli import Pulumi
+from sandbox.entra.policies import DEFAULT_CONSENT, FOR_THEMSELVES, LEGACY
 from tests.golden import on_terminal
 from tests.provisioning.checkpoints import TENANT_ID, URL, export
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
@@ -170,3 +172,40 @@ def test_an_address_is_written_as_it_is_shown_from_then_on(prod: FakePulumi, mon
     assert said.exit_code != 0
     assert "That is https://n.example.com." in said.stderr
     assert len(written(prod)) == 1
+
+
+@pytest.mark.parametrize(
+    ("policies", "mark", "said"),
+    [
+        (DEFAULT_CONSENT, "!", "an administrator has to consent: Microsoft's policy does not let users do so for IMAP"),
+        ((f"{FOR_THEMSELVES}{LEGACY}",), "✓", "users of this tenant may consent themselves"),
+        (
+            None,
+            "!",
+            "whether users may consent themselves could not be read (403 Authorization_RequestDenied)",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
+def test_who_has_to_consent_is_told(
+    prod: FakePulumi, monkeypatch: pytest.MonkeyPatch, policies: tuple[str, ...] | None, mark: str, said: str
+) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    def read() -> tuple[str, ...]:
+        if policies is None:
+            raise DirectoryUnreadable("x", "403 Authorization_RequestDenied", DirectoryFailure.DENIED)
+        return policies
+
+    monkeypatch.setenv("PATH", prod.environment["PATH"])
+    monkeypatch.setattr(directory, "consent_policies", read)
+    told = CliRunner().invoke(app, ["init", "--stack", "prod", "--rotate-every-days", "60", "--yes"]).stderr
+    whole = " ".join(told.split())
+    assert f"{mark} Consent: {said}" in whole
+    assert ("adminConsentUrl" in whole) is (mark == "!")
+
+
+def test_consent_is_told_without_checks_too(prod: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", prod.environment["PATH"])
+    said = CliRunner().invoke(app, ["init", "--stack", "prod", "--rotate-every-days", "60", "--no-checks", "--yes"])
+    assert "reckon with an administrator" in " ".join(said.stderr.split())

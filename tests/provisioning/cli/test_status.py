@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from provisioning.cli import app
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.registration import Principal, Registration
+from provisioning.entra.registration import Grant, Principal, Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.errors import DirectoryUnreadable
 from provisioning.nocobase.login import NocoBaseLogin
@@ -27,6 +27,7 @@ from provisioning.program.last_state import Deployed, Push
 from provisioning.resource_types import STACK_TYPE
 from provisioning.status import read
 from provisioning.status.read import Held, Unread
+from sandbox.entra.policies import DEFAULT_CONSENT
 from tests.golden import check, on_terminal
 from tests.provisioning.checkpoints import OBJECT_ID, ONE_SECRET, TENANT_ID, TWO_SECRETS, export, password, push
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
@@ -140,7 +141,9 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Both sides answer as if in sync with `test`; the keys that NocoBase was asked with."""
     used: list[str] = []
 
-    def nocobase(push: Push, login: NocoBaseLogin | None) -> Held | Unread:
+    def nocobase(push: Push, login: NocoBaseLogin | Unread | None) -> Held | Unread:
+        if isinstance(login, Unread):
+            return login
         used.append(login.api_key if login else "none")
         return held()
 
@@ -153,6 +156,8 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(read, "read_registration", entra)
     monkeypatch.setattr(directory, "applications_tagged", lambda _: {OBJECT_ID: "NocoBase mail"})
     monkeypatch.setattr(directory, "principal", lambda _: Principal("principal", enabled=True))
+    monkeypatch.setattr(directory, "grants", lambda _: [])
+    monkeypatch.setattr(directory, "consent_policies", lambda: DEFAULT_CONSENT)
     return used
 
 
@@ -160,6 +165,25 @@ def test_in_sync_is_exit_code_0(here: FakePulumi, logins: list[str]) -> None:
     said = status("--stack", "test", "--format", "json")
     assert (said.exit_code, json.loads(said.stdout)["sync"]) == (0, True)
     assert logins == ["own-key"]
+
+
+@pytest.mark.usefixtures("logins")
+def test_consent_that_is_missing_is_shown_with_who_has_to_give_it(
+    here: FakePulumi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    def consent() -> object:
+        said = status("--stack", "test", "--format", "json")
+        assert said.exit_code == 0, said.stdout
+        return json.loads(said.stdout)["consent"]
+
+    assert consent() == {"missingForEverybody": ["SMTP.Send"], "by": "users"}
+    monkeypatch.setattr(directory, "consent_policies", tuple)
+    assert consent() == {"missingForEverybody": ["SMTP.Send"], "by": "administrator"}
+    everybody = [Grant("graph", frozenset({"SMTP.Send"}), everybody=True)]
+    monkeypatch.setattr(directory, "grants", lambda _: everybody)
+    assert consent() == {"missingForEverybody": [], "by": None}
 
 
 def test_out_of_sync_is_exit_code_1(here: FakePulumi, logins: list[str]) -> None:
@@ -183,6 +207,20 @@ def test_among_all_stacks_each_ones_own_key_comes_first(
     (here.folder / "prod.config").write_text("{}")
     status("--all")
     assert sorted(logins) == ["from-environment", "own-key"]
+
+
+@pytest.mark.parametrize(("named", "used"), [({}, "none"), ({"NOCOBASE_API_KEY_TEST": "of-test"}, "of-test")])
+def test_among_stacks_at_different_addresses_the_environments_key_goes_to_none(
+    here: FakePulumi, logins: list[str], monkeypatch: pytest.MonkeyPatch, named: dict[str, str], used: str
+) -> None:
+    for name, value in {"NOCOBASE_API_KEY": "from-environment", **named}.items():
+        monkeypatch.setenv(name, value)
+    moved = [*ONE_SECRET[:-1], push("a", "2027-01-01", nocobase_url="https://other.example.com")]
+    (here.folder / "test.export").write_text(export(*moved))
+    (here.folder / "test.config").write_text("{}")
+    sides = json.loads(status("--all", "--format", "json").stdout)[1]["nocobase"]
+    assert sorted(logins) == sorted(["own-key", *([used] if named else [])])
+    assert ("no key of its own: NOCOBASE_API_KEY can" in "".join(sides[0]["reasons"])) is not bool(named)
 
 
 @pytest.fixture
@@ -266,6 +304,8 @@ def tenants(here: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> list[str | Non
     monkeypatch.setattr(directory, "registration", entra)
     monkeypatch.setattr(directory, "applications_tagged", lambda _: {OBJECT_ID: "NocoBase mail"})
     monkeypatch.setattr(directory, "principal", lambda _: Principal("principal", enabled=True))
+    monkeypatch.setattr(directory, "grants", lambda _: [])
+    monkeypatch.setattr(directory, "consent_policies", tuple)
     return asked
 
 
@@ -304,7 +344,7 @@ def test_a_missing_login_is_told_by_the_name_of_its_installation(
 ) -> None:
     monkeypatch.setattr(read, "read_registration", lambda *_: registration())
     monkeypatch.setattr(read, "read_duplicates", lambda *_: {})
-    monkeypatch.setattr(read, "read_principal", lambda *_: Principal("principal", enabled=True))
+    monkeypatch.setattr(read, "read_principal", lambda *_: None)
     (here.folder / "test.export").write_text(export(*ONE_SECRET[:-1], push("a", "2027-01-01", logins=logins)))
     (here.folder / "test.config").write_text("{}")
     (side,) = json.loads(status("--stack", "test", "--format", "json").stdout)["nocobase"]

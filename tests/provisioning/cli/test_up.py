@@ -59,7 +59,7 @@ case "$*" in
     "nocobase-outlook:nocobaseApiKey": {"value": "own", "secret": true},
     "nocobase-outlook:nocobaseApiKeys": {"value": "{\\"west-1\\": \\"own\\"}", "secret": true}
   }' ;;
-  *config*) echo '{"nocobase-outlook:nocobaseUrl": {"value": "https://n.example.com", "secret": false}}' ;;
+  *config*) echo '{"nocobase-outlook:nocobaseUrl": {"value": "https://URL OF B", "secret": false}}' ;;
   *) env | grep ^NOCOBASE_ | sort > "login of $(echo "$*" | sed 's/.*--stack \\(.\\).*/\\1/')"; exit 255 ;;
 esac
 """
@@ -177,26 +177,46 @@ LOGIN = {
 }
 
 
+SHARED = {name: value for name, value in LOGIN.items() if name[-4:] not in ("EAST", "ST_1")}
+
+
 @pytest.mark.parametrize(
-    ("stacks", "login_of_a"),
+    ("stacks", "url_of_b", "more", "expected"),
     [
-        (["a"], LOGIN),
-        (["a", "b"], {"NOCOBASE_API_KEY_EAST": "of-another"}),
-        (["--all"], {"NOCOBASE_API_KEY_EAST": "of-another"}),
+        (["a"], "other.example.com", {}, {"a": LOGIN}),
+        (["a", "b"], "n.example.com", {}, {"a": {}, "b": SHARED}),
+        (["--all"], "N.example.com:443/", {}, {"a": {}, "b": SHARED}),
+        (["--all"], "other.example.com", {}, {"a": {}}),
+        (["--all"], "other.example.com", {"NOCOBASE_API_KEY_B": "of-b"}, {"a": {}, "b": {"NOCOBASE_API_KEY": "of-b"}}),
     ],
 )
-def test_among_many_stacks_each_ones_own_key_comes_first(
-    project: Path, monkeypatch: pytest.MonkeyPatch, stacks: list[str], login_of_a: dict[str, str]
+def test_a_login_in_the_environment_is_for_one_address(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stacks: list[str],
+    url_of_b: str,
+    more: dict[str, str],
+    expected: dict[str, dict[str, str]],
 ) -> None:
-    (project / "bin" / "pulumi").write_text(LOGS_ITS_LOGIN)
-    for name, value in LOGIN.items():
+    (project / "bin" / "pulumi").write_text(LOGS_ITS_LOGIN.replace("URL OF B", url_of_b))
+    for name, value in {**LOGIN, **more}.items():
         monkeypatch.setenv(name, value)
-    CliRunner().invoke(app, ["up", *stacks])
+    said = CliRunner().invoke(app, ["up", *stacks, "--format", "json"])
     given = {file.name[-1]: file.read_text().splitlines() for file in project.glob("login of ?")}
     logins = {
         stack: dict(line.split("=") for line in lines if not line.endswith("=")) for stack, lines in given.items()
     }
-    assert logins == {"a": login_of_a, **({"b": LOGIN} if stacks != ["a"] else {})}
+    assert logins == expected
+    if "b" not in expected and stacks != ["a"]:
+        (error,) = (row["error"] for row in json.loads(said.stdout) if row["stack"] == "b")
+        assert error.startswith("Not deployed, no key of its own: NOCOBASE_A")
+
+
+@pytest.mark.usefixtures("project")
+def test_a_stack_whose_address_cannot_be_read_is_not_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOCOBASE_API_KEY", "of-one-nocobase")
+    (found,) = json.loads(CliRunner().invoke(app, ["up", "b", "--format", "json"]).stdout)
+    assert found["error"].startswith("`pulumi config --json --show-secrets` failed: ")
 
 
 def test_no_pulumi_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

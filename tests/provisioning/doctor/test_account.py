@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning.doctor.account import Account, account_of, check_account, check_rights, read_claims
+from provisioning.doctor.account import check_account, check_rights
+from provisioning.entra.account import Account, account_of, read_claims, why_may_not_add_owners
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 APPLICATION = {"idtyp": "app", "appid": "client", "oid": "object", "tid": TENANT}
 USER = {"upn": "admin@example.com", "oid": "object", "tid": TENANT, "scp": "Application.ReadWrite.All User.Read"}
 ADMINISTRATOR = "62e90394-69f5-4237-9190-012177145e10"
+CONSENTER = "e8611ab8-c189-46e8-94e1-60213ab1f814"
 DEVELOPER = "cf1c38e5-3621-4004-a7cb-879624dced7d"
 OWNED_BY, CONSENT = "Application.ReadWrite.OwnedBy", "DelegatedPermissionGrant.ReadWrite.All"
 
@@ -67,6 +69,7 @@ def test_the_right_tenant(wanted: str | None, outcome: str) -> None:
         (["User.Read.All"], False, "failed", "has User.Read.All"),
         ([OWNED_BY], True, "failed", CONSENT),
         ([OWNED_BY, CONSENT], True, "OK", CONSENT),
+        (["Directory.ReadWrite.All"], True, "OK", "Directory.ReadWrite.All"),
     ],
 )
 def test_rights_of_applications(roles: list[str], tenant_consent: bool, outcome: str, word: str) -> None:
@@ -81,6 +84,10 @@ def test_rights_of_applications(roles: list[str], tenant_consent: bool, outcome:
         ({"wids": [ADMINISTRATOR]}, True, None, "OK", "Global Administrator"),
         ({"wids": [DEVELOPER]}, False, False, "OK", "Application Developer"),
         ({"wids": [DEVELOPER]}, True, True, "failed", "administrator's role"),
+        ({"wids": [CONSENTER]}, True, True, "OK", "Privileged Role Administrator, may consent"),
+        ({"wids": [CONSENTER, DEVELOPER]}, True, False, "OK", "Application Developer, may register"),
+        ({"wids": [CONSENTER]}, True, False, "failed", "lets no user register"),
+        ({}, True, True, "failed", "administrator's role"),
         ({}, False, True, "OK", "may register"),
         ({}, False, False, "failed", "lets no user"),
         ({}, False, None, "warning", "could not be read"),
@@ -93,3 +100,24 @@ def test_rights_of_users(
 ) -> None:
     found = check_rights(account_of({**USER, **claims}), tenant_consent, may_register)
     assert (found.outcome, word in found.said) == (outcome, True)
+
+
+@pytest.mark.parametrize(
+    ("roles", "others", "may"),
+    [
+        ([OWNED_BY], ["object"], True),
+        ([OWNED_BY], ["object", "person"], False),
+        (["Application.ReadWrite.All"], ["person"], False),
+        ([OWNED_BY, "Directory.Read.All"], ["person"], True),
+        (["Directory.ReadWrite.All"], ["person"], True),
+    ],
+)
+def test_an_application_adds_other_owners_with_a_further_permission_only(
+    roles: list[str], others: list[str], may: bool
+) -> None:
+    account = account_of({**APPLICATION, "roles": roles})
+    assert (why_may_not_add_owners(account, others) is None) is may
+    found = check_rights(account, False, None, others)
+    assert found.outcome == ("OK" if may else "warning")
+    assert may or "Directory.Read.All" in str(found.remedy)
+    assert why_may_not_add_owners(account_of(USER), others) is None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from provisioning.doctor import application as checks
-from provisioning.doctor.account import Account
 from provisioning.doctor.runner import Outcome
+from provisioning.entra.account import Account
 from provisioning.entra.permissions import of_scopes
 from provisioning.entra.registration import Principal
 from provisioning.program.settings import Settings

@@ -10,7 +10,7 @@ import pytest
 from provisioning.doctor import client_secret
 from provisioning.doctor.runner import Outcome
 from provisioning.entra import token_check
-from provisioning.entra.token_check import Rejection
+from provisioning.entra.token_check import BLOCKED, Answer, Verdict
 from tests.provisioning.status.test_compare import ONE
 
 NOW = datetime(2027, 2, 1, tzinfo=UTC)
@@ -28,11 +28,21 @@ def test_secrets_that_work() -> None:
 
 
 def test_a_secret_that_is_not_accepted() -> None:
-    refusal = Rejection("AADSTS7000222: Client secret has expired", "pulumi up")
+    refusal = Answer(Verdict.REJECTED, "AADSTS7000222: Client secret has expired", "pulumi up")
     found = client_secret.check_secrets([(SECRET, refusal)], None, NOW)
     assert (found.outcome, found.remedy) == (Outcome.FAILED, "pulumi up")
     assert "slot a (AADSTS7000222: Client secret has expired)" in found.said
     assert client_secret.check_secrets([], None, NOW).outcome is Outcome.FAILED
+
+
+def test_a_secret_that_is_accepted_without_a_token() -> None:
+    answer = Answer(Verdict.NO_TOKEN, f"{BLOCKED} (AADSTS53003)", "Look at the policies.")
+    found = client_secret.check_secrets([(SECRET, answer)], None, NOW)
+    assert (found.outcome, found.remedy) == (Outcome.WARNING, "Look at the policies.")
+    assert found.said == (
+        "the token endpoint accepts slot a, until 2027-06-30, 149 days; but it issues no token: conditional access for "
+        "workload identities blocks the application's own sign-in, not its users' (AADSTS53003)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,7 +56,7 @@ def test_a_secret_that_is_not_accepted() -> None:
 )
 def test_the_life_of_a_secret(monkeypatch: pytest.MonkeyPatch, today: str, outcome: Outcome, said: str) -> None:
     asked: list[tuple[str, str, str]] = []
-    monkeypatch.setattr(token_check, "rejection", lambda *given: asked.append(given))
+    monkeypatch.setattr(token_check, "ask", lambda *given: asked.append(given))
     assert ONE.application is not None
     found = client_secret.ask_secrets(ONE, ONE.application, datetime.fromisoformat(f"{today}T00:00:00Z"))
     assert found.outcome is outcome

@@ -43,9 +43,10 @@ def trusting(certificates: Certificates) -> ssl.SSLContext:
 
 @pytest.fixture
 def everything(entra: Service, serving: ssl.SSLContext) -> Iterator[dict[str, str]]:
-    """Addresses at which all four answer as Microsoft does."""
+    """Addresses at which all of them answer as Microsoft does."""
     with mail_servers.imap(serving) as imap, mail_servers.smtp(serving) as smtp:
-        yield {"sign-in": entra.address, "graph": entra.address, "imap": imap, "smtp": smtp}
+        mail = {"imap": imap, "smtp": smtp, "smtp-outlook": smtp}
+        yield {"sign-in": entra.address, "graph": entra.address, **mail}
 
 
 def closed_port() -> str:
@@ -104,6 +105,7 @@ def test_refused_and_mended(serving: ssl.SSLContext, trusting: ssl.SSLContext) -
     assert "A proxy for https does not help" in refused.remedy
     with mail_servers.imap(serving) as address:
         assert network.reach("imap", address, 5, trusting).reached
+    assert "Only mailboxes of Outlook.com" in network.reach("smtp-outlook", closed_port(), 5, trusting).remedy
 
 
 @pytest.mark.parametrize("name", ["sign-in", "imap", "smtp"])
@@ -190,10 +192,13 @@ def test_it_runs_alone_from_stdin(everything: dict[str, str], certificates: Cert
 
     said = run()
     assert said.returncode == 0, said.stderr
-    assert [answer["reached"] for answer in json.loads(said.stdout)] == [True] * 4
+    assert [answer["reached"] for answer in json.loads(said.stdout)] == [True] * 5
     said = run("--endpoint", f"imap={closed_port()}")
     assert said.returncode == 1
-    assert [answer["reached"] for answer in json.loads(said.stdout)] == [True, True, False, True]
+    assert [answer["reached"] for answer in json.loads(said.stdout)] == [True, True, False, True, True]
+    personal = run("--endpoint", f"smtp-outlook={closed_port()}")
+    assert [answer["reached"] for answer in json.loads(personal.stdout)] == [True, True, True, True, False]
+    assert personal.returncode == 0, "a company's mailboxes need no server of Outlook.com"
     assert run("--endpoint", "pop=x:1").returncode == 2
 
 

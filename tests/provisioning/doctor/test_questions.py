@@ -11,9 +11,11 @@ import pytest
 from provisioning.doctor import account, engine, network, nocobase, questions
 from provisioning.doctor.runner import Check, Finding, Question, ask_all, ok
 from provisioning.entra import token_check
+from provisioning.entra.account import Account
 from provisioning.entra.app_policies import SecretPolicy
 from provisioning.entra.registration import Principal, Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
+from provisioning.entra.token_check import Answer, Verdict
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.push import SignIn
 from provisioning.program.last_state import Push
@@ -69,7 +71,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
     found = fake_pulumi(tmp_path, {"prod": export(*ONE_SECRET)}, CONFIG)
     monkeypatch.setenv("PATH", found.environment["PATH"])
     monkeypatch.delenv("ARM_TENANT_ID", raising=False)
-    me = account.Account("me", "me", TENANT_ID, application=False, granted=frozenset())
+    me = Account("me", "me", TENANT_ID, application=False, granted=frozenset())
     for module, name in ((engine, "ask_engine"), (engine, "ask_plugin")):
         monkeypatch.setattr(module, name, lambda *_: ok(""))
     monkeypatch.setattr(engine, "ask_secrets", lambda *_: ok(""))
@@ -80,12 +82,13 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
         monkeypatch.setattr(nocobase, name, lambda *_: ok(""))
     monkeypatch.setattr(nocobase, "ask_login", lambda *_: ok("", NocoBaseLogin("key")))
     monkeypatch.setattr(network, "reach", lambda name, *_: network.Reach(name, True, "", ""))
-    monkeypatch.setattr(token_check, "rejection", lambda *_: None)
+    monkeypatch.setattr(token_check, "ask", lambda *_: Answer(Verdict.TOKEN))
     monkeypatch.setattr(directory, "registration", lambda _: registration())
     monkeypatch.setattr(directory, "principal", lambda _: Principal("principal", enabled=True))
     monkeypatch.setattr(directory, "owners", lambda _: {"me"})
     monkeypatch.setattr(directory, "grants", lambda _: [])
     monkeypatch.setattr(directory, "secret_policy", lambda _: SecretPolicy(()))
+    monkeypatch.setattr(directory, "consent_policies", tuple)
     monkeypatch.setattr(read, "read_row", lambda *_: held().row)
     monkeypatch.setattr(
         read, "read_link", lambda *_: SignIn(CLIENT_ID, REDIRECT_URI, ("offline_access", "SMTP.Send"), TENANT_ID)
@@ -109,6 +112,14 @@ def test_the_chain_of_a_sign_in_once_it_is_deployed() -> None:
     assert sign_in_settings().tenant == TENANT_ID
 
 
+def test_personal_mailboxes_are_asked_for_where_the_audience_has_them(pulumi: FakePulumi) -> None:
+    name = "network: smtp-outlook"
+    assert asked()[name].said == "not needed: no personal accounts in the audience AzureADMyOrg"
+    config = {key: value for key, value in CONFIG.items() if not key.endswith("audience")}
+    (pulumi.folder / "prod.config").write_text(json.dumps(config))
+    assert "not needed" not in asked()[name].said
+
+
 def test_nothing_is_asked_twice(pulumi: FakePulumi) -> None:
     names = [question.name for question in listed()]
     assert sorted(set(names)) == sorted(names)
@@ -124,7 +135,8 @@ def test_it_is_skipped_with_a_reason_before(pulumi: FakePulumi) -> None:
         ("skipped", "because this stack has not been deployed to its end yet")
     }
     assert found["deployment"].remedy == "pulumi up"
-    assert {check.outcome for check in found.values()} == {"OK", "skipped"}
+    assert {check.outcome for check in found.values()} == {"OK", "skipped", "warning"}
+    assert [name for name, check in found.items() if check.outcome == "warning"] == ["policy on consent"]
 
 
 def test_after_an_interrupted_first_run_the_tenant_is_the_configured_one(pulumi: FakePulumi) -> None:

@@ -43,6 +43,8 @@ def test_client_id_and_redirect_uri_of_the_link() -> None:
     )
     assert "…" in sign_in_link.check_client_id(SignIn("a~secret by mistake", None), CLIENT_ID).said
     assert sign_in_link.check_redirect_uri(link(), [REDIRECT_URI]).outcome is OK
+    here = SignIn(CLIENT_ID, "http://localhost:13001/x")
+    assert sign_in_link.check_redirect_uri(here, ["http://localhost:13000/x"]).outcome is OK
     assert "AADSTS50011" in sign_in_link.check_redirect_uri(link(), ["https://x"]).said
     assert sign_in_link.check_redirect_uri(SignIn(CLIENT_ID, None), [REDIRECT_URI]).outcome is FAILED
 

@@ -15,6 +15,5 @@ def tenant(entra: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
     """A new tenant, which this process's environment names, and which it trusts."""
     for name, value in entra.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(entra.certificates.authority))
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", entra.address)
     return entra

@@ -10,7 +10,13 @@ import pytest
 from provisioning.entra import audiences
 from provisioning.entra.audiences import Page
 from provisioning.entra.rules import Audience
+from sandbox.entra import identity
+from tests.sandbox.entra.fixtures import certificates, entra, entra_server
+from tests.sandbox.entra.service import Service
 
+__all__ = ["certificates", "entra", "entra_server"]
+
+CALLBACK = "https://noco.example.com/admin/settings/mail/oauth2"
 OWN = "0a1b2c3d-0000-4000-8000-000000000003"
 OTHER = "ffffffff-0000-4000-8000-000000000004"
 
@@ -33,7 +39,7 @@ def test_every_audience_and_page_is_in_the_table() -> None:
         ("AzureADMyOrg", "contoso.example.com", None),
         ("AzureADMultipleOrgs", "common", None),
         ("AzureADMultipleOrgs", OWN, None),
-        ("AzureADMultipleOrgs", "consumers", "organizations only"),
+        ("AzureADMultipleOrgs", "consumers", "AADSTS9002332"),
         ("AzureADandPersonalMicrosoftAccount", "common", None),
         ("AzureADandPersonalMicrosoftAccount", "consumers", None),
         ("AzureADandPersonalMicrosoftAccount", OTHER, None),
@@ -85,7 +91,8 @@ def test_what_nocobase_2_serves() -> None:
 
 
 def test_the_page_has_the_same_table() -> None:
-    text = (Path(__file__).parents[3] / "docs/audiences.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs/audiences.md").read_text(encoding="utf-8")
+    text = page.partition("\n## ")[0]
     header, _, *rows = [
         [cell.strip().strip("`") for cell in line.strip("|").split("|")]
         for line in text.splitlines()
@@ -95,6 +102,49 @@ def test_the_page_has_the_same_table() -> None:
     assert rows == [
         [audience, *(_cell(audiences.SERVES[audience][page]) for page in Page)] for audience in audiences.SERVES
     ]
+
+
+PEOPLE = ("a@sandbox.onmicrosoft.com", "b@contoso.example.com", "c@outlook.com")
+OF_AUDIENCE = {
+    Audience.ONE_TENANT: PEOPLE[:1],
+    Audience.ANY_TENANT: PEOPLE[:2],
+    Audience.ANY_TENANT_AND_PERSONAL: PEOPLE,
+    Audience.PERSONAL: PEOPLE[2:],
+}
+
+
+@pytest.mark.parametrize("authority", ["common", "organizations", "consumers", identity.TENANT_ID])
+@pytest.mark.parametrize("audience", list(Audience))
+def test_the_sign_in_page_takes_whom_the_table_says(entra: Service, audience: Audience, authority: str) -> None:
+    made = entra.directory.create_application(
+        {
+            "displayName": "mail",
+            "signInAudience": audience.value,
+            "api": {"requestedAccessTokenVersion": 2},
+            "web": {"redirectUris": [CALLBACK]},
+        },
+        identity.DEPLOYER_OBJECT_ID,
+        [],
+    )
+    entra.directory.create_service_principal({"appId": made["appId"]}, identity.DEPLOYER_OBJECT_ID, [])
+    found = {}
+    with entra.client() as client:
+        for person in PEOPLE:
+            asked = {"client_id": made["appId"], "redirect_uri": CALLBACK, "login_hint": person}
+            answer = client.get(f"/{authority}/oauth2/v2.0/authorize", params=asked)
+            code = re.search(r"AADSTS\d+", answer.text)
+            found[person] = code[0] if code else answer.headers["location"].partition("?")[0]
+    page = audiences.page_of(authority, identity.TENANT_ID)
+    assert page is not None
+    table = audiences.SERVES[audience][page]
+    own = OF_AUDIENCE[audience]
+    signed_in = [person for person in PEOPLE if found[person] == CALLBACK]
+    assert set(signed_in) <= set(own)
+    if table.nobody is None:
+        assert signed_in
+        assert (len(signed_in) < len(own)) is table.fewer
+    else:
+        assert {_cell(table)} == {*found.values()}
 
 
 def _cell(service: audiences.Service) -> str:

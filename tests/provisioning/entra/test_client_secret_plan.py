@@ -61,6 +61,17 @@ def test_a_due_secret_gets_a_successor_in_the_other_slot(now: float, issued: int
     assert "a new one in slot b" in plan.reasons[0]
 
 
+def test_where_the_engine_replaced_the_one_in_use_its_successor_is_pushed_before_another_is_issued() -> None:
+    # By `--replace`, in a run that failed before the push: the replaced one has yet to be deleted.
+    last = LastSecrets({A: secret(0)}, None, replaced=True)
+    plan = plan_secrets(last, day(95), POLICY)
+    assert (plan.slots, plan.active, plan.since) == ({A: secret(0)}, A, day(95))
+    following = plan_secrets(LastSecrets({A: secret(0)}, A, day(95)), day(95), POLICY)
+    assert set(following.slots) == {A, B}
+    # One that has expired helps nobody.
+    assert set(plan_secrets(last, day(185), POLICY).slots) == {B}
+
+
 def test_a_successor_that_is_not_in_use_yet_is_pushed_not_issued_again() -> None:
     last = LastSecrets({A: secret(0), B: secret(90)}, A, day(0))
     plan = plan_secrets(last, day(95), POLICY)

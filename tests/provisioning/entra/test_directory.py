@@ -9,13 +9,14 @@ import httpx
 import pytest
 from kiota_abstractions.api_error import APIError
 
-from provisioning.doctor.account import read_claims
+from provisioning.entra.account import read_claims
 from provisioning.entra.app_policies import ADDITION, LIFETIME, Restriction, SecretPolicy
 from provisioning.entra.permissions import of_scopes
 from provisioning.entra.registration import Grant, Principal
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 from provisioning.errors import DirectoryUnreadable
 from sandbox.entra import identity
+from sandbox.entra.policies import DEFAULT_CONSENT
 from tests.forward_proxy import ForwardProxy
 from tests.sandbox.entra.service import Service
 from tests.sandbox.entra.test_permissions import POLICIES, assign
@@ -85,10 +86,13 @@ def test_consents_are_read_from_the_service_principal(tenant: Service) -> None:
         assert graph_principal is not None
         resource = graph_principal.object_id
         grant = {"clientId": principal, "resourceId": resource, "consentType": "AllPrincipals", "scope": "email openid"}
+        assert directory.tenant_consent(principal) is None
         made = make(graph, "/oauth2PermissionGrants", grant)
-    assert directory.grants(principal) == [
-        Grant(resource, frozenset({"email", "openid"}), everybody=True, id=made["id"])
-    ]
+    (found,) = directory.grants(principal)
+    assert found == Grant(resource, frozenset({"email", "openid"}), everybody=True)
+    assert directory.tenant_consent(principal) == found
+    assert found.id == made["id"]
+    assert directory.tenant_consent(NOBODY) is None
 
 
 def test_what_a_deployer_has_is_read_with_its_ids(tenant: Service) -> None:
@@ -133,12 +137,13 @@ def test_what_doctor_asks_of_an_application(tenant: Service) -> None:
 def test_policies_are_read_with_the_permission_for_it(tenant: Service) -> None:
     from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
 
-    for read in (lambda: directory.secret_policy(None), directory.users_may_register):
+    for read in (lambda: directory.secret_policy(None), directory.users_may_register, directory.consent_policies):
         with pytest.raises(DirectoryUnreadable) as refusal:
             read()
         assert refusal.value.reason == "403 Authorization_RequestDenied"
     assign(tenant, identity.DEPLOYER_OBJECT_ID, POLICIES).raise_for_status()
     assert directory.users_may_register() is True
+    assert directory.consent_policies() == DEFAULT_CONSENT
     assert directory.secret_policy(None) == SecretPolicy(())
     tenant.behave(maximum_secret_lifetime_days=90, secrets_forbidden=True)
     with tenant.graph() as graph:

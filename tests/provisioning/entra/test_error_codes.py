@@ -54,6 +54,24 @@ LONG_STATUS = "535 5.7.139 Authentication unsuccessful, "
         ("432 4.3.2 Concurrent connections limit exceeded", ["SMTP 4.3.2"]),
         ('{"error":{"code":"CredentialInvalidLifetimeAsPerAppPolicy"}}', ["CredentialInvalidLifetimeAsPerAppPolicy"]),
         ("Insufficient privileges to complete the operation.", ["Authorization_RequestDenied"]),
+        ("The directory object quota limit for the Principal has been exceeded.", ["Directory_QuotaExceeded"]),
+        (
+            "Directory_QuotaExceeded: … would exceed the maximum quota count '100' for forward-link 'owners'.",
+            ["Owners: quota"],
+        ),
+        (
+            "unauthorized_client: The client does not exist or is not enabled for consumers. If you are the developer",
+            ["Personal account: client not enabled"],
+        ),
+        (
+            "invalid_request: The provided value for the input parameter 'redirect_uri' is not valid. The expected",
+            ["Personal account: redirect URI"],
+        ),
+        ("550 5.1.8 Access denied, bad outbound sender.", ["SMTP 5.1.8"]),
+        ("550 5.7.233 … (tenant external recipient rate limit)", ["SMTP 5.7.233"]),
+        ("550 5.7.236 …", ["SMTP 5.7.236"]),
+        ("550 5.7.705 Access denied, tenant has exceeded threshold", ["SMTP 5.7.705"]),
+        ("550 5.7.750 Client blocked from sending from unregistered domain", ["SMTP 5.7.750"]),
         ("nothing at all in 2026", []),
         ("version 3.255.0 of 2026-11-21", []),
     ],
@@ -118,10 +136,40 @@ def test_every_entry_has_whole_sentences_and_a_code_of_its_own() -> None:
 
 def test_codes_that_have_to_be_known() -> None:
     needed = """700016 50011 65001 90094 7000215 7000222 7000229 50020 50194 53003 50105 50126 54005 70000 70008 70011
-        9002313 900144 500113 7000218 650052"""
+        9002313 900144 500113 7000218 650052 9002331 9002332 9002346 500200 65006 50074 50072 50078 50158 53001 53002
+        530032 50131 90072 700005 28002 28003 500212 500213 500021 700084 501051 1000031 90055 50196 90093 500014"""
     found = error_codes.find(needed)
     assert [one.code for one in found if one.entry is None] == []
     assert len(found) == len(needed.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("AADSTS50011", "Only the port of localhost does not count"),
+        ("AADSTS65001", "an administrator's step"),
+        ("AADSTS90094", "An administrator of the user's tenant opens"),
+        ("AADSTS70001", "does not have the application, or it is disabled"),
+        ("AADSTS7000112", "an owner can deactivate and Microsoft can disable"),
+        ("AADSTS7000222", "issued minutes ago"),
+        ("BAD User is authenticated but not connected.", "Forwarding and IMAP"),
+        ("NO AUTHENTICATE failed.", "Forwarding and IMAP"),
+        ("550 5.7.30 x", "Sign-ins by token are not affected"),
+        ("535 5.7.3 x", "smtp-mail.outlook.com"),
+        ("Directory_QuotaExceeded", "250 objects"),
+    ],
+)
+def test_what_misleads_easily(text: str, said: str) -> None:
+    (found,) = error_codes.find(text)
+    assert found.entry is not None
+    assert said in f"{found.entry.meaning} {found.entry.remedy}"
+
+
+@pytest.mark.parametrize("code", ["AADSTS50020", "AADSTS50034", "AADSTS16000", "AADSTS90072"])
+def test_an_account_of_somewhere_else_is_no_reason_to_widen_the_audience(code: str) -> None:
+    (found,) = error_codes.find(code)
+    assert found.entry is not None
+    assert "config set audience" not in found.entry.remedy
 
 
 def test_what_the_stand_in_for_entra_answers_is_known() -> None:

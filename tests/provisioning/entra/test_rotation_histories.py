@@ -32,7 +32,6 @@ from tests.provisioning.entra.rotation_world import Plan, RunEnded, World
 HISTORIES = settings(
     max_examples=400,
     stateful_step_count=30,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),

@@ -128,6 +128,7 @@ def test_the_tenant_of_a_workload_identity_may_not_be_another_one(monkeypatch: p
         ({"useCli": "false"}, "turns the Azure CLI off"),
         ({"environment": "usgovernment"}, "knows Microsoft's public cloud only"),
         ({"environment": "china"}, "names the cloud 'china'"),
+        ({"metadataHost": "management.usgovcloudapi.net"}, "names the cloud 'management.usgovcloudapi.net'"),
         ({"useOidc": "yes"}, "the azuread provider takes true or false"),
     ],
 )

@@ -28,7 +28,7 @@ from provisioning.nocobase.installation import own_remedy, remedies_for
         ),
         (
             "pulumi config set --secret --path 'nocobaseHeaders.<name>' <value>",
-            "Let this machine through it: nocobaseHeaders go to the server of the main installation only.",
+            "pulumi config set --secret --path 'nocobaseInstallationHeaders.sales-eu.<name>' <value>",
         ),
     ],
 )

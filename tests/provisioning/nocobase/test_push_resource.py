@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import importlib.util
 import itertools
 import json
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +21,8 @@ from pulumi.dynamic import ConfigureRequest
 from pulumi.dynamic.config import Config
 from pulumi.runtime import rpc
 
-from provisioning import errors
+from provisioning import errors, waiting
+from provisioning.entra import token_check
 from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.nocobase import preflight, push_resource
 from provisioning.nocobase.installation import Installation
@@ -59,7 +65,7 @@ NEXT = {**PROPERTIES, "client_secret": "next~secret", "slot": "b"}
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entra ID is not asked."""
     monkeypatch.setenv("NOCOBASE_API_KEY", API_KEY)
-    monkeypatch.setattr(push_resource, "_wait_until_accepted", lambda _: None)
+    monkeypatch.setattr(token_check, "wait_until_accepted", lambda *_: None)
     monkeypatch.setattr(push_resource, "is_another_stacks", lambda *_: False)
     for module in (push_resource, preflight):
         monkeypatch.setattr(module, "whose_application", lambda _: "")
@@ -87,6 +93,33 @@ def created(provider: MailSettingsProvider, server: FakeNocoBase, **properties: 
 
 
 LIST, UPDATE, LINK = "GET mailSettings:list", "POST mailSettings:update", "GET mail:oauth2url"
+
+
+def test_only_a_secret_that_no_earlier_run_has_verified_counts_as_new(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def note(_tenant: str, _client: str, secret: str, new: bool, _say: object) -> None:
+        asked.append((secret, new))
+
+    monkeypatch.setattr(token_check, "wait_until_accepted", note)
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+
+    def asked_for(olds: dict[str, Any], news: dict[str, Any]) -> list[tuple[str, bool]]:
+        begin_run(provider)
+        asked.clear()
+        provider.update(ID, olds, news)
+        return [*asked]
+
+    outs = created(provider, server)
+    created(provider, server)  # another NocoBase, in the same run
+    assert asked == [(SECRET, True)]
+    assert asked_for(outs, PROPERTIES) == [(SECRET, False)]
+    assert asked_for(outs, NEXT) == [("next~secret", True)]
+    assert asked_for({**outs, "slot": None}, NEXT) == [("next~secret", True)]
+    assert asked_for({**outs, "slot": None}, PROPERTIES) == [(SECRET, True)]
 
 
 @pytest.mark.parametrize("hidden", [frozenset(), HIDDEN])
@@ -601,17 +634,24 @@ def outcome(call: Callable[[dict[str, Any]], Any], properties: dict[str, Any]) -
     )
 
 
-def test_headers_of_the_configuration_reach_the_main_server_alone(
+def test_headers_of_the_configuration_reach_their_own_server_alone(
     provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     headers = json.dumps({"X-Gate": "gate-secret", "X-Stage": 1})
-    config = {"nocobase-outlook:nocobasePatienceSeconds": "0", "nocobase-outlook:nocobaseHeaders": headers}
+    of_others = json.dumps({"abroad": {"X-Abroad": "abroad-secret"}})
+    config = {
+        "nocobase-outlook:nocobasePatienceSeconds": "0",
+        "nocobase-outlook:nocobaseHeaders": headers,
+        "nocobase-outlook:nocobaseInstallationHeaders": of_others,
+    }
     provider.configure(ConfigureRequest(Config(config, "nocobase-outlook")))
-    monkeypatch.setenv("NOCOBASE_API_KEY_SALES", API_KEY)
-    for logins in (["sales"], ["sales", ""], [""]):
-        with provider._nocobase({**PROPERTIES, "logins": logins}) as nocobase:
-            expected = {"X-Gate": "gate-secret", "X-Stage": "1"} if "" in logins else {}
-            assert nocobase._login.headers == expected
+    of_main = {"X-Gate": "gate-secret", "X-Stage": "1"}
+    for name in ("SALES", "ABROAD"):
+        monkeypatch.setenv(f"NOCOBASE_API_KEY_{name}", API_KEY)
+    expected = {("sales",): {}, ("sales", ""): of_main, ("",): of_main, ("abroad",): {"X-Abroad": "abroad-secret"}}
+    for logins, headers_there in expected.items():
+        with provider._nocobase({**PROPERTIES, "logins": list(logins)}) as nocobase:
+            assert nocobase._login.headers == headers_there
     assert "gate-secret" in push_resource._SECRETS
     assert "1" not in push_resource._SECRETS
 
@@ -682,3 +722,64 @@ def test_it_signs_in_to_entra_id_as_the_stack_says() -> None:
     MailSettingsProvider().configure(ConfigureRequest(Config(config, "nocobase-outlook")))
     settings = sign_in_settings()
     assert (settings.client_id, settings.is_on("useOidc")) == ("a-client", True)
+
+
+class Servicer:
+    """Of pulumi.dynamic's server, what the push changes."""
+
+    def Cancel(self, request: object, context: object) -> object:
+        """As the server has it."""
+        return None
+
+
+@pytest.fixture
+def cancel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], object]]:
+    """The engine's cancellation, as the server registered it before the provider was configured."""
+    monkeypatch.setattr(sys.modules["__main__"], "DynamicResourceProviderServicer", Servicer, raising=False)
+    registered = Servicer().Cancel
+    yield lambda: registered(None, None)
+    waiting._ended.clear()
+
+
+def test_a_cancellation_ends_every_wait_at_once(
+    cancel: Callable[[], object], monkeypatch: pytest.MonkeyPatch, provider: MailSettingsProvider
+) -> None:
+    patience = {"nocobase-outlook:nocobasePatienceSeconds": "600"}
+    provider.configure(ConfigureRequest(Config(patience, "nocobase-outlook")))
+    hangs = threading.Event()
+
+    def refuse(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("x")
+
+    def hang(_: httpx.Request) -> httpx.Response:
+        hangs.wait(60)
+        return httpx.Response(503)
+
+    for server, words in ((hang, "nothing was changed there"), (refuse, "cannot be reached")):
+        connect(server, monkeypatch)
+        threading.Timer(0.5, cancel).start()
+        began = time.monotonic()
+        with pytest.raises(errors.Interrupted, match=f"^Interrupted.*{words}.*Run the command again"):
+            provider.diff(ID, PROPERTIES, NEXT)
+        assert time.monotonic() - began < 5
+        waiting._ended.clear()
+    monkeypatch.undo()
+    monkeypatch.setattr(token_check, "wait_until_accepted", lambda *_: hangs.wait(60))
+    threading.Timer(0.5, cancel).start()
+    with pytest.raises(errors.Interrupted, match="token endpoint was waited for; NocoBase was not changed"):
+        provider._wait_until_accepted(PROPERTIES, new=True)
+    hangs.set()
+
+
+def test_the_server_of_dynamic_providers_has_the_method_that_is_changed() -> None:
+    spec = importlib.util.find_spec("pulumi.dynamic.__main__")
+    assert spec is not None
+    assert spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    (servicer,) = (
+        node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "DynamicResourceProviderServicer"
+    )
+    (method,) = (node for node in servicer.body if isinstance(node, ast.FunctionDef) and node.name == "Cancel")
+    assert (len(method.args.args), method.decorator_list) == (3, [])
+    assert push_resource._cancelled.__code__.co_argcount == 3
+    assert push_resource._cancelled.__code__.co_freevars == ()

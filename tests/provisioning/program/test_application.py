@@ -16,7 +16,7 @@ from provisioning.program import prepare, stack
 from provisioning.program import settings as stack_settings
 from provisioning.program.application import MailApplication
 from provisioning.program.caller import Caller
-from provisioning.program.prepare import PlanInputs, Run, consent_to_take_over
+from provisioning.program.prepare import PlanInputs, Run, plan_consent
 from sandbox.azuread import resources
 from sandbox.entra import identity
 from tests.contract import in_process
@@ -58,7 +58,7 @@ def program() -> None:
     )
     secrets, _ = prepare.plan_run(inputs)
     caller, owners = Caller(ME, identity.TENANT_ID, application=True), Owners((ME,))
-    consent = consent_to_take_over(SETTINGS, last)
+    consent = plan_consent(SETTINGS, last)
     MailApplication("mail", Run(SETTINGS, secrets, SETTINGS.redirect_uris, (), caller, owners, owners, consent))
 
 

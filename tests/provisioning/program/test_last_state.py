@@ -11,7 +11,7 @@ from provisioning.entra.client_secret_plan import ISSUED as ISSUED_AT
 from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Slot, secret_name
 from provisioning.program.last_state import Deployed, Principal, Usage, in_use, read_state
 from provisioning.pulumi_cli import Checkpoint, plain
-from provisioning.resource_types import APPLICATION_TYPE, PASSWORD_TYPE, PRINCIPAL_TYPE
+from provisioning.resource_types import APPLICATION_TYPE, GRANT_TYPE, PASSWORD_TYPE, PRINCIPAL_TYPE
 from tests.provisioning.checkpoints import (
     CLIENT_ID,
     OBJECT_ID,
@@ -94,7 +94,10 @@ def test_no_secret_shows_itself() -> None:
 
 def test_a_slot_that_was_issued_into_after_the_push_is_not_known_to_be_in_use() -> None:
     former: dict[str, Any] = push("a", "2027-01-01", client_secret=secret("the former secret"))
-    assert state(APPLICATION, SECRET, former).last_secrets.active is None
+    found = state(APPLICATION, SECRET, former).last_secrets
+    assert (found.active, found.replaced) == (None, True)
+    never = {**former, "outputs": {**former["outputs"], "slot": None}}
+    assert not state(APPLICATION, SECRET, never).last_secrets.replaced
 
 
 NEWER = {Slot.B: IssuedSecret("mail", DAY + timedelta(days=90), DAY + timedelta(days=270), key_id="b")}
@@ -162,3 +165,12 @@ def test_what_was_interrupted_in_its_creation_is_known_by_its_id() -> None:
     assert (found.object_id, found.client_id) == ("object", None)
     assert found.principal == Principal("principal", frozenset({"me"}))
     assert [secret.key_id for secret in found.secrets] == ["key"]
+
+
+def test_a_consent_that_was_taken_over_is_known_by_its_id() -> None:
+    grant = resource(GRANT_TYPE, "mail", {"id": "/oauth2PermissionGrants/x"})
+    assert (state().consent, state(grant).consent) == (None, "/oauth2PermissionGrants/x")
+    assert not state(grant).consent_taken_over
+    assert state(grant, outputs(consentTakenOver="/oauth2PermissionGrants/x")).consent_taken_over
+    assert not state(grant, outputs(consentTakenOver="/oauth2PermissionGrants/old")).consent_taken_over
+    assert not state(outputs(consentTakenOver="/oauth2PermissionGrants/x")).consent_taken_over

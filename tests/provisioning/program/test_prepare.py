@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 
@@ -13,14 +12,24 @@ from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Sec
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.ownership import Owner, Owners, Wanted
 from provisioning.entra.registration import Grant
-from provisioning.entra.scopes import SCOPE_IDS
-from provisioning.errors import CallerLockedOut, SecretLimitReached
+from provisioning.entra.scopes import DEFAULT_SCOPES
+from provisioning.errors import CallerLockedOut, ConsentExists, SecretLimitReached, SettingsError
 from provisioning.program import settings as stack_settings
-from provisioning.program.last_state import Deployed, Principal, read_state
-from provisioning.program.prepare import PlanInputs, consent_to_take_over, plan_ownership, plan_run
+from provisioning.program.caller import Caller
+from provisioning.program.last_state import Deployed, read_state
+from provisioning.program.prepare import (
+    PlanInputs,
+    TakenOver,
+    plan_consent,
+    plan_ownership,
+    plan_run,
+    reject_too_many_owners,
+    warn_of_added_owners,
+)
 from provisioning.program.settings import Settings
 from provisioning.resource_types import PRINCIPAL_TYPE
 from tests.provisioning import checkpoints
+from tests.provisioning.doctor.test_account import token
 
 # msgraph's own generated code uses its deprecated names.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
@@ -175,18 +184,80 @@ def test_the_last_deployer_leaves_with_a_warning_that_names_it() -> None:
         plan_ownership(Wanted("person", former=["person"]), state)
 
 
-def test_a_consent_that_the_state_does_not_hold_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+CONSENTED = Grant("graph", frozenset(DEFAULT_SCOPES), everybody=True, id="x")
+
+
+def consent_planned(found: Grant | None, last: Deployed, monkeypatch: pytest.MonkeyPatch, consent: str) -> object:
+    """The plan, and what Entra ID was asked."""
     from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
 
-    given = [Grant("graph", frozenset(SCOPE_IDS) & {"email"}, everybody=True, id="consent")]
-    monkeypatch.setattr(directory, "principal", lambda _: SimpleNamespace(object_id="graph"))
-    monkeypatch.setattr(directory, "grants", lambda principal: given if principal == "principal" else [])
-    values = {"nocobaseUrl": "https://nocobase.example.com", "consent": "tenant", "nocobaseApiKey": "key"}
-    declared = stack_settings.load(values, {"nocobaseApiKey"})[0]
-    last = Deployed("dev", principal=Principal("principal"))
-    assert consent_to_take_over(declared, last) == "/oauth2PermissionGrants/consent"
-    assert consent_to_take_over(declared, replace(last, principal=Principal("other"))) is None
-    monkeypatch.delattr(directory, "grants")
-    for not_asked in (replace(last, consented=True), replace(last, principal=None)):
-        assert consent_to_take_over(declared, not_asked) is None
-    assert consent_to_take_over(settings("AzureADMyOrg"), last) is None
+    asked: list[str] = []
+
+    def answer(principal: str) -> Grant | None:
+        asked.append(principal)
+        return found
+
+    monkeypatch.setattr(directory, "tenant_consent", answer)
+    values = {"nocobaseUrl": "https://nocobase.example.com", "consent": consent, "nocobaseApiKey": "key"}
+    return plan_consent(stack_settings.load(values, {"nocobaseApiKey"})[0], last), asked
+
+
+@pytest.mark.parametrize(
+    ("found", "consent", "taken_over"),
+    [
+        (CONSENTED, "tenant", TakenOver("/oauth2PermissionGrants/x", new=True)),
+        (None, "tenant", None),
+        (CONSENTED, "user", None),
+    ],
+)
+def test_an_administrators_consent_is_taken_over_when_the_stack_declares_one(
+    monkeypatch: pytest.MonkeyPatch, found: Grant | None, consent: str, taken_over: TakenOver | None
+) -> None:
+    asked = ["principal"] if consent == "tenant" else []
+    assert consent_planned(found, deployed(["me"], ["me"]), monkeypatch, consent) == (taken_over, asked)
+
+
+def test_entra_id_is_asked_for_a_consent_once_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = replace(deployed(["me"], ["me"]), consent="/oauth2PermissionGrants/x")
+    assert consent_planned(CONSENTED, known, monkeypatch, "tenant") == (None, [])
+    known = replace(known, consent_taken_over=True)
+    kept = TakenOver("/oauth2PermissionGrants/x", new=False)
+    assert consent_planned(CONSENTED, known, monkeypatch, "tenant") == (kept, [])
+    assert consent_planned(CONSENTED, deployed(["me"], None), monkeypatch, "tenant") == (None, [])
+
+
+def test_a_consent_to_other_scopes_ends_the_preview(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(CONSENTED, scopes=frozenset({"email"}))
+    with pytest.raises(ConsentExists, match="consented to this application already"):
+        consent_planned(other, deployed(["me"], ["me"]), monkeypatch, "tenant")
+
+
+@pytest.mark.parametrize(
+    ("roles", "application", "added", "warned"),
+    [
+        (["Application.ReadWrite.OwnedBy"], True, "ann", True),
+        (["Application.ReadWrite.OwnedBy", "Directory.Read.All"], True, "ann", False),
+        (["Application.ReadWrite.OwnedBy"], True, "me", False),
+        (["Application.ReadWrite.OwnedBy"], False, "ann", False),
+    ],
+)
+def test_a_pipeline_that_may_not_add_owners_is_told_before(
+    monkeypatch: pytest.MonkeyPatch, roles: list[str], application: bool, added: str, warned: bool
+) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    monkeypatch.setattr(directory, "caller_token", lambda: token({"idtyp": "app", "oid": "me", "roles": roles}))
+    planned = Owners(("pipeline", added), present=(PIPELINE,))
+    found = warn_of_added_owners(Caller("me", "tenant", application), [planned, Owners(("x",), as_they_are=True)])
+    assert bool(found) is warned
+    assert not warned or "Directory.Read.All, and User.Read.All where an owner is a person" in found[0]
+    created = Owners(tuple(map(str, range(21))))
+    assert (created.added, Owners(("a", "b")).added) == (frozenset({"20"}), frozenset())
+
+
+def test_more_owners_than_entra_id_allows_end_the_preview() -> None:
+    hundred = Owners(tuple(map(str, range(100))))
+    reject_too_many_owners([hundred, hundred])
+    with pytest.raises(SettingsError, match="101 owners") as caught:
+        reject_too_many_owners([hundred, Owners((*hundred.object_ids, "one more"))])
+    assert "formerOwners" in str(caught.value)

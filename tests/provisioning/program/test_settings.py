@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning.entra.rules import Audience
+from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.errors import Problem, SettingsError
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import API_KEY
@@ -51,9 +52,9 @@ def test_schema_in_pulumi_yaml_declares_the_same_settings_and_defaults() -> None
     declared = {key: entry["default"] for key, entry in schema.items()}
     assert declared.pop("nocobaseUrl") == ""
     assert declared.pop("nocobaseMapping") == {}
-    assert declared.pop("nocobaseHeaders") == {}
+    assert declared.pop("nocobaseHeaders") == declared.pop("nocobaseInstallationHeaders") == {}
     others = [field for field in Settings.model_fields.values() if field.alias in declared]
-    assert len(others) == len(Settings.model_fields) - 3
+    assert len(others) == len(Settings.model_fields) - 4
     fields = {field.alias: field.default for field in others}
     assert declared == {
         key: list(default) if isinstance(default, tuple) else ("" if default is None else default)
@@ -243,20 +244,33 @@ def test_each_missing_login_is_named() -> None:
     ],
 )
 def test_headers_of_a_gateway_that_are_not_allowed_are_not_repeated(headers: str, words: str) -> None:
-    text = problems({"nocobaseUrl": URL, "nocobaseHeaders": headers})["nocobaseHeaders"]
-    assert words in text
-    assert "s3cr3t" not in text
+    for key, value in (("nocobaseHeaders", headers), ("nocobaseInstallationHeaders", f'{{"sales": {headers}}}')):
+        found = problems({"nocobaseUrl": URL, key: value})
+        assert words in found[key]
+        assert "s3cr3t" not in str(found)
+    assert "by the installation's name" in problems({"nocobaseUrl": URL, key: "[]"})[key]
 
 
-def test_headers_of_a_gateway_go_with_the_login_to_the_main_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NOCOBASE_API_KEY_OTHER", "other")
-    further = [{"name": "other", "url": OTHER}, {"name": "sales", "url": URL, "app": "sales"}]
-    config = {"nocobaseInstallations": json.dumps(further), "nocobaseHeaders": '{"X-Gate": "s3cr3t-value"}'}
+def test_headers_of_a_gateway_go_with_the_login_to_its_own_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OTHER", "THIRD"):
+        monkeypatch.setenv(f"NOCOBASE_API_KEY_{name}", name)
+    further = [
+        {"name": "other", "url": OTHER},
+        {"name": "third", "url": "https://third.example.com"},
+        {"name": "sales", "url": URL, "app": "sales"},
+    ]
+    own = {"other": {"X-Gate": "s3cr3t-other", "X-Stage": 1}, "sales": {"X-Sales": "s3cr3t-sales"}, "gone": {"X": "y"}}
+    config = {
+        "nocobaseInstallations": json.dumps(further),
+        "nocobaseHeaders": '{"X-Gate": "s3cr3t-value"}',
+        "nocobaseInstallationHeaders": json.dumps(own),
+    }
     loaded = load({"nocobaseUrl": URL, **config})
     assert {name: dict(login.headers) for name, login in loaded.logins.items()} == {
         "": {"X-Gate": "s3cr3t-value"},
-        "other": {},
-        "sales": {"X-Gate": "s3cr3t-value"},
+        "other": {"X-Gate": "s3cr3t-other", "X-Stage": "1"},
+        "third": {},
+        "sales": {"X-Gate": "s3cr3t-value", "X-Sales": "s3cr3t-sales"},
     }
     assert "s3cr3t" not in repr(loaded)
 
@@ -272,6 +286,13 @@ def test_the_keys_of_further_installations_must_be_encrypted() -> None:
         "not an object of keys"
         in problems({**config, "nocobaseApiKeys": '"x"'}, ("nocobaseApiKeys",))["nocobaseApiKeys"]
     )
+
+
+def test_an_audience_whose_secret_cannot_be_verified_is_rejected() -> None:
+    found = problems({"nocobaseUrl": URL, "audience": "PersonalMicrosoftAccount"})
+    assert list(found) == ["audience"]
+    assert "does not say whether a client secret of such an application works" in found["audience"]
+    assert found["audience"].endswith(f"Set it to one of: {', '.join(list(Audience)[:3])}.")
 
 
 def test_rules_depend_on_the_audience() -> None:
@@ -366,6 +387,21 @@ def test_what_cannot_be_kept_tagged_or_asked_for_is_told() -> None:
     assert "=Scope (or =Role)" in found["furtherPermissions[0]"]
 
 
+def test_permissions_and_owners_that_are_more_than_entra_id_allows() -> None:
+    graph, other = MICROSOFT_GRAPH, "0a1b2c3d-0000-4000-8000-000000000009"
+    # Five of the thirty are the scopes.
+    asked = [f"{graph}/00000000-0000-4000-8000-{number:012}=Role" for number in range(26)]
+    owners = [f"00000000-0000-4000-8000-{number:012}" for number in range(100)]
+    found = problems({"nocobaseUrl": URL, "furtherPermissions": json.dumps(asked), "owners": json.dumps(owners)})
+    assert "31 permissions of the API" in found["furtherPermissions"]
+    assert "101 owners, whoever runs it among them" in found["owners"]
+    fewer = [*asked[:25], f"{other}/00000000-0000-4000-8000-000000000000=Scope"]
+    config = {"nocobaseUrl": URL, "furtherPermissions": json.dumps(fewer), "owners": json.dumps(owners[:99])}
+    assert validate(config)[1] == []
+    work = {"nocobaseUrl": URL, "furtherPermissions": json.dumps(asked), "audience": "AzureADMultipleOrgs"}
+    assert validate(work)[1] == []
+
+
 def test_text_of_which_pulumi_made_a_number_or_a_truth_value_is_text_again() -> None:
     further = json.dumps([{"name": 2027, "url": OTHER, "app": 7}])
     config = {"nocobaseUrl": URL, "tags": "[4711, true, 0, -5, false]", "nocobaseInstallations": further}
@@ -414,7 +450,7 @@ def test_no_password_in_a_redirect_uri_is_repeated() -> None:
 DURATIONS = ("secretLifetimeDays", "rotateEveryDays", "retireAfterDays")
 
 
-@hypothesis.settings(max_examples=50, deadline=None)
+@hypothesis.settings(max_examples=50)
 @given(st.integers(1, 730), st.integers(1, 730), st.integers(0, 730))
 def test_what_is_allowed_for_durations_is_allowed(lifetime: int, every: int, retire: int) -> None:
     given_days = dict(zip(DURATIONS, map(str, (lifetime, every, retire)), strict=True))
@@ -435,7 +471,8 @@ def test_what_is_allowed_for_durations_is_allowed(lifetime: int, every: int, ret
     [
         ("consent", "everybody", "Set it to one of: user, tenant."),
         ("sameName", "maybe", "Set it to one of: refuse, allow."),
-        ("audience", "AzureADMyOrgs", f"Set it to one of: {', '.join(Audience)}."),
+        ("protectApplication", "maybe", "Set it to one of: true, false."),
+        ("audience", "AzureADMyOrgs", f"Set it to one of: {', '.join(list(Audience)[:3])}."),
         ("rotateRequestedAt", "now", "Correct it, or restore the default (none): pulumi config rm rotateRequestedAt"),
         ("compromisedBefore", "x", "Correct it, or restore the default (none): pulumi config rm compromisedBefore"),
         ("nocobaseApp", "a b", "Correct it: pulumi config set nocobaseApp <value>"),

@@ -8,13 +8,24 @@ from typing import Any
 
 import pytest
 
+from provisioning.entra.consent import given, rule
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.ownership import Owner
-from provisioning.entra.registration import Principal, Registration
+from provisioning.entra.registration import Grant, Principal, Registration
 from provisioning.nocobase.push import SignIn
 from provisioning.program.last_state import Deployed
-from provisioning.status.compare import Sync, alarms, as_json, compare_entra, compare_nocobase, in_days, overview
-from provisioning.status.read import OFFLINE, Extra, Held, HeldRow, Unread
+from provisioning.status.compare import (
+    REACTIVATE,
+    Sync,
+    alarms,
+    as_json,
+    compare_entra,
+    compare_nocobase,
+    consent_in_words,
+    in_days,
+    overview,
+)
+from provisioning.status.read import NOT_ASKED, OFFLINE, Consent, Extra, Held, HeldRow, Unread
 from tests.provisioning.checkpoints import (
     CLIENT_ID,
     OBJECT_ID,
@@ -64,6 +75,21 @@ def test_what_puts_a_side_right_is_told() -> None:
     assert unread.alarms == ("Entra ID is not read: 403",)
     gone = overview(ONE, None, [held()], NOW, 14)
     assert gone.alarms[0].endswith("is not there: run `pulumi up --refresh`")
+
+
+def test_no_command_is_promised_to_undo_what_it_does_not_undo() -> None:
+    def alarm(found: Registration, link: SignIn | None = None) -> str:
+        (said,) = overview(ONE, found, [held(link) if link else held()], NOW, 14).alarms
+        return said
+
+    off = "an owner or administrator"
+    assert alarm(registration(disabled=off)).endswith(f"nobody can sign in: {REACTIVATE}")
+    assert alarm(registration(disabled=off, display_name="by hand")).endswith(
+        f"instead of 'NocoBase mail': {REACTIVATE} Then run `pulumi up --refresh`."
+    )
+    shut = alarm(registration(), SignIn(CLIENT_ID, REDIRECT_URI, (), "common"))
+    assert "`pulumi up`" not in shut
+    assert shut.endswith("pulumi config set audience AzureADMultipleOrgs")
 
 
 def test_several_installations_each_have_their_own_slot() -> None:
@@ -275,3 +301,20 @@ def test_days_ahead(day: int, words: str) -> None:
 
 def test_days_past() -> None:
     assert in_days(datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 1, 4, 8, tzinfo=UTC)) == "3 days ago"
+
+
+def consented(consent: Consent | Unread) -> str | None:
+    """The words for it."""
+    return consent_in_words(overview(ONE, registration(), [held()], NOW, 14, Extra(consent=consent)))
+
+
+def test_consent_in_words() -> None:
+    by_nobody, administrator = given(["SMTP.Send"], []), rule((), ["SMTP.Send"])
+    assert consented(Consent(by_nobody, administrator)) == (
+        "by nobody yet: SMTP.Send; an administrator has to consent: this tenant lets no user do so"
+    )
+    assert "assigned users only" in str(consented(Consent(by_nobody, rule((), [], assignment_required=True))))
+    everybody = given(["SMTP.Send"], [Grant("graph", frozenset({"SMTP.Send"}), everybody=True)])
+    assert consented(Consent(everybody, administrator)) == "for everybody in the tenant: SMTP.Send"
+    assert consented(Unread("403")) == "could not be read (403)"
+    assert consented(NOT_ASKED) is None

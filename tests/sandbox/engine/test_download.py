@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines import pulumi_release
+from pipelines.pulumi_release import CliNotInstalled
 from sandbox.engine import download as module
 from sandbox.engine import obtain
 from sandbox.engine.download import download
@@ -85,8 +87,15 @@ def test_engine_that_is_there_is_used(empty_place: Place, monkeypatch: pytest.Mo
     assert engine == Engine(there.cli, Version(3, 300, 0), Origin.PATH, bundled_host=True)
 
 
-def test_installer_is_the_sdks_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str | None] = []
-    monkeypatch.setattr("pulumi.automation.PulumiCommand.install", lambda root=None: asked.append(root))
+def test_the_archive_is_that_of_the_pipelines(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(pulumi_release, "install", asked.append)
     module._install("/somewhere")
-    assert asked == ["/somewhere"]
+    assert asked == [Path("/somewhere")]
+
+    def fail(_: Path) -> None:
+        raise CliNotInstalled("The checksum is another one.")
+
+    monkeypatch.setattr(pulumi_release, "install", fail)
+    with pytest.raises(SystemExit, match="The checksum is another one"):
+        module._install("/somewhere")

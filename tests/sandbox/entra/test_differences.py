@@ -10,10 +10,15 @@ from tests.sandbox.entra.service import Service, body_of
 ME = identity.DEPLOYER_OBJECT_ID
 
 
-@pytest.mark.parametrize("path", ["oauth2/v2.0/authorize", "oauth2/v2.0/devicecode", "discovery/v2.0/keys"])
-def test_nobody_can_sign_in_by_a_browser(entra: Service, path: str) -> None:
+def test_nobody_can_verify_a_token(entra: Service) -> None:
     with entra.client() as client:
-        assert client.get(f"/{identity.TENANT_ID}/{path}").status_code == 404
+        assert client.get(f"/{identity.TENANT_ID}/discovery/v2.0/keys").status_code == 404
+
+
+def test_nobody_redeems_the_code_of_the_sign_in_page(entra: Service) -> None:
+    with entra.client() as client:
+        answer = entra.ask_token(client, "x", "y", grant_type="authorization_code")
+    assert body_of(answer)["error_codes"] == [70003]
 
 
 @pytest.mark.parametrize("kind", ["groups", "policies/tokenLifetimePolicies", "auditLogs/signIns"])

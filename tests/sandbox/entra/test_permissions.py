@@ -16,6 +16,8 @@ from tests.sandbox.entra.service import Service, body_of
 Json = dict[str, Any]
 ADMIN = identity.ADMINISTRATOR_OBJECT_ID
 OWNED_BY = "18a4783c-866b-4cc7-a460-3d5e5662c884"
+DIRECTORY = "7ab1d382-f21e-4acd-a863-ba3e13f7da61"
+CHANGE_DIRECTORY = "19dbc75e-c2e2-444c-a770-ec69d8559fc7"
 USERS = "df021288-bdef-4463-88db-98f22de89214"
 POLICIES = "246dd0d5-5bd0-4def-940b-0421030a5b68"
 
@@ -100,6 +102,38 @@ def test_owned_by_makes_and_changes_its_own_and_nothing_else(entra: Service, oth
     ):
         assert refused(answer), answer.request.url
     assert entra.directory.get("applications", foreign["id"])["notes"] is None
+
+
+def test_owned_by_alone_adds_no_other_owner(entra: Service, other: tuple[str, httpx.Client]) -> None:
+    principal, client = other
+    person, deployer = min(identity.PEOPLE), identity.DEPLOYER_OBJECT_ID
+    assign(entra, principal, OWNED_BY)
+    body = {"displayName": "mine", "owners@odata.bind": [f"{entra.address}/v1.0/directoryObjects/{person}"]}
+    mine = body_of(client.post("/v1.0/applications", json=body))
+
+    def add(owner: str) -> httpx.Response:
+        return client.post(f"/v1.0/applications/{mine['id']}/owners/$ref", json={"@odata.id": owner})
+
+    assert refused(add(deployer))
+    assign(entra, principal, DIRECTORY)
+    assert add(deployer).status_code == 204
+    another = max(identity.PEOPLE)
+    assert refused(add(another))
+    assign(entra, principal, USERS)
+    assert add(another).status_code == 204
+
+
+def test_the_whole_directory_may_be_changed_with_one_permission(
+    entra: Service, other: tuple[str, httpx.Client]
+) -> None:
+    principal, client = other
+    foreign = entra.directory.create_application({"displayName": "foreign"}, ADMIN, [])
+    assign(entra, principal, CHANGE_DIRECTORY)
+    path = f"/v1.0/applications/{foreign['id']}"
+    assert client.patch(path, json={"notes": "x"}).status_code == 204
+    assert client.post(f"{path}/owners/$ref", json={"@odata.id": min(identity.PEOPLE)}).status_code == 204
+    grant = {"clientId": principal, "resourceId": graph_principal(entra), "consentType": "AllPrincipals"}
+    assert client.post("/v1.0/oauth2PermissionGrants", json={**grant, "scope": "email"}).status_code == 201
 
 
 def test_deleted_items_are_their_owners(entra: Service) -> None:

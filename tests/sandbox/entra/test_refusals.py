@@ -326,3 +326,27 @@ def test_an_assignment_is_found_by_its_own_ends_only(directory: Directory) -> No
     assert directory.app_role_assignment(made["id"], "principalId", principal["id"]) == made
     with pytest.raises(GraphError, match="does not exist"):
         directory.app_role_assignment(made["id"], "resourceId", principal["id"])
+
+
+def test_deleted_objects_count_toward_the_quota_for_thirty_days(directory: Directory) -> None:
+    directory.policy.object_quota = 2
+    made = application(directory)
+    directory.create_service_principal({"appId": made["appId"]}, ME, [])
+    directory.delete_application(made["id"], ME)
+    with pytest.raises(GraphError, match="quota limit for the Principal") as caught:
+        application(directory)
+    assert (caught.value.status, caught.value.code) == (403, "Directory_QuotaExceeded")
+    directory.create_application(PERSONAL, identity.ADMINISTRATOR_OBJECT_ID, [])
+    directory.clock.set(datetime.now(UTC) + timedelta(days=31))
+    application(directory)
+
+
+def test_owners_are_limited_in_all_and_in_the_request_that_creates(directory: Directory) -> None:
+    many = [directory.create_service_principal({"appId": application(directory)["appId"]}, ME, []) for _ in range(21)]
+    ids = [principal["id"] for principal in many]
+    with pytest.raises(GraphError, match="limit of '20' references"):
+        directory.create_application(PERSONAL, ME, ids)
+    made = directory.create_application(PERSONAL, ME, ids[:20])
+    directory.state.owners[made["id"]] += [f"owner-{number}" for number in range(79)]
+    with pytest.raises(GraphError, match="'101' would exceed the maximum quota count '100'"):
+        directory.add_owner("applications", made["id"], ids[20], ME)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +42,16 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     return put
 
 
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prebuilt module cannot be fetched."""
+
+    def fetch(_: str) -> bytes:
+        raise OSError("no network")
+
+    monkeypatch.setattr(packages, "_fetch", fetch)
+
+
 @pytest.fixture
 def empty(tmp_path: Path) -> Place:
     """A sandbox with nothing installed."""
@@ -44,7 +59,7 @@ def empty(tmp_path: Path) -> Place:
 
 
 def node(version: str = "v20.1.0", loads: bool = True) -> str:
-    """A stand-in for node that tells its version, and fails to fetch the prebuilt module; `loads` is for require()."""
+    """A stand-in for node that tells its version; `loads` is for require()."""
     return f"""case "$*" in
 *process.version*) echo '["{version}", "/nowhere/bin/node"]';;
 *require*) exit {0 if loads else 1};;
@@ -84,6 +99,80 @@ def test_npm_that_fails_shows_the_end_of_its_log(programs: Programs, empty: Plac
 
     with pytest.raises(SandboxError, match=r"(?s)npm could not install.*ENOTFOUND.*npm ping"):
         packages.install(empty, print)
+
+
+MODULE = b"the module"
+
+
+def prebuilt(name: str = "build/Release/node_sqlite3.node") -> bytes:
+    """An archive as the release page has it."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as target:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(MODULE)
+        target.addfile(entry, io.BytesIO(MODULE))
+    return packed.getvalue()
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Has the release page answer with an archive; the addresses that it was asked for are returned."""
+
+    def answer(archive: bytes, sha256: str) -> list[str]:
+        asked: list[str] = []
+
+        def fetch(url: str) -> bytes:
+            asked.append(url)
+            return archive
+
+        known = {f"{sys.platform} {os.uname().machine}": {"name": "one.tar.gz", "sha256": sha256}}
+        monkeypatch.setattr(packages, "PREBUILT", {"address": "https://example.com/", "archives": known})
+        monkeypatch.setattr(packages, "_fetch", fetch)
+        return asked
+
+    return answer
+
+
+WITH_COMPILER = {"make": "", "g++": ""}
+NPM = (
+    "/bin/mkdir -p node_modules/sqlite3/build node_modules/node-addon-api; "
+    'case "$1" in rebuild) echo compiled > node_modules/sqlite3/build/made;; esac'
+)
+
+
+def test_the_prebuilt_module_is_taken_by_its_checksum(
+    programs: Programs, empty: Place, page: Callable[..., list[str]]
+) -> None:
+    archive = prebuilt()
+    asked = page(archive, hashlib.sha256(archive).hexdigest())
+    programs(node=node(), npm=NPM, **WITH_COMPILER)
+    assert packages.install(empty, print)
+    build = empty.nocobase_packages / "node_modules" / "sqlite3" / "build"
+    assert asked == ["https://example.com/one.tar.gz"]
+    assert (build / "Release" / "node_sqlite3.node").read_bytes() == MODULE
+    assert not (build / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("archive", "right"), [(prebuilt(), False), (prebuilt("../outside"), True), (b"no archive", True)]
+)
+def test_another_module_is_not_taken_and_it_is_compiled(
+    programs: Programs, empty: Place, page: Callable[..., list[str]], archive: bytes, right: bool
+) -> None:
+    page(archive, hashlib.sha256(archive).hexdigest() if right else "0" * 64)
+    programs(node=node(), npm=NPM, **WITH_COMPILER)
+    assert packages.install(empty, print)
+    module = empty.nocobase_packages / "node_modules" / "sqlite3"
+    assert (module / "build" / "made").exists()
+    assert [path for path in module.parent.rglob("*") if path.name in ("node_sqlite3.node", "outside")] == []
+
+
+def test_the_prebuilt_modules_are_those_of_the_lock() -> None:
+    version = LOCK["node_modules/sqlite3"]["version"]
+    assert packages.PREBUILT["address"].endswith(f"/v{version}/")
+    for archive in packages.PREBUILT["archives"].values():
+        assert archive["name"].startswith(f"sqlite3-v{version}-napi-v6-")
+        assert re.fullmatch("[0-9a-f]{64}", archive["sha256"])
 
 
 def test_no_compiler_is_named(programs: Programs, empty: Place) -> None:
