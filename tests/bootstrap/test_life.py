@@ -16,6 +16,7 @@ import pytest
 from deployer import settings
 from deployer.application import NAME, Deployer
 from deployer.prepare import prepare
+from provisioning.program import stack
 from sandbox.azuread import resources
 from sandbox.entra import identity
 from tests.contract import in_process
@@ -92,6 +93,8 @@ class Life:
 def life(tenant: Service, monkeypatch: pytest.MonkeyPatch) -> Life:
     """A new stack."""
     monkeypatch.setattr(resources, "POLLS", 1)
+    # The model of the engine runs the program in a thread, which cannot handle signals.
+    monkeypatch.setattr(stack, "end_quietly_when_told", lambda: None)
     return begun(tenant, monkeypatch)
 
 
