@@ -26,6 +26,9 @@ NO_NEWS = (
 )
 """What the engine adds to other errors."""
 
+PROVIDER_LOG = ": sdk.helper_schema: "
+"""What the log of a bridged provider (azuread) says is in the provider's error, too."""
+
 
 @dataclass(frozen=True)
 class StepBegun:
@@ -93,7 +96,7 @@ class Operation:
         if self.succeeded:
             return []
         messages = (_plain(message) for event in self.events if (message := _error(event)))
-        news = dict.fromkeys(message for message in messages if message and not message.startswith(NO_NEWS))
+        news = dict.fromkeys(message for message in messages if message and not _is_repetition(message))
         return list(map(harmless, list(news) or _printed(self.said)))
 
 
@@ -124,6 +127,11 @@ def _error(event: Event) -> str:
         case PolicyViolation(policy, message, mandatory=True):
             return f"Policy {policy}: {message}"
     return ""
+
+
+def _is_repetition(message: str) -> bool:
+    """Whether a message says nothing that another error does not say."""
+    return message.startswith(NO_NEWS) or PROVIDER_LOG in message
 
 
 def _printed(stderr: str) -> list[str]:

@@ -1,5 +1,7 @@
 """What a pipeline needs to deploy: `settings`, the tokens that may sign in (`federation`), and the `application`.
 
+`prepare` decides what a run declares, `left_behind` what it takes over.
+
 Sign-in and owners follow the rules of the main program, whose modules are one folder up.
 """
 

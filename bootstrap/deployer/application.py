@@ -5,6 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_azuread as azuread
 
+from deployer.left_behind import LeftBehind, resource_name
 from deployer.prepare import Run
 from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program.application import keeping
@@ -49,37 +50,51 @@ class Deployer(pulumi.ComponentResource):
             ],
             opts=keeping(child, [], run.owners),
         )
+        # What Entra ID deletes with another object needs no request of its own, which would fail for what somebody has
+        # removed by hand, and wait 20 s for each federated credential.
+        of_application = pulumi.ResourceOptions(parent=self, deleted_with=application)
         principal = azuread.ServicePrincipal(
             name,
             client_id=application.client_id,
+            # The provider's own default, but only what is declared is put right after a refresh.
+            account_enabled=True,
+            # One that a run made without learning of it is taken, not refused by every further run. It matters for the
+            # creation only.
+            use_existing=True,
             owners=list(run.principal_owners.object_ids),
-            opts=keeping(child, [], run.principal_owners),
+            opts=keeping(of_application, ["useExisting"], run.principal_owners),
         )
+        of_principal = pulumi.ResourceOptions(parent=self, deleted_with=principal)
         for role, role_id in roles.items():
             # What the portal calls "grant admin consent".
+            assignment = resource_name(name, role)
             azuread.AppRoleAssignment(
-                f"{name}-{role}",
+                assignment,
                 app_role_id=role_id,
                 principal_object_id=principal.object_id,
                 resource_object_id=graph.object_id,
-                opts=child,
+                opts=_taken_over(assignment, run.left_behind, of_principal),
             )
+        # Entra ID takes an issuer and subject once only.
+        replaced = pulumi.ResourceOptions(parent=self, deleted_with=application, delete_before_replace=True)
         for trust in settings.trusts:
+            credential = resource_name(name, trust.name)
             azuread.ApplicationFederatedIdentityCredential(
-                f"{name}-{trust.name}",
+                credential,
                 application_id=application.id,
                 display_name=trust.name,
                 issuer=trust.issuer,
                 subject=trust.subject,
                 audiences=[trust.audience],
-                opts=child,
+                opts=_taken_over(credential, run.left_behind, replaced),
             )
         for object_id in settings.mail_applications:
+            ownership = resource_name(name, object_id)
             azuread.ApplicationOwner(
-                f"{name}-{object_id}",
+                ownership,
                 application_id=f"/applications/{object_id}",
                 owner_object_id=principal.object_id,
-                opts=child,
+                opts=_taken_over(ownership, run.left_behind, of_principal),
             )
 
         self.object_id = principal.object_id
@@ -91,3 +106,9 @@ class Deployer(pulumi.ComponentResource):
             }
         )
         self.register_outputs({"objectId": self.object_id, "variables": self.variables})
+
+
+def _taken_over(name: str, left: LeftBehind, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+    """`opts`, with what the resource `name` takes over."""
+    known = [pulumi.Alias(name=left.renamed[name])] if name in left.renamed else None
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(import_=left.ids.get(name), aliases=known))

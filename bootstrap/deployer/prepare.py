@@ -9,22 +9,29 @@ from dataclasses import dataclass
 
 import pulumi
 
+from deployer import left_behind
 from deployer import settings as deployer_settings
+from deployer.left_behind import LeftBehind
 from deployer.settings import Settings
 from provisioning.entra.ownership import Owners, Wanted
 from provisioning.program import stack
 from provisioning.program.caller import Caller, sign_in
+from provisioning.program.last_state import read_state
 from provisioning.program.prepare import plan_ownership
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run declares. owners, principal_owners: of the application and of its service principal."""
+    """What one run declares.
+
+    owners, principal_owners: of the application and of its service principal. left_behind: what it takes over.
+    """
 
     settings: Settings
     caller: Caller
     owners: Owners
     principal_owners: Owners
+    left_behind: LeftBehind
 
 
 def prepare(name: str) -> Run:
@@ -39,8 +46,11 @@ def prepare(name: str) -> Run:
         raise pulumi.RunError(str(error)) from None
     with stack.errors_as_sentences():
         caller = sign_in()
+        recorded = stack.last_resources()
+        last = read_state(recorded, name=name)
         wanted = Wanted(caller.object_id, settings.owners, settings.former_owners, caller.application)
-        owners, principal_owners, warning = plan_ownership(wanted, stack.last_state(name))
+        owners, principal_owners, warning = plan_ownership(wanted, last)
+        left = left_behind.find(name, settings, last, recorded)
     if warning:
         pulumi.warn(warning)
-    return Run(settings, caller, owners, principal_owners)
+    return Run(settings, caller, owners, principal_owners, left)

@@ -18,7 +18,7 @@ from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, classify_secr
 from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
 from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, who_disabled
-from provisioning.entra.rules import Audience, has_no_path, why_invalid_audience, why_invalid_redirect_uri
+from provisioning.entra.rules import Audience, why_invalid_audience, why_invalid_redirect_uri, why_unkeepable
 from provisioning.errors import AdoptionRejected
 from provisioning.foreign import guid, quoted
 from provisioning.nocobase.push import SignIn, redirect_uri_mismatch
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 AS_IT_IS = "as it is"
 NOT_TOUCHED = "not touched"
 
-SPA = "singlePageApplication"
-"""azuread's name of the redirect URIs of type SPA."""
+PUBLIC_CLIENT = "publicClient"
+"""azuread's name of the redirect URIs of a public client."""
 
 
 @dataclass(frozen=True)
@@ -261,15 +261,17 @@ def _owners(plan: Adoption, found: Found, settings: Settings, caller: str) -> se
 def _undeclared(plan: Adoption, found: Found, settings: Settings, owners: set[str], moved: set[str]) -> None:
     """Keep what an update would reset, in the application and in its service principal, except for `moved`."""
     present = would_be_reset(found.application, {name: path for name, path in APPLICATION.items() if name not in moved})
-    for uri in present.get(SPA, ()):
-        if has_no_path(uri):
-            # azuread's Check rejects it, so that none of the list could be kept as it is.
+    for name, platform in PLATFORMS.items():
+        reasons = {uri: why_unkeepable(uri, public=name == PUBLIC_CLIENT) for uri in present.get(name, ())}
+        wrong = [f"{quoted(uri)}: {reason}" for uri, reason in reasons.items() if reason]
+        if wrong:
+            # None of the list could be kept as it is.
+            title = OTHER_PLATFORMS[platform]
             plan.losses.append(
-                f"The redirect URIs of type SPA cannot be kept: after the host of {quoted(uri)} a path or at least a "
-                "slash is required. To keep them, correct it in Entra ID first."
+                f"The redirect URIs of the platform {title} cannot be kept. {' '.join(wrong)} To keep them, correct "
+                "that in Entra ID first."
             )
-            plan.lines.append(Line(SPA, _shown(present.pop(SPA)), None, "cannot be kept"))
-            break
+            plan.lines.append(Line(name, _shown(present.pop(name)), None, "cannot be kept"))
     if found.principal is None:
         plan.lines.append(Line("service principal", None, "one", "created by `pulumi up`"))
     else:

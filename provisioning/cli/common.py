@@ -178,7 +178,7 @@ def interruptible(command: Callable[Arguments, None]) -> Callable[Arguments, Non
         try:
             command(*arguments, **options)
         except (KeyboardInterrupt, typer.Abort):
-            words.print(f"Interrupted. {_if_interrupted[0]}", markup=False)
+            words.print(f"Interrupted. {_if_interrupted[0]}")
             raise typer.Exit(INTERRUPTED) from None
 
     return run

@@ -31,11 +31,11 @@ def explain(
     elif found or output is Format.JSON:
         show_rows([_row(one) for one in found], output)
     if not found:
-        words.print("No code that is known here stands in it.", markup=False, style="red")
+        words.print("No code that is known here stands in it.", style="red")
         _name_nearest(given)
     for one in found:
         if one.entry is None:
-            words.print(f"{one.code} is not known here.{_page(one.code)}", markup=False, style="red")
+            words.print(f"{one.code} is not known here.{_page(one.code)}", style="red")
             _name_nearest(one.code)
     if not found or any(one.entry is None for one in found):
         raise typer.Exit(1)
@@ -74,4 +74,4 @@ def _page(code: str) -> str:
 def _name_nearest(text: str) -> None:
     close = error_codes.nearest(text)
     if close:
-        words.print(f"Nearest: {', '.join(close)}.", markup=False)
+        words.print(f"Nearest: {', '.join(close)}.")

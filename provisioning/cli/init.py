@@ -75,7 +75,7 @@ def init(
             run.run(stack, state, secrets_provider)
         except ProvisioningError:
             if again := run.again():
-                words.print(again, markup=False)
+                words.print(again)
             raise
         except (typer.Abort, KeyboardInterrupt):
             if run.begun:
@@ -354,9 +354,9 @@ class _Init:
         use_tenant(config.get("tenantId"))
         for found in ask_all([Question("consent", ask, limit=CONSENT_SECONDS)]):
             mark, style = ("✓", None) if found.outcome is Outcome.OK else ("!", "yellow")
-            words.print(f"{mark} Consent: {found.said}.", markup=False, style=style)
+            words.print(f"{mark} Consent: {found.said}.", style=style)
             for line in (found.remedy or "").splitlines():
-                words.print(f"  {line}", markup=False)
+                words.print(f"  {line}")
 
     def _tell_next(self, stack: str, config: dict[str, str], backend: str | None) -> None:
         """Say what was written, and the commands that come next."""

@@ -28,6 +28,9 @@ from provisioning.pulumi_cli import Engines
 PARALLEL = 4
 """Stacks at a time. Each takes some 200 MB of memory and a second of one core, and for the rest waits for others."""
 
+SIGN_OF_LIFE = 60.0
+"""Seconds between two lines of a log about a stack that waits."""
+
 STYLES = {
     StackOutcome.CHANGED: "green",
     StackOutcome.WOULD_CHANGE: "yellow",
@@ -119,16 +122,33 @@ def _ended_by_signals(engines: Engines) -> Iterator[None]:
 class _Lines:
     """Progress as plain lines, for a log."""
 
+    def __init__(self) -> None:
+        self._running: dict[str, tuple[float, str]] = {}
+        self._lock = threading.Lock()
+
     def began(self, stack: str) -> None:
         """Nothing is shown before there is something to tell."""
         words.print(f"{stack}: begun")
+        self.step(stack, "starting")
 
     def step(self, stack: str, step: str) -> None:
-        """Steps would be too many."""
+        """Steps would be too many; only those that last are shown."""
+        with self._lock:
+            self._running[stack] = (time.monotonic(), step)
 
     def ended(self, result: Result) -> None:
         """How it ended, with all that was said about a failure."""
+        with self._lock:
+            self._running.pop(result.stack, None)
         words.print(_ended(result))
+
+    def still(self) -> None:
+        """Say which stacks wait: the azuread provider repeats what Entra ID does not answer for up to 15 minutes."""
+        with self._lock:
+            waiting = {stack: (time.monotonic() - began, step) for stack, (began, step) in self._running.items()}
+        for stack, (seconds, step) in waiting.items():
+            if seconds >= SIGN_OF_LIFE:
+                words.print(f"{stack}: still at {step}, since {seconds:.0f} s")
 
 
 class _Table:
@@ -175,7 +195,19 @@ class _Table:
 def _progress(total: int, parallel: int) -> Iterator[_Lines | _Table]:
     words.print(f"{total} {'stack' if total == 1 else 'stacks'}, {min(parallel, max(total, 1))} at a time")
     if not sys.stderr.isatty():
-        yield _Lines()
+        lines, ended = _Lines(), threading.Event()
+
+        def tell() -> None:
+            while not ended.wait(SIGN_OF_LIFE):
+                lines.still()
+
+        teller = threading.Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            yield lines
+        finally:
+            ended.set()
+            teller.join()
         return
     table = _Table(total)
     with Live(table, console=words, refresh_per_second=4, transient=True):

@@ -141,6 +141,34 @@ def grants(principal_object_id: str) -> list[Grant]:
     return answer
 
 
+def federated_credentials(application_object_id: str) -> dict[str, str]:
+    """The ids of the application's federated credentials, at most 20, by their names. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> dict[str, str]:
+        asked = graph.applications.by_application_id(application_object_id).federated_identity_credentials
+        page = await _or_none(asked.get())
+        return {str(item.name): str(item.id) for item in (page.value if page else None) or []}
+
+    answer: dict[str, str] = _ask(read)
+    return answer
+
+
+def app_roles(principal_object_id: str) -> dict[tuple[str, str], str]:
+    """The ids of the role assignments of a service principal, by the resource's object id and the role's id.
+
+    Raises DirectoryUnreadable.
+    """
+
+    async def read(graph: GraphServiceClient) -> dict[tuple[str, str], str]:
+        asked = graph.service_principals.by_service_principal_id(principal_object_id).app_role_assignments
+        page = await _or_none(asked.get())
+        found = (page.value if page else None) or []
+        return {(str(item.resource_id), str(item.app_role_id)): str(item.id) for item in found}
+
+    answer: dict[tuple[str, str], str] = _ask(read)
+    return answer
+
+
 def tenant_consent(principal_object_id: str) -> Grant | None:
     """The consent for everybody to permissions of Microsoft Graph; None if there is none. Raises DirectoryUnreadable.
 

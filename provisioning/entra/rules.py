@@ -125,6 +125,31 @@ def has_no_path(uri: str) -> bool:
         return True
 
 
+SPA_SCHEMES = ("http", "https", "ms-appx-web", "brk-multihub")
+"""The schemes that the azuread provider accepts in a redirect URI of type SPA."""
+
+
+def why_unkeepable(uri: str, *, public: bool) -> str | None:
+    """Why the azuread provider rejects `uri` as a redirect URI of type SPA or, if `public`, of a public client.
+
+    It validates what a stack keeps, too. Source: its own rules (`IsRedirectUriFunc`, azuread 6.10.0), of which Entra ID
+    takes more.
+    """
+    if public and uri.startswith("urn:") and uri.count(":") > 1:
+        return None
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return "It is no address."
+    broken_rules = {
+        "A host is required.": not parts.netloc,
+        "After the host a path or at least a slash is required.": not public and has_no_path(uri),
+        f"Only these schemes are allowed: {', '.join(SPA_SCHEMES)}.": not public and parts.scheme not in SPA_SCHEMES,
+        f"It has {len(uri)} characters; {LONGEST_REDIRECT_URI} are allowed.": len(uri) > LONGEST_REDIRECT_URI,
+    }
+    return next((reason for reason, broken in broken_rules.items() if broken), None)
+
+
 def why_too_many_redirect_uris(number: int, audience: Audience) -> str | None:
     """Why an application for `audience` cannot have that many redirect URIs."""
     most = audience.most_redirect_uris

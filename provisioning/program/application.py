@@ -46,7 +46,6 @@ class MailApplication(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(COMPONENT_TYPE, name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
         settings, secrets = run.settings, run.secrets
         # None, not False: an option that is given is recorded.
         lasting = pulumi.ResourceOptions(parent=self, protect=settings.protect_application or None)
@@ -78,8 +77,15 @@ class MailApplication(pulumi.ComponentResource):
             client_id=application.client_id,
             # The provider's own default, but only what is declared is put right after a refresh.
             account_enabled=True,
+            # One that a run made without learning of it is taken, not refused by every further run. It matters for the
+            # creation only.
+            use_existing=True,
             owners=list(run.principal_owners.object_ids),
-            opts=keeping(lasting, of_principal(settings.keep), run.principal_owners),
+            # Entra ID deletes it with the application, also one that somebody has removed already.
+            opts=pulumi.ResourceOptions.merge(
+                keeping(lasting, [*of_principal(settings.keep), "useExisting"], run.principal_owners),
+                pulumi.ResourceOptions(deleted_with=application),
+            ),
         )
         passwords = {
             slot: azuread.ApplicationPassword(
@@ -104,6 +110,7 @@ class MailApplication(pulumi.ComponentResource):
             for slot, issued in {**secrets.slots, **secrets.gone}.items()
         }
         consents = []
+        with_principal = pulumi.ResourceOptions(parent=self, deleted_with=principal)
         if settings.tenant_consent:
             graph = azuread.get_service_principal_output(
                 client_id=MICROSOFT_GRAPH, opts=pulumi.InvokeOutputOptions(parent=self)
@@ -113,7 +120,8 @@ class MailApplication(pulumi.ComponentResource):
                 service_principal_object_id=principal.object_id,
                 resource_service_principal_object_id=graph.object_id,
                 claim_values=list(settings.scopes),
-                opts=_taking_over(child, run.consent),
+                # Entra ID deletes it with the service principal, also one that somebody has withdrawn already.
+                opts=_taking_over(with_principal, run.consent),
             )
             consents.append(consent)
 

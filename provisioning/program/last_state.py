@@ -99,7 +99,10 @@ class Push:
 
 @dataclass(frozen=True)
 class Application:
-    """The application that the state holds, as it was declared when it was deployed last. owners: object ids."""
+    """The application that the state holds, as it was declared when it was deployed last.
+
+    client_id: empty where its creation was interrupted. owners: object ids.
+    """
 
     client_id: str
     object_id: str
@@ -147,8 +150,8 @@ class Deployed:
 
     @property
     def client_id(self) -> str | None:
-        """The application's, None if there is none yet."""
-        return self.application.client_id if self.application else None
+        """The application's, None if there is none yet, or if its creation was interrupted."""
+        return self.application.client_id or None if self.application else None
 
     @property
     def object_id(self) -> str | None:
@@ -237,7 +240,7 @@ def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NA
         consent_url=exported.get("adminConsentUrl"),
         expires=_moment(exported.get("clientSecretExpiry")),
         forgotten=tuple(secret for secret in secrets if secret.key_id in forgotten),
-        principal=Principal(str(principal["objectId"]), _owners(principal)) if principal else None,
+        principal=Principal(_object_id(principal), _owners(principal)) if principal else None,
         consent=consent,
         consent_taken_over=consent is not None and exported.get(CONSENT_TAKEN_OVER) == consent,
     )
@@ -255,12 +258,17 @@ def _application(outputs: Mapping[str, Any]) -> Application:
         ),
     )
     return Application(
-        str(outputs["clientId"]),
-        str(outputs["objectId"]),
+        str(outputs.get("clientId") or ""),
+        _object_id(outputs),
         declared,
         tuple(outputs.get("tags") or ()),
         _owners(outputs),
     )
+
+
+def _object_id(outputs: Mapping[str, Any]) -> str:
+    """The id of an object, which alone is recorded where its creation was interrupted."""
+    return str(outputs.get("objectId") or str(outputs["id"]).rpartition("/")[2])
 
 
 def _owners(outputs: Mapping[str, Any]) -> frozenset[str]:
@@ -272,7 +280,7 @@ def _secret(slot: Slot, outputs: Mapping[str, Any]) -> KnownSecret:
     return KnownSecret(
         slot=slot,
         name=str(outputs["displayName"]),
-        key_id=str(outputs["keyId"]),
+        key_id=str(outputs.get("keyId") or str(outputs["id"]).rpartition("/")[2]),
         issued=datetime.fromisoformat(recorded or outputs["startDate"]),
         ends=datetime.fromisoformat(outputs["endDate"]),
         value=outputs.get("value"),

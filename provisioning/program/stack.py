@@ -17,7 +17,7 @@ from pulumi.runtime import config, invoke
 from provisioning.addresses import is_loopback
 from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.errors import ClockRejected, ProvisioningError, StateUnreadable
-from provisioning.program.last_state import Deployed, read_state
+from provisioning.program.last_state import Deployed, Resources, read_state
 from provisioning.pulumi_cli import Pulumi
 from provisioning.resource_types import APPLICATION_NAME, PASSWORD_TYPE
 
@@ -53,14 +53,18 @@ def configuration() -> tuple[dict[str, str], set[str]]:
 
 
 def last_state(name: str = APPLICATION_NAME) -> Deployed:
-    """The stack's last checkpoint, as far as this program plans with it. name: of its application.
+    """The last checkpoint, as far as this program plans with it. name: of its application. Raises StateUnreadable."""
+    return read_state(last_resources(), name=name)
+
+
+def last_resources() -> Resources:
+    """The stack's last checkpoint.
 
     The engine returns it in previews and updates. It contains secrets in plain text: never log it.
     Raises StateUnreadable: an unreadable state must never count as an empty one, which would issue a new secret.
     """
     answer = _read_resources(_whole_name())
-    resources = {(one["type"], urn.rpartition("::")[2]): one["outputs"] for urn, one in answer.items()}
-    return read_state(resources, name=name)
+    return {(one["type"], urn.rpartition("::")[2]): one["outputs"] for urn, one in answer.items()}
 
 
 def _whole_name() -> str:

@@ -103,7 +103,7 @@ def read_registration(state: Deployed, elsewhere: Unread | None) -> Registration
 
 def read_principal(state: Deployed, elsewhere: Unread | None) -> Principal | Unread | None:
     """The service principal of the stack's application, None if there is none. elsewhere: as above."""
-    if state.application is None:
+    if state.client_id is None:
         return NOT_ASKED
     if elsewhere is not None:
         return elsewhere
@@ -111,7 +111,7 @@ def read_principal(state: Deployed, elsewhere: Unread | None) -> Principal | Unr
     from provisioning.entra import directory  # noqa: PLC0415
 
     try:
-        return directory.principal(state.application.client_id)
+        return directory.principal(state.client_id)
     except ProvisioningError as error:
         return Unread(_why(error))
 

@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -34,7 +33,8 @@ def serve(engine: str | None, attached: bool = False) -> None:
 
     stopping = threading.Event()
     on_cancel = (lambda: None) if attached else stopping.set
-    provider = Provider(on_cancel=on_cancel, notify=_log_to(engine))
+    log = EngineLog(engine)
+    provider = Provider(on_cancel=on_cancel, log=log, on_attach=log.attach)
     server = grpc.server(ThreadPoolExecutor(max_workers=WORKERS), options=UNLIMITED)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -49,23 +49,29 @@ def serve(engine: str | None, attached: bool = False) -> None:
     server.stop(grace=1).wait()
 
 
-def _log_to(engine: str | None) -> Callable[[str], None]:
-    """A function that writes to the engine's debug log, or nowhere if the engine gave no address."""
-    if engine is None:
-        return lambda text: None
-    address = engine
+class EngineLog:
+    """Writes to the log of the engine at an address, or nowhere if no engine gave one."""
 
-    def note(text: str) -> None:
+    def __init__(self, address: str | None) -> None:
+        self.address = address
+
+    def attach(self, address: str) -> None:
+        """Another engine uses the plugin from now on."""
+        self.address = address
+
+    def __call__(self, severity: str, urn: str, text: str) -> None:
+        """Log a text; on stderr if the engine does not take it."""
+        if self.address is None:
+            return
         from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc  # noqa: PLC0415 - only if needed
 
-        request = engine_pb2.LogRequest(severity=engine_pb2.DEBUG, message=text)
-        with grpc.insecure_channel(address) as channel:
+        level = engine_pb2.ERROR if severity == "error" else engine_pb2.DEBUG
+        request = engine_pb2.LogRequest(severity=level, urn=urn, message=text)
+        with grpc.insecure_channel(self.address) as channel:
             try:
                 engine_pb2_grpc.EngineStub(channel).Log(request, timeout=5)
             except grpc.RpcError:
                 print(text, file=sys.stderr)
-
-    return note
 
 
 if __name__ == "__main__":

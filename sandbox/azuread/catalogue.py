@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sandbox.azuread import resources, unrecorded
+from sandbox.azuread import resources
+from sandbox.azuread.app_role_assignment import AppRoleAssignment
+from sandbox.azuread.application_owner import ApplicationOwner
+from sandbox.azuread.federated_credential import FederatedCredential
 from sandbox.azuread.resources import Resource
 from sandbox.azuread.schema import ResourceType
 
@@ -13,9 +16,9 @@ IMPLEMENTATIONS: dict[str, Callable[[ResourceType], Resource]] = {
     "ServicePrincipal": resources.ServicePrincipal,
     "ApplicationPassword": resources.ApplicationPassword,
     "ServicePrincipalDelegatedPermissionGrant": resources.PermissionGrant,
-    "ApplicationFederatedIdentityCredential": unrecorded.FederatedCredential,
-    "ApplicationOwner": unrecorded.ApplicationOwner,
-    "AppRoleAssignment": unrecorded.AppRoleAssignment,
+    "ApplicationFederatedIdentityCredential": FederatedCredential,
+    "ApplicationOwner": ApplicationOwner,
+    "AppRoleAssignment": AppRoleAssignment,
 }
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import math
 import os
 import ssl
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -23,13 +26,21 @@ PUBLIC_METADATA_HOST = "management.azure.com"
 MINIMUM_TOKEN_LIFETIME = 1200
 """Seconds; the real provider rejects a token that expires sooner."""
 ANSWER_SECONDS = 60.0
-RETRIES = 8
-FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
+FIRST_WAIT, LONGEST_WAIT = 1.0, 61.0
 """Seconds between retries: doubled each time, or what Retry-After says."""
+DEFAULT_PATIENCE = 300.0
+"""Seconds that a call may take if its resource type does not say."""
+REPEATED_AFTER_BREAKS = ("GET", "HEAD", "OPTIONS")
+"""The methods that are sent again after a broken connection; of the others nobody knows whether Graph carried them
+out."""
 WAITS_VARIABLE = "SANDBOX_AZUREAD_WAITS"
 """Set to `real` to wait between polls as long as the real provider does (4 s a secret, 20 s a deletion)."""
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 FEDERATION_AUDIENCE = "api://AzureADTokenExchange"
+
+
+FINAL = (ssl.SSLCertVerificationError, ConnectionRefusedError)
+"""What ends a request at once, whatever its method."""
 
 
 class ProviderError(Exception):
@@ -47,6 +58,26 @@ class RequestError(Exception):
     def __str__(self) -> str:
         phrase = HTTPStatus(self.status).phrase if self.status in HTTPStatus._value2member_map_ else ""
         return f"unexpected status {self.status} ({self.status} {phrase}) with error: {self.code}: {self.message}"
+
+
+class NoAnswer(RequestError):
+    """No answer came, in the words of Go's HTTP client. status: 0."""
+
+    def __init__(self, method: str, address: str, reason: str) -> None:
+        super().__init__(0, "", f'{method.title()} "{address}": {reason}')
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def never(error: RequestError) -> bool:
+    """No error is a reason to send a request again."""
+    return False
+
+
+def most_retries(patience: float) -> int:
+    """How often a request is repeated within so many seconds: the waits of 1, 2, 4, 8, 16, 32 and then 61 s fit."""
+    return int(math.log2(patience + 1)) - 1 if patience <= 63 else int((patience - 63) // LONGEST_WAIT) + 6
 
 
 @dataclass(frozen=True)
@@ -147,6 +178,7 @@ class Graph:
         """Ask the metadata, then sign in. Raises ProviderError if either fails."""
         environment = os.environ if environment is None else environment
         self.sleep = sleep
+        self._call = threading.local()
         self.polls_wait = environment.get(WAITS_VARIABLE) == "real"
         self.tls = ssl.create_default_context(cafile=environment.get("SSL_CERT_FILE"))
         self.configuration = chosen
@@ -234,23 +266,40 @@ class Graph:
         """GET under beta. Raises RequestError."""
         return self.request("GET", f"/beta{path}", query=query)
 
-    def post(self, path: str, body: Json) -> Json:
-        """POST under v1.0. Raises RequestError."""
-        return self.request("POST", f"/v1.0{path}", body=body)
+    def post(self, path: str, body: Json, again: Callable[[RequestError], bool] = never) -> Json:
+        """POST under v1.0, also repeated for errors that `again` names. Raises RequestError."""
+        return self.request("POST", f"/v1.0{path}", body=body, again=again)
 
-    def patch(self, path: str, body: Json) -> None:
-        """PATCH under v1.0. Raises RequestError."""
-        self.request("PATCH", f"/v1.0{path}", body=body)
+    def patch(self, path: str, body: Json, again: Callable[[RequestError], bool] = never) -> None:
+        """PATCH under v1.0, also repeated for errors that `again` names. Raises RequestError."""
+        self.request("PATCH", f"/v1.0{path}", body=body, again=again)
 
     def delete(self, path: str) -> None:
         """DELETE under v1.0. Raises RequestError."""
         self.request("DELETE", f"/v1.0{path}")
 
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Let the requests of this thread's call take so long; each is repeated as often as fits into what is left."""
+        self._call.left = seconds
+        try:
+            yield
+        finally:
+            del self._call.left
+
     def request(
-        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Json | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        again: Callable[[RequestError], bool] = never,
     ) -> Json:
-        """One request, retried after 429, 5xx (but 501) and broken connections, POST too. Raises RequestError, or
-        ProviderError if no answer comes."""
+        """One request, repeated after 408, 424, 429, 5xx (but 501), POST too, and for errors that `again` names.
+
+        A broken connection is repeated for reading methods only. Raises RequestError.
+        """
         headers = {"authorization": f"Bearer {self.token}"}
         content = None
         if body is not None:
@@ -258,25 +307,38 @@ class Graph:
             content = json.dumps(body).encode()
         parameters = urlencode({f"${name}": value for name, value in (query or {}).items()})
         address = f"{self.base}{path}" + (f"?{parameters}" if parameters else "")
-        for attempt in range(RETRIES + 1):
+        retries = most_retries(getattr(self._call, "left", DEFAULT_PATIENCE))
+        for attempt in range(retries + 1):
             wait = min(FIRST_WAIT * 2**attempt, LONGEST_WAIT)
             try:
                 answer = self._send(method, address, headers, content)
             except (OSError, http.client.HTTPException) as problem:
-                if attempt == RETRIES or isinstance(problem, ssl.SSLCertVerificationError):
-                    raise ProviderError(f"{method} {address}: {problem}") from problem
-                self.sleep(wait)
+                if method not in REPEATED_AFTER_BREAKS:
+                    reason = "HTTP response was nil; connection may have been reset"
+                    raise NoAnswer(method, address, reason) from problem
+                if attempt == retries or isinstance(problem, FINAL):
+                    raise NoAnswer(method, address, str(problem)) from problem
+                self._wait(wait)
                 continue
-            if not _is_transient(answer.status) or attempt == RETRIES:
+            if answer.status < HTTPStatus.BAD_REQUEST:
                 break
-            self.sleep(_retry_after(answer, wait))
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            raise _error(answer)
+            error = _error(answer)
+            if attempt == retries or not (_is_transient(answer.status) or again(error)):
+                raise error
+            if _is_transient(answer.status):
+                self._wait(_retry_after(answer, wait))
+            else:
+                self.pause(wait)
         document: Json = answer.json() if answer.content else {}
         return document
 
+    def _wait(self, seconds: float) -> None:
+        """Sleep, and count it to the call."""
+        self._call.left = getattr(self._call, "left", DEFAULT_PATIENCE) - seconds
+        self.sleep(seconds)
+
     def pause(self, seconds: float) -> None:
-        """The wait between two polls: skipped unless asked for."""
+        """The wait for Graph to catch up with a change: skipped unless asked for."""
         if self.polls_wait:
             self.sleep(seconds)
 
@@ -292,8 +354,11 @@ def claims(token: str) -> Json:
     return document
 
 
+TRANSIENT = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.FAILED_DEPENDENCY, HTTPStatus.TOO_MANY_REQUESTS})
+
+
 def _is_transient(status: int) -> bool:
-    return status == HTTPStatus.TOO_MANY_REQUESTS or (status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED)
+    return status in TRANSIENT or (status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED)
 
 
 def _retry_after(answer: Reply, wait: float) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import grpc
 from google.protobuf import any_pb2, empty_pb2
@@ -15,15 +16,21 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 from sandbox.azuread import checking, diffing, schema, state
 from sandbox.azuread.catalogue import all_resources
 from sandbox.azuread.functions import FUNCTIONS
-from sandbox.azuread.graph import Graph, ProviderError, RequestError, configuration
+from sandbox.azuread.graph import DEFAULT_PATIENCE, Graph, ProviderError, RequestError, configuration
 from sandbox.azuread.resources import PartialCreation, Resource
 from sandbox.azuread.values import Properties, plain, read, write
 
-VERSION = "6.10.0+stand-in"
-"""The version whose answers are copied; the suffix says that this is not it."""
+RECORDED = "6.10.0"
+"""The version whose answers are copied."""
+VERSION = f"{RECORDED}+stand-in"
+"""The suffix says that this is not it."""
+LOGGED_BY = "sdk-v2/provider2.go:572: sdk.helper_schema"
+"""Where the real provider's bridge logs errors."""
 NOTICE = "azuread: this is the sandbox's stand-in for the azuread provider 6.10.0, not the official plugin"
 
 Context = grpc.ServicerContext
+Log = Callable[[Literal["debug", "error"], str, str], None]
+"""Writes to the engine's log: severity, URN or "", text."""
 
 
 def listed(problem: Exception | str) -> str:
@@ -38,14 +45,17 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self,
         environment: Mapping[str, str] = os.environ,
         on_cancel: Callable[[], None] = lambda: None,
-        notify: Callable[[str], None] = lambda text: None,
+        log: Log = lambda severity, urn, text: None,
+        on_attach: Callable[[str], None] = lambda address: None,
         connect: Callable[[Mapping[str, Any], Mapping[str, str]], Graph] | None = None,
     ) -> None:
-        """environment: ARM_* and SSL_CERT_FILE. on_cancel: called when the engine wants the plugin to stop. notify:
-        writes to the engine's debug log. connect: makes the Graph client from provider configuration."""
+        """environment: ARM_* and SSL_CERT_FILE. on_cancel: called when the engine wants the plugin to stop. log:
+        writes to the engine's log. on_attach: called with the address of an engine that found the plugin running.
+        connect: makes the Graph client from provider configuration."""
         self.environment = environment
         self.on_cancel = on_cancel
-        self.notify = notify
+        self.log = log
+        self.on_attach = on_attach
         self.connect = connect or (lambda given, around: Graph(configuration(given, around), around))
         self.types = schema.load()
         self.resources = all_resources(self.types)
@@ -60,6 +70,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Attach(self, request: plugin_pb2.PluginAttach, context: Context) -> empty_pb2.Empty:
         """The engine found a plugin that was running already (PULUMI_DEBUG_PROVIDERS)."""
+        self.on_attach(request.address)
         return empty_pb2.Empty()
 
     def Cancel(self, request: empty_pb2.Empty, context: Context) -> empty_pb2.Empty:
@@ -81,7 +92,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Configure(self, request: provider_pb2.ConfigureRequest, context: Context) -> provider_pb2.ConfigureResponse:
         """Ask for the cloud's metadata and sign in."""
-        self.notify(NOTICE)
+        self.log("debug", "", NOTICE)
         with self._configuring, self._failing(context, ""):
             self._graph = self.connect(read(request.args), self.environment)
         return provider_pb2.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
@@ -93,7 +104,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         function = FUNCTIONS.get(request.tok)
         if function is None:
             self._unknown(context, "function", request.tok)
-        with self._failing(context, f"invoking {request.tok}"):
+        with self._failing(context, f"invoking {request.tok}", ""):
             result = function(self._connected(context), plain(read(request.args)), self.types)
         response = provider_pb2.InvokeResponse()
         getattr(response, "return").CopyFrom(write(result))
@@ -104,20 +115,21 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Check(self, request: provider_pb2.CheckRequest, context: Context) -> provider_pb2.CheckResponse:
         """Fill in defaults, name failures."""
         resource, name = self._resource(request.urn, context)
-        inputs = read(request.news)
+        olds, inputs = read(request.olds), read(request.news)
+        # The real provider names the property in the reason alone, so that the engine does not print its value.
         failures = [
-            provider_pb2.CheckFailure(property=failure.property, reason=failure.reason)
-            for failure in checking.failures(resource.type, name, inputs, read(request.olds))
+            provider_pb2.CheckFailure(reason=failure.reason)
+            for failure in checking.failures(resource.type, name, inputs, olds)
         ]
         if failures:
             return provider_pb2.CheckResponse(failures=failures)
-        return provider_pb2.CheckResponse(inputs=write(checking.with_defaults(resource.type.properties, inputs)))
+        return provider_pb2.CheckResponse(inputs=write(checking.with_defaults(resource.type.properties, inputs, olds)))
 
     def Diff(self, request: provider_pb2.DiffRequest, context: Context) -> provider_pb2.DiffResponse:
         """What would change."""
         resource, _ = self._resource(request.urn, context)
         news = read(request.news)
-        self._check_plan(resource, news, f"diffing {request.urn}", context)
+        self._check_plan(resource, news, request.urn, f"diffing {request.urn}", context)
         found = diffing.difference(resource.type, read(request.olds), news)
         ignored = set(request.ignoreChanges)
         changed = [name for name in found.changed if name not in ignored]
@@ -139,13 +151,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Create, or say what a create would give."""
         resource, _ = self._resource(request.urn, context)
         inputs = read(request.properties)
-        self._check_plan(resource, inputs, "", context)
+        self._check_plan(resource, inputs, request.urn, "", context)
         if request.preview:
             planned = state.planned_creation(resource.type, inputs)
             return provider_pb2.CreateResponse(properties=write(state.answer(resource.type, planned)))
         try:
-            with self._failing(context, "", partial=True):
-                made = resource.create(self._connected(context), inputs)
+            with (
+                self._failing(context, "", request.urn, partial=True),
+                self._working(resource, "create", context) as graph,
+            ):
+                made = resource.create(graph, inputs)
         except PartialCreation as problem:
             self._abort_partial(context, problem, request.properties)
         if made is None:
@@ -157,8 +172,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """The state now; an empty answer for an object that is gone. Without a last state it is an import."""
         resource, _ = self._resource(request.urn, context)
         olds, old_inputs = read(request.properties), read(request.inputs)
-        with self._failing(context, f"refreshing {request.urn}"):
-            values = resource.read(self._connected(context), request.id, olds)
+        refreshing = f"refreshing {request.urn}"
+        with self._failing(context, refreshing, request.urn), self._working(resource, "read", context) as graph:
+            values = resource.read(graph, request.id, olds)
         if values is None:
             return provider_pb2.ReadResponse()
         table = resource.type.properties
@@ -176,8 +192,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             planned = state.planned_update(resource.type, olds, inputs)
             return provider_pb2.UpdateResponse(properties=write(state.answer(resource.type, planned)))
-        with self._failing(context, f"updating {request.urn}"):
-            values = resource.update(self._connected(context), request.id, olds, inputs)
+        updating = f"updating {request.urn}"
+        with self._failing(context, updating, request.urn), self._working(resource, "update", context) as graph:
+            values = resource.update(graph, request.id, olds, inputs)
         if values is None:
             self._abort(
                 context,
@@ -190,8 +207,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Delete(self, request: provider_pb2.DeleteRequest, context: Context) -> empty_pb2.Empty:
         """Delete and wait until it stays gone."""
         resource, _ = self._resource(request.urn, context)
-        with self._failing(context, f"deleting {request.urn}"):
-            resource.delete(self._connected(context), request.id)
+        deleting = f"deleting {request.urn}"
+        with self._failing(context, deleting, request.urn), self._working(resource, "delete", context) as graph:
+            resource.delete(graph, request.id, plain(read(request.properties)))
         return empty_pb2.Empty()
 
     # Helpers -------------------------------------------------------------------------------------------------------
@@ -209,20 +227,40 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the provider is not configured")
         return self._graph
 
-    def _check_plan(self, resource: Resource, inputs: Properties, prefix: str, context: Context) -> None:
+    @contextmanager
+    def _working(self, resource: Resource, operation: str, context: Context) -> Iterator[Graph]:
+        """The client, for as long as the resource type's timeout of the operation."""
+        graph = self._connected(context)
+        with graph.within(resource.type.timeouts.get(operation, DEFAULT_PATIENCE)):
+            yield graph
+
+    def _check_plan(self, resource: Resource, inputs: Properties, urn: str, prefix: str, context: Context) -> None:
         problem = resource.plan_error(plain(inputs))
         if problem:
+            self._log_error(urn, problem)
             self._abort(context, f"{prefix}: {listed(problem)}" if prefix else listed(problem))
 
     @contextmanager
-    def _failing(self, context: Context, prefix: str, *, partial: bool = False) -> Iterator[None]:
-        """Turn errors into a gRPC status; partial lets PartialCreation through."""
+    def _failing(
+        self, context: Context, prefix: str, urn: str | None = None, *, partial: bool = False
+    ) -> Iterator[None]:
+        """Turn errors into a gRPC status; partial lets PartialCreation through.
+
+        urn: of the resource to which the real provider logs them, too; None where it does not.
+        """
         try:
             yield
         except (ProviderError, RequestError) as problem:
+            if urn is not None:
+                self._log_error(urn, str(problem))
             if partial and isinstance(problem, PartialCreation):
                 raise
             self._abort(context, f"{prefix}: {listed(problem)}" if prefix else listed(problem))
+
+    def _log_error(self, urn: str, text: str) -> None:
+        """What people see of an error besides the error: the Terraform SDK's own log."""
+        without_attribute = re.sub(r"^\[[^]]*] ", "", text)
+        self.log("error", urn, f"  {LOGGED_BY}: {without_attribute}: provider=azuread@{RECORDED}")
 
     @staticmethod
     def _abort(context: Context, text: str) -> NoReturn:

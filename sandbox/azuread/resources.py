@@ -1,5 +1,7 @@
 """What each resource type asks of Graph, request by request as recorded from the real provider.
 
+Words of errors that no recording has are those of its public source; an error of one attribute begins with its name.
+
 Every class has the same four methods. `read` answers None for an object that is gone; `create` and `update` answer the
 id with the properties, None if the object is gone at once. Errors are ProviderError in the real provider's words.
 """
@@ -21,14 +23,12 @@ from sandbox.azuread.schema import ResourceType
 from sandbox.azuread.values import Properties, plain
 
 Json = dict[str, Any]
-NOT_FOUND = 404
+BAD_REQUEST, FORBIDDEN, NOT_FOUND, CONFLICT = 400, 403, 404, 409
 POLLS = 5
 """The real provider believes a change when it has seen it this often in a row."""
 MOST_POLLS = 120
 SECRET_POLL, DELETION_POLL = 1.0, 5.0
 """Seconds between polls, if waits are asked for."""
-CONSISTENCY_TRIES = 20
-"""How often the first PATCH of a new object is repeated while Graph does not know it yet."""
 PERSONAL_AUDIENCES = ("AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount")
 FEATURES = {
     "customSingleSignOn": "WindowsAzureActiveDirectoryCustomSingleSignOnApplication",
@@ -37,6 +37,11 @@ FEATURES = {
     "hide": "HideApp",
 }
 """Feature tags and the Graph tags behind them."""
+
+IMPORT_IT = (
+    "To be managed via Terraform, this resource needs to be imported into the State. Please see the resource "
+    'documentation for "{}" for more information.'
+)
 
 Answer = tuple[str, Properties]
 
@@ -58,8 +63,8 @@ class Resource(Protocol):
     def update(self, graph: Graph, identifier: str, olds: Properties, inputs: Properties) -> Properties | None:
         """Change it in place and read it back."""
 
-    def delete(self, graph: Graph, identifier: str) -> None:
-        """Delete it and wait until Graph agrees."""
+    def delete(self, graph: Graph, identifier: str, olds: Properties) -> None:
+        """Delete it and wait until Graph agrees. olds: the last state."""
 
 
 class PartialCreation(ProviderError):
@@ -87,12 +92,12 @@ class Locks:
 LOCKS = Locks()
 
 
-def poll(graph: Graph, seconds: float, seen: Callable[[], bool]) -> None:
-    """Look until the change has been seen POLLS times in a row. Raises ProviderError if it never is."""
+def poll(graph: Graph, seconds: float, seen: Callable[[], bool], times: int | None = None) -> None:
+    """Look until the change has been seen so often (POLLS times) in a row. Raises ProviderError if it never is."""
     in_a_row = 0
     for _ in range(MOST_POLLS):
         in_a_row = in_a_row + 1 if seen() else 0
-        if in_a_row == POLLS:
+        if in_a_row == (times or POLLS):
             return
         graph.pause(seconds)
     raise ProviderError("timed out waiting for replication")
@@ -110,12 +115,51 @@ def is_gone(graph: Graph, path: str) -> bool:
 
 
 @contextmanager
-def explained(what: str) -> Iterator[None]:
-    """Put the provider's words in front of Graph's error."""
+def explained(what: str, if_not_found: str | None = None) -> Iterator[None]:
+    """Put the provider's words in front of Graph's error; other ones for a 404, if they are given."""
     try:
         yield
     except RequestError as error:
-        raise ProviderError(f"{what}: {error}") from error
+        words = if_not_found if if_not_found is not None and error.status == NOT_FOUND else what
+        raise ProviderError(f"{words}: {error}") from error
+
+
+def shown(identifier: str) -> str:
+    """An application, a service principal or a grant in the words of the provider's SDK."""
+    _, kind, object_id = identifier.split("/")
+    name = {
+        "applications": "Application",
+        "servicePrincipals": "Service Principal",
+        "oauth2PermissionGrants": "O Auth 2 Permission Grant",
+    }[kind]
+    return f'{name} ({name}: "{object_id}")'
+
+
+def disable(graph: Graph, path: str, what: str, attribute: str, where: str, wanted: list[Json]) -> None:
+    """Disable the app roles or exposed scopes that an application has and shall have no more, as Entra ID demands it.
+
+    attribute: what the provider calls them. where: their path in Graph's object. GET, and only if there are any: PATCH,
+    and polls until they are disabled.
+    """
+    *above, name = where.split(".")
+    kept = {item["id"] for item in wanted}
+
+    def present() -> list[Json]:
+        found = graph.get(path)
+        for part in above:
+            found = found.get(part) or {}
+        items: list[Json] = found.get(name) or []
+        return items
+
+    with explained(f'[{attribute}] Could not disable {what} for application with object ID "{last_part(path)}"'):
+        items = [{key: value for key, value in item.items() if key != "origin"} for item in present()]
+        if all(item["id"] in kept for item in items):
+            return
+        body: Json = {name: [item if item["id"] in kept else {**item, "isEnabled": False} for item in items]}
+        for part in above:
+            body = {part: body}
+        graph.patch(path, {"@odata.type": "#microsoft.graph.application", **body})
+        poll(graph, SECRET_POLL, lambda: not any(i["isEnabled"] for i in present() if i["id"] not in kept), times=1)
 
 
 def last_part(identifier: str) -> str:
@@ -140,18 +184,18 @@ def wanted_tags(values: Properties) -> list[str]:
             "hide": block.get("visibleToUsers") is False,
         }
         return [FEATURES[name] for name, on in asked.items() if on]
-    return state.set_order(values.get("tags") or [])
+    return state.text_order(values.get("tags") or [])
 
 
 def owner_references(graph: Graph, owners: list[str]) -> list[str]:
     """The owners to name in a creation: the caller always, and up to 19 others."""
-    others = [owner for owner in state.set_order(owners) if owner != graph.caller]
+    others = [owner for owner in state.text_order(owners) if owner != graph.caller]
     return [f"{graph.base}/v1.0/directoryObjects/{owner}" for owner in [graph.caller, *others[:19]]]
 
 
 def settle_owners(graph: Graph, path: str, owners: list[str]) -> None:
     """After a creation: add the owners beyond the first 20, and remove the caller if the program leaves it out."""
-    for owner in [owner for owner in state.set_order(owners) if owner != graph.caller][19:]:
+    for owner in [owner for owner in state.text_order(owners) if owner != graph.caller][19:]:
         graph.post(f"{path}/owners/$ref", {"@odata.id": f"{graph.base}/v1.0/directoryObjects/{owner}"})
     if graph.caller not in owners:
         graph.delete(f"{path}/owners/{graph.caller}/$ref")
@@ -160,7 +204,7 @@ def settle_owners(graph: Graph, path: str, owners: list[str]) -> None:
 def change_owners(graph: Graph, path: str, wanted: list[str]) -> None:
     """Add and remove until the owners are as wanted."""
     present = [owner["id"] for owner in graph.get(f"{path}/owners")["value"]]
-    for owner in state.set_order(wanted):
+    for owner in state.text_order(wanted):
         if owner not in present:
             graph.post(f"{path}/owners/$ref", {"@odata.id": f"{graph.base}/v1.0/directoryObjects/{owner}"})
     for owner in present:
@@ -168,17 +212,15 @@ def change_owners(graph: Graph, path: str, wanted: list[str]) -> None:
             graph.delete(f"{path}/owners/{owner}/$ref")
 
 
-def patch_new(graph: Graph, path: str, body: Json) -> None:
-    """PATCH an object that was just created: 404 means that Graph has not caught up yet."""
-    for attempt in range(CONSISTENCY_TRIES):
-        try:
-            graph.patch(path, body)
-        except RequestError as error:
-            if error.status != NOT_FOUND or attempt == CONSISTENCY_TRIES - 1:
-                raise
-            graph.pause(1.0)
-        else:
-            return
+def is_inconsistent(error: RequestError) -> bool:
+    """Whether a change of a new application has to be repeated: Graph has not caught up with what was done before."""
+    enabled = "cannot be deleted or updated unless disabled first" in error.message
+    return error.status in (NOT_FOUND, CONFLICT) or (error.status == BAD_REQUEST and enabled)
+
+
+def is_not_found(error: RequestError) -> bool:
+    """Whether Graph does not know the object."""
+    return error.status == NOT_FOUND
 
 
 def by_value(items: list[Json]) -> dict[str, str]:
@@ -225,12 +267,17 @@ class Application:
             created = graph.post("/applications", body)
         identifier = f"/applications/{created['id']}"
         try:
-            with explained("Failed to patch application after creating"):
-                name = {"@odata.type": "#microsoft.graph.application", "displayName": given["displayName"]}
-                patch_new(graph, identifier, {**name, "displayName": f"TERRAFORM_UPDATE_{uuid.uuid4()}"})
-                patch_new(graph, identifier, name)
-                if given.get("oauth2PostResponseRequired"):
-                    graph.request("PATCH", f"/beta{identifier}", body={"oauth2RequirePostResponse": True})
+            name = {"@odata.type": "#microsoft.graph.application", "displayName": given["displayName"]}
+            words = f'Failed to patch application with object ID "{created["id"]}" after creating'
+            with explained(words, "Timed out whilst waiting for new application to be replicated in Azure AD"):
+                temporary = {**name, "displayName": f"TERRAFORM_UPDATE_{uuid.uuid4()}"}
+                graph.patch(identifier, temporary, is_inconsistent)
+                graph.patch(identifier, name, is_inconsistent)
+            if given.get("oauth2PostResponseRequired"):
+                with explained(f"Failed to set `oauth2_post_response_required` for {shown(identifier)}"):
+                    value = {"oauth2RequirePostResponse": True}
+                    graph.request("PATCH", f"/beta{identifier}", body=value, again=is_inconsistent)
+            with explained(f'Could not add owners to application with object ID: "{created["id"]}"'):
                 settle_owners(graph, identifier, owners)
             values = self.read(graph, identifier, state.kept(self.type, given))
         except ProviderError as problem:
@@ -245,8 +292,8 @@ class Application:
             found = graph.get("/applications", filter=f"displayName eq '{quoted}'")["value"]
         if found:
             raise ProviderError(
-                f'An existing azuread_application with the ID "{found[0]["id"]}" was found with the same name "{name}" '
-                "and `prevent_duplicate_names` was specified."
+                f'[id] An existing "azuread_application" with name "{name}" (ID: "{found[0]["id"]}") was found and '
+                "`prevent_duplicate_names` was specified: " + IMPORT_IT.format("azuread_application")
             )
 
     def read(self, graph: Graph, identifier: str, olds: Properties) -> Properties | None:
@@ -257,9 +304,10 @@ class Application:
         except RequestError as error:
             if error.status == NOT_FOUND:
                 return None
-            raise ProviderError(f'Retrieving Application (Application: "{object_id}"): {error}') from error
-        with explained(f'Could not retrieve application with object ID "{object_id}"'):
+            raise ProviderError(f'[id] Retrieving Application (Application: "{object_id}"): {error}') from error
+        with explained(f"Retrieving additional properties for {shown(identifier)}"):
             beta = graph.get_beta(f"/applications/{object_id}", select="oauth2RequirePostResponse")
+        with explained(f"[owners] Could not retrieve owners for {shown(identifier)}"):
             owners = graph.get(f"/applications/{object_id}/owners")["value"]
         tags = item.get("tags") or []
         values = state.from_graph(self.type.properties, item)
@@ -290,23 +338,39 @@ class Application:
             "groupMembershipClaims": ",".join(given.get("groupMembershipClaims") or []) or None,
             "tags": wanted_tags(given if given.get("featureTags") else {"tags": wanted.get("tags")}),
         }
+        if "optionalClaims" in body and not given.get("optionalClaims"):
+            body["optionalClaims"] = {}
         path = f"/applications/{object_id}"
-        with LOCKS.hold(object_id), explained(f'Could not update application with object ID: "{object_id}"'):
-            graph.patch(path, body)
+        with LOCKS.hold(object_id):
+            if "appRoles" in body:
+                disable(graph, path, "App Roles", "app_role", "appRoles", body["appRoles"])
+            if "oauth2PermissionScopes" in body["api"]:
+                wanted_scopes = body["api"]["oauth2PermissionScopes"]
+                attribute, where = "api.0.oauth2_permission_scope", "api.oauth2PermissionScopes"
+                disable(graph, path, "OAuth2 Permission Scopes", attribute, where, wanted_scopes)
+            with explained(f'Could not update application with object ID: "{object_id}"'):
+                graph.patch(path, body)
             if "oauth2PostResponseRequired" in changed:
                 value = {"oauth2RequirePostResponse": bool(given.get("oauth2PostResponseRequired"))}
-                graph.request("PATCH", f"/beta{path}", body=value)
+                with explained(f"Failed to set `oauth2_post_response_required` for {shown(identifier)}"):
+                    graph.request("PATCH", f"/beta{path}", body=value)
             if "owners" in changed:
-                change_owners(graph, path, given.get("owners") or [])
+                with explained(f'Could not add owners to application with object ID: "{object_id}"'):
+                    change_owners(graph, path, given.get("owners") or [])
         values = self.read(graph, identifier, {**olds, **state.kept(self.type, given)})
         return None if values is None else state.after_update(self.type.properties, given, olds, values)
 
-    def delete(self, graph: Graph, identifier: str) -> None:
+    def delete(self, graph: Graph, identifier: str, olds: Properties) -> None:
         """DELETE, then polls until it stays gone."""
         object_id = last_part(identifier)
-        with LOCKS.hold(object_id), explained(f'Deleting Application (Application: "{object_id}")'):
-            graph.delete(f"/applications/{object_id}")
-            poll(graph, DELETION_POLL, lambda: is_gone(graph, f"/applications/{object_id}"))
+        path = f"/applications/{object_id}"
+        with LOCKS.hold(object_id):
+            try:
+                graph.delete(path)
+            except RequestError as error:
+                raise ProviderError(f"[id] deleting {shown(identifier)}: {error}: {error}") from error
+            with explained(f'Waiting for deletion of application with object ID "{object_id}"'):
+                poll(graph, DELETION_POLL, lambda: is_gone(graph, path))
 
 
 class ServicePrincipal:
@@ -335,18 +399,15 @@ class ServicePrincipal:
             "tags": wanted_tags(given),
         }
         with explained("Could not create service principal"):
-            created = self._post(graph, body)
+            created = graph.post("/servicePrincipals", body, _application_not_seen_yet)
         identifier = f"/servicePrincipals/{created['id']}"
         try:
-            with explained("Failed to patch service principal after creating"):
-                patch_new(
-                    graph,
-                    identifier,
-                    {
-                        "@odata.type": "#microsoft.graph.servicePrincipal",
-                        "description": given.get("description") or None,
-                    },
-                )
+            description = given.get("description") or None
+            body = {"@odata.type": "#microsoft.graph.servicePrincipal", "description": description}
+            late = "Timed out whilst waiting for new service principal to be replicated in Azure AD"
+            with explained("Failed to patch service principal after creating", late):
+                graph.patch(identifier, body)
+            with explained(f"Could not add owners to {shown(identifier)}"):
                 settle_owners(graph, identifier, owners)
             values = self.read(graph, identifier, state.kept(self.type, given))
         except ProviderError as problem:
@@ -359,24 +420,11 @@ class ServicePrincipal:
         identifier = f"/servicePrincipals/{object_id}"
         if not inputs.get("useExisting"):
             raise ProviderError(
-                f'A resource with the ID "{object_id}" already exists - to be managed via Terraform this resource '
-                "needs to be imported into the State. Please see the resource documentation for "
-                '"azuread_service_principal" for more information.'
+                f'[id] A resource with the ID "{object_id}" already exists: '
+                + IMPORT_IT.format("azuread_service_principal")
             )
         values = self.update(graph, identifier, state.kept(self.type, plain(inputs)), inputs)
         return None if values is None else (identifier, values)
-
-    def _post(self, graph: Graph, body: Json) -> Json:
-        """POST, repeated while Graph does not see the new application yet."""
-        for attempt in range(CONSISTENCY_TRIES):
-            try:
-                return graph.post("/servicePrincipals", body)
-            except RequestError as error:
-                missing = "does not reference a valid application object" in error.message
-                if not missing or attempt == CONSISTENCY_TRIES - 1:
-                    raise
-                graph.pause(1.0)
-        raise AssertionError("unreachable")
 
     def read(self, graph: Graph, identifier: str, olds: Properties) -> Properties | None:
         """GET, a beta GET for one property, owners."""
@@ -388,8 +436,9 @@ class ServicePrincipal:
                 return None
             problem = f'Retrieving Service Principal (Service Principal: "{object_id}"): {error}'
             raise ProviderError(problem) from error
-        with explained(f'Could not retrieve service principal with object ID "{object_id}"'):
+        with explained(f"Retrieving {shown(identifier)} (beta API)"):
             values = described(self.type, graph, item)
+        with explained(f"[owners] Could not retrieve owners for {shown(identifier)}"):
             owners = graph.get(f"/servicePrincipals/{object_id}/owners")["value"]
         return values | {"owners": sorted(owner["id"] for owner in owners), **state.kept(self.type, olds)}
 
@@ -408,19 +457,36 @@ class ServicePrincipal:
             ),
         }
         path = f"/servicePrincipals/{object_id}"
-        with explained(f'Updating service principal with object ID: "{object_id}"'):
+        with explained(f"Updating {shown(identifier)}"):
             graph.patch(path, body)
-            if "owners" in changed:
+        if "owners" in changed:
+            with explained(f"Could not add owners to {shown(identifier)}"):
                 change_owners(graph, path, given.get("owners") or [])
         values = self.read(graph, identifier, {**olds, **state.kept(self.type, given)})
         return None if values is None else state.after_update(self.type.properties, given, olds, values)
 
-    def delete(self, graph: Graph, identifier: str) -> None:
-        """DELETE, then polls until it stays gone."""
-        object_id = last_part(identifier)
-        with explained(f'Deleting Service Principal (Service Principal: "{object_id}")'):
-            graph.delete(f"/servicePrincipals/{object_id}")
-            poll(graph, DELETION_POLL, lambda: is_gone(graph, f"/servicePrincipals/{object_id}"))
+    def delete(self, graph: Graph, identifier: str, olds: Properties) -> None:
+        """DELETE, then polls until it stays gone.
+
+        With `useExisting` neither a refusal nor the outcome counts.
+        """
+        path = f"/servicePrincipals/{last_part(identifier)}"
+        try:
+            with explained(f"[id] Deleting {shown(identifier)}"):
+                graph.delete(path)
+        except ProviderError:
+            if not olds.get("useExisting"):
+                raise
+        if not olds.get("useExisting"):
+            with explained(f"Waiting for deletion of {shown(identifier)}"):
+                poll(graph, DELETION_POLL, lambda: is_gone(graph, path))
+
+
+def _application_not_seen_yet(error: RequestError) -> bool:
+    """Whether Graph refuses a service principal because it has not seen the new application yet."""
+    if error.status == BAD_REQUEST:
+        return "does not reference a valid application object" in error.message
+    return error.status == FORBIDDEN and "the backing application of the service principal" in error.message
 
 
 def _saml_settings(values: Properties) -> Json:
@@ -461,25 +527,28 @@ class ApplicationPassword:
         return None
 
     def create(self, graph: Graph, inputs: Properties) -> Answer | None:
-        """GET the application, addPassword, polls until the secret stays visible, read."""
+        """GET the application, addPassword, polls until the secret stays visible, read.
+
+        A wait that fails, for a 404, too, leaves the secret without a state: the provider notes its id only afterwards.
+        """
         given = plain(inputs)
         object_id = last_part(given["applicationId"])
         name = f'Application (Application: "{object_id}")'
         with LOCKS.hold(object_id):
-            with explained(f"Retrieving {name}"):
+            with explained(f"[application_id] Retrieving {name}"):
                 graph.get(f"/applications/{object_id}")
             with explained(f"Adding password for {name}"):
                 issued = graph.post(
                     f"/applications/{object_id}/addPassword", {"passwordCredential": _credential(given)}
                 )
+            with explained(f"Waiting for password credential for {name}"):
+                poll(graph, SECRET_POLL, lambda: _held(graph, object_id, issued["keyId"]) is not None)
             identifier = f"{object_id}/password/{issued['keyId']}"
             olds = {**given, "value": issued["secretText"]}
             try:
-                with explained(f"Waiting for password credential for {name}"):
-                    poll(graph, SECRET_POLL, lambda: _find(graph, object_id, issued["keyId"]) is not None)
                 values = self.read(graph, identifier, olds)
             except ProviderError as problem:
-                known = {"id": identifier, "keyId": issued["keyId"], **olds}
+                known = {"id": identifier, **olds}
                 raise PartialCreation(identifier, state.answer(self.type, known), str(problem)) from problem
         return None if values is None else (identifier, values)
 
@@ -488,7 +557,7 @@ class ApplicationPassword:
         object_id, _, key_id = identifier.partition("/password/")
         if not key_id:
             raise ProviderError(f'Parsing password credential with ID "{identifier}"')
-        with explained(f'Retrieving Application (Application: "{object_id}")'):
+        with explained(f'[application_id] Retrieving Application (Application: "{object_id}")'):
             credential = _find(graph, object_id, key_id)
         if credential is None:
             return None
@@ -506,13 +575,15 @@ class ApplicationPassword:
         """Asked for only after a creation that failed half-way, since every property replaces: read."""
         return self.read(graph, identifier, olds)
 
-    def delete(self, graph: Graph, identifier: str) -> None:
+    def delete(self, graph: Graph, identifier: str, olds: Properties) -> None:
         """removePassword, then polls until it stays gone."""
         object_id, _, key_id = identifier.partition("/password/")
-        words = f'Removing password credential "{key_id}" from Application (Application: "{object_id}")'
-        with LOCKS.hold(object_id), explained(words):
-            graph.post(f"/applications/{object_id}/removePassword", {"keyId": key_id})
-            poll(graph, DELETION_POLL, lambda: _find(graph, object_id, key_id) is None)
+        name = f'password credential "{key_id}" from Application (Application: "{object_id}")'
+        with LOCKS.hold(object_id):
+            with explained(f"Removing {name}"):
+                graph.post(f"/applications/{object_id}/removePassword", {"keyId": key_id})
+            with explained(f"Waiting for deletion of {name}: retrieving resource"):
+                poll(graph, DELETION_POLL, lambda: _held(graph, object_id, key_id) is None)
 
 
 def _credential(given: Properties) -> Json:
@@ -541,15 +612,21 @@ def go_duration(text: str) -> timedelta:
     return timedelta(seconds=total)
 
 
+def _held(graph: Graph, object_id: str, key_id: str) -> Json | None:
+    """A secret of an application that exists. Raises RequestError."""
+    application = graph.get(f"/applications/{object_id}")
+    credentials: list[Json] = application.get("passwordCredentials") or []
+    return next((credential for credential in credentials if credential["keyId"] == key_id), None)
+
+
 def _find(graph: Graph, object_id: str, key_id: str) -> Json | None:
+    """The same of an application that may be gone."""
     try:
-        application = graph.get(f"/applications/{object_id}")
+        return _held(graph, object_id, key_id)
     except RequestError as error:
         if error.status == NOT_FOUND:
             return None
         raise
-    credentials: list[Json] = application.get("passwordCredentials") or []
-    return next((credential for credential in credentials if credential["keyId"] == key_id), None)
 
 
 class PermissionGrant:
@@ -566,9 +643,13 @@ class PermissionGrant:
         """GET both service principals, POST, read."""
         given = plain(inputs)
         client, resource = given["servicePrincipalObjectId"], given["resourceServicePrincipalObjectId"]
-        with explained(f'Could not retrieve service principal with object ID "{client}"'):
+        name = shown(f"/servicePrincipals/{client}")
+        with explained(f"Could not retrieve {name}", f"[principal_object_id] {name} was not found)"):
             graph.get(f"/servicePrincipals/{client}")
-        with explained(f'Could not retrieve service principal for resource (Object ID: "{resource}")'):
+        name = shown(f"/servicePrincipals/{resource}")
+        with explained(
+            f"Could not retrieve {name} for resource", f"[principal_object_id] {name} not found for resource"
+        ):
             graph.get(f"/servicePrincipals/{resource}")
         user = given.get("userObjectId")
         body = {
@@ -576,12 +657,12 @@ class PermissionGrant:
             "clientId": client,
             "consentType": "Principal" if user else "AllPrincipals",
             "resourceId": resource,
-            "scope": " ".join(state.set_order(given["claimValues"])),
+            "scope": self._scope(given),
         }
         if user:
             body["principalId"] = user
         with explained("Could not create delegated permission grant"):
-            created = graph.post("/oauth2PermissionGrants", body)
+            created = graph.post("/oauth2PermissionGrants", body, is_not_found)
         identifier = f"/oauth2PermissionGrants/{created['id']}"
         values = self.read(graph, identifier, {})
         return None if values is None else (identifier, values)
@@ -594,7 +675,9 @@ class PermissionGrant:
         except RequestError as error:
             if error.status == NOT_FOUND:
                 return None
-            raise ProviderError(f'Retrieving Delegated Permission Grant with ID "{grant_id}": {error}') from error
+            raise ProviderError(
+                f'[id] Retrieving Delegated Permission Grant with ID "{identifier}": {error}'
+            ) from error
         return state.from_graph(self.type.properties, grant) | {
             "id": f"/oauth2PermissionGrants/{grant_id}",
             "claimValues": sorted((grant.get("scope") or "").split()),
@@ -602,16 +685,19 @@ class PermissionGrant:
 
     def update(self, graph: Graph, identifier: str, olds: Properties, inputs: Properties) -> Properties | None:
         """PATCH the scope, read."""
-        scope = " ".join(state.set_order(plain(inputs)["claimValues"]))
-        with explained("Could not update delegated permission grant"):
+        scope = self._scope(plain(inputs))
+        with explained(f"Updating {shown(identifier)}"):
             graph.patch(
                 f"/oauth2PermissionGrants/{last_part(identifier)}",
                 {"@odata.type": "#microsoft.graph.oAuth2PermissionGrant", "scope": scope},
             )
         return self.read(graph, identifier, olds)
 
-    def delete(self, graph: Graph, identifier: str) -> None:
+    def _scope(self, given: Properties) -> str:
+        return " ".join(state.set_order(self.type.properties["claimValues"], given["claimValues"]))
+
+    def delete(self, graph: Graph, identifier: str, olds: Properties) -> None:
         """DELETE."""
         grant_id = last_part(identifier)
-        with explained(f'Deleting delegated permission grant with ID "{grant_id}"'):
+        with explained(f"[id] Deleting {shown(identifier)}"):
             graph.delete(f"/oauth2PermissionGrants/{grant_id}")

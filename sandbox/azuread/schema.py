@@ -2,7 +2,8 @@
 
 A property has: type (string, bool, int, set, list, map, block); required, optional, computed (Graph fills it in), both
 of the last two where either may; default; replace (a change makes a new resource); secret; allowed, format, maxLength,
-minItems and conflicts for Check; of (its own properties); graph (its path in Graph's object); patch (whether an update
+minItems and conflicts for Check; of (its own properties); graph (its path in Graph's object); terraform (its
+name in the provider's own schema, where that is not the same in snake case); patch (whether an update
 sends it: "always", only when "changed", "never"); kept (Graph never returns it: carried over from the last state);
 unsupported (this stand-in does not set it).
 """
@@ -36,6 +37,7 @@ class Property:
     conflicts: list[str] = field(default_factory=list)
     of: dict[str, Property] | None = None
     graph: str | None = None
+    terraform: str | None = None
     patch: Literal["always", "changed", "never"] = "always"
     kept: bool = False
     unsupported: bool = False
@@ -71,7 +73,9 @@ class ResourceType:
     def meta(self) -> str:
         """The text that the real provider keeps as `__meta` in every state; timeouts in nanoseconds."""
         timeouts = {name: seconds * 1_000_000_000 for name, seconds in sorted(self.timeouts.items())}
-        document = {"e2bfb730-ecaa-11e6-8f88-34363bc7c4c0": timeouts, "schema_version": self.schemaVersion}
+        document: dict[str, object] = {"e2bfb730-ecaa-11e6-8f88-34363bc7c4c0": timeouts}
+        if self.schemaVersion != "0":
+            document["schema_version"] = self.schemaVersion
         return json.dumps(document, separators=(",", ":"))
 
 

@@ -9,16 +9,58 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
-from sandbox.azuread.schema import Property, ResourceType
+from sandbox.azuread.schema import Property, ResourceType, snake
 from sandbox.azuread.values import UNKNOWN, Properties, is_empty, plain, secret
 
 Json = dict[str, Any]
 ZERO: dict[str, Any] = {"string": "", "bool": False, "int": 0, "set": [], "list": [], "map": {}, "block": None}
 
 
-def set_order(items: list[str]) -> list[str]:
-    """Strings of a set in the order in which the real provider sends them: by the decimal text of a CRC-32."""
-    return sorted(items, key=lambda item: str(zlib.crc32(f"{item};".encode())))
+def set_order(rule: Property, items: list[Any]) -> list[Any]:
+    """Items of a set in the order in which the real provider sends them: by the decimal text of a CRC-32.
+
+    Source: terraform-plugin-sdk, helper/schema/set.go and serialize.go.
+    """
+    return sorted(items, key=lambda item: _code(_member(rule, item)))
+
+
+def text_order(items: list[str]) -> list[str]:
+    """The same of the sets that hash the texts alone: tags and owners."""
+    return sorted(items, key=_code)
+
+
+def _code(text: str) -> str:
+    return str(zlib.crc32(text.encode()))
+
+
+def _member(rule: Property, item: Any) -> str:
+    """An item of a collection, serialized."""
+    if rule.of is None:
+        return f"{_serialized('', item)};"
+    inner = "".join(f"{key}:{text}" for key, text in sorted(_fields(rule.of, item)))
+    return f"<{inner}>;"
+
+
+def _fields(table: dict[str, Property], item: Properties) -> list[tuple[str, str]]:
+    return [
+        (rule.terraform or snake(name), f"{_serialized_property(rule, item.get(name))};")
+        for name, rule in table.items()
+    ]
+
+
+def _serialized_property(rule: Property, value: Any) -> str:
+    value = value if value is not None else rule.default if rule.default is not None else ZERO[rule.type]
+    match rule.type:
+        case "list" | "block":
+            items = value if isinstance(value, list) else [] if value is None else [value]
+            return f"({''.join(_member(rule, item) for item in items)})"
+        case "set":
+            return "{" + "".join(_member(rule, item) for item in set_order(rule, value)) + "}"
+    return _serialized(rule.type, value)
+
+
+def _serialized(kind: str, value: Any) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def from_graph(table: dict[str, Property], item: Json) -> Properties:
@@ -45,7 +87,7 @@ def _property(rule: Property, value: Any) -> Any:
 
 
 def to_graph(table: dict[str, Property], values: Properties) -> Json:
-    """A Graph body with every property that can be sent: "" and missing texts as null, sets in hash order."""
+    """A Graph body with every property that can be sent: "" and missing texts as null, sets by their hashes."""
     body: Json = {}
     for name, rule in table.items():
         if rule.graph and rule.is_input:
@@ -66,8 +108,8 @@ def _sent(rule: Property, value: Any) -> Any:
     if rule.type in ("set", "list"):
         items = value or []
         if rule.of is not None:
-            return [to_graph(rule.of, item) for item in items]
-        return set_order(items) if rule.type == "set" else items
+            return [to_graph(rule.of, item) for item in (set_order(rule, items) if rule.type == "set" else items)]
+        return set_order(rule, items) if rule.type == "set" else items
     if rule.type == "string":
         return value or rule.default
     return value if value is not None else (rule.default if rule.default is not None else ZERO[rule.type])
@@ -176,13 +218,12 @@ def refreshed_inputs(table: dict[str, Property], old_inputs: Properties, values:
 
 
 def _refreshed(rule: Property, old: Any, value: Any) -> Any:
-    if rule.of is None:
-        return value
-    if isinstance(value, dict):
-        return refreshed_inputs(rule.of, old, value) if isinstance(old, dict) else value
-    if isinstance(value, list) and isinstance(old, list):
-        pairs = zip(value, [*old, *[None] * len(value)], strict=False)
-        return [refreshed_inputs(rule.of, before, item) if isinstance(before, dict) else item for item, before in pairs]
+    """A value as an input; of a list, no more items than it had (recorded)."""
+    if isinstance(value, list) and isinstance(old, list) and rule.type != "map":
+        pairs = list(zip(value, old, strict=False))
+        return [refreshed_inputs(rule.of or {}, before, v) if isinstance(before, dict) else v for v, before in pairs]
+    if rule.of is not None and isinstance(value, dict) and isinstance(old, dict):
+        return refreshed_inputs(rule.of, old, value)
     return value
 
 

@@ -15,7 +15,7 @@ from sandbox.entra.settling import Settling
 class Behaviour(BaseModel):
     """How the tenant behaves from now on. Only what is given is changed; null switches off.
 
-    hidden_reads: 404 for the first N reads of each new object.
+    hidden_reads: 404 for the first N reads and changes of each new object.
     settling: seconds until all servers of the token endpoint know a new application, service principal or secret;
     each learns of it at a random moment before. settling_seed: other moments.
     maximum_secret_lifetime_days: tenant policy for application passwords.

@@ -44,6 +44,8 @@ READ_ONLY = frozenset(
 RESTORABLE = timedelta(days=30)
 """For how long Entra ID keeps what was deleted."""
 KINDS = ("applications", "servicePrincipals")
+EMPTIED = frozenset({"optionalClaims"})
+"""What an empty object empties, instead of being merged: azuread's own acceptance tests remove it so."""
 
 
 def rfc3339(moment: datetime) -> str:
@@ -104,7 +106,7 @@ class Policy:
 
     maximum_secret_lifetime: tenant policy for application passwords. secrets_forbidden: the same, allows none at all.
     settling: how new applications, service principals and secrets reach the token endpoint.
-    hidden_reads: how many reads of each new object answer 404.
+    hidden_reads: how many reads and changes of each new object answer 404.
     consent: the policies by which users may consent.
     object_quota: how many objects a caller without an administrator's role may make; None: they are not counted.
     """
@@ -119,7 +121,9 @@ class Policy:
 
 
 class Directory:
-    """One tenant's directory."""
+    """One tenant's directory. emptied: the properties of an application that an empty object empties."""
+
+    emptied = EMPTIED
 
     def __init__(
         self, store: Store | None, domain: str = identity.TENANT_DOMAIN, timer: Callable[[], float] = time.time
@@ -310,10 +314,13 @@ class Directory:
 
     def update_application(self, identifier: str, body: Json, caller: str) -> None:
         """PATCH: objects are merged, arrays replaced, read-only properties left alone."""
-        self._check_exists("applications", identifier)
+        before = self.get("applications", identifier)
         self.check_owner(identifier, caller)
-        application = merge(self.state.applications[identifier], _writable(body))
+        change = _writable(body)
+        application = merge(before, change)
+        application |= {name: {} for name in self.emptied if change.get(name) == {}}
         rules.check_application(application)
+        rules.check_entitlements(before, application)
         with self._change() as state:
             state.applications[identifier] = application
 
@@ -422,7 +429,7 @@ class Directory:
 
     def update_service_principal(self, identifier: str, body: Json, caller: str) -> None:
         """PATCH, as for applications."""
-        self._check_exists("servicePrincipals", identifier)
+        self.get("servicePrincipals", identifier)
         self.check_owner(identifier, caller)
         with self._change() as state:
             state.servicePrincipals[identifier] = merge(state.servicePrincipals[identifier], _writable(body))
@@ -440,6 +447,9 @@ class Directory:
             del self.state.oauth2PermissionGrants[grant["id"]]
         for entry in [e for e in self.state.appRoleAssignments.values() if e["principalId"] == identifier]:
             del self.state.appRoleAssignments[entry["id"]]
+        for owners in self.state.owners.values():
+            if identifier in owners:
+                owners.remove(identifier)
 
     # Owners ----------------------------------------------------------------------------------------------------------
 
@@ -478,7 +488,7 @@ class Directory:
         """One of them, by id or by name. Raises GraphError 404."""
         found = self.federated_credentials(identifier)
         match = next((item for item in found if credential in (item["id"], item["name"])), None)
-        if match is None:
+        if match is None or self._is_hidden(match["id"]):
             raise not_found(credential)
         return match
 
@@ -487,10 +497,16 @@ class Directory:
         self._check_exists("applications", identifier)
         self.check_owner(identifier, caller)
         others = self.state.federatedIdentityCredentials.get(identifier, [])
-        made: Json = {"id": str(uuid.uuid4()), "description": None, **without_annotations(body)}
+        made: Json = {
+            "id": str(uuid.uuid4()),
+            "description": None,
+            "claimsMatchingExpression": None,
+            **without_annotations(body),
+        }
         rules.check_federated_credential(made, others)
         with self._change() as state:
             state.federatedIdentityCredentials.setdefault(identifier, []).append(made)
+            self._is_new(made["id"])
         return made
 
     def update_federated_credential(self, identifier: str, credential: str, body: Json, caller: str) -> None:
@@ -543,6 +559,13 @@ class Directory:
         if principal is None:
             raise bad_request(f"The {name} does not reference a service principal of this tenant.")
         return principal
+
+    def app_role_assignment(self, identifier: str, side: str, principal: str) -> Json:
+        """An application permission of `principal`, which is its `side`. Raises GraphError 404."""
+        entry = self.state.appRoleAssignments.get(identifier)
+        if entry is None or entry[side] != principal:
+            raise not_found(identifier)
+        return entry
 
     def withdraw_app_role(self, identifier: str) -> None:
         """Take an application permission away."""

@@ -175,7 +175,7 @@ class Graph:
             path = f"{base}/servicePrincipals/{{id}}/{relation}"
             routes += [
                 self._route(path, GET=self._assignment_lister(side), POST=self.assign_app_role),
-                self._route(f"{path}/{{assignment}}", DELETE=self.withdraw_app_role),
+                self._route(f"{path}/{{assignment}}", GET=self._assignment_getter(side), DELETE=self.withdraw_app_role),
             ]
         return [
             *routes,
@@ -368,6 +368,14 @@ class Graph:
             entries = self.directory.objects("appRoleAssignments")
             mine = [entry for entry in entries if entry[side] == principal["id"]]
             return self._many(request, "appRoleAssignments", mine)
+
+        return handler
+
+    def _assignment_getter(self, side: str) -> Handler:
+        async def handler(request: Request) -> Response:
+            principal, assignment = request.path_params["id"], request.path_params["assignment"]
+            found = self.directory.app_role_assignment(assignment, side, principal)
+            return self._one(request, "appRoleAssignments", found)
 
         return handler
 

@@ -82,6 +82,29 @@ def check_personal(application: Json) -> None:
         raise too_many_secrets()
 
 
+def check_entitlements(before: Json, after: Json) -> None:
+    """Reject a change that removes or alters app roles or exposed scopes while they are enabled.
+
+    Source: azuread's own handling of this answer, internal/services/applications/applications.go.
+    """
+    for old, new in zip(_entitlements(before), _entitlements(after), strict=True):
+        remaining = {item.get("id"): item for item in new}
+        for item in old:
+            kept = remaining.get(item.get("id"))
+            if item.get("isEnabled") and (kept is None or any(item.get(key) != kept.get(key) for key in ALTERED)):
+                message = "Permission (scope or role) cannot be deleted or updated unless disabled first."
+                raise GraphError(400, "CannotDeleteOrUpdateEnabledEntitlement", message)
+
+
+ALTERED = ("value", "allowedMemberTypes")
+"""What makes an app role or a scope another one."""
+
+
+def _entitlements(application: Json) -> tuple[list[Json], list[Json]]:
+    api = application.get("api") or {}
+    return application.get("appRoles") or [], api.get("oauth2PermissionScopes") or []
+
+
 def check_permissions(resources: list[Json], *, personal: bool) -> None:
     """Reject more resources, or more permissions of one or all of them, than an application may declare."""
     counts = [len(resource.get("resourceAccess") or []) for resource in resources]
@@ -180,4 +203,4 @@ def check_federated_credential(credential: Json, others: list[Json]) -> None:
     if credential["name"] in [other["name"] for other in others]:
         raise conflict(f"FederatedIdentityCredential with name '{credential['name']}' already exists.")
     if texts in [[other["issuer"], other["subject"]] for other in others]:
-        raise bad_request("The combination of issuer and subject must be unique on the application.")
+        raise bad_request("Issuer and subject combination must be unique for the application.")

@@ -7,8 +7,9 @@ from typing import Any
 import pulumi
 import pytest
 
+from deployer import left_behind, settings
 from deployer import prepare as preparing
-from deployer import settings
+from deployer.left_behind import LeftBehind
 from provisioning.entra.ownership import Owner
 from provisioning.errors import SignInRejected
 from provisioning.program import stack
@@ -36,6 +37,7 @@ def signed_in(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(settings, "configuration", lambda: (configured, "bootstrap"))
     for read in ("application_owners", "principal_owners"):
         monkeypatch.setattr(directory, read, lambda _: (Owner(FIRST), Owner("by hand")))
+    monkeypatch.setattr(left_behind, "find", lambda *_: LeftBehind())
     return configured
 
 

@@ -1,7 +1,7 @@
 """What is not compared literally between a recording and the sandbox. This is the whole list.
 
 Normalised, each kind by its own consistent one-to-one renaming (an id must be the same id everywhere):
-- object ids, client ids, key ids and other GUIDs; ids of delegated grants; secret texts;
+- object ids, client ids, key ids and other GUIDs; ids of delegated grants and role assignments; secret texts;
 - the address of the server;
 - moments of creation, under the keys in MOMENTS only (dates that the program gives are compared literally);
 - the GUID inside the temporary name TERRAFORM_UPDATE_<GUID>.
@@ -31,7 +31,7 @@ GUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 TOKENS = {
     "secret": r"lab~[0-9a-f]{32}|sbx8Q~[\w-]{34}",
     "id": GUID,
-    "grant": r"(?<![\w-])[0-9a-f]{32}(?![\w-])|(?<![\w-])[\w-]{43}(?![\w-])",
+    "grant": r"(?<![\w-])(?:[0-9a-f]{32}|[\w-]{43}|(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{22})(?![\w-])",
     "address": r"(?:https://)?localhost:\d+",
 }
 MOMENTS = frozenset({"startDate", "startDateTime", "createdDateTime", "deletedDateTime"})

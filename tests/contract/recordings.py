@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sandbox.entra import identity
+from sandbox.entra import identity, permissions
 from sandbox.entra.models import Directory, new_application
 from tests.contract.normalise import Names
 
@@ -42,9 +43,19 @@ def load() -> Sequence[Scenario]:
     return scenarios
 
 
+class RecordedTenant(Directory):
+    """The tenant that the laboratory's server kept: anybody may do anything, and an empty object is merged."""
+
+    emptied = frozenset()
+
+    def permissions(self, caller: str) -> frozenset[str]:
+        """All that any request of the recordings needs."""
+        return permissions.BUILT_IN[identity.ADMINISTRATOR_OBJECT_ID]
+
+
 def recorded_tenant(scenarios: Sequence[Scenario]) -> Directory:
     """A directory with the recorded tenant's domain and its copy of Microsoft Graph's service principal."""
-    directory = Directory(None, domain=DOMAIN)
+    directory = RecordedTenant(None, domain=DOMAIN)
     answers = [
         entry["response"]["value"][0]
         for scenario in scenarios
@@ -84,9 +95,59 @@ def delete_by_hand(directory: Directory, names: Names, scenario: Scenario) -> No
     del directory.state.applications[names.translate(path.rpartition("/")[2])]
 
 
-def _application(directory: Directory, names: Names, scenario: Scenario) -> Json:
-    path = next(entry["path"] for entry in scenario.http if entry["path"].startswith("/v1.0/applications/"))
-    application = directory.state.applications[names.translate(path.rpartition("/")[2])]
+def prepare_for_the_deployer(directory: Directory, names: Names, scenario: Scenario) -> None:
+    """Before 24: Microsoft Graph offers application permissions, and there is a mail application of which the deployer
+    is to become an owner."""
+    _graph_offers_roles(directory, scenario)
+    owned = next(entry["path"] for entry in scenario.http if entry["path"].endswith("/owners/$ref")).split("/")[3]
+    made = {**new_application(DOMAIN, directory.clock.now()), "id": owned, "displayName": "mail"}
+    directory.state.applications[owned] = made
+    directory.state.owners[owned] = [identity.DEPLOYER_OBJECT_ID]
+
+
+def _graph_offers_roles(directory: Directory, scenario: Scenario) -> None:
+    recorded = next(entry["response"]["value"][0] for entry in scenario.http if identity.GRAPH_APP_ID in entry["query"])
+    directory.state.servicePrincipals[recorded["id"]] = copy.deepcopy(recorded)
+
+
+def change_the_deployer_by_hand(directory: Directory, names: Names, scenario: Scenario) -> None:
+    """Before 29: someone disables the service principal, deletes one trust and points another elsewhere, withdraws an
+    application permission and removes the deployer from the owners of the mail application."""
+    application = _application(directory, names, scenario, federated=True)
+    principal = directory.by_app_id("servicePrincipals", application["appId"])
+    assert principal is not None
+    principal["accountEnabled"] = False
+    trusts = directory.state.federatedIdentityCredentials[application["id"]]
+    trusts[:] = [trust for trust in trusts if trust["name"] != "test"]
+    next(trust for trust in trusts if trust["name"] == "prod")["subject"] = (
+        "repo:contoso/mail:environment:changed-by-hand"
+    )
+    (gone,) = (entry["path"] for entry in scenario.http[:10] if "appRole" in entry["path"] and entry["status"] == 404)
+    del directory.state.appRoleAssignments[names.translate(gone.rpartition("/")[2])]
+    for owners in directory.state.owners.values():
+        if principal["id"] in owners:
+            owners.remove(principal["id"])
+
+
+def change_the_mail_application_by_hand(directory: Directory, names: Names, scenario: Scenario) -> None:
+    """Before 39, seen by 40: someone sets on both objects whatever the program does not declare, and adds an owner."""
+    for kind in ("applications", "servicePrincipals"):
+        answers = (entry for entry in scenario.http if re.fullmatch(f"/v1.0/{kind}/[^/]+", entry["path"]))
+        recorded = names.translate(next(answers)["response"])
+        own = getattr(directory.state, kind)[recorded["id"]]
+        own |= {key: value for key, value in recorded.items() if own.get(key) != value and key not in MADE_BY_ENTRA}
+        if kind == "applications":
+            directory.state.owners[own["id"]].append("88888888-8888-8888-8888-888888888888")
+
+
+MADE_BY_ENTRA = frozenset({"passwordCredentials", "createdDateTime"})
+
+
+def _application(directory: Directory, names: Names, scenario: Scenario, federated: bool = False) -> Json:
+    """The first application that a scenario asks for. federated: only one with federated credentials."""
+    paths = (entry["path"].split("/") for entry in scenario.http if entry["path"].startswith("/v1.0/applications/"))
+    identifier = next(path[3] for path in paths if not federated or "federatedIdentityCredentials" in path)
+    application = directory.state.applications[names.translate(identifier)]
     return application
 
 
@@ -94,5 +155,11 @@ BY_HAND: dict[str, Callable[[Directory, Names, Scenario], None]] = {
     "07-refresh-drift": rename_and_strip,
     "16-import-existing": make_by_hand,
     "18-refresh-app-gone": delete_by_hand,
+    "24-deployer-create": prepare_for_the_deployer,
+    "29-deployer-refresh-drift": change_the_deployer_by_hand,
+    "40-mail-changed-by-hand-refresh": change_the_mail_application_by_hand,
 }
 """What happened in the tenant before a scenario, outside of Pulumi."""
+
+BY_OTHERS = {"43-mail-destroy": 2}
+"""How many of a scenario's first requests none of its calls made: somebody looked, or the engine had hung up."""

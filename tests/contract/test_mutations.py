@@ -1,18 +1,24 @@
-"""The replay notices when the sandbox stops answering as recorded: each of these changes makes it fail."""
+"""The replay notices when the sandbox stops answering as recorded: each of these changes makes it fail.
+
+The recordings of the mail application's life and those that begin with the deployer stand alone, so that a change of
+what only the deployer has is not played through the former.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from sandbox.azuread import diffing, graph, resources, state
+from sandbox.azuread import application_owner, checking, diffing, graph, resources, state
+from sandbox.azuread.app_role_assignment import AppRoleAssignment
+from sandbox.azuread.federated_credential import FederatedCredential
 from sandbox.azuread.provider import Provider
-from sandbox.entra import errors, models, rules
+from sandbox.entra import errors, models, query, rules
 from tests.contract import in_process
 from tests.contract.normalise import Names
-from tests.contract.recordings import load, recorded_tenant
+from tests.contract.recordings import Scenario, load, recorded_tenant
 from tests.contract.replay import Result, play_http, play_provider
 from tests.figures import Tally
 from tests.sandbox.entra.service import Certificates, running
@@ -21,6 +27,9 @@ Mutation = Callable[[Provider, pytest.MonkeyPatch], None]
 APPLICATION = "azuread:index/application:Application"
 PRINCIPAL = "azuread:index/servicePrincipal:ServicePrincipal"
 PASSWORD = "azuread:index/applicationPassword:ApplicationPassword"
+TRUST = "azuread:index/applicationFederatedIdentityCredential:ApplicationFederatedIdentityCredential"
+ASSIGNMENT = "azuread:index/appRoleAssignment:AppRoleAssignment"
+OWNER = "azuread:index/applicationOwner:ApplicationOwner"
 GRANT = "azuread:index/servicePrincipalDelegatedPermissionGrant:ServicePrincipalDelegatedPermissionGrant"
 
 
@@ -62,14 +71,45 @@ PROVIDER_MUTATIONS: dict[str, Mutation] = {
     "empty instead of null after an update": swap(state, "after_update", lambda table, inputs, olds, values: values),
     "refresh keeps the old inputs": swap(state, "refreshed_inputs", lambda table, inputs, values: inputs),
     "import gives all properties": swap(state, "imported_inputs", lambda table, values: values),
-    "sets in alphabetical order": swap(state, "set_order", sorted),
+    "sets in alphabetical order": swap(state, "set_order", lambda rule, items: sorted(items, key=str)),
     "another feature tag": lambda made, patch: patch.setitem(resources.FEATURES, "hide", "Hidden"),
     "polls end early": swap(resources, "POLLS", 4),
     "throttling is an error": swap(graph, "_is_transient", lambda status: status >= 500),
     "unavailability is an error": swap(graph, "_is_transient", lambda status: status == 429),
     "words of a refusal": swap(graph.RequestError, "__str__", words("refused")),
     "kinds of differences": swap(diffing, "_set_pairs", diffing._list_pairs),
-    "the name is not patched after a create": swap(resources, "patch_new", lambda client, path, body: None),
+    "polls for a secret are skipped": swap(resources, "poll", lambda client, seconds, seen, times=None: None),
+}
+
+with_defaults, body_of_a_trust = checking.with_defaults, FederatedCredential._body
+
+DEPLOYER_MUTATIONS: dict[str, Mutation] = {
+    "what was disabled by hand is enabled": swap(
+        checking, "with_defaults", lambda table, inputs, olds=None: with_defaults(table, inputs)
+    ),
+    "a refresh takes over owners that nobody declared": swap(state, "_refreshed", lambda rule, old, value: value),
+    "identifier URIs are always sent": rule(APPLICATION, "identifierUris", patch="always"),
+    "optional claims are always sent": rule(APPLICATION, "optionalClaims", patch="always"),
+    "optional claims are never sent": rule(APPLICATION, "optionalClaims", patch="never"),
+    "notes are kept": rule(PRINCIPAL, "notes", computed=True),
+    "a new name updates a trust": rule(TRUST, "displayName", replace=False),
+    "another subject replaces a trust": rule(TRUST, "subject", replace=True),
+    "schema version of a trust": lambda made, patch: patch.setattr(made.types[TRUST], "schemaVersion", "1"),
+    "time for a trust": lambda made, patch: patch.setitem(made.types[TRUST].timeouts, "create", 300),
+    "a trust without a description has none": swap(
+        FederatedCredential, "_body", staticmethod(lambda given: {**body_of_a_trust(given), "description": None})
+    ),
+    "another role updates an assignment": rule(ASSIGNMENT, "appRoleId", replace=False),
+    "an assignment shows no names": rule(ASSIGNMENT, "principalDisplayName", graph=None),
+    "an assignment that is gone is an error": swap(
+        AppRoleAssignment, "read", lambda self, client, identifier, olds: {"id": identifier, **client.get(identifier)}
+    ),
+    "another owner updates the ownership": rule(OWNER, "ownerObjectId", replace=False),
+    "every owner is listed": swap(
+        application_owner,
+        "_listed",
+        lambda client, identifier: identifier.rpartition("/")[2] in str(client.get(identifier.rpartition("/")[0])),
+    ),
 }
 
 ENTRA_MUTATIONS: dict[str, Mutation] = {
@@ -84,17 +124,32 @@ ENTRA_MUTATIONS: dict[str, Mutation] = {
     "dates with fractions": swap(models, "rfc3339", lambda moment: moment.isoformat()),
 }
 
+DEPLOYER_ENTRA_MUTATIONS: dict[str, Mutation] = {
+    "two trusts with the same subject": swap(rules, "check_federated_credential", lambda credential, others: None),
+    "a removed trust stays": swap(models.Directory, "delete_federated_credential", lambda self, *_: None),
+    "a changed trust stays as it was": swap(models.Directory, "update_federated_credential", lambda self, *_: None),
+    "assignments are found by any resource": swap(
+        models.Directory, "app_role_assignment", lambda self, identifier, side, principal: {"id": identifier}
+    ),
+    "owners are not filtered": swap(query, "matches", lambda item, expression: True),
+    "an assignment is of a user": swap(models.Directory, "_named_principal", lambda self, body, name: {}),
+}
+
 
 def first_differences(result: Result) -> list[str]:
     """What a replay found, shortened for the message."""
     return [difference[:200] for difference in result.differences]
 
 
-def replay_provider(certificates: Certificates, mutate: Mutation, patch: pytest.MonkeyPatch) -> list[str]:
+MAIL, DEPLOYER = slice(None, 23), slice(23, None)
+
+
+def replay_provider(
+    certificates: Certificates, mutate: Mutation, patch: pytest.MonkeyPatch, scenarios: Sequence[Scenario]
+) -> list[str]:
     """Play scenarios until one differs."""
-    scenarios = load()
     names = Names()
-    with running(certificates, recorded_tenant(scenarios)) as service:
+    with running(certificates, recorded_tenant(load())) as service:
         made = in_process.provider(service.environment)
         mutate(made, patch)
         call = in_process.direct_call(made)
@@ -104,11 +159,12 @@ def replay_provider(certificates: Certificates, mutate: Mutation, patch: pytest.
     return []
 
 
-def replay_http(certificates: Certificates, mutate: Mutation, patch: pytest.MonkeyPatch) -> list[str]:
+def replay_http(
+    certificates: Certificates, mutate: Mutation, patch: pytest.MonkeyPatch, scenarios: Sequence[Scenario]
+) -> list[str]:
     """Play recorded requests until one differs."""
-    scenarios = load()
     names = Names()
-    with running(certificates, recorded_tenant(scenarios)) as service, service.client() as client:
+    with running(certificates, recorded_tenant(load())) as service, service.client() as client:
         mutate(Provider(service.environment), patch)
         for scenario in scenarios:
             if found := first_differences(play_http(scenario, service, names, client)):
@@ -123,24 +179,31 @@ def nothing(made: Provider, patch: pytest.MonkeyPatch) -> None:
     """The control: no change, so no difference."""
 
 
-def test_unchanged_sandbox_shows_no_difference(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert replay_provider(certificates, nothing, monkeypatch) == []
-    assert replay_http(certificates, nothing, monkeypatch) == []
+@pytest.mark.parametrize("part", [MAIL, DEPLOYER])
+def test_unchanged_sandbox_shows_no_difference(
+    part: slice, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert replay_provider(certificates, nothing, monkeypatch, load()[part]) == []
+    assert replay_http(certificates, nothing, monkeypatch, load()[part]) == []
 
 
-@pytest.mark.parametrize("name", PROVIDER_MUTATIONS)
+@pytest.mark.parametrize("name", [*PROVIDER_MUTATIONS, *DEPLOYER_MUTATIONS])
 def test_changed_provider_is_noticed(
     name: str, certificates: Certificates, monkeypatch: pytest.MonkeyPatch, tally: Tally
 ) -> None:
-    found = replay_provider(certificates, PROVIDER_MUTATIONS[name], monkeypatch)
+    part = MAIL if name in PROVIDER_MUTATIONS else DEPLOYER
+    mutation = {**PROVIDER_MUTATIONS, **DEPLOYER_MUTATIONS}[name]
+    found = replay_provider(certificates, mutation, monkeypatch, load()[part])
     tally(NOTICED, found != [], 1)
     assert found != []
 
 
-@pytest.mark.parametrize("name", ENTRA_MUTATIONS)
+@pytest.mark.parametrize("name", [*ENTRA_MUTATIONS, *DEPLOYER_ENTRA_MUTATIONS])
 def test_changed_entra_is_noticed(
     name: str, certificates: Certificates, monkeypatch: pytest.MonkeyPatch, tally: Tally
 ) -> None:
-    found = replay_http(certificates, ENTRA_MUTATIONS[name], monkeypatch)
+    part = MAIL if name in ENTRA_MUTATIONS else DEPLOYER
+    mutation = {**ENTRA_MUTATIONS, **DEPLOYER_ENTRA_MUTATIONS}[name]
+    found = replay_http(certificates, mutation, monkeypatch, load()[part])
     tally(NOTICED, found != [], 1)
     assert found != []

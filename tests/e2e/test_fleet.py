@@ -93,7 +93,7 @@ def test_preview_a_run_that_is_ended_a_run_with_a_broken_stack_and_one_without_c
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert "Ending:" in stderr
     first, second = json.loads(stdout)
     assert first["outcome"] in ("stopped", "changed")

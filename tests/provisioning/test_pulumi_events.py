@@ -62,6 +62,7 @@ FAILED = (
     Diagnostic("info", "Client secrets: …"),
     Diagnostic("error", "<{%reset%}>error: rejected the login<{%reset%}>\n"),
     Diagnostic("error", "error: rejected the login"),
+    Diagnostic("error", "  sdk-v2/provider2.go:572: sdk.helper_schema: rejected the login: provider=azuread@6.10.0"),
     Diagnostic("error", "update failed"),
     Diagnostic("error", "error: Resource monitor has terminated, shutting down"),
     PolicyViolation("owners", "one", mandatory=False),

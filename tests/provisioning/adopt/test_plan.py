@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -280,11 +279,20 @@ def test_only_namesakes_that_no_stack_made_are_in_the_way() -> None:
     assert re.search(f"client id {first}, 2.*adopt {first}.*sameName allow", str(objection))
 
 
-@given(found)
-def test_spa_addresses_that_the_provider_rejects_are_told_before(there: Found) -> None:
-    uris = ["https://spa.example.com/", "https://spa.example.com"]
-    for wrong in (False, True):
-        application = {**there.application, "spa": {"redirectUris": uris[: 1 + wrong]}}
-        made = plan(replace(there, application=application))
-        assert any("type SPA cannot be kept" in loss for loss in made.losses) is wrong
-        assert ("singlePageApplication" in made.config.get("keep", ())) is not wrong
+@pytest.mark.parametrize(
+    ("platform", "name", "wrong", "reason"),
+    [
+        ("spa", "singlePageApplication", "https://spa.example.com", "After the host a path"),
+        ("spa", "singlePageApplication", "myapp://auth/", "Only these schemes"),
+        ("publicClient", "publicClient", "myapp:/callback", "A host is required"),
+        ("publicClient", "publicClient", "https://example.com", None),
+        ("publicClient", "publicClient", "urn:ietf:wg:oauth:2.0:oob", None),
+    ],
+)
+def test_addresses_that_the_provider_rejects_are_told_before(
+    platform: str, name: str, wrong: str, reason: str | None
+) -> None:
+    made = plan(one(**{platform: {"redirectUris": ["https://spa.example.com/", wrong]}}))
+    losses = [loss for loss in made.losses if wrong in loss]
+    assert [f"{wrong}: {reason}" in loss for loss in losses] == ([True] if reason else [])
+    assert (name in made.config.get("keep", ())) is (reason is None)

@@ -114,6 +114,23 @@ def test_a_terminal_sees_what_runs_now_and_what_has_ended(monkeypatch: pytest.Mo
     )
 
 
+def test_a_log_says_which_stacks_wait_and_for_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, now = Console(file=io.StringIO(), width=80, highlight=False), 1000.0
+    monkeypatch.setattr(up_command, "words", log)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    lines = up_command._Lines()
+    lines.began("prod-eu")
+    lines.began("prod-us")
+    lines.ended(RESULTS[1])
+    now += 30
+    lines.still()
+    lines.step("prod-eu", "create Application")
+    now += up_command.SIGN_OF_LIFE
+    lines.still()
+    assert "still" not in log.file.getvalue().replace("prod-eu: still at create Application, since 60 s\n", "")  # type: ignore[attr-defined]
+    assert "prod-eu: still at create Application, since 60 s\n" in log.file.getvalue()  # type: ignore[attr-defined]
+
+
 @pytest.mark.usefixtures("project")
 def test_without_a_stack_it_asks_which() -> None:
     said = CliRunner().invoke(app, ["up"])

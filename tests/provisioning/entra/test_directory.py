@@ -95,6 +95,23 @@ def test_consents_are_read_from_the_service_principal(tenant: Service) -> None:
     assert directory.tenant_consent(NOBODY) is None
 
 
+def test_what_a_deployer_has_is_read_with_its_ids(tenant: Service) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    with tenant.graph() as graph:
+        application = register(graph)
+        principal = make(graph, "/servicePrincipals", {"appId": application["appId"]})["id"]
+        assert (directory.federated_credentials(application["id"]), directory.app_roles(principal)) == ({}, {})
+        body = {"name": "test", "issuer": "https://oidc.example.com", "subject": "x", "audiences": ["y"]}
+        trust = make(graph, f"/applications/{application['id']}/federatedIdentityCredentials", body)
+    found = tenant.directory.by_app_id("servicePrincipals", MICROSOFT_GRAPH) or {}
+    key = {"principalId": principal, "resourceId": found["id"], "appRoleId": found["appRoles"][0]["id"]}
+    assignment = tenant.directory.assign_app_role(key)
+    assert directory.federated_credentials(application["id"]) == {"test": trust["id"]}
+    assert directory.app_roles(principal) == {(key["resourceId"], key["appRoleId"]): assignment["id"]}
+    assert (directory.federated_credentials(NOBODY), directory.app_roles(NOBODY)) == ({}, {})
+
+
 def test_what_doctor_asks_of_an_application(tenant: Service) -> None:
     from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
 

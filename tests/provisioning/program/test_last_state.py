@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Slot
-from provisioning.program.last_state import Deployed, Usage, in_use, read_state
+from provisioning.entra.client_secret_plan import ISSUED as ISSUED_AT
+from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Slot, secret_name
+from provisioning.program.last_state import Deployed, Principal, Usage, in_use, read_state
 from provisioning.pulumi_cli import Checkpoint, plain
-from provisioning.resource_types import GRANT_TYPE
+from provisioning.resource_types import APPLICATION_TYPE, GRANT_TYPE, PASSWORD_TYPE, PRINCIPAL_TYPE
 from tests.provisioning.checkpoints import (
     CLIENT_ID,
     OBJECT_ID,
@@ -138,6 +139,32 @@ def test_an_installation_whose_push_was_not_recorded_may_use_the_old_secret() ->
     assert found.secrets_for(["nocobase", "nocobase-sales"]).since is None
     # Where there is no old secret, a new installation delays nothing.
     assert state(APPLICATION, SECRET, PUSH).secrets_for(["nocobase", "nocobase-sales"]) == IN_USE
+
+
+def test_what_was_interrupted_in_its_creation_is_known_by_its_id() -> None:
+    """The provider records the inputs and the id only; the engine's next step completes them."""
+    found = read_state(
+        {
+            (APPLICATION_TYPE, "mail"): {
+                "id": "/applications/object",
+                "displayName": "mail",
+                "tags": None,
+                "web": None,
+            },
+            (PRINCIPAL_TYPE, "mail"): {"id": "/servicePrincipals/principal", "clientId": "client", "owners": ["me"]},
+            (PASSWORD_TYPE, secret_name("mail", Slot.A)): {
+                "id": "object/password/key",
+                "displayName": "NocoBase mail a 2027-01-01",
+                "rotateWhenChanged": {ISSUED_AT: "2027-01-01T00:00:00Z"},
+                "endDate": "2027-06-30T00:00:00Z",
+                "keyId": None,
+                "value": "value",
+            },
+        }
+    )
+    assert (found.object_id, found.client_id) == ("object", None)
+    assert found.principal == Principal("principal", frozenset({"me"}))
+    assert [secret.key_id for secret in found.secrets] == ["key"]
 
 
 def test_a_consent_that_was_taken_over_is_known_by_its_id() -> None:

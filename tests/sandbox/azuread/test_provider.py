@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -11,10 +12,11 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import provider_pb2, status_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, status_pb2
 
 from sandbox.azuread import values
-from sandbox.azuread.graph import WAITS_VARIABLE, Configuration, Graph, ProviderError, configuration
+from sandbox.azuread.__main__ import EngineLog
+from sandbox.azuread.graph import WAITS_VARIABLE, Configuration, Graph, ProviderError, configuration, most_retries
 from sandbox.azuread.provider import VERSION, Provider
 from sandbox.entra import identity
 from tests.contract.conftest import plugin
@@ -50,12 +52,19 @@ class Engine:
     def check(self, urn: str, olds: Json, news: Json) -> list[str]:
         """The properties that are not accepted."""
         request = provider_pb2.CheckRequest(urn=urn, olds=values.write(olds), news=values.write(news))
-        return [failure.property for failure in self.made.Check(request, self.context).failures]
+        failures = self.made.Check(request, self.context).failures
+        assert {failure.property for failure in failures} <= {""}
+        return [failure.reason.rpartition("'mail.")[2].removesuffix("'.") for failure in failures]
 
     def update(self, urn: str, identifier: str, olds: Json, **news: Any) -> Json:
         """Outputs."""
         request = provider_pb2.UpdateRequest(urn=urn, id=identifier, olds=values.write(olds), news=values.write(news))
         return values.read(self.made.Update(request, self.context).properties)
+
+    def delete(self, urn: str, identifier: str, olds: Json | None = None) -> None:
+        """A deletion."""
+        request = provider_pb2.DeleteRequest(urn=urn, id=identifier, properties=values.write(olds or {}))
+        self.made.Delete(request, self.context)
 
     def read(self, urn: str, identifier: str) -> provider_pb2.ReadResponse:
         """An import."""
@@ -91,13 +100,31 @@ def test_unavailable_after_the_change_leaves_a_duplicate(entra: Service, engine:
     assert waits == [1.0]
 
 
-def test_connection_dropped_after_the_change_leaves_an_orphaned_secret(entra: Service, engine: Engine) -> None:
+def test_connection_dropped_after_the_change_ends_the_run_and_leaves_an_orphaned_secret(
+    entra: Service, engine: Engine, waits: list[float]
+) -> None:
     identifier, _ = engine.create(APPLICATION, displayName="mail", owners=[ME])
     entra.fault("POST .*/addPassword$", drop=True, after=True)
-    password, _ = engine.create(PASSWORD, applicationId=identifier, displayName="a")
-    keys = [credential["keyId"] for credential in applications(entra)[0]["passwordCredentials"]]
-    assert len(keys) == 2
-    assert password.endswith(keys[1])
+    with pytest.raises(Refusal, match=r'Adding password .*: Post "https://.*": HTTP response was nil'):
+        engine.create(PASSWORD, applicationId=identifier, displayName="a")
+    assert len(applications(entra)[0]["passwordCredentials"]) == 1
+    assert waits == []
+
+
+def test_a_broken_connection_is_repeated_for_what_only_reads(
+    entra: Service, engine: Engine, waits: list[float]
+) -> None:
+    identifier, outputs = engine.create(APPLICATION, displayName="mail", owners=[ME])
+    entra.fault("GET /v1.0/applications/[^/]+$", drop=True, times=2)
+    assert engine.read(APPLICATION, identifier).id == identifier
+    assert waits == [1.0, 2.0]
+    for method in ("PATCH", "DELETE"):
+        entra.fault(f"{method} /v1.0/applications/[^/]+$", drop=True)
+    with pytest.raises(Refusal, match=r"Could not update application .*: Patch .*: HTTP response was nil"):
+        engine.update(APPLICATION, identifier, outputs, displayName="other", owners=[ME])
+    with pytest.raises(Refusal, match=r"deleting Application .*: Delete .*: HTTP response was nil"):
+        engine.delete(APPLICATION, identifier)
+    assert waits == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(("header", "expected"), [({"Retry-After": "7"}, [7.0, 7.0]), ({}, [1.0, 2.0])])
@@ -109,17 +136,40 @@ def test_waits_as_long_as_graph_says(
     assert waits == expected
 
 
-def test_gives_up_in_the_end(entra: Service, engine: Engine, waits: list[float]) -> None:
-    entra.fault("POST /v1.0/applications$", status=503, times=None, body=REFUSED)
+@pytest.mark.parametrize(("urn", "retries"), [(APPLICATION, 14), (PASSWORD, 19)])
+def test_gives_up_when_the_time_of_the_call_is_over(
+    entra: Service, engine: Engine, waits: list[float], urn: str, retries: int
+) -> None:
+    identifier, _ = engine.create(APPLICATION, displayName="mail", owners=[ME])
+    entra.fault("POST /v1.0/applications", status=503, times=None, body=REFUSED)
     with pytest.raises(Refusal, match="unexpected status 503"):
-        engine.create(APPLICATION, displayName="mail", owners=[ME])
-    assert len(waits) == 8
+        engine.create(urn, displayName="mail", applicationId=identifier)
+    assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0] + [61.0] * (retries - 6)
+
+
+@pytest.mark.parametrize(
+    ("patience", "retries"), [(0.5, -1), (1, 0), (7, 2), (63, 5), (64, 6), (300, 9), (600, 14), (900, 19)]
+)
+def test_as_many_repetitions_as_fit(patience: float, retries: int) -> None:
+    assert most_retries(patience) == retries
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_secret_that_is_not_seen_after_its_creation_ends_the_run_without_a_state(
+    entra: Service, engine: Engine, status: int
+) -> None:
+    identifier, _ = engine.create(APPLICATION, displayName="mail", owners=[ME])
+    entra.fault("GET /v1.0/applications/[^/]+$", skip=1, status=status, body=REFUSED)
+    with pytest.raises(Refusal, match="Waiting for password credential"):
+        engine.create(PASSWORD, applicationId=identifier, displayName="a")
+    assert engine.context.trailing == ()
+    assert len(applications(entra)[0]["passwordCredentials"]) == 1
 
 
 def test_half_made_secret_is_handed_to_the_engine(entra: Service, engine: Engine) -> None:
     identifier, _ = engine.create(APPLICATION, displayName="mail", owners=[ME])
-    entra.fault("GET /v1.0/applications/[^/]+$", skip=1, status=403, body=REFUSED)
-    with pytest.raises(Refusal, match="Waiting for password credential"):
+    entra.fault("GET /v1.0/applications/[^/]+$", skip=6, status=403, body=REFUSED)
+    with pytest.raises(Refusal, match="Retrieving Application"):
         engine.create(PASSWORD, applicationId=identifier, displayName="a")
     status = status_pb2.Status.FromString(dict(engine.context.trailing)["grpc-status-details-bin"])
     detail = provider_pb2.ErrorResourceInitFailed()
@@ -129,10 +179,22 @@ def test_half_made_secret_is_handed_to_the_engine(entra: Service, engine: Engine
     assert detail.properties.fields["value"].struct_value.fields[values.SIGNATURE].string_value == values.SECRET
 
 
-def test_hidden_new_object_is_reported(entra: Service, engine: Engine) -> None:
-    entra.behave(hidden_reads=1)
+def test_object_that_is_gone_after_its_creation_is_reported(entra: Service, engine: Engine) -> None:
+    entra.fault("GET /v1.0/applications/[^/]+$", status=404, body=REFUSED)
     with pytest.raises(Refusal, match="expected non-empty ID for new state during Create"):
         engine.create(APPLICATION, displayName="mail", owners=[ME])
+
+
+def test_a_new_application_is_waited_for_and_a_new_service_principal_is_not(entra: Service, engine: Engine) -> None:
+    entra.behave(hidden_reads=3)
+    _, application = engine.create(APPLICATION, displayName="mail", owners=[ME])
+    with pytest.raises(Refusal, match="Timed out whilst waiting for new service principal to be replicated"):
+        engine.create(PRINCIPAL, clientId=application["clientId"], owners=[ME])
+    (principal,) = entra.directory.snapshot()["servicePrincipals"]
+    status = status_pb2.Status.FromString(dict(engine.context.trailing)["grpc-status-details-bin"])
+    detail = provider_pb2.ErrorResourceInitFailed()
+    assert status.details[0].Unpack(detail)
+    assert detail.id == f"/servicePrincipals/{principal['id']}"
 
 
 def test_owners_are_set_and_the_caller_leaves_if_it_is_not_named(entra: Service, engine: Engine) -> None:
@@ -156,9 +218,22 @@ def test_second_service_principal_must_be_imported_or_adopted(engine: Engine) ->
     assert (adopted, outputs["notes"]) == (identifier, "x")
 
 
+def test_a_service_principal_that_may_exist_is_deleted_without_a_look_at_the_outcome(
+    entra: Service, engine: Engine, waits: list[float]
+) -> None:
+    _, application = engine.create(APPLICATION, displayName="mail", owners=[ME])
+    identifier, outputs = engine.create(PRINCIPAL, clientId=application["clientId"], useExisting=True, owners=[ME])
+    entra.take_requests()
+    engine.delete(PRINCIPAL, identifier, outputs)
+    engine.delete(PRINCIPAL, identifier, outputs)
+    assert [(entry["method"], entry["status"]) for entry in entra.take_requests()] == [("DELETE", 204), ("DELETE", 404)]
+    with pytest.raises(Refusal, match="Deleting Service Principal"):
+        engine.delete(PRINCIPAL, identifier)
+
+
 def test_duplicate_names_are_refused_if_asked(engine: Engine) -> None:
     engine.create(APPLICATION, displayName="it's mail", owners=[ME])
-    with pytest.raises(Refusal, match="found with the same name"):
+    with pytest.raises(Refusal, match=r"with name .* was found and `prevent_duplicate_names`"):
         engine.create(APPLICATION, displayName="it's mail", owners=[ME], preventDuplicateNames=True)
 
 
@@ -197,13 +272,41 @@ def test_what_it_does_not_set_stays_where_it_was_imported_and_goes_where_it_is_d
 
     def held() -> tuple[int, int, bool, bool]:
         (now,) = applications(entra)
-        claims, scopes = now["optionalClaims"]["idToken"], now["api"]["oauth2PermissionScopes"]
+        claims, scopes = now["optionalClaims"].get("idToken"), now["api"]["oauth2PermissionScopes"]
         return len(now["appRoles"]), len(scopes), bool(claims), bool(now["notes"])
 
     after = engine.update(APPLICATION, identifier, outputs, **{**inputs, "displayName": "renamed"})
     assert held() == (1, 1, True, True)
+    entra.take_requests()
     engine.update(APPLICATION, identifier, after, displayName="mail", owners=[ME])
     assert held() == (0, 0, False, False)
+    sent = [json.loads(entry["body"]) for entry in entra.take_requests() if entry["method"] == "PATCH"]
+    roles, scopes, last = sent
+    assert [role["isEnabled"] for role in roles["appRoles"]] == [False]
+    assert [scope["isEnabled"] for scope in scopes["api"]["oauth2PermissionScopes"]] == [False]
+    assert (last["appRoles"], last["api"]["oauth2PermissionScopes"], last["optionalClaims"]) == ([], [], {})
+
+
+def test_an_error_is_logged_as_the_terraform_sdk_logs_it(entra: Service) -> None:
+    logged: list[tuple[str, str, str]] = []
+    made = Provider(entra.environment, log=lambda *line: logged.append(line))
+    engine = Engine(made)
+    assert [(severity, urn) for severity, urn, _ in logged] == [("debug", "")]
+    identifier, _ = engine.create(APPLICATION, displayName="mail", owners=[ME])
+    entra.fault("DELETE", status=403, body=REFUSED)
+    with pytest.raises(Refusal, match=r"\* \[id] deleting Application .*: unexpected status 403"):
+        engine.delete(APPLICATION, identifier)
+    (severity, urn, text), *more = logged[1:]
+    assert (severity, urn, more) == ("error", APPLICATION, [])
+    assert text.startswith("  sdk-v2/provider2.go:572: sdk.helper_schema: deleting Application (Application: ")
+    assert text.endswith("Authorization_RequestDenied: no: provider=azuread@6.10.0")
+
+
+def test_an_engine_that_finds_the_plugin_running_gets_the_log() -> None:
+    log = EngineLog(None)
+    log("error", "", "nobody hears this")
+    Provider({}, log=log, on_attach=log.attach).Attach(plugin_pb2.PluginAttach(address="127.0.0.1:1"), context())
+    assert log.address == "127.0.0.1:1"
 
 
 def test_personal_audience_needs_new_tokens_at_preview(engine: Engine) -> None:
@@ -265,7 +368,7 @@ def test_polling_waits_are_copied_only_if_asked_for(entra: Service) -> None:
         engine = Engine(provider({**entra.environment, **asked}, waits))
         identifier, _ = engine.create(APPLICATION, displayName="mail", owners=[ME])
         password, _ = engine.create(PASSWORD, applicationId=identifier)
-        engine.made.Delete(provider_pb2.DeleteRequest(urn=PASSWORD, id=password), engine.context)
+        engine.delete(PASSWORD, password)
         assert waits == expected
 
 

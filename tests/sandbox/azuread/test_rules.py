@@ -27,28 +27,19 @@ Json = dict[str, Any]
 @pytest.mark.parametrize(
     ("resource", "inputs", "expected"),
     [
-        (APPLICATION, {}, {"displayName": "Missing required argument"}),
-        (APPLICATION, {"displayName": ""}, {"displayName": "must not be empty"}),
+        (APPLICATION, {"displayName": ""}, {"displayName": 'expected "display_name" to not be an empty string, got '}),
         (APPLICATION, {"displayName": 1}, {"displayName": "string required"}),
-        (APPLICATION, {"displayName": "x", "owner": [ID]}, {"owner": "unknown key"}),
+        (APPLICATION, {"displayName": "x", "owner": [ID]}, {"owner": "Invalid or unknown key"}),
         (APPLICATION, {"displayName": "x", "clientId": ID}, {"clientId": "unconfigurable"}),
-        (APPLICATION, {"displayName": "x", "owners": [ID, "me"]}, {"owners[1]": "valid UUID"}),
+        (APPLICATION, {"displayName": "x", "owners": [ID, "me"]},
+         {"owners[1]": 'expected "owners.1" to be a valid UUID, got me'}),
         (APPLICATION, {"displayName": "x", "signInAudience": "All"}, {"signInAudience": "to be one of"}),
         (APPLICATION, {"displayName": "x", "api": {"requestedAccessTokenVersion": 3}},
-         {"api.requestedAccessTokenVersion": "to be one of"}),
+         {"api.requestedAccessTokenVersion": "api.0.requested_access_token_version to be one of [1 2], got 3"}),
         (APPLICATION, {"displayName": "x", "api": {"requestedAccessTokenVersion": True}},
          {"api.requestedAccessTokenVersion": "int required"}),
-        (APPLICATION, {"displayName": "x", "web": {"redirectUris": ["http://a.example.com/x"]}},
-         {f"{WEB}[0]": "https"}),
-        (APPLICATION, {"displayName": "x", "web": {"redirectUris": ["https://a.example.com/x#y"]}},
-         {f"{WEB}[0]": "fragment"}),
-        (APPLICATION, {"displayName": "x", "web": {"redirectUris": ["https://a.example.com"]}}, {f"{WEB}[0]": "path"}),
-        (APPLICATION, {"displayName": "x", "singlePageApplication": {"redirectUris": ["https://a.example.com"]}},
-         {"singlePageApplication.redirectUris[0]": "path"}),
         (APPLICATION, {"displayName": "x", "tags": ["a"], "featureTags": [{"hide": True}]},
          {"tags": "conflicts", "featureTags": "conflicts"}),
-        (APPLICATION, {"displayName": "x", "requiredResourceAccesses": [{"resourceAppId": ID}]},
-         {"requiredResourceAccesses[0].resourceAccesses": "Missing required argument"}),
         (APPLICATION, {"displayName": "x", "logoImage": "aGk="}, {"logoImage": "install the official plugin"}),
         (PASSWORD, {"applicationId": ID}, {"applicationId": "ID of an application"}),
         (PASSWORD, {"applicationId": f"/applications/{ID}", "endDate": "2027-05-20"}, {"endDate": "RFC3339"}),
@@ -64,6 +55,48 @@ def test_check_names_what_is_wrong(resource: schema.ResourceType, inputs: Json, 
     for failure in found:
         assert expected[failure.property] in failure.reason
         assert failure.reason.endswith(f"Examine values at 'mail.{failure.property}'.")
+
+
+def test_what_is_missing_is_named() -> None:
+    inputs = {"requiredResourceAccesses": [{"resourceAppId": ID}]}
+    assert [failure.reason for failure in checking.failures(APPLICATION, "mail", inputs)] == [
+        "Missing required property 'displayName'",
+        "Missing required property 'requiredResourceAccesses[0].resourceAccesses'",
+    ]
+
+
+NO_HOST, NO_PATH, SCHEME = "URI has no host", "URI must have a trailing slash", "unexpected URI scheme"
+LONGEST = "https://a.example.com/".ljust(256, "x")
+
+
+@pytest.mark.parametrize(
+    ("uri", "web", "spa", "public"),
+    [
+        ("https://a.example.com/x", None, None, None),
+        ("https://a.example.com/", None, None, None),
+        ("https://a.example.com", NO_PATH, NO_PATH, None),
+        ("https://a.example.com?x=y", NO_PATH, NO_PATH, None),
+        ("http://a.example.com/x#y", None, None, None),
+        ("http://localhost", NO_PATH, NO_PATH, None),
+        ("ms-appx-web://a.example.com/x", None, None, None),
+        ("brk-multihub://a.example.com/x", None, None, None),
+        ("myapp://auth/x", SCHEME, SCHEME, None),
+        ("myapp://auth", NO_PATH, NO_PATH, None),
+        ("myapp:/x", NO_HOST, NO_HOST, NO_HOST),
+        ("a.example.com/x", NO_HOST, NO_HOST, NO_HOST),
+        ("urn:ietf:wg:oauth:2.0:oob", None, NO_HOST, None),
+        ("urn:ietf", NO_HOST, NO_HOST, NO_HOST),
+        ("", "URI must not be empty", "URI must not be empty", "URI must not be empty"),
+        (LONGEST, None, None, None),
+        (f"{LONGEST}x", *["URI must be 256 characters or less"] * 3),
+    ],
+)
+def test_check_of_redirect_uris(uri: str, web: str | None, spa: str | None, public: str | None) -> None:
+    platforms = {"web": web, "singlePageApplication": spa, "publicClient": public}
+    for platform, expected in platforms.items():
+        found = checking.failures(APPLICATION, "mail", {"displayName": "x", platform: {"redirectUris": [uri]}})
+        words = [failure.reason.partition(" for ")[0].partition(" when ")[0] for failure in found]
+        assert words == ([] if expected is None else [expected])
 
 
 @pytest.mark.parametrize(

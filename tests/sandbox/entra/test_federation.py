@@ -151,7 +151,7 @@ def test_issuers_tell_their_keys(entra: Service) -> None:
         ({"audiences": ["a", "b"]}, "'audiences'"),
         ({"description": "d" * 601}, "'description'"),
         ({"subject": "other"}, "with name 'prod' already exists"),
-        ({"name": "other"}, "combination of issuer and subject must be unique"),
+        ({"name": "other"}, "Issuer and subject combination must be unique"),
     ],
 )
 def test_credential_is_refused(entra: Service, pipeline: Json, change: Json, words: str) -> None:

@@ -265,6 +265,69 @@ def test_patch_merges_objects_and_replaces_arrays() -> None:
     assert merge(old, new) == {"web": {"redirectUris": ["d"], "logoutUrl": "c"}, "tags": []}
 
 
+ROLE: Json = {"id": "1" * 8 + "-0000-0000-0000-000000000000", "value": "read", "allowedMemberTypes": ["User"]}
+
+
+@pytest.mark.parametrize("path", [("appRoles",), ("api", "oauth2PermissionScopes")])
+def test_enabled_roles_and_scopes_are_neither_removed_nor_altered(directory: Directory, path: tuple[str, ...]) -> None:
+    def change(*items: Json) -> Json:
+        body: Any = list(items)
+        for name in reversed(path):
+            body = {name: body}
+        return dict(body)
+
+    enabled, disabled = {**ROLE, "isEnabled": True}, {**ROLE, "isEnabled": False}
+    made = application(directory)
+    directory.update_application(made["id"], change(enabled), ME)
+    for refused in (change(), change({**enabled, "value": "write"}), change({**disabled, "value": "write"})):
+        with pytest.raises(GraphError, match="cannot be deleted or updated unless disabled first") as refusal:
+            directory.update_application(made["id"], refused, ME)
+        assert (refusal.value.status, refusal.value.code) == (400, "CannotDeleteOrUpdateEnabledEntitlement")
+    directory.update_application(made["id"], change({**enabled, "description": "why"}), ME)
+    directory.update_application(made["id"], change(disabled), ME)
+    directory.update_application(made["id"], change(), ME)
+
+
+def test_optional_claims_are_emptied_by_an_empty_object(directory: Directory) -> None:
+    made = application(directory)
+    for claims in ({"idToken": [{"name": "email"}]}, {}):
+        directory.update_application(made["id"], {"optionalClaims": claims}, ME)
+        assert directory.get("applications", made["id"])["optionalClaims"] == claims
+
+
+@pytest.mark.parametrize("kind", ["applications", "servicePrincipals"])
+def test_a_new_object_is_hidden_from_changes_as_from_reads(directory: Directory, kind: str) -> None:
+    directory.policy.hidden_reads = 2
+    made = application(directory)
+    update = directory.update_application
+    if kind == "servicePrincipals":
+        made, update = directory.create_service_principal(made, ME, []), directory.update_service_principal
+    with pytest.raises(GraphError, match="does not exist"):
+        update(made["id"], {"notes": "x"}, ME)
+    with pytest.raises(GraphError, match="does not exist"):
+        directory.get(kind, made["id"])
+    update(made["id"], {"notes": "x"}, ME)
+
+
+def test_a_service_principal_that_is_deleted_owns_nothing(directory: Directory) -> None:
+    mail, deployer = application(directory), application(directory, displayName="deployer")
+    principal = directory.create_service_principal(deployer, ME, [])
+    directory.add_owner("applications", mail["id"], principal["id"], ME)
+    directory.delete_service_principal(principal["id"], ME)
+    assert [owner["id"] for owner in directory.owners("applications", mail["id"])] == [ME]
+
+
+def test_an_assignment_is_found_by_its_own_ends_only(directory: Directory) -> None:
+    principal = directory.create_service_principal(application(directory), ME, [])
+    graph = directory.by_app_id("servicePrincipals", identity.GRAPH_APP_ID) or {}
+    role = graph["appRoles"][0]["id"]
+    made = directory.assign_app_role({"principalId": principal["id"], "resourceId": graph["id"], "appRoleId": role})
+    assert directory.app_role_assignment(made["id"], "resourceId", graph["id"]) == made
+    assert directory.app_role_assignment(made["id"], "principalId", principal["id"]) == made
+    with pytest.raises(GraphError, match="does not exist"):
+        directory.app_role_assignment(made["id"], "resourceId", principal["id"])
+
+
 def test_deleted_objects_count_toward_the_quota_for_thirty_days(directory: Directory) -> None:
     directory.policy.object_quota = 2
     made = application(directory)

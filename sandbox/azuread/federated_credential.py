@@ -1,0 +1,114 @@
+"""azuread:index/applicationFederatedIdentityCredential: which foreign tokens may sign in as an application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.azuread import state
+from sandbox.azuread.graph import Graph, ProviderError, RequestError
+from sandbox.azuread.resources import (
+    DELETION_POLL,
+    LOCKS,
+    NOT_FOUND,
+    SECRET_POLL,
+    Answer,
+    explained,
+    is_gone,
+    last_part,
+    poll,
+)
+from sandbox.azuread.schema import ResourceType
+from sandbox.azuread.values import Properties, plain
+
+Json = dict[str, Any]
+PART = "/federatedIdentityCredential/"
+"""What stands between the object id of the application and the id of the credential."""
+
+
+class FederatedCredential:
+    """azuread:index/applicationFederatedIdentityCredential:ApplicationFederatedIdentityCredential."""
+
+    def __init__(self, resource_type: ResourceType) -> None:
+        self.type = resource_type
+
+    def plan_error(self, inputs: Properties) -> str | None:
+        """No error is certain in a preview."""
+        return None
+
+    def create(self, graph: Graph, inputs: Properties) -> Answer | None:
+        """GET the application, POST, polls until the credential stays visible, read.
+
+        A wait that fails leaves the credential without a state: the provider notes its id only afterwards.
+        """
+        given = plain(inputs)
+        object_id = last_part(given["applicationId"])
+        name = f'Application (Application: "{object_id}")'
+        with LOCKS.hold(object_id):
+            try:
+                graph.get(f"/applications/{object_id}")
+            except RequestError as error:
+                raise ProviderError(f"retrieving {name}: {error}: {error}") from error
+            with explained(f"Adding federated identity credential for {name}"):
+                made = graph.post(f"/applications/{object_id}/federatedIdentityCredentials", self._body(given))
+            identifier = f"{object_id}{PART}{made['id']}"
+            with explained(f"Waiting for {_shown(identifier)}"):
+                poll(graph, SECRET_POLL, lambda: not is_gone(graph, _path(identifier)))
+            values = self.read(graph, identifier, {})
+        if values is None:
+            return None
+        return identifier, state.after_create(self.type.properties, given, values)
+
+    def read(self, graph: Graph, identifier: str, olds: Properties) -> Properties | None:
+        """GET."""
+        object_id, _, credential_id = identifier.partition(PART)
+        try:
+            item = graph.get(_path(identifier))
+        except RequestError as error:
+            if error.status == NOT_FOUND:
+                return None
+            words = f'[id] Retrieving federated identity credential with ID "{credential_id}" for application'
+            raise ProviderError(f'{words} with object ID "{object_id}": {error}') from error
+        values = state.from_graph(self.type.properties, item)
+        return values | {"id": identifier, "applicationId": f"/applications/{object_id}"}
+
+    def update(self, graph: Graph, identifier: str, olds: Properties, inputs: Properties) -> Properties | None:
+        """PATCH, read."""
+        object_id, _, credential_id = identifier.partition(PART)
+        given = plain(inputs)
+        words = f'Updating federated identity credential with ID "{credential_id}" for application'
+        with LOCKS.hold(object_id), explained(f'{words} with object ID "{object_id}"'):
+            graph.patch(_path(identifier), self._body(given) | {"id": credential_id})
+        values = self.read(graph, identifier, olds)
+        return None if values is None else state.after_update(self.type.properties, given, olds, values)
+
+    def delete(self, graph: Graph, identifier: str, olds: Properties) -> None:
+        """DELETE, then polls until it stays gone."""
+        object_id = identifier.partition(PART)[0]
+        with LOCKS.hold(object_id):
+            with explained(f"Removing {_shown(identifier)}"):
+                graph.delete(_path(identifier))
+            with explained(f"Waiting for deletion of {_shown(identifier)}: retrieving resource"):
+                poll(graph, DELETION_POLL, lambda: is_gone(graph, _path(identifier)))
+
+    @staticmethod
+    def _body(given: Properties) -> Json:
+        return {
+            "@odata.type": "#microsoft.graph.federatedIdentityCredential",
+            "audiences": given["audiences"],
+            "description": given.get("description") or "",
+            "issuer": given["issuer"],
+            "name": given["displayName"],
+            "subject": given["subject"],
+        }
+
+
+def _path(identifier: str) -> str:
+    object_id, _, credential_id = identifier.partition(PART)
+    return f"/applications/{object_id}/federatedIdentityCredentials/{credential_id}"
+
+
+def _shown(identifier: str) -> str:
+    """A credential in the words of the provider's SDK, which breaks the line."""
+    object_id, _, credential_id = identifier.partition(PART)
+    parts = f'Application: "{object_id}"\nFederated Identity Credential: "{credential_id}"'
+    return f"Application Id Federated Identity Credential ({parts})"

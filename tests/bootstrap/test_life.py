@@ -1,0 +1,215 @@
+"""The deployer's whole life on the stand-ins, without the engine: whatever goes wrong at any change, it goes on.
+
+The model of the engine is `tests/contract/model_engine.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from deployer import settings
+from deployer.application import NAME, Deployer
+from deployer.prepare import prepare
+from provisioning.program import stack
+from sandbox.azuread import resources
+from sandbox.entra import identity
+from tests.contract import in_process
+from tests.contract.model_engine import ModelEngine, StepFailed
+from tests.figures import Say
+from tests.sandbox.entra.service import Service
+
+# msgraph's own generated code uses its deprecated names.
+pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
+
+Json = dict[str, Any]
+ISSUER = "https://oidc.example.com"
+LOST, UNAVAILABLE, REFUSED = "the answer is lost", "503 after the change", "refused"
+FAULTS: dict[str, Json] = {
+    LOST: {"drop": True, "after": True},
+    UNAVAILABLE: {"status": 503, "after": True, "headers": {"Retry-After": "0"}},
+    REFUSED: {"status": 403, "body": {"error": {"code": "Authorization_RequestDenied", "message": "no"}}},
+}
+
+
+class Life:
+    """A stack of `bootstrap/` and its tenant. configured: its settings, as the engine passes them."""
+
+    def __init__(self, tenant: Service) -> None:
+        self.tenant = tenant
+        made = tenant.directory.create_application({"displayName": "mail"}, identity.DEPLOYER_OBJECT_ID, [])
+        self.mail = str(made["id"])
+        self.configured = {"mailApplications": json.dumps([self.mail]), "tenantConsent": "true"}
+        self.trust("test", "prod")
+        self.engine = ModelEngine(in_process.provider(dict(os.environ)), "nocobase-outlook-bootstrap", "deployer")
+        self.before = self.held()
+
+    def trust(self, *names: str, **subjects: str) -> None:
+        """Set the trusts: their names, and where it is not the name, the subject."""
+        trusts = [{"name": name, "issuer": ISSUER, "subject": subjects.get(name, name)} for name in names]
+        self.configured["otherTrusts"] = json.dumps(trusts)
+
+    def up(self) -> list[tuple[str, str]]:
+        """One run; what it changed."""
+        self.tenant.take_requests()
+
+        def program() -> None:
+            Deployer(NAME, prepare(NAME))
+
+        self.engine.up(program)
+        return self.engine.steps
+
+    @property
+    def changes(self) -> list[str]:
+        """The changing requests since the last run began."""
+        return [
+            f"{entry['method']} {entry['path']}"
+            for entry in self.tenant.take_requests()
+            if entry["method"] != "GET" and "/token" not in entry["path"]
+        ]
+
+    def held(self) -> Json:
+        """What the tenant holds, but for ids and what was deleted."""
+        found = self.tenant.directory.snapshot()
+        return {
+            "applications": sorted(item["displayName"] for item in found["applications"]),
+            "principals": sorted(item["displayName"] for item in found["servicePrincipals"]),
+            "trusts": sorted(
+                (trust["name"], trust["subject"])
+                for application in found["applications"]
+                for trust in found["federatedIdentityCredentials"].get(application["id"], [])
+            ),
+            "roles": len(found["appRoleAssignments"]),
+            "owners": len(found["owners"][self.mail]),
+        }
+
+
+@pytest.fixture
+def life(tenant: Service, monkeypatch: pytest.MonkeyPatch) -> Life:
+    """A new stack."""
+    monkeypatch.setattr(resources, "POLLS", 1)
+    # The model of the engine runs the program in a thread, which cannot handle signals.
+    monkeypatch.setattr(stack, "end_quietly_when_told", lambda: None)
+    return begun(tenant, monkeypatch)
+
+
+def begun(tenant: Service, monkeypatch: pytest.MonkeyPatch) -> Life:
+    """A new stack, whose settings the program reads from now on."""
+    made = Life(tenant)
+    monkeypatch.setattr(settings, "configuration", lambda: (made.configured, "bootstrap"))
+    return made
+
+
+WHOLE: Json = {
+    "applications": ["NocoBase mail deployer", "mail"],
+    "principals": ["NocoBase mail deployer"],
+    "trusts": [("prod", "prod"), ("test", "test")],
+    "roles": 2,
+    "owners": 2,
+}
+
+
+def test_made_unchanged_and_unmade(life: Life) -> None:
+    assert [kind for kind, _ in life.up()] == ["create"] * 7
+    assert life.held() == WHOLE
+    assert life.up() == []
+    assert life.changes == []
+    life.engine.destroy()
+    # Everything else goes with the application.
+    (deleted,) = life.changes
+    assert deleted.startswith("DELETE /v1.0/applications/")
+    assert life.held() == life.before
+
+
+def test_what_somebody_removed_by_hand_does_not_stop_the_end(life: Life) -> None:
+    life.up()
+    directory = life.tenant.directory
+    (principal,) = directory.snapshot()["servicePrincipals"]
+    directory.delete_service_principal(principal["id"], identity.ADMINISTRATOR_OBJECT_ID)
+    (application,) = [one for one in directory.objects("applications") if one["displayName"] != "mail"]
+    trusts = directory.state.federatedIdentityCredentials[application["id"]]
+    trusts.pop()
+    life.engine.destroy()
+    assert life.held() == life.before
+
+
+def test_a_trust_has_a_new_name(life: Life) -> None:
+    life.up()
+    life.trust("test", "production", production="prod")
+    assert life.up() == [("replace", "deployer-production"), ("create", "deployer-production")]
+    assert life.held()["trusts"] == [("production", "prod"), ("test", "test")]
+    assert life.up() == []
+
+
+def test_a_trust_has_another_subject(life: Life) -> None:
+    life.up()
+    life.trust("test", "prod", prod="production")
+    assert life.up() == [("update", "deployer-prod")]
+    assert life.held()["trusts"] == [("prod", "production"), ("test", "test")]
+
+
+def converge(life: Life, refresh: bool = False) -> int:
+    """Run until a run succeeds, with `--refresh` or without; how many did not, at most two."""
+    for failed in range(2):
+        try:
+            life.up()
+        except StepFailed:
+            if refresh:
+                life.engine.refresh()
+        else:
+            return failed
+    life.up()
+    return 2
+
+
+def changes_of(life: Life, run: Callable[[], object]) -> list[str]:
+    """The changing requests of a run on a good day."""
+    life.tenant.take_requests()
+    run()
+    return life.changes
+
+
+@pytest.mark.parametrize("fault", [LOST, UNAVAILABLE, pytest.param(REFUSED, marks=pytest.mark.proof)])
+def test_whatever_goes_wrong_with_any_change_the_next_run_resumes(
+    life: Life, fault: str, monkeypatch: pytest.MonkeyPatch, say: Say
+) -> None:
+    changes = changes_of(life, life.up)
+    assert len(changes) == 10
+    failed = 0
+    for number, change in enumerate(changes):
+        life.tenant.directory.start_anew()
+        fresh = begun(life.tenant, monkeypatch)
+        life.tenant.fault("^(POST|PATCH|DELETE) /v1.0", skip=number, **FAULTS[fault])
+        failed += converge(fresh)
+        assert not life.tenant.faults.active, change
+        assert fresh.up() == [], change
+        lost = fresh.held()
+        # The state never learns of an application whose answer is lost; nobody but a person can tell that it is one.
+        twins = 1 if change == "POST /v1.0/applications" and fault != REFUSED else 0
+        assert lost == {**WHOLE, "applications": sorted([*WHOLE["applications"], *twins * ["NocoBase mail deployer"]])}
+        fresh.engine.destroy()
+    say(f"{len(changes)} changes of bootstrap/, {fault}: {failed} runs failed, and each was resumed by the next")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_new_name_is_survived_as_well(life: Life, fault: str) -> None:
+    """What was deleted by a request whose answer is lost is only known to be gone after a refresh."""
+    life.up()
+    for number, (old, new) in enumerate([("prod", "one"), ("one", "two")]):
+        life.trust("test", new, **{new: "prod"})
+        life.tenant.fault("^(POST|DELETE) /v1.0/applications/.*/federated", skip=number, **FAULTS[fault])
+        converge(life, refresh=True)
+        assert life.up() == [], (old, new)
+        assert life.held()["trusts"] == sorted([(new, "prod"), ("test", "test")])
+
+
+def test_a_refused_sign_in_is_a_sentence(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARM_CLIENT_SECRET", "wrong")
+    with pytest.raises((pulumi.RunError, StepFailed), match="AADSTS7000215"):
+        ModelEngine(in_process.provider(dict(os.environ)), "x", "y").up(lambda: None)
+    assert life.held() == life.before

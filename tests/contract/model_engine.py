@@ -1,0 +1,238 @@
+"""A model of the engine, in this process: it runs a program against the azuread stand-in and keeps the state.
+
+It does what pkg/resource/deploy of Pulumi 3.255 does, one step after the other: aliases, imports followed by updates,
+ignored changes, replacements, half-made resources, deletions in reverse order, and those that go with another resource.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pulumi.runtime import mocks, settings
+from pulumi.runtime.proto import provider_pb2, resource_pb2, status_pb2
+from pulumi.runtime.stack import run_pulumi_func
+
+from sandbox.azuread.provider import Provider
+from sandbox.azuread.values import Properties, read, write
+from tests.contract import in_process
+
+Json = dict[str, Any]
+STATE = "pulumi:pulumi:readStackResourceOutputs"
+ORGANIZATION = "organization"
+
+
+class StepFailed(Exception):
+    """The provider refused a step; the message is its own."""
+
+
+@dataclass
+class Record:
+    """One resource in the state. half_made: its creation failed after the object was there."""
+
+    type: str
+    id: str
+    inputs: Properties
+    outputs: Properties
+    deleted_with: str = ""
+    half_made: bool = False
+
+
+class ModelEngine(mocks.MockMonitor):
+    """One stack. Each run begins with `up` or `destroy`; `records` is the state, by URN, in order of creation.
+
+    steps: what the last run did to which resource, without what stayed the same.
+    """
+
+    def __init__(self, provider: Provider, project: str, stack: str) -> None:
+        super().__init__(_NoMocks())
+        self.provider = provider
+        self.project, self.stack = project, stack
+        self.records: dict[str, Record] = {}
+        self.steps: list[tuple[str, str]] = []
+        self._declared: set[str] = set()
+        self._failure: str | None = None
+        self._lock = threading.Lock()
+        self._do("Configure", provider_pb2.ConfigureRequest())
+
+    # Runs ----------------------------------------------------------------------------------------------------------
+
+    def up(self, program: Callable[[], None]) -> None:
+        """Run the program, then delete what it does not declare any more. Raises StepFailed."""
+        self.steps, self._declared, self._failure = [], set(), None
+        failures: list[BaseException] = []
+
+        def run() -> None:
+            # A thread has a context of its own, and Pulumi keeps all that it knows of a run in there.
+            loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+            # Every waiting resource fails with the first one; once is enough.
+            loop.set_exception_handler(lambda *_: None)
+            try:
+                mocks.set_mocks(self.mocks, self.project, self.stack, False, monitor=self, organization=ORGANIZATION)
+                # What an earlier run left, in a loop that is closed.
+                settings.SETTINGS.outputs.clear()
+                loop.run_until_complete(run_pulumi_func(program))
+            except Exception as error:
+                failures.append(error)
+            finally:
+                loop.close()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        if self._failure is not None:
+            raise StepFailed(self._failure)
+        if failures:
+            raise failures[0]
+        self._delete([urn for urn in self.records if urn not in self._declared])
+
+    def refresh(self) -> None:
+        """Read everything, and forget what is gone."""
+        for urn, one in list(self.records.items()):
+            asked = provider_pb2.ReadRequest(
+                urn=urn, id=one.id, inputs=write(one.inputs), properties=write(one.outputs)
+            )
+            found = self._do("Read", asked)
+            if found.id:
+                one.inputs, one.outputs = read(found.inputs), read(found.properties)
+            else:
+                del self.records[urn]
+
+    def destroy(self) -> None:
+        """Delete everything. Raises StepFailed."""
+        self.steps = []
+        self._delete(list(self.records))
+
+    def _delete(self, urns: list[str]) -> None:
+        for urn in reversed(urns):
+            if self.records[urn].deleted_with not in urns:
+                self._delete_object(urn)
+            self.steps.append(("delete", _name(urn)))
+            del self.records[urn]
+
+    # What the program asks -----------------------------------------------------------------------------------------
+
+    def Invoke(self, request: Any) -> Any:
+        """A function of the provider, or the state."""
+        result = self._state() if request.tok == STATE else self._invoked(request)
+        answer = resource_pb2.ResourceInvokeResponse()
+        getattr(answer, "return").CopyFrom(write(result))
+        return answer
+
+    def _state(self) -> Json:
+        return {"outputs": {urn: {"type": one.type, "outputs": one.outputs} for urn, one in self.records.items()}}
+
+    def _invoked(self, request: Any) -> Json:
+        asked = provider_pb2.InvokeRequest(tok=request.tok, args=request.args)
+        return read(getattr(self._do("Invoke", asked), "return"))
+
+    def RegisterResource(self, request: Any) -> Any:
+        """A component, or a step of the provider's."""
+        urn = self.make_urn(request.parent, request.type, request.name)
+        if not request.custom:
+            return resource_pb2.RegisterResourceResponse(urn=urn)
+        with self._lock:
+            if self._failure is not None:
+                raise StepFailed(self._failure)
+            try:
+                record = self._step(urn, request)
+            except StepFailed as failure:
+                self._failure = str(failure)
+                raise
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=record.id, object=write(record.outputs))
+
+    def _step(self, urn: str, request: Any) -> Record:
+        for alias in request.aliases:
+            known = self.make_urn(request.parent, request.type, alias.spec.name)
+            if urn not in self.records and known in self.records:
+                self.records[urn] = self.records.pop(known)
+        if urn not in self.records and request.importId:
+            self.records[urn] = self._imported(urn, request)
+            self.steps.append(("import", _name(urn)))
+        old = self.records.get(urn)
+        inputs = read(request.object)
+        for name in request.ignoreChanges if old else ():
+            inputs.pop(name, None)
+            if old and name in old.inputs:
+                inputs[name] = old.inputs[name]
+        inputs = self._checked(urn, old, inputs)
+        record = self._created(urn, request.type, inputs) if old is None else self._changed(urn, request, old, inputs)
+        record.deleted_with = request.deletedWith
+        self._declared.add(urn)
+        return record
+
+    # Steps ---------------------------------------------------------------------------------------------------------
+
+    def _imported(self, urn: str, request: Any) -> Record:
+        found = self._do("Read", provider_pb2.ReadRequest(urn=urn, id=request.importId))
+        if not found.id:
+            raise StepFailed(f"resource '{request.importId}' does not exist")
+        return Record(request.type, found.id, read(found.inputs), read(found.properties))
+
+    def _checked(self, urn: str, old: Record | None, inputs: Properties) -> Properties:
+        request = provider_pb2.CheckRequest(urn=urn, olds=write(old.inputs if old else {}), news=write(inputs))
+        answer = self._do("Check", request)
+        if answer.failures:
+            raise StepFailed(answer.failures[0].reason)
+        return read(answer.inputs)
+
+    def _created(self, urn: str, kind: str, inputs: Properties) -> Record:
+        context = in_process.context()
+        try:
+            answer = self.provider.Create(provider_pb2.CreateRequest(urn=urn, properties=write(inputs)), context)
+        except in_process.Refusal as refusal:
+            if details := dict(context.trailing).get("grpc-status-details-bin"):
+                half = provider_pb2.ErrorResourceInitFailed()
+                status_pb2.Status.FromString(details).details[0].Unpack(half)
+                self.records[urn] = Record(kind, half.id, read(half.inputs), read(half.properties), half_made=True)
+            raise StepFailed(refusal.details()) from refusal
+        self.records[urn] = Record(kind, answer.id, inputs, read(answer.properties))
+        self.steps.append(("create", _name(urn)))
+        return self.records[urn]
+
+    def _changed(self, urn: str, request: Any, old: Record, inputs: Properties) -> Record:
+        asked = provider_pb2.DiffRequest(urn=urn, id=old.id, olds=write(old.outputs), news=write(inputs))
+        found = self._do("Diff", asked)
+        if found.replaces:
+            if not request.deleteBeforeReplace:
+                raise NotImplementedError("a replacement before the deletion")
+            self._delete_object(urn)
+            del self.records[urn]
+            self.steps.append(("replace", _name(urn)))
+            return self._created(urn, request.type, inputs)
+        if found.changes == provider_pb2.DiffResponse.DIFF_SOME or old.half_made:
+            change = provider_pb2.UpdateRequest(urn=urn, id=old.id, olds=write(old.outputs), news=write(inputs))
+            outputs = read(self._do("Update", change).properties)
+            self.records[urn] = Record(request.type, old.id, inputs, outputs)
+            self.steps.append(("update", _name(urn)))
+        return self.records[urn]
+
+    def _delete_object(self, urn: str) -> None:
+        record = self.records[urn]
+        self._do("Delete", provider_pb2.DeleteRequest(urn=urn, id=record.id, properties=write(record.outputs)))
+
+    def _do(self, method: str, request: Any) -> Any:
+        try:
+            return getattr(self.provider, method)(request, in_process.context())
+        except in_process.Refusal as refusal:
+            raise StepFailed(refusal.details()) from refusal
+
+
+class _NoMocks(mocks.Mocks):
+    """The monitor above answers everything itself."""
+
+    def call(self, args: mocks.MockCallArgs) -> Any:
+        """Never called."""
+        raise AssertionError(args.token)
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> Any:
+        """Never called."""
+        raise AssertionError(args.name)
+
+
+def _name(urn: str) -> str:
+    return urn.rpartition("::")[2]
