@@ -38,7 +38,7 @@ AFTERWARDS = (
 
 BY_THE_PROGRAM = "Or, for the stack's own tenant: pulumi config set consent tenant, then pulumi up."
 
-RECKON = "reckon with an administrator"
+EXPECT = "expect to need an administrator"
 
 OUTPUT = "the address that `pulumi stack output adminConsentUrl` prints"
 
@@ -82,10 +82,10 @@ def rule(assigned: Iterable[str], scopes: Collection[str], assignment_required: 
     own = sorted(policies - {RECOMMENDED, LOW})
     if own:
         said = f"whether users may consent depends on the tenant's own policy ({listed(own)})"
-        return Rule(Consenter.UNCLEAR, f"{said}; {RECKON}")
+        return Rule(Consenter.UNCLEAR, f"{said}; {EXPECT}")
     if LOW in policies:
         said = "users may consent to what the tenant calls low risk, which mail scopes seldom are"
-        return Rule(Consenter.UNCLEAR, f"{said}; {RECKON}")
+        return Rule(Consenter.UNCLEAR, f"{said}; {EXPECT}")
     if RECOMMENDED in policies:
         said = f"an administrator has to consent: Microsoft's policy does not let users do so for {', '.join(excluded)}"
         return Rule(Consenter.ADMINISTRATOR, said)
@@ -94,7 +94,7 @@ def rule(assigned: Iterable[str], scopes: Collection[str], assignment_required: 
 
 def unread(reason: str) -> Rule:
     """The rule of a tenant whose policy could not be read."""
-    return Rule(Consenter.UNCLEAR, f"whether users may consent themselves could not be read ({reason}); {RECKON}")
+    return Rule(Consenter.UNCLEAR, f"whether users may consent themselves could not be read ({reason}); {EXPECT}")
 
 
 def step(url: str = OUTPUT) -> str:

@@ -208,4 +208,4 @@ def test_who_has_to_consent_is_told(
 def test_consent_is_told_without_checks_too(prod: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", prod.environment["PATH"])
     said = CliRunner().invoke(app, ["init", "--stack", "prod", "--rotate-every-days", "60", "--no-checks", "--yes"])
-    assert "reckon with an administrator" in " ".join(said.stderr.split())
+    assert "expect to need an administrator" in " ".join(said.stderr.split())

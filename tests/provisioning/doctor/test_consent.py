@@ -83,5 +83,5 @@ def test_a_policy_that_cannot_be_read_is_told() -> None:
     error = DirectoryUnreadable("x", "403 Authorization_RequestDenied", DirectoryFailure.DENIED)
     found = consent.check_unreadable_rule(error, deployed=True)
     assert found.outcome is WARNING
-    assert "could not be read (403 Authorization_RequestDenied); reckon with an administrator" in found.said
+    assert "could not be read (403 Authorization_RequestDenied); expect to need an administrator" in found.said
     assert "Policy.Read.All" in (found.remedy or "")
