@@ -175,10 +175,12 @@ def counted(place: Place, deployed_once: Callable[..., Moment]) -> Iterator[Coun
         stack.set("nocobaseUrl", proxy.url.replace("127.0.0.1", "localhost"))
         rotations.up()
         assert stack.credentials == first
-        rotations.forget()
-        rotations.next_day()
-        rotations.leak()
-        rotations.up(extra=ALL_OWN)
+        # The first rotation removes the redirect URI of the former address, which the others do not.
+        for _ in range(2):
+            rotations.forget()
+            rotations.next_day()
+            rotations.leak()
+            rotations.up(extra=ALL_OWN)
         requests = {side: rotations.requests(side) for side in (ENTRA, NOCOBASE)}
         changes = [request for request in requests[ENTRA] if request.endswith("Password")]
         assert [change.rpartition("/")[2] for change in changes] == ["addPassword", "removePassword"]
@@ -205,7 +207,7 @@ def every(counted: Counted) -> list[Point]:
 def test_kills_are_survived(choose: Callable[[Counted], list[Point]], counted: Counted, say: Say) -> None:
     rotations = counted.rotations
     moments.go_back(rotations.place, counted.moment)
-    rotations.today = START + timedelta(days=1)
+    rotations.today = START + timedelta(days=2)
     points, seconds = choose(counted), -time.monotonic()
     for point in points:
         rotations.next_day()
