@@ -228,7 +228,7 @@ def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NA
     passwords = {slot: resources.get((PASSWORD_TYPE, secret_name(name, slot))) for slot in Slot}
     secrets = [_secret(slot, outputs) for slot, outputs in passwords.items() if outputs]
     forgotten = exported.get(FORGOTTEN) or ()
-    consent = (resources.get((GRANT_TYPE, APPLICATION_NAME)) or {}).get("id")
+    consent = (resources.get((GRANT_TYPE, name)) or {}).get("id")
     return Deployed(
         stack=stack,
         application=_application(application) if application else None,

@@ -167,6 +167,12 @@ def test_what_was_interrupted_in_its_creation_is_known_by_its_id() -> None:
     assert [secret.key_id for secret in found.secrets] == ["key"]
 
 
+def test_the_consent_is_that_of_the_application() -> None:
+    grant = {(GRANT_TYPE, "deployer"): {"id": "/oauth2PermissionGrants/x"}}
+    assert read_state(grant, name="deployer").consent == "/oauth2PermissionGrants/x"
+    assert read_state(grant).consent is None
+
+
 def test_a_consent_that_was_taken_over_is_known_by_its_id() -> None:
     grant = resource(GRANT_TYPE, "mail", {"id": "/oauth2PermissionGrants/x"})
     assert (state().consent, state(grant).consent) == (None, "/oauth2PermissionGrants/x")
