@@ -28,7 +28,7 @@ from provisioning.entra.ownership import (
     reject_namesakes,
     reject_own_removal,
 )
-from provisioning.errors import Problem, SettingsError
+from provisioning.errors import Problem, ProvisioningError, SettingsError
 from provisioning.foreign import harmless
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.preflight import check_audience, check_installations
@@ -164,7 +164,7 @@ def reject_too_many_owners(planned: Sequence[Owners]) -> None:
 def warn_of_added_owners(caller: Caller, planned: Sequence[Owners]) -> list[str]:
     """A warning if a pipeline is to add other owners, and its access token lacks the permission for that.
 
-    Entra ID is asked for a token only if there are any.
+    Entra ID is asked for a token only if there are any; without one there is no warning.
     """
     added = {owner for owners in planned for owner in owners.added} - {caller.object_id}
     if not caller.application or not added:
@@ -172,7 +172,12 @@ def warn_of_added_owners(caller: Caller, planned: Sequence[Owners]) -> list[str]
     # 0.4 s of imports (msgraph) that only a change needs.
     from provisioning.entra import directory  # noqa: PLC0415
 
-    missing = why_may_not_add_owners(account_of(read_claims(directory.caller_token())), added)
+    try:
+        token = directory.caller_token()
+    except ProvisioningError:
+        # A warning must not end the run; what is really in its way says so itself.
+        return []
+    missing = why_may_not_add_owners(account_of(read_claims(token)), added)
     return [f"Owners: {caller.object_id} lacks a permission: {missing[0]}. To mend it: {missing[1]}"] if missing else []
 
 
