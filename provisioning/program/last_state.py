@@ -23,10 +23,11 @@ from provisioning.resource_types import (
     PRINCIPAL_TYPE,
     PUSH_TYPE,
     STACK_TYPE,
+    taken_over,
 )
 
 CONSENT_TAKEN_OVER = "consentTakenOver"
-"""The output that names a consent for the tenant which an administrator had given before the stack declared it."""
+"""The output of a stack whose consent was taken over under the application's name; the next run renames it."""
 
 Resources = Mapping[tuple[str, str], Mapping[str, Any]]
 """Type and name of a resource → its outputs. They may hold secrets: never log them."""
@@ -228,7 +229,8 @@ def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NA
     passwords = {slot: resources.get((PASSWORD_TYPE, secret_name(name, slot))) for slot in Slot}
     secrets = [_secret(slot, outputs) for slot, outputs in passwords.items() if outputs]
     forgotten = exported.get(FORGOTTEN) or ()
-    consent = (resources.get((GRANT_TYPE, name)) or {}).get("id")
+    own, given = (resources.get((GRANT_TYPE, one)) or {} for one in (name, taken_over(name)))
+    consent = given.get("id") or own.get("id")
     return Deployed(
         stack=stack,
         application=_application(application) if application else None,
@@ -242,7 +244,7 @@ def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NA
         forgotten=tuple(secret for secret in secrets if secret.key_id in forgotten),
         principal=Principal(_object_id(principal), _owners(principal)) if principal else None,
         consent=consent,
-        consent_taken_over=consent is not None and exported.get(CONSENT_TAKEN_OVER) == consent,
+        consent_taken_over=consent is not None and consent in (given.get("id"), exported.get(CONSENT_TAKEN_OVER)),
     )
 
 

@@ -173,7 +173,12 @@ def test_the_consent_is_that_of_the_application() -> None:
     assert read_state(grant).consent is None
 
 
-def test_a_consent_that_was_taken_over_is_known_by_its_id() -> None:
+def test_a_consent_that_was_taken_over_is_known_by_its_name() -> None:
+    grant = resource(GRANT_TYPE, "mail-taken-over", {"id": "/oauth2PermissionGrants/x"})
+    assert (state(grant).consent, state(grant).consent_taken_over) == ("/oauth2PermissionGrants/x", True)
+
+
+def test_one_under_the_applications_name_was_taken_over_if_an_output_says_so() -> None:
     grant = resource(GRANT_TYPE, "mail", {"id": "/oauth2PermissionGrants/x"})
     assert (state().consent, state(grant).consent) == (None, "/oauth2PermissionGrants/x")
     assert not state(grant).consent_taken_over
