@@ -177,6 +177,7 @@ class Deployed:
     def secrets_for(self, declared: Collection[str]) -> LastSecrets:
         """What the plan of the client secrets starts from. declared: the resource names of the pushes of this run.
 
+        `replaced` are those that may be: only an exported state shows what the engine still has to delete.
         While an old secret exists, an installation without a push in the state may use it: a run may have been
         interrupted between the write to that NocoBase and the record of it.
         """
@@ -185,8 +186,15 @@ class Deployed:
         usages = [self._usage(push) for push in self.pushes]
         if usages and len(slots) > 1:
             usages += [Usage() for name in declared if name not in self.pushed]
-        replaced = any(push.slot is not None and not self._recorded(push) for push in self.pushes)
-        return replace(in_use(slots, usages), forgotten=forgotten, replaced=bool(slots) and replaced)
+        replaced = frozenset(push.slot for push in self.pushes if push.slot in slots and self._maybe_replaced(push))
+        return replace(in_use(slots, usages), forgotten=forgotten, replaced=replaced)
+
+    def _maybe_replaced(self, push: Push) -> bool:
+        """Whether the secret that a NocoBase was given may be one that the engine has replaced since.
+
+        Where another stack's client id is there, a refresh has found that stack's secret, too.
+        """
+        return push.client_id == self.client_id and not self._recorded(push)
 
     def _recorded(self, push: Push) -> bool:
         """Whether the state has a record of the very secret that a NocoBase was given."""

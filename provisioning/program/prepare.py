@@ -16,7 +16,7 @@ import pulumi
 
 from provisioning.entra import rules
 from provisioning.entra.account import account_of, read_claims, why_may_not_add_owners
-from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, plan_secrets
+from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, Slot, plan_secrets
 from provisioning.entra.consent import reject_other_consent
 from provisioning.entra.orphans import classify_secrets, descriptions, reject_if_full
 from provisioning.entra.ownership import (
@@ -110,6 +110,7 @@ def prepare(last: Deployed) -> Run:
                 two_at_most=settings.audience.personal,
                 preview=pulumi.runtime.is_dry_run(),
                 removed_for_replacement=stack.removed_for_replacement,
+                awaiting_deletion=stack.awaiting_deletion,
                 why_maybe_in_use=partial(
                     may_hold_unknown_secret,
                     installations,
@@ -226,6 +227,8 @@ class PlanInputs:
     for the application's audience.
     removed_for_replacement: key ids of secrets that the engine recorded as removed by a run that was interrupted
     before it issued their successors: their slots are free, and declaring them again would issue them again.
+    awaiting_deletion: slots in which the engine has replaced a secret that it still has to delete; asked only if the
+    last state looks so.
     why_maybe_in_use: why a NocoBase may use an orphaned secret; empty if none does. One that may be in use stays.
     """
 
@@ -236,6 +239,7 @@ class PlanInputs:
     two_at_most: bool
     preview: bool
     removed_for_replacement: Callable[[], Collection[str]]
+    awaiting_deletion: Callable[[], frozenset[Slot]]
     why_maybe_in_use: Callable[[], Sequence[str]]
 
 
@@ -249,6 +253,8 @@ def plan_run(given: PlanInputs) -> tuple[SecretPlan, list[str]]:
     Entra ID is asked only if the plan has something to do. Raises SecretLimitReached and DirectoryUnreadable.
     """
     last = given.last
+    if last.replaced:
+        last = replace(last, replaced=last.replaced & given.awaiting_deletion())
     plan = plan_secrets(last, given.now, given.policy)
     if given.object_id is None or not plan.reasons:
         return plan, []

@@ -58,6 +58,7 @@ def program(settings: Settings = SETTINGS) -> None:
         two_at_most=settings.audience.personal,
         preview=False,
         removed_for_replacement=frozenset,
+        awaiting_deletion=frozenset,
         why_maybe_in_use=lambda: (),
     )
     secrets, _ = prepare.plan_run(inputs)

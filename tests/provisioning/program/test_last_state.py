@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from provisioning.entra.client_secret_plan import ISSUED as ISSUED_AT
-from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Slot, secret_name
+from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Policy, Slot, plan_secrets, secret_name
 from provisioning.program.last_state import Deployed, Principal, Usage, in_use, read_state
 from provisioning.pulumi_cli import Checkpoint, plain
 from provisioning.resource_types import APPLICATION_TYPE, GRANT_TYPE, PASSWORD_TYPE, PRINCIPAL_TYPE
@@ -95,9 +95,17 @@ def test_no_secret_shows_itself() -> None:
 def test_a_slot_that_was_issued_into_after_the_push_is_not_known_to_be_in_use() -> None:
     former: dict[str, Any] = push("a", "2027-01-01", client_secret=secret("the former secret"))
     found = state(APPLICATION, SECRET, former).last_secrets
-    assert (found.active, found.replaced) == (None, True)
+    assert (found.active, found.replaced) == (None, frozenset({Slot.A}))
     never = {**former, "outputs": {**former["outputs"], "slot": None}}
     assert not state(APPLICATION, SECRET, never).last_secrets.replaced
+
+
+def test_a_secret_of_another_stack_that_a_refresh_has_found_delays_no_rotation() -> None:
+    theirs = push("a", "2027-01-01", "nocobase-sales", client_id="another's", client_secret=secret("another's"))
+    last = state(APPLICATION, SECRET, PUSH, theirs).last_secrets
+    assert (last.active, last.replaced) == (Slot.A, frozenset())
+    for days, policy in ((91, Policy("mail")), (10, Policy("mail", compromised=DAY + timedelta(days=10)))):
+        assert plan_secrets(last, DAY + timedelta(days=days), policy).active is Slot.B
 
 
 NEWER = {Slot.B: IssuedSecret("mail", DAY + timedelta(days=90), DAY + timedelta(days=270), key_id="b")}

@@ -71,17 +71,24 @@ def settings(audience: str) -> Settings:
     return stack_settings.load(values, {"nocobaseApiKey"})[0]
 
 
-def plan(audience: str, doubts: Sequence[str], preview: bool = False) -> tuple[SecretPlan, list[str]]:
+def plan(
+    audience: str,
+    doubts: Sequence[str],
+    preview: bool = False,
+    last: LastSecrets = LAST,
+    awaiting: frozenset[Slot] = frozenset(),
+) -> tuple[SecretPlan, list[str]]:
     declared = settings(audience)
     return plan_run(
         PlanInputs(
             object_id="object",
-            last=LAST,
+            last=last,
             now=DUE,
             policy=declared.rotation_policy,
             two_at_most=declared.audience.personal,
             preview=preview,
             removed_for_replacement=frozenset,
+            awaiting_deletion=lambda: awaiting,
             why_maybe_in_use=lambda: doubts,
         )
     )
@@ -131,6 +138,17 @@ def test_somebody_elses_secret_in_the_way_is_named_and_stays(
     monkeypatch.setattr(directory, "stored_secrets", lambda _: [KNOWN, BY_HAND])
     with pytest.raises(SecretLimitReached, match=r"did not create \"made by hand\" \(key-c\)"):
         plan("AzureADandPersonalMicrosoftAccount", [])
+    assert removed == []
+
+
+@pytest.mark.parametrize(("awaiting", "issued"), [({Slot.A}, False), ({Slot.B}, True), (set(), True)])
+def test_a_rotation_waits_only_for_a_secret_that_the_engine_has_yet_to_delete(
+    removed: list[str], awaiting: set[Slot], issued: bool
+) -> None:
+    last = replace(LAST, active=None, replaced=frozenset({Slot.A}))
+    planned, _ = plan("AzureADMyOrg", [DOUBT], last=last, awaiting=frozenset(awaiting))
+    assert (Slot.B in planned.slots) is issued
+    assert planned.reasons
     assert removed == []
 
 
