@@ -13,5 +13,14 @@ PUSH_TYPE = "pulumi-python:dynamic/nocobase:MailSettings"
 APPLICATION_NAME = "mail"
 """The resource name of the application, and the stem of its secrets' names."""
 
+
+def taken_over(name: str) -> str:
+    """The resource name of a tenant's consent that an administrator had given before the stack declared it.
+
+    The import itself records it. name: the application's, which is also that of a consent of the stack's own.
+    """
+    return f"{name}-taken-over"
+
+
 PUSH_PROVIDER_TYPE = "pulumi:providers:pulumi-python"
 """The process in which every push runs."""

@@ -69,8 +69,8 @@ class LastSecrets:
 
     slots: the secrets that were issued and not removed. active: the slot whose secret NocoBase was last verified to
     use. since: when NocoBase switched to it. gone: the slots whose secret Entra ID no longer has. forgotten: secrets
-    that are gone; their slots are free, but the state still records them. replaced: a NocoBase was last verified to use
-    a secret that the engine has replaced since, and still has to delete.
+    that are gone; their slots are free, but the state still records them. replaced: the slots in which the engine has
+    replaced a secret that a NocoBase was last verified to use, and that it still has to delete.
     """
 
     slots: Mapping[Slot, IssuedSecret] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class LastSecrets:
     since: datetime | None = None
     gone: frozenset[Slot] = frozenset()
     forgotten: Mapping[Slot, IssuedSecret] = field(default_factory=dict)
-    replaced: bool = False
+    replaced: frozenset[Slot] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,9 @@ def _plan(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
         return _settled(last, current, now, policy)
     if last.replaced and now < held.end:
         # Else a third secret would come, and the one in use would look orphaned.
-        return _settled(last, current, now, policy)
+        settled = _settled(last, current, now, policy)
+        reason = f"{why}: it is first pushed to where a replaced one is in use, the next run issues a new one"
+        return replace(settled, reasons=(reason, *settled.reasons))
     if gone and now >= held.end:
         # The secret in the slot no longer works, and the other slot is not free yet.
         new = _issue(current, _start(held, now, policy), last, policy)

@@ -13,7 +13,7 @@ from provisioning.entra.ownership import stack_tag
 from provisioning.entra.permissions import by_resource
 from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program.kept import of_application, of_principal
-from provisioning.resource_types import COMPONENT_TYPE
+from provisioning.resource_types import COMPONENT_TYPE, taken_over
 
 if TYPE_CHECKING:
     from provisioning.entra.ownership import Owners
@@ -116,12 +116,12 @@ class MailApplication(pulumi.ComponentResource):
                 client_id=MICROSOFT_GRAPH, opts=pulumi.InvokeOutputOptions(parent=self)
             )
             consent = azuread.ServicePrincipalDelegatedPermissionGrant(
-                name,
+                taken_over(name) if run.consent else name,
                 service_principal_object_id=principal.object_id,
                 resource_service_principal_object_id=graph.object_id,
                 claim_values=list(settings.scopes),
                 # Entra ID deletes it with the service principal, also one that somebody has withdrawn already.
-                opts=_taking_over(with_principal, run.consent),
+                opts=_taking_over(with_principal, name, run.consent),
             )
             consents.append(consent)
 
@@ -158,11 +158,15 @@ def keeping(opts: pulumi.ResourceOptions, properties: list[str], owners: Owners)
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=properties)) if properties else opts
 
 
-def _taking_over(opts: pulumi.ResourceOptions, consent: TakenOver | None) -> pulumi.ResourceOptions:
-    """`opts`, with an administrator's consent imported, and left in place when the stack no longer declares it."""
+def _taking_over(opts: pulumi.ResourceOptions, name: str, consent: TakenOver | None) -> pulumi.ResourceOptions:
+    """`opts`, with an administrator's consent imported, and left in place when the stack no longer declares it.
+
+    name: of the application, under which a stack may have recorded it.
+    """
     if consent is None:
         return opts
-    kept = pulumi.ResourceOptions(import_=consent.id if consent.new else None, retain_on_delete=True)
+    how = {"import_": consent.id} if consent.new else {"aliases": [pulumi.Alias(name=name)]}
+    kept = pulumi.ResourceOptions(**how, retain_on_delete=True)
     return pulumi.ResourceOptions.merge(opts, kept)
 
 

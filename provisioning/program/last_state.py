@@ -23,10 +23,11 @@ from provisioning.resource_types import (
     PRINCIPAL_TYPE,
     PUSH_TYPE,
     STACK_TYPE,
+    taken_over,
 )
 
 CONSENT_TAKEN_OVER = "consentTakenOver"
-"""The output that names a consent for the tenant which an administrator had given before the stack declared it."""
+"""The output of a stack whose consent was taken over under the application's name; the next run renames it."""
 
 Resources = Mapping[tuple[str, str], Mapping[str, Any]]
 """Type and name of a resource → its outputs. They may hold secrets: never log them."""
@@ -176,6 +177,7 @@ class Deployed:
     def secrets_for(self, declared: Collection[str]) -> LastSecrets:
         """What the plan of the client secrets starts from. declared: the resource names of the pushes of this run.
 
+        `replaced` are those that may be: only an exported state shows what the engine still has to delete.
         While an old secret exists, an installation without a push in the state may use it: a run may have been
         interrupted between the write to that NocoBase and the record of it.
         """
@@ -184,8 +186,15 @@ class Deployed:
         usages = [self._usage(push) for push in self.pushes]
         if usages and len(slots) > 1:
             usages += [Usage() for name in declared if name not in self.pushed]
-        replaced = any(push.slot is not None and not self._recorded(push) for push in self.pushes)
-        return replace(in_use(slots, usages), forgotten=forgotten, replaced=bool(slots) and replaced)
+        replaced = frozenset(push.slot for push in self.pushes if push.slot in slots and self._maybe_replaced(push))
+        return replace(in_use(slots, usages), forgotten=forgotten, replaced=replaced)
+
+    def _maybe_replaced(self, push: Push) -> bool:
+        """Whether the secret that a NocoBase was given may be one that the engine has replaced since.
+
+        Where another stack's client id is there, a refresh has found that stack's secret, too.
+        """
+        return push.client_id == self.client_id and not self._recorded(push)
 
     def _recorded(self, push: Push) -> bool:
         """Whether the state has a record of the very secret that a NocoBase was given."""
@@ -228,7 +237,8 @@ def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NA
     passwords = {slot: resources.get((PASSWORD_TYPE, secret_name(name, slot))) for slot in Slot}
     secrets = [_secret(slot, outputs) for slot, outputs in passwords.items() if outputs]
     forgotten = exported.get(FORGOTTEN) or ()
-    consent = (resources.get((GRANT_TYPE, APPLICATION_NAME)) or {}).get("id")
+    own, given = (resources.get((GRANT_TYPE, one)) or {} for one in (name, taken_over(name)))
+    consent = given.get("id") or own.get("id")
     return Deployed(
         stack=stack,
         application=_application(application) if application else None,
@@ -242,7 +252,7 @@ def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NA
         forgotten=tuple(secret for secret in secrets if secret.key_id in forgotten),
         principal=Principal(_object_id(principal), _owners(principal)) if principal else None,
         consent=consent,
-        consent_taken_over=consent is not None and exported.get(CONSENT_TAKEN_OVER) == consent,
+        consent_taken_over=consent is not None and consent in (given.get("id"), exported.get(CONSENT_TAKEN_OVER)),
     )
 
 

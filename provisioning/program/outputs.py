@@ -9,7 +9,6 @@ import pulumi
 from provisioning.entra.client_secret_plan import FORGOTTEN, rfc3339
 from provisioning.nocobase.push_resource import MailSettings
 from provisioning.program.application import MailApplication
-from provisioning.program.last_state import CONSENT_TAKEN_OVER
 from provisioning.program.prepare import Run
 
 
@@ -29,5 +28,3 @@ def export_outputs(run: Run, application: MailApplication, pushes: Sequence[Mail
     pulumi.export("clientSecret", application.client_secret)
     if secrets.gone:
         pulumi.export(FORGOTTEN, [secret.key_id for secret in secrets.gone.values()])
-    if run.consent:
-        pulumi.export(CONSENT_TAKEN_OVER, run.consent.id)

@@ -16,7 +16,7 @@ import pulumi
 
 from provisioning.entra import rules
 from provisioning.entra.account import account_of, read_claims, why_may_not_add_owners
-from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, plan_secrets
+from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, Slot, plan_secrets
 from provisioning.entra.consent import reject_other_consent
 from provisioning.entra.orphans import classify_secrets, descriptions, reject_if_full
 from provisioning.entra.ownership import (
@@ -28,7 +28,7 @@ from provisioning.entra.ownership import (
     reject_namesakes,
     reject_own_removal,
 )
-from provisioning.errors import Problem, SettingsError
+from provisioning.errors import Problem, ProvisioningError, SettingsError
 from provisioning.foreign import harmless
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.preflight import check_audience, check_installations
@@ -110,6 +110,7 @@ def prepare(last: Deployed) -> Run:
                 two_at_most=settings.audience.personal,
                 preview=pulumi.runtime.is_dry_run(),
                 removed_for_replacement=stack.removed_for_replacement,
+                awaiting_deletion=stack.awaiting_deletion,
                 why_maybe_in_use=partial(
                     may_hold_unknown_secret,
                     installations,
@@ -164,7 +165,7 @@ def reject_too_many_owners(planned: Sequence[Owners]) -> None:
 def warn_of_added_owners(caller: Caller, planned: Sequence[Owners]) -> list[str]:
     """A warning if a pipeline is to add other owners, and its access token lacks the permission for that.
 
-    Entra ID is asked for a token only if there are any.
+    Entra ID is asked for a token only if there are any; without one there is no warning.
     """
     added = {owner for owners in planned for owner in owners.added} - {caller.object_id}
     if not caller.application or not added:
@@ -172,7 +173,12 @@ def warn_of_added_owners(caller: Caller, planned: Sequence[Owners]) -> list[str]
     # 0.4 s of imports (msgraph) that only a change needs.
     from provisioning.entra import directory  # noqa: PLC0415
 
-    missing = why_may_not_add_owners(account_of(read_claims(directory.caller_token())), added)
+    try:
+        token = directory.caller_token()
+    except ProvisioningError:
+        # A warning must not end the run; what is really in its way says so itself.
+        return []
+    missing = why_may_not_add_owners(account_of(read_claims(token)), added)
     return [f"Owners: {caller.object_id} lacks a permission: {missing[0]}. To mend it: {missing[1]}"] if missing else []
 
 
@@ -221,6 +227,8 @@ class PlanInputs:
     for the application's audience.
     removed_for_replacement: key ids of secrets that the engine recorded as removed by a run that was interrupted
     before it issued their successors: their slots are free, and declaring them again would issue them again.
+    awaiting_deletion: slots in which the engine has replaced a secret that it still has to delete; asked only if the
+    last state looks so.
     why_maybe_in_use: why a NocoBase may use an orphaned secret; empty if none does. One that may be in use stays.
     """
 
@@ -231,6 +239,7 @@ class PlanInputs:
     two_at_most: bool
     preview: bool
     removed_for_replacement: Callable[[], Collection[str]]
+    awaiting_deletion: Callable[[], frozenset[Slot]]
     why_maybe_in_use: Callable[[], Sequence[str]]
 
 
@@ -244,6 +253,8 @@ def plan_run(given: PlanInputs) -> tuple[SecretPlan, list[str]]:
     Entra ID is asked only if the plan has something to do. Raises SecretLimitReached and DirectoryUnreadable.
     """
     last = given.last
+    if last.replaced:
+        last = replace(last, replaced=last.replaced & given.awaiting_deletion())
     plan = plan_secrets(last, given.now, given.policy)
     if given.object_id is None or not plan.reasons:
         return plan, []

@@ -15,6 +15,7 @@ import pulumi
 from pulumi.runtime import config, invoke
 
 from provisioning.addresses import is_loopback
+from provisioning.entra.client_secret_plan import Slot, secret_name
 from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.errors import ClockRejected, ProvisioningError, StateUnreadable
 from provisioning.program.last_state import Deployed, Resources, read_state
@@ -90,9 +91,21 @@ def removed_for_replacement() -> frozenset[str]:
 
     The engine keeps their records and marks them; only an exported state shows the mark. Raises EngineFailed.
     """
+    return frozenset(str(item["outputs"]["keyId"]) for item in _exported_secrets() if item.get("pendingReplacement"))
+
+
+def awaiting_deletion() -> frozenset[Slot]:
+    """The slots in which a run replaced a secret and ended before it removed the former one.
+
+    The engine keeps the former one's record and marks it; only an exported state shows it. Raises EngineFailed.
+    """
+    names = {str(item["urn"]).rpartition("::")[2] for item in _exported_secrets() if item.get("delete")}
+    return frozenset(slot for slot in Slot if secret_name(APPLICATION_NAME, slot) in names)
+
+
+def _exported_secrets() -> list[Mapping[str, Any]]:
     checkpoint = Pulumi(_whole_name()).export()
-    passwords = [item for item in checkpoint.resources if item["type"] == PASSWORD_TYPE]
-    return frozenset(str(item["outputs"]["keyId"]) for item in passwords if item.get("pendingReplacement"))
+    return [item for item in checkpoint.resources if item["type"] == PASSWORD_TYPE]
 
 
 def now(environment: Mapping[str, str] = os.environ) -> datetime:

@@ -31,13 +31,17 @@ class StepFailed(Exception):
 
 @dataclass
 class Record:
-    """One resource in the state. half_made: its creation failed after the object was there."""
+    """One resource in the state.
+
+    retained: whether its object stays when it is deleted. half_made: its creation failed after the object was there.
+    """
 
     type: str
     id: str
     inputs: Properties
     outputs: Properties
     deleted_with: str = ""
+    retained: bool = False
     half_made: bool = False
 
 
@@ -109,7 +113,7 @@ class ModelEngine(mocks.MockMonitor):
 
     def _delete(self, urns: list[str]) -> None:
         for urn in reversed(urns):
-            if self.records[urn].deleted_with not in urns:
+            if not self.records[urn].retained and self.records[urn].deleted_with not in urns:
                 self._delete_object(urn)
             self.steps.append(("delete", _name(urn)))
             del self.records[urn]
@@ -161,7 +165,7 @@ class ModelEngine(mocks.MockMonitor):
                 inputs[name] = old.inputs[name]
         inputs = self._checked(urn, old, inputs)
         record = self._created(urn, request.type, inputs) if old is None else self._changed(urn, request, old, inputs)
-        record.deleted_with = request.deletedWith
+        record.deleted_with, record.retained = request.deletedWith, request.retainOnDelete
         self._declared.add(urn)
         return record
 

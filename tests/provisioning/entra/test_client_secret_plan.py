@@ -63,9 +63,13 @@ def test_a_due_secret_gets_a_successor_in_the_other_slot(now: float, issued: int
 
 def test_where_the_engine_replaced_the_one_in_use_its_successor_is_pushed_before_another_is_issued() -> None:
     # By `--replace`, in a run that failed before the push: the replaced one has yet to be deleted.
-    last = LastSecrets({A: secret(0)}, None, replaced=True)
+    last = LastSecrets({A: secret(0)}, None, replaced=frozenset({A}))
     plan = plan_secrets(last, day(95), POLICY)
     assert (plan.slots, plan.active, plan.since) == ({A: secret(0)}, A, day(95))
+    assert "due since 2027-02-19: it is first pushed" in plan.reasons[0]
+    leaked = plan_secrets(last, day(10), Policy("mail", compromised=day(9)))
+    assert (set(leaked.slots), leaked.active) == ({A}, A)
+    assert "slot a is compromised: it is first pushed" in leaked.reasons[0]
     following = plan_secrets(LastSecrets({A: secret(0)}, A, day(95)), day(95), POLICY)
     assert set(following.slots) == {A, B}
     # One that has expired helps nobody.

@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 
 from provisioning.entra.ownership import Owners
+from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program import prepare, stack
 from provisioning.program import settings as stack_settings
 from provisioning.program.application import MailApplication
 from provisioning.program.caller import Caller
 from provisioning.program.prepare import PlanInputs, Run, plan_consent
+from provisioning.program.settings import Settings
+from provisioning.resource_types import GRANT_TYPE, STACK_TYPE
 from sandbox.azuread import resources
 from sandbox.entra import identity
 from tests.contract import in_process
@@ -35,6 +38,7 @@ ME = identity.DEPLOYER_OBJECT_ID
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 VALUES = {"nocobaseUrl": "https://nocobase.example.com", "consent": "tenant", "nocobaseApiKey": "key"}
 SETTINGS = stack_settings.load(VALUES, {"nocobaseApiKey"})[0]
+FOR_USERS = stack_settings.load({**VALUES, "consent": "user"}, {"nocobaseApiKey"})[0]
 WHOLE = {"applications": 1, "servicePrincipals": 1, "oauth2PermissionGrants": 1, "secrets": 1}
 LOST, UNAVAILABLE = "the answer is lost", "503 after the change"
 FAULTS: dict[str, Json] = {
@@ -43,23 +47,29 @@ FAULTS: dict[str, Json] = {
 }
 
 
-def program() -> None:
+def program(settings: Settings = SETTINGS) -> None:
     """What `__main__.py` declares in Entra ID, with a secret for each state that has none."""
     last = stack.last_state()
     inputs = PlanInputs(
         object_id=last.object_id,
         last=last.last_secrets,
         now=NOW,
-        policy=SETTINGS.rotation_policy,
-        two_at_most=SETTINGS.audience.personal,
+        policy=settings.rotation_policy,
+        two_at_most=settings.audience.personal,
         preview=False,
         removed_for_replacement=frozenset,
+        awaiting_deletion=frozenset,
         why_maybe_in_use=lambda: (),
     )
     secrets, _ = prepare.plan_run(inputs)
     caller, owners = Caller(ME, identity.TENANT_ID, application=True), Owners((ME,))
-    consent = plan_consent(SETTINGS, last)
-    MailApplication("mail", Run(SETTINGS, secrets, SETTINGS.redirect_uris, (), caller, owners, owners, consent))
+    consent = plan_consent(settings, last)
+    MailApplication("mail", Run(settings, secrets, settings.redirect_uris, (), caller, owners, owners, consent))
+
+
+def program_for_users() -> None:
+    """The same with the setting `consent` at its default."""
+    program(FOR_USERS)
 
 
 def engine() -> ModelEngine:
@@ -118,6 +128,60 @@ def test_a_stack_of_an_earlier_version_is_not_changed(tenant: Service) -> None:
             record.outputs["useExisting"] = None
     made.up(program)
     assert made.steps == []
+
+
+def consented(service: Service) -> Json:
+    """What an administrator consents to by the address."""
+    found = service.directory.snapshot()
+    (application,) = found["applications"]
+    by_application = {one["appId"]: one["id"] for one in service.directory.objects("servicePrincipals")}
+    return service.directory.create_grant(
+        {
+            "clientId": by_application[application["appId"]],
+            "resourceId": by_application[MICROSOFT_GRAPH],
+            "consentType": "AllPrincipals",
+            "scope": " ".join(SETTINGS.scopes),
+        }
+    )
+
+
+def test_a_consent_taken_over_by_a_run_that_failed_later_is_never_withdrawn(tenant: Service) -> None:
+    # The model has no outputs of the stack: they are recorded at the end of a run only.
+    made = engine()
+    made.up(program_for_users)
+    given = consented(tenant)
+    made.up(program)
+    assert made.steps == [("import", "mail-taken-over")]
+    made.up(program)
+    assert made.steps == []
+    made.up(program_for_users)
+    assert made.steps == [("delete", "mail-taken-over")]
+    assert tenant.directory.objects("oauth2PermissionGrants") == [given]
+
+
+def test_a_consent_of_the_stacks_own_keeps_its_name_and_is_withdrawn(tenant: Service) -> None:
+    made = engine()
+    made.up(program)
+    assert [urn.rpartition("::")[2] for urn, one in made.records.items() if one.type == GRANT_TYPE] == ["mail"]
+    made.up(program_for_users)
+    assert held(tenant) == {**WHOLE, "oauth2PermissionGrants": 0}
+
+
+def test_a_consent_taken_over_under_the_applications_name_is_renamed_only(
+    tenant: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = engine()
+    made.up(program)
+    (given,) = tenant.directory.objects("oauth2PermissionGrants")
+    resources = stack.last_resources
+    output = {"consentTakenOver": f"/oauth2PermissionGrants/{given['id']}"}
+    with monkeypatch.context() as patched:
+        patched.setattr(stack, "last_resources", lambda: {**resources(), (STACK_TYPE, "x"): output})
+        made.up(program)
+    assert made.steps == []
+    made.up(program_for_users)
+    assert made.steps == [("delete", "mail-taken-over")]
+    assert tenant.directory.objects("oauth2PermissionGrants") == [given]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from provisioning.entra.client_secret_plan import ISSUED as ISSUED_AT
-from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Slot, secret_name
+from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Policy, Slot, plan_secrets, secret_name
 from provisioning.program.last_state import Deployed, Principal, Usage, in_use, read_state
 from provisioning.pulumi_cli import Checkpoint, plain
 from provisioning.resource_types import APPLICATION_TYPE, GRANT_TYPE, PASSWORD_TYPE, PRINCIPAL_TYPE
@@ -95,9 +95,17 @@ def test_no_secret_shows_itself() -> None:
 def test_a_slot_that_was_issued_into_after_the_push_is_not_known_to_be_in_use() -> None:
     former: dict[str, Any] = push("a", "2027-01-01", client_secret=secret("the former secret"))
     found = state(APPLICATION, SECRET, former).last_secrets
-    assert (found.active, found.replaced) == (None, True)
+    assert (found.active, found.replaced) == (None, frozenset({Slot.A}))
     never = {**former, "outputs": {**former["outputs"], "slot": None}}
     assert not state(APPLICATION, SECRET, never).last_secrets.replaced
+
+
+def test_a_secret_of_another_stack_that_a_refresh_has_found_delays_no_rotation() -> None:
+    theirs = push("a", "2027-01-01", "nocobase-sales", client_id="another's", client_secret=secret("another's"))
+    last = state(APPLICATION, SECRET, PUSH, theirs).last_secrets
+    assert (last.active, last.replaced) == (Slot.A, frozenset())
+    for days, policy in ((91, Policy("mail")), (10, Policy("mail", compromised=DAY + timedelta(days=10)))):
+        assert plan_secrets(last, DAY + timedelta(days=days), policy).active is Slot.B
 
 
 NEWER = {Slot.B: IssuedSecret("mail", DAY + timedelta(days=90), DAY + timedelta(days=270), key_id="b")}
@@ -167,7 +175,18 @@ def test_what_was_interrupted_in_its_creation_is_known_by_its_id() -> None:
     assert [secret.key_id for secret in found.secrets] == ["key"]
 
 
-def test_a_consent_that_was_taken_over_is_known_by_its_id() -> None:
+def test_the_consent_is_that_of_the_application() -> None:
+    grant = {(GRANT_TYPE, "deployer"): {"id": "/oauth2PermissionGrants/x"}}
+    assert read_state(grant, name="deployer").consent == "/oauth2PermissionGrants/x"
+    assert read_state(grant).consent is None
+
+
+def test_a_consent_that_was_taken_over_is_known_by_its_name() -> None:
+    grant = resource(GRANT_TYPE, "mail-taken-over", {"id": "/oauth2PermissionGrants/x"})
+    assert (state(grant).consent, state(grant).consent_taken_over) == ("/oauth2PermissionGrants/x", True)
+
+
+def test_one_under_the_applications_name_was_taken_over_if_an_output_says_so() -> None:
     grant = resource(GRANT_TYPE, "mail", {"id": "/oauth2PermissionGrants/x"})
     assert (state().consent, state(grant).consent) == (None, "/oauth2PermissionGrants/x")
     assert not state(grant).consent_taken_over

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 
@@ -13,7 +14,16 @@ from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.ownership import Owner, Owners, Wanted
 from provisioning.entra.registration import Grant
 from provisioning.entra.scopes import DEFAULT_SCOPES
-from provisioning.errors import CallerLockedOut, ConsentExists, SecretLimitReached, SettingsError
+from provisioning.errors import (
+    CallerLockedOut,
+    ConsentExists,
+    DirectoryUnreadable,
+    NoPipelineToken,
+    ProvisioningError,
+    SecretLimitReached,
+    SettingsError,
+    SignInUnusable,
+)
 from provisioning.program import settings as stack_settings
 from provisioning.program.caller import Caller
 from provisioning.program.last_state import Deployed, read_state
@@ -61,17 +71,24 @@ def settings(audience: str) -> Settings:
     return stack_settings.load(values, {"nocobaseApiKey"})[0]
 
 
-def plan(audience: str, doubts: Sequence[str], preview: bool = False) -> tuple[SecretPlan, list[str]]:
+def plan(
+    audience: str,
+    doubts: Sequence[str],
+    preview: bool = False,
+    last: LastSecrets = LAST,
+    awaiting: frozenset[Slot] = frozenset(),
+) -> tuple[SecretPlan, list[str]]:
     declared = settings(audience)
     return plan_run(
         PlanInputs(
             object_id="object",
-            last=LAST,
+            last=last,
             now=DUE,
             policy=declared.rotation_policy,
             two_at_most=declared.audience.personal,
             preview=preview,
             removed_for_replacement=frozenset,
+            awaiting_deletion=lambda: awaiting,
             why_maybe_in_use=lambda: doubts,
         )
     )
@@ -121,6 +138,17 @@ def test_somebody_elses_secret_in_the_way_is_named_and_stays(
     monkeypatch.setattr(directory, "stored_secrets", lambda _: [KNOWN, BY_HAND])
     with pytest.raises(SecretLimitReached, match=r"did not create \"made by hand\" \(key-c\)"):
         plan("AzureADandPersonalMicrosoftAccount", [])
+    assert removed == []
+
+
+@pytest.mark.parametrize(("awaiting", "issued"), [({Slot.A}, False), ({Slot.B}, True), (set(), True)])
+def test_a_rotation_waits_only_for_a_secret_that_the_engine_has_yet_to_delete(
+    removed: list[str], awaiting: set[Slot], issued: bool
+) -> None:
+    last = replace(LAST, active=None, replaced=frozenset({Slot.A}))
+    planned, _ = plan("AzureADMyOrg", [DOUBT], last=last, awaiting=frozenset(awaiting))
+    assert (Slot.B in planned.slots) is issued
+    assert planned.reasons
     assert removed == []
 
 
@@ -253,6 +281,16 @@ def test_a_pipeline_that_may_not_add_owners_is_told_before(
     assert not warned or "Directory.Read.All, and User.Read.All where an owner is a person" in found[0]
     created = Owners(tuple(map(str, range(21))))
     assert (created.added, Owners(("a", "b")).added) == (frozenset({"20"}), frozenset())
+
+
+@pytest.mark.parametrize("failed", [NoPipelineToken("x"), DirectoryUnreadable("x", "no answer"), SignInUnusable("x")])
+def test_without_a_token_there_is_no_warning_and_the_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch, failed: ProvisioningError
+) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    monkeypatch.setattr(directory, "caller_token", Mock(side_effect=failed))
+    assert warn_of_added_owners(Caller("me", "tenant", application=True), [Owners(("ann",), present=(PIPELINE,))]) == []
 
 
 def test_more_owners_than_entra_id_allows_end_the_preview() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from provisioning.entra.client_secret_plan import LastSecrets
+from provisioning.entra.client_secret_plan import LastSecrets, Slot
 from provisioning.errors import ClockRejected, StateUnreadable
 from provisioning.program import stack
 from provisioning.pulumi_cli import plain
@@ -62,9 +62,11 @@ def test_the_state_is_exported_of_the_stack_in_its_own_organization(
     fake = fake_pulumi(tmp_path, {"prod": export()})
     (tmp_path / "acme" / "nocobase-outlook").mkdir(parents=True)
     pending = {**password("a", "2027-01-01", "2027-06-30"), "pendingReplacement": True}
-    (tmp_path / "acme" / "nocobase-outlook" / "prod.export").write_text(export(pending))
+    former = {**password("b", "2027-01-01", "2027-06-30"), "delete": True}
+    (tmp_path / "acme" / "nocobase-outlook" / "prod.export").write_text(export(pending, former))
     monkeypatch.setenv("PATH", fake.environment["PATH"])
     assert stack.removed_for_replacement() == {"key-a"}
+    assert stack.awaiting_deletion() == {Slot.B}
 
 
 @pytest.mark.parametrize(
