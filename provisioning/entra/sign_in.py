@@ -22,7 +22,7 @@ from azure.identity import (
 
 from provisioning import connections
 from provisioning.entra.sign_in_settings import Method, SignInSettings, sign_in_settings
-from provisioning.entra.transport import transport
+from provisioning.entra.transport import quiet_azure, transport
 from provisioning.errors import NoPipelineToken, SignInUnusable
 from provisioning.foreign import parsed_json
 
@@ -40,7 +40,7 @@ def credential(authority: str, settings: SignInSettings | None = None) -> TokenC
 
     A pipeline's token is requested when it is needed; that may raise NoPipelineToken. Raises SignInUnusable.
     """
-    connections.quiet_azure()
+    quiet_azure()
     settings = settings or sign_in_settings()
     method, tenant, client = settings.method, settings.tenant, settings.client_id
     if method is Method.AZURE_CLI:

@@ -17,9 +17,9 @@ from enum import StrEnum
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError, ServiceResponseError
 from azure.identity import AzureAuthorityHosts, ClientSecretCredential
 
-from provisioning.connections import proxy_for, quiet_azure
+from provisioning.connections import proxy_for
 from provisioning.entra import error_codes
-from provisioning.entra.transport import transport
+from provisioning.entra.transport import quiet_azure, transport
 from provisioning.errors import SecretRejected
 from provisioning.waiting import SIGN_OF_LIFE
 
