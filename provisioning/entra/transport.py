@@ -52,6 +52,13 @@ class _ByRules(HTTPAdapter):
         contexts = {"ssl_context": self._trusted, "proxy_ssl_context": self._trusted}
         return super().proxy_manager_for(proxy, **contexts, **options)
 
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Verify by the context alone. The signature is that of requests.
+
+        requests names certifi's file here, and urllib3 loads it into the context, which all connections share.
+        """
+        conn.cert_reqs = "CERT_REQUIRED"
+
     def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
         """Send, by the rules. The signature is that of requests. Raises ProxyUnusable."""
         proxy = proxy_for(str(request.url))
