@@ -94,21 +94,27 @@ def _certificate(settings: SignInSettings, authority: str) -> TokenCredential:
 
 
 def _assertion(method: Method, settings: SignInSettings) -> Callable[[], str]:
-    """How to get the federated token; asked for anew by each new access token. May raise NoPipelineToken."""
+    """How to get the federated token; asked for anew by each new access token, which may raise NoPipelineToken.
+
+    Raises SignInUnusable.
+    """
     if method is Method.TOKEN:
         return lambda: settings.token
-    url, bearer = settings["oidcRequestUrl"], settings["oidcRequestToken"]
+    bearer = settings["oidcRequestToken"]
+    try:
+        url = httpx.URL(settings["oidcRequestUrl"])
+    except httpx.InvalidURL:
+        raise SignInUnusable(f"{settings.origin('oidcRequestUrl')} is not a URL. Correct or unset it.") from None
     if method is Method.AZURE_DEVOPS:
         asked = {"api-version": AZURE_DEVOPS_API, "serviceConnectionId": settings["adoPipelineServiceConnectionId"]}
         return lambda: _requested("POST", url, asked, bearer, "oidcToken")
     return lambda: _requested("GET", url, {}, bearer, "value")
 
 
-def _requested(method: str, url: str, parameters: dict[str, str], bearer: str, answer_key: str) -> str:
+def _requested(method: str, url: httpx.URL, parameters: dict[str, str], bearer: str, answer_key: str) -> str:
     """The token that the pipeline's system answers. What the URL itself says of a parameter stays."""
-    address = httpx.URL(url)
-    missing = {key: value for key, value in parameters.items() if key not in address.params}
-    address = address.copy_merge_params({"audience": AUDIENCE, **missing})
+    missing = {key: value for key, value in parameters.items() if key not in url.params}
+    address = url.copy_merge_params({"audience": AUDIENCE, **missing})
     headers = {"Authorization": f"Bearer {bearer}", "Accept": "application/json"}
     try:
         answer = connections.request(method, address, ANSWER_SECONDS, headers=headers)
