@@ -97,11 +97,16 @@ class Answer:
         """Whether the secret is right."""
         return self.verdict in (Verdict.TOKEN, Verdict.NO_TOKEN)
 
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing was learned of the secret."""
+        return self.verdict is Verdict.BUSY
+
     def may_pass(self, new: bool) -> bool:
         """Whether another answer may follow. new: whether the secret is."""
         if self.verdict is Verdict.SETTLING:
             return new or self.code != EXPIRED
-        return self.verdict is Verdict.BUSY
+        return self.unknown
 
 
 def ask(tenant_id: str, client_id: str, client_secret: str, **options: int) -> Answer:
