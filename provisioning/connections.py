@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
 import os
 import ssl
 import threading
@@ -31,7 +30,6 @@ from provisioning.errors import CertificatesUnusable, ProxyUnusable
 
 PORTS = {"http": 80, "https": 443}
 
-NOWHERE = logging.NullHandler()
 ANSWER_SECONDS = 30.0
 """For a whole answer, from the request to the last byte."""
 
@@ -224,11 +222,6 @@ def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> str | No
     if not proxy.host or "%" in proxy.host or not 0 < (proxy.port or 1) < 65536:
         raise ProxyUnusable(f"{name} is no address of a proxy. Let it be http://host:port or https://host:port.")
     return whole
-
-
-def quiet_azure() -> None:
-    """Keep azure-identity's log off stderr: it repeats what is told as an error, in words from outside."""
-    logging.getLogger("azure").addHandler(NOWHERE)
 
 
 def trusted() -> ssl.SSLContext:

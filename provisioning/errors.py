@@ -101,6 +101,7 @@ class DirectoryFailure(StrEnum):
     NOT_FOUND = "not found"
     QUOTA = "quota"
     CONFLICT = "conflict"
+    NOT_UNDERSTOOD = "not understood"
     OTHER = "other"
 
 

@@ -66,7 +66,7 @@ def answer_of(
 
 
 def begin(work: Callable[[], Answer]) -> Future[Answer]:
-    """Have `work` done beside."""
+    """Start `work` in a thread of its own."""
     answer: Future[Answer] = Future()
 
     def run() -> None:

@@ -344,11 +344,10 @@ class _Init:
         """Say who has to consent to the scopes, as the tenant's policy says it to whoever is signed in."""
         from provisioning.doctor.consent import ask_rule, check_unread_rule  # noqa: PLC0415 - as above
         from provisioning.doctor.runner import Outcome, Question, ask_all  # noqa: PLC0415 - as above
-        from provisioning.entra.rules import Audience  # noqa: PLC0415 - as above
         from provisioning.program.settings import validate  # noqa: PLC0415 - as above
 
         settings, _ = validate({key: value for key, value in config.items() if key != "tenantId"})
-        if settings is None or settings.tenant_consent or settings.audience is Audience.PERSONAL:
+        if settings is None or settings.tenant_consent:
             return
         ask = partial(ask_rule, settings, deployed=False) if self.check else check_unread_rule
         use_tenant(config.get("tenantId"))

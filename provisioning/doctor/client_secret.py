@@ -26,19 +26,27 @@ def check_secrets(used: Sequence[tuple[KnownSecret, Answer | None]], due: dateti
     for secret, answer in used:
         if secret.ends <= now:
             return failed(f"the one in slot {secret.slot} ended on {day(secret.ends)}: mail does not work", "pulumi up")
-        if answer is not None and not answer.accepted:
+        if answer is not None and not answer.accepted and not answer.unknown:
             said = f"the token endpoint does not accept the one in slot {secret.slot} ({answer.reason})"
             return failed(said, answer.remedy)
-    said = "; ".join(
-        f"the token endpoint accepts slot {secret.slot}, until {day(secret.ends)}, {(secret.ends - now).days} days"
-        for secret, _ in used
-    )
+    said = "; ".join(_told(secret, answer, now) for secret, answer in used)
+    unknown = next((answer for _, answer in used if answer is not None and answer.unknown), None)
+    if unknown is not None:
+        return warning(said, unknown.remedy)
     without_token = next((answer for _, answer in used if answer is not None and answer.reason), None)
     if without_token is not None:
         return warning(f"{said}; but it issues no token: {without_token.reason}", without_token.remedy)
     if due is not None and due <= now:
         return warning(f"{said}; a new one is due since {day(due)}", "pulumi up, best on a schedule")
     return ok(said)
+
+
+def _told(secret: KnownSecret, answer: Answer | None, now: datetime) -> str:
+    """What is known of a secret that was not rejected."""
+    lasts = f"until {day(secret.ends)}, {(secret.ends - now).days} days"
+    if answer is not None and answer.unknown:
+        return f"the token endpoint could not be asked about slot {secret.slot} ({answer.reason}), {lasts}"
+    return f"the token endpoint accepts slot {secret.slot}, {lasts}"
 
 
 def ask_secrets(state: Deployed, application: Application, now: datetime) -> Finding:

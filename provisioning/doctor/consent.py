@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provisioning.doctor.application import PUT_BACK
@@ -11,26 +10,20 @@ from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra import consent
 from provisioning.entra.consent import Consenter, Rule
 from provisioning.entra.registration import Grant, Principal
-from provisioning.entra.rules import Audience
 from provisioning.errors import DirectoryFailure, DirectoryUnreadable
 
 if TYPE_CHECKING:
     from provisioning.program.settings import Settings
 
-NO_ADMINISTRATOR = "each user consents at the first sign-in: there is no administrator of personal accounts"
-
-
 AFTER = f"After `pulumi up`: {consent.step()}\n{consent.BY_THE_PROGRAM}"
 """What to do where users cannot consent."""
 
 
-def check_rule(found: Rule, audience: Audience, declared: bool, deployed: bool) -> Finding:
+def check_rule(found: Rule, declared: bool, deployed: bool) -> Finding:
     """Who has to consent, as the tenant's policy says. declared: as below.
 
     deployed: whether there is a check of who has consented, which then tells what to do.
     """
-    if audience is Audience.PERSONAL:
-        return replace(ok(NO_ADMINISTRATOR), value=found)
     if declared:
         return ok(f"{found.said}; this program does it (consent is tenant)", found)
     if found.who is Consenter.USERS or (deployed and found.who is Consenter.ADMINISTRATOR):
@@ -52,15 +45,11 @@ def check_unread_rule() -> Finding:
     return warning(found.said, AFTER, found)
 
 
-def check_consent(
-    scopes: Collection[str], grants: Iterable[Grant], audience: Audience, declared: bool, url: str, found: Rule
-) -> Finding:
+def check_consent(scopes: Collection[str], grants: Iterable[Grant], declared: bool, url: str, found: Rule) -> Finding:
     """Who has consented to what. declared: whether the program itself consents for the whole tenant.
 
     found: who has to consent in this tenant.
     """
-    if audience is Audience.PERSONAL:
-        return ok(NO_ADMINISTRATOR)
     given = consent.given(scopes, grants)
     if not given.missing:
         return ok(given.said)
@@ -88,7 +77,7 @@ def ask_rule(settings: Settings, deployed: bool) -> Finding:
         found = consent.rule(directory.consent_policies(), settings.scopes)
     except DirectoryUnreadable as error:
         return check_unreadable_rule(error, deployed)
-    return check_rule(found, settings.audience, settings.tenant_consent, deployed)
+    return check_rule(found, settings.tenant_consent, deployed)
 
 
 def ask_consent(principal: Principal, settings: Settings, url: str, found: Rule) -> Finding:
@@ -101,4 +90,4 @@ def ask_consent(principal: Principal, settings: Settings, url: str, found: Rule)
         return check_unreadable_consent(error, url)
     if principal.assignment_required:
         found = consent.rule((), settings.scopes, assignment_required=True)
-    return check_consent(settings.scopes, grants, settings.audience, settings.tenant_consent, url, found)
+    return check_consent(settings.scopes, grants, settings.tenant_consent, url, found)

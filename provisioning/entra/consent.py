@@ -138,11 +138,12 @@ def reject_other_consent(scopes: Collection[str], present: Grant | None) -> None
     differences = [f"lacks {lacking}"] * bool(lacking) + [f"has {more} besides"] * bool(more)
     body = json.dumps({"scope": " ".join(scopes)})
     raise ConsentExists(
-        f"The tenant has consented to this application already ({listed(sorted(present.scopes))}), and consent is "
-        f"tenant: Entra ID would reject a second consent, and the present one {' and '.join(differences)}. Nothing was "
-        "changed. To leave it as it is: pulumi config set consent user. To make it the declared one"
-        + (f", which takes {more} away" if more else "")
-        + f", then run `pulumi up` again: az rest --method PATCH --url {GRANTS}/{known} --body '{body}'"
+        f"The tenant has consented to this application already ({listed(sorted(present.scopes))}). That consent "
+        f"{' and '.join(differences)}. With consent tenant, this program would add a second one, which Entra ID "
+        "rejects. Nothing was changed. To leave it as it is: `pulumi config set consent user`. "
+        + (f"Changing it takes {more} away. " if more else "")
+        + f"To make it the declared one: `az rest --method PATCH --url {GRANTS}/{known} --body '{body}'`. "
+        "Then run the command again."
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -35,7 +36,7 @@ from msgraph_core import GraphClientFactory
 from provisioning import connections
 from provisioning.connections import proxy_for, transport_async
 from provisioning.entra.app_policies import Restriction, SecretPolicy
-from provisioning.entra.directory_errors import unreadable_answer, unreadable_sign_in
+from provisioning.entra.directory_errors import no_cloud, not_understood, unreadable_answer, unreadable_sign_in
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.ownership import Owner
 from provisioning.entra.permissions import Permission
@@ -51,7 +52,7 @@ from provisioning.entra.registration import (
 from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.entra.sign_in import credential
 from provisioning.entra.sign_in_settings import rejected, sign_in_settings
-from provisioning.errors import DirectoryFailure, DirectoryUnreadable
+from provisioning.errors import DirectoryFailure, DirectoryUnreadable, ProvisioningError
 from provisioning.foreign import parsed_json
 from provisioning.waiting import SIGN_OF_LIFE, answer_of, say_on_stderr
 
@@ -279,7 +280,7 @@ def consent_policies() -> tuple[str, ...]:
 
 
 def access_token() -> str:
-    """The caller's access token for Microsoft Graph. Raises AzureError and httpx.HTTPError."""
+    """The caller's access token for Microsoft Graph. Raises AzureError, httpx.HTTPError and ProvisioningError."""
 
     def ask() -> str:
         cloud = find_cloud()
@@ -291,12 +292,8 @@ def access_token() -> str:
 
 def caller_token() -> str:
     """The same. Raises DirectoryUnreadable."""
-    try:
+    with _unreadable_if_it_fails(write=False):
         return access_token()
-    except ClientAuthenticationError as error:
-        raise rejected(str(error)) from None
-    except (AzureError, httpx.HTTPError, OSError) as error:
-        raise unreadable_sign_in(error, write=False) from None
 
 
 def look_up(client_id: str) -> Found | None:
@@ -465,8 +462,17 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]], write: 
 
     write: whether it changes something. Raises DirectoryUnreadable.
     """
-    try:
+    with _unreadable_if_it_fails(write):
         return answer_of(lambda: asyncio.run(_with_graph(work)), _say_that_it_waits, SIGN_OF_LIFE)
+
+
+@contextmanager
+def _unreadable_if_it_fails(write: bool) -> Iterator[None]:
+    """Raise every error within as a ProvisioningError. write: whether it was to change something."""
+    try:
+        yield
+    except ProvisioningError:
+        raise
     except APIError as error:
         code = getattr(getattr(error, "error", None), "code", None) or ""
         raise unreadable_answer(error.response_status_code, code, write) from None
@@ -474,6 +480,8 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]], write: 
         raise rejected(str(error)) from None
     except (AzureError, httpx.HTTPError, OSError) as error:
         raise unreadable_sign_in(error, write) from None
+    except Exception as error:  # for a page instead of JSON, the SDK raises Exception itself
+        raise not_understood(error, write) from None
 
 
 def _say_that_it_waits() -> None:
@@ -500,13 +508,22 @@ async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, A
 
 
 def find_cloud() -> Cloud:
-    """The cloud that the provider's metadataHost describes, else Microsoft's public one. Raises httpx.HTTPError."""
-    host = sign_in_settings()["metadataHost"]
+    """The cloud that the provider's metadataHost describes, else Microsoft's public one.
+
+    Raises httpx.HTTPError, OSError, and ProvisioningError if the host describes none.
+    """
+    settings = sign_in_settings()
+    host = settings["metadataHost"]
     if not host:
         return Cloud(PUBLIC_CLOUD_GRAPH, PUBLIC_CLOUD_LOGIN)
-    url = httpx.URL(f"https://{host}/metadata/endpoints", params={"api-version": "2022-09-01"})
-    endpoints = parsed_json(connections.get(url, CLOUD_SECONDS).raise_for_status().content)
-    return Cloud(
-        str(endpoints["microsoftGraphResourceId"]).rstrip("/"),
-        str(endpoints["authentication"]["loginEndpoint"]).rstrip("/"),
-    )
+    try:
+        url = httpx.URL(f"https://{host}/metadata/endpoints", params={"api-version": "2022-09-01"})
+        endpoints = parsed_json(connections.get(url, CLOUD_SECONDS).raise_for_status().content)
+        return Cloud(
+            str(endpoints["microsoftGraphResourceId"]).rstrip("/"),
+            str(endpoints["authentication"]["loginEndpoint"]).rstrip("/"),
+        )
+    except (httpx.HTTPError, OSError, ProvisioningError):
+        raise
+    except Exception as error:  # the host may be no name, and the answer anything
+        raise no_cloud(error, settings.origin("metadataHost")) from None

@@ -40,8 +40,13 @@ REMEDIES = {
     "days) or the tenant has as many as Entra ID allows. Delete applications that nobody needs, for good (App "
     "registrations → Deleted applications).",
     DirectoryFailure.CONFLICT: "Somebody else, or another run, changes the same object: wait until that has ended.",
+    DirectoryFailure.NOT_UNDERSTOOD: "Does a proxy or a gateway answer in Microsoft's place? To look: python -m "
+    "provisioning doctor --network-only. If nothing does, the fault is this program's: report it.",
     DirectoryFailure.OTHER: "If the error stays, look for its code in Microsoft's documentation.",
 }
+
+UNKNOWN_OUTCOME = (DirectoryFailure.NO_ANSWER, DirectoryFailure.UNAVAILABLE, DirectoryFailure.NOT_UNDERSTOOD)
+"""After these, nobody knows whether a change was carried out."""
 
 
 def is_no_answer(error: BaseException) -> bool:
@@ -99,9 +104,22 @@ def unreadable_sign_in(error: Exception, write: bool) -> DirectoryUnreadable:
     return _unreadable(failure, f"{status or ''} {type(error).__name__}".strip(), None, write=False)
 
 
+def not_understood(error: Exception, write: bool) -> DirectoryUnreadable:
+    """The error for an answer that broke the SDK or this program. Its text is not repeated: it may hold a secret."""
+    reason = f"the answer is not understood: {type(error).__name__}"
+    return _unreadable(DirectoryFailure.NOT_UNDERSTOOD, reason, None, write)
+
+
+def no_cloud(error: Exception, origin: str) -> DirectoryUnreadable:
+    """The error for a metadata host that describes no cloud. origin: what names the host."""
+    reason = f"the cloud's endpoints cannot be read: {type(error).__name__}"
+    remedy = f"Does {origin} name the metadata host of a cloud? Correct or unset it."
+    return _unreadable(DirectoryFailure.NOT_UNDERSTOOD, reason, remedy, write=False)
+
+
 def _unreadable(failure: DirectoryFailure, reason: str, remedy: str | None, write: bool) -> DirectoryUnreadable:
     told = remedy or REMEDIES[failure]
-    unknown = write and failure in (DirectoryFailure.NO_ANSWER, DirectoryFailure.UNAVAILABLE)
+    unknown = write and failure in UNKNOWN_OUTCOME
     outcome = "It is unknown whether it was carried out" if unknown else "Nothing was changed"
     return DirectoryUnreadable(
         f"The application or its client secrets cannot be {'changed' if write else 'read'} in Entra ID ({reason}). "

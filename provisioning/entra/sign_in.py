@@ -22,7 +22,7 @@ from azure.identity import (
 
 from provisioning import connections
 from provisioning.entra.sign_in_settings import Method, SignInSettings, sign_in_settings
-from provisioning.entra.transport import transport
+from provisioning.entra.transport import quiet_azure, transport
 from provisioning.errors import NoPipelineToken, SignInUnusable
 from provisioning.foreign import parsed_json
 
@@ -40,7 +40,7 @@ def credential(authority: str, settings: SignInSettings | None = None) -> TokenC
 
     A pipeline's token is requested when it is needed; that may raise NoPipelineToken. Raises SignInUnusable.
     """
-    connections.quiet_azure()
+    quiet_azure()
     settings = settings or sign_in_settings()
     method, tenant, client = settings.method, settings.tenant, settings.client_id
     if method is Method.AZURE_CLI:
@@ -94,21 +94,27 @@ def _certificate(settings: SignInSettings, authority: str) -> TokenCredential:
 
 
 def _assertion(method: Method, settings: SignInSettings) -> Callable[[], str]:
-    """How to get the federated token; asked for anew by each new access token. May raise NoPipelineToken."""
+    """How to get the federated token; asked for anew by each new access token, which may raise NoPipelineToken.
+
+    Raises SignInUnusable.
+    """
     if method is Method.TOKEN:
         return lambda: settings.token
-    url, bearer = settings["oidcRequestUrl"], settings["oidcRequestToken"]
+    bearer = settings["oidcRequestToken"]
+    try:
+        url = httpx.URL(settings["oidcRequestUrl"])
+    except httpx.InvalidURL:
+        raise SignInUnusable(f"{settings.origin('oidcRequestUrl')} is not a URL. Correct or unset it.") from None
     if method is Method.AZURE_DEVOPS:
         asked = {"api-version": AZURE_DEVOPS_API, "serviceConnectionId": settings["adoPipelineServiceConnectionId"]}
         return lambda: _requested("POST", url, asked, bearer, "oidcToken")
     return lambda: _requested("GET", url, {}, bearer, "value")
 
 
-def _requested(method: str, url: str, parameters: dict[str, str], bearer: str, answer_key: str) -> str:
+def _requested(method: str, url: httpx.URL, parameters: dict[str, str], bearer: str, answer_key: str) -> str:
     """The token that the pipeline's system answers. What the URL itself says of a parameter stays."""
-    address = httpx.URL(url)
-    missing = {key: value for key, value in parameters.items() if key not in address.params}
-    address = address.copy_merge_params({"audience": AUDIENCE, **missing})
+    missing = {key: value for key, value in parameters.items() if key not in url.params}
+    address = url.copy_merge_params({"audience": AUDIENCE, **missing})
     headers = {"Authorization": f"Bearer {bearer}", "Accept": "application/json"}
     try:
         answer = connections.request(method, address, ANSWER_SECONDS, headers=headers)

@@ -17,9 +17,9 @@ from enum import StrEnum
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError, ServiceResponseError
 from azure.identity import AzureAuthorityHosts, ClientSecretCredential
 
-from provisioning.connections import proxy_for, quiet_azure
+from provisioning.connections import proxy_for
 from provisioning.entra import error_codes
-from provisioning.entra.transport import transport
+from provisioning.entra.transport import quiet_azure, transport
 from provisioning.errors import SecretRejected
 from provisioning.waiting import SIGN_OF_LIFE
 
@@ -97,11 +97,16 @@ class Answer:
         """Whether the secret is right."""
         return self.verdict in (Verdict.TOKEN, Verdict.NO_TOKEN)
 
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing was learned of the secret."""
+        return self.verdict is Verdict.BUSY
+
     def may_pass(self, new: bool) -> bool:
         """Whether another answer may follow. new: whether the secret is."""
         if self.verdict is Verdict.SETTLING:
             return new or self.code != EXPIRED
-        return self.verdict is Verdict.BUSY
+        return self.unknown
 
 
 def ask(tenant_id: str, client_id: str, client_secret: str, **options: int) -> Answer:

@@ -1,4 +1,4 @@
-"""How azure-identity opens its connections: by the rules of `connections`, as all others of this program.
+"""How azure-identity opens its connections, by the rules of `connections` as all others of this program; and its log.
 
 Left alone, it reads the environment by requests, which knows no ranges with IPv6 in NO_PROXY and other variables for
 certificates, so that the sign-in would take another way than what follows it.
@@ -6,6 +6,7 @@ certificates, so that the sign-in would take another way than what follows it.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 # azure-core's own HTTP library.
@@ -14,6 +15,14 @@ from azure.core.pipeline.transport import HttpTransport, RequestsTransport
 from requests.adapters import HTTPAdapter
 
 from provisioning.connections import proxy_for, trusted
+
+NOWHERE = logging.NullHandler()
+"""Takes log records and shows none."""
+
+
+def quiet_azure() -> None:
+    """Keep azure-identity's log off stderr: it repeats what is told as an error, in words from outside."""
+    logging.getLogger("azure").addHandler(NOWHERE)
 
 
 def transport() -> HttpTransport[Any, Any]:
@@ -42,6 +51,13 @@ class _ByRules(HTTPAdapter):
         """Connect through `proxy`. The signature is that of requests."""
         contexts = {"ssl_context": self._trusted, "proxy_ssl_context": self._trusted}
         return super().proxy_manager_for(proxy, **contexts, **options)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Verify by the context alone. The signature is that of requests.
+
+        requests names certifi's file here, and urllib3 loads it into the context, which all connections share.
+        """
+        conn.cert_reqs = "CERT_REQUIRED"
 
     def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
         """Send, by the rules. The signature is that of requests. Raises ProxyUnusable."""

@@ -45,6 +45,19 @@ def test_a_secret_that_is_accepted_without_a_token() -> None:
     )
 
 
+def test_a_token_endpoint_that_gives_no_answer_is_no_rejection() -> None:
+    silence = Answer(Verdict.BUSY, "no answer", token_check.NETWORK)
+    found = client_secret.check_secrets([(SECRET, Answer(Verdict.TOKEN)), (SECRET, silence)], None, NOW)
+    assert (found.outcome, found.remedy) == (Outcome.WARNING, token_check.NETWORK)
+    assert found.said == (
+        "the token endpoint accepts slot a, until 2027-06-30, 149 days; "
+        "the token endpoint could not be asked about slot a (no answer), until 2027-06-30, 149 days"
+    )
+    refusal = Answer(Verdict.REJECTED, "AADSTS7000222: Client secret has expired", "pulumi up")
+    found = client_secret.check_secrets([(SECRET, silence), (SECRET, refusal)], None, NOW)
+    assert (found.outcome, found.remedy) == (Outcome.FAILED, "pulumi up")
+
+
 @pytest.mark.parametrize(
     ("today", "outcome", "said"),
     [

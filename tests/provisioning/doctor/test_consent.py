@@ -10,7 +10,6 @@ from provisioning.doctor import consent
 from provisioning.doctor.runner import Outcome
 from provisioning.entra.consent import Consenter, Rule, rule
 from provisioning.entra.registration import Grant
-from provisioning.entra.rules import Audience
 from provisioning.errors import DirectoryFailure, DirectoryUnreadable
 from sandbox.entra.policies import DEFAULT_CONSENT
 
@@ -42,15 +41,10 @@ USER = Grant("exchange", frozenset({"SMTP.Send"}), everybody=False)
     ],
 )
 def test_consent(grants: list[Grant], declared: bool, outcome: Outcome, said: str) -> None:
-    found = consent.check_consent(SCOPES, grants, Audience.ANY_TENANT, declared, URL, ADMINISTRATOR)
+    found = consent.check_consent(SCOPES, grants, declared, URL, ADMINISTRATOR)
     assert found.outcome is outcome
     assert said in found.said
     assert found.outcome is not WARNING or URL in (found.remedy or "")
-
-
-def test_personal_accounts_have_no_administrator() -> None:
-    assert consent.check_consent(SCOPES, [], Audience.PERSONAL, False, URL, ADMINISTRATOR).outcome is OK
-    assert consent.check_rule(ADMINISTRATOR, Audience.PERSONAL, False, False).outcome is OK
 
 
 def test_unreadable_consent_is_told() -> None:
@@ -62,21 +56,21 @@ def test_unreadable_consent_is_told() -> None:
 
 
 def test_what_is_missing_is_no_trouble_where_users_may_consent() -> None:
-    found = consent.check_consent(SCOPES, [], Audience.ANY_TENANT, False, URL, USERS)
+    found = consent.check_consent(SCOPES, [], False, URL, USERS)
     assert (found.outcome, "users may" in found.said) == (OK, True)
 
 
 def test_a_new_tenant_needs_an_administrator_who_is_told_what_the_last_page_shows() -> None:
-    before = consent.check_rule(ADMINISTRATOR, Audience.ANY_TENANT, declared=False, deployed=False)
+    before = consent.check_rule(ADMINISTRATOR, declared=False, deployed=False)
     assert before.outcome is WARNING
     assert "users do so for IMAP.AccessAsUser.All" in before.said
     assert "pulumi stack output adminConsentUrl" in (before.remedy or "")
     assert "pulumi config set consent tenant" in (before.remedy or "")
-    after = consent.check_consent(SCOPES, [], Audience.ANY_TENANT, False, URL, ADMINISTRATOR)
+    after = consent.check_consent(SCOPES, [], False, URL, ADMINISTRATOR)
     assert "admin_consent=True" in (after.remedy or "")
-    assert consent.check_rule(ADMINISTRATOR, Audience.ANY_TENANT, declared=True, deployed=False).outcome is OK
-    assert consent.check_rule(ADMINISTRATOR, Audience.ANY_TENANT, declared=False, deployed=True).outcome is OK
-    assert consent.check_rule(USERS, Audience.ANY_TENANT, declared=False, deployed=False).outcome is OK
+    assert consent.check_rule(ADMINISTRATOR, declared=True, deployed=False).outcome is OK
+    assert consent.check_rule(ADMINISTRATOR, declared=False, deployed=True).outcome is OK
+    assert consent.check_rule(USERS, declared=False, deployed=False).outcome is OK
 
 
 def test_a_policy_that_cannot_be_read_is_told() -> None:

@@ -77,15 +77,16 @@ def test_a_consent_to_just_the_declared_scopes_can_be_taken_over() -> None:
 @pytest.mark.parametrize(
     ("present", "said"),
     [
-        (("SMTP.Send",), "the present one lacks User.Read. Nothing was changed"),
-        (("SMTP.Send", "User.Read", "openid"), "has openid besides. Nothing was changed"),
-        (("SMTP.Send", "openid"), "lacks User.Read and has openid besides"),
+        (("SMTP.Send",), "That consent lacks User.Read. With consent tenant"),
+        (("SMTP.Send", "User.Read", "openid"), "That consent has openid besides. With consent tenant"),
+        (("SMTP.Send", "openid"), "That consent lacks User.Read and has openid besides. With consent tenant"),
     ],
 )
 def test_a_consent_to_other_scopes_is_neither_widened_nor_narrowed(present: tuple[str, ...], said: str) -> None:
     with pytest.raises(ConsentExists) as caught:
         reject_other_consent(("SMTP.Send", "User.Read"), everybody(*present))
     assert said in str(caught.value)
-    assert "pulumi config set consent user" in str(caught.value)
-    assert """oauth2PermissionGrants/the-id --body '{"scope": "SMTP.Send User.Read"}'""" in str(caught.value)
-    assert ("takes openid away" in str(caught.value)) is ("openid" in present)
+    assert "To leave it as it is: `pulumi config set consent user`. " in str(caught.value)
+    assert "To make it the declared one: `az rest --method PATCH" in str(caught.value)
+    assert """oauth2PermissionGrants/the-id --body '{"scope": "SMTP.Send User.Read"}'`. Then run""" in str(caught.value)
+    assert ("Changing it takes openid away. " in str(caught.value)) is ("openid" in present)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
 from kiota_abstractions.api_error import APIError
 
+from provisioning import connections
 from provisioning.entra.account import read_claims
 from provisioning.entra.app_policies import ADDITION, LIFETIME, Restriction, SecretPolicy
 from provisioning.entra.permissions import of_scopes
@@ -186,6 +189,68 @@ def test_a_directory_that_is_not_reached(tenant: Service, monkeypatch: pytest.Mo
         with pytest.raises(DirectoryUnreadable, match="--network-only") as refusal:
             ask()
         assert refusal.value.reason == "no answer: ConnectError"
+
+
+def callers(directory: ModuleType) -> list[Callable[[], object]]:
+    """What asks for the cloud, each in its own way."""
+    return [directory.find_cloud, directory.caller_token, lambda: directory.registration(NOBODY)]
+
+
+@pytest.mark.parametrize("host", ["localhost:port", "\u2603.example.com"])
+def test_a_metadata_host_that_is_none(host: str, tenant: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    assert tenant.address
+    monkeypatch.setenv("ARM_METADATA_HOSTNAME", host)
+    for ask in callers(directory):
+        with pytest.raises(DirectoryUnreadable, match=r"Correct or unset it\. Nothing was changed") as refusal:
+            ask()
+        assert refusal.value.reason == "the cloud's endpoints cannot be read: InvalidURL"
+        assert "ARM_METADATA_HOSTNAME" in refusal.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ("<html>s3cr3t", "JSONDecodeError"),
+        ("[]", "TypeError"),
+        ("{}", "KeyError"),
+        ('{"microsoftGraphResourceId": "x", "authentication": "s3cr3t"}', "TypeError"),
+    ],
+)
+def test_a_metadata_host_that_describes_no_cloud(
+    answer: str, kind: str, tenant: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    assert tenant.address
+
+    def get(url: httpx.URL, _: float) -> httpx.Response:
+        return httpx.Response(200, text=answer, request=httpx.Request("GET", url))
+
+    monkeypatch.setattr(connections, "get", get)
+    for ask in callers(directory):
+        with pytest.raises(DirectoryUnreadable, match=f"cannot be read: {kind}") as refusal:
+            ask()
+        assert "s3cr3t" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("page", ["text/html", "application/json"])
+def test_a_page_in_place_of_graphs_answer(page: str, tenant: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    class Portal(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, text="<html>s3cr3t", headers={"Content-Type": page})
+
+    assert tenant.address
+    monkeypatch.setattr(directory, "transport_async", lambda _: Portal())
+    with pytest.raises(DirectoryUnreadable, match="Nothing was changed") as refusal:
+        directory.registration(NOBODY)
+    assert refusal.value.reason.startswith("the answer is not understood: ")
+    assert "s3cr3t" not in str(refusal.value)
+    with pytest.raises(DirectoryUnreadable, match="It is unknown whether it was carried out"):
+        directory._ask(lambda graph: graph.applications.by_application_id(NOBODY).get(), write=True)
 
 
 def test_a_long_wait_shows_signs_of_life(

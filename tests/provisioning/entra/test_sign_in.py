@@ -121,6 +121,12 @@ def test_a_system_that_gives_no_token_is_named(
     assert "bearer" not in str(refusal.value)
 
 
+def test_an_address_for_the_jobs_token_that_is_none_is_named() -> None:
+    asked = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://ci:port", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "bearer"}
+    with pytest.raises(SignInUnusable, match=r"^ACTIONS_ID_TOKEN_REQUEST_URL is not a URL"):
+        _assertion(Method.REQUESTED_TOKEN, sign_in_settings(asked))
+
+
 @pytest.fixture
 def deployer(tenant: Service) -> dict[str, str]:
     """The variables of a job that signs in as an application which trusts its environment."""

@@ -15,9 +15,9 @@ from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest
 from azure.identity import ClientSecretCredential
 
-from provisioning.connections import NOWHERE
 from provisioning.entra import token_check
 from provisioning.entra.token_check import SUCCESSES, Answer, Verdict
+from provisioning.entra.transport import NOWHERE
 from provisioning.errors import SecretRejected
 from sandbox.entra import identity, tokens
 from sandbox.entra.errors import TokenError
