@@ -145,8 +145,6 @@ def _named(stack: str) -> str:
 
 def _why(stack: str, installation: str, variable: str) -> str:
     named = LOGIN_VARIABLES[0] + _named(stack) + (f"_{variable_suffix(installation)}" if installation else "")
-    stored = f"`pulumi config set --stack {stack} {stored_key_options(installation)}`"
-    return (
-        f"no key of its own: {variable} can be meant for different addresses, and is sent to none of them. "
-        f"Set {stored if variable == named else f'{named}, or by {stored}'}"
-    )
+    store = f"`pulumi config set --stack {stack} {stored_key_options(installation)}`"
+    remedy = f"Run {store}" if variable == named else f"Set {named}, or run {store}"
+    return f"no key of its own: {variable} can be meant for different addresses, and is sent to none of them. {remedy}"

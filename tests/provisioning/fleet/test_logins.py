@@ -114,16 +114,16 @@ def test_it_says_which_variable_to_set() -> None:
     why = granted("prod-eu", APART, [], {"NOCOBASE_ACCOUNT": "me", "NOCOBASE_PASSWORD": "hidden"}).withheld[""]
     assert why == (
         "no key of its own: NOCOBASE_ACCOUNT can be meant for different addresses, and is sent to none of them. "
-        "Set NOCOBASE_API_KEY_PROD_EU, or by `pulumi config set --stack prod-eu --secret nocobaseApiKey`"
+        "Set NOCOBASE_API_KEY_PROD_EU, or run `pulumi config set --stack prod-eu --secret nocobaseApiKey`"
     )
     further = {"prod": {"": HERE, "east": THERE}, "b": {"": HERE, "east": HERE}}
     assert (
-        "Set NOCOBASE_API_KEY_PROD__EAST, or by"
+        "Set NOCOBASE_API_KEY_PROD__EAST, or run"
         in granted("prod", further, [""], {f"{KEY}_EAST": "e"}).withheld["east"]
     )
     twice = {"a.b": {"": HERE}, "a-b": {"": THERE}}
     assert (
-        ". Set `pulumi config set --stack a.b --secret" in granted("a.b", twice, [], {f"{KEY}_A_B": "k"}).withheld[""]
+        ". Run `pulumi config set --stack a.b --secret" in granted("a.b", twice, [], {f"{KEY}_A_B": "k"}).withheld[""]
     )
 
 
