@@ -56,10 +56,11 @@ def deployed_and_configured(deployed: Addresses, configured: Addresses) -> dict[
 
     One that is to move counts as an address of its own: a login may be meant for the old one or for the new one.
     """
-    return {
+    found = {
         name: " → ".join(dict.fromkeys(of[name] for of in (deployed, configured) if of.get(name)))
         for name in {**deployed, **configured}
     }
+    return {name: address for name, address in found.items() if address}
 
 
 def comparable(url: str) -> str:

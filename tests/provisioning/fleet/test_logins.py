@@ -150,7 +150,7 @@ def test_addresses_are_compared_in_one_spelling(config: dict[str, str], expected
         ({"": HERE, "gone": THERE}, {"": HERE, "new": THERE}, {"": HERE, "gone": THERE, "new": THERE}),
         ({"": HERE}, {"": THERE}, {"": f"{HERE} → {THERE}"}),
         ({"": HERE}, {"": ""}, {"": HERE}),
-        ({}, {"": ""}, {"": ""}),
+        ({}, {"": ""}, {}),
     ],
 )
 def test_a_nocobase_that_is_to_move_is_at_neither_address(
