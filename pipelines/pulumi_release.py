@@ -69,7 +69,16 @@ def install(root: Path, of: str | None = None) -> Path:
     Raises CliNotInstalled, ProxyUnusable and CertificatesUnusable.
     """
     of = of or version("pulumi")
-    name = archive_name(of)
+    try:
+        return _install(root, of, archive_name(of))
+    except OSError as error:
+        raise CliNotInstalled(
+            f"The Pulumi CLI cannot be installed in {root} ({_cause(error)}). "
+            "Make sure that there is room, and that this account may write there."
+        ) from error
+
+
+def _install(root: Path, of: str, name: str) -> Path:
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root.parent, prefix="partial-") as folder:
         archive = Path(folder, name)
@@ -134,11 +143,16 @@ def _unpack(archive: Path, folder: Path) -> None:
             # Nothing outside the folder, no devices, no owners.
             packed.extractall(folder, filter="data")
     except (tarfile.TarError, OSError) as error:
-        raise CliNotInstalled(f"{archive.name} cannot be unpacked ({type(error).__name__}).") from error
+        raise CliNotInstalled(f"{archive.name} cannot be unpacked ({_cause(error)}).") from error
+
+
+def _cause(error: Exception) -> str:
+    """What the system says of an error, or the kind of error."""
+    return (isinstance(error, OSError) and error.strerror) or type(error).__name__
 
 
 def _put(unpacked: Path, target: Path) -> None:
-    """Have what was unpacked in its place, whole."""
+    """Move what was unpacked to `target`, in one step. What is there already stays."""
     if not (unpacked / "pulumi").is_file():
         raise CliNotInstalled("The archive holds no `pulumi`.")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -147,15 +161,19 @@ def _put(unpacked: Path, target: Path) -> None:
 
 
 def main() -> int:
-    """Record the checksums of the locked version's archives."""
+    """Record the checksums of the locked version's archives: all of them, or none."""
     of = version("pulumi")
+    names = [archive_name(of, system, machine) for system in SYSTEMS for machine in ("x86_64", "aarch64")]
     try:
         published = checksums(read_published(of))
-    except ProvisioningError as error:
+        if missing := [name for name in names if name not in published]:
+            raise CliNotInstalled(
+                f"The checksums of the release {of} do not name {', '.join(missing)}. Nothing was recorded."
+            )
+        RECORDED.write_text("".join(f"{published[name]}  {name}\n" for name in names), "utf-8")
+    except (ProvisioningError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    names = [archive_name(of, system, machine) for system in SYSTEMS for machine in ("x86_64", "aarch64")]
-    RECORDED.write_text("".join(f"{published[name]}  {name}\n" for name in names if name in published), "utf-8")
     return 0
 
 

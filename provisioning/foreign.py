@@ -1,12 +1,13 @@
 """Text from outside: NocoBase, Microsoft Graph, the engine, a file. It may be anything, so it is shown, never obeyed.
 
 `quoted` and `listed` are for a text within a sentence, `one_line` for one that stands alone in a cell or in the state,
-`harmless` for a whole message where it leaves this program. None of them is for a value that is compared, written or
-sent.
+`harmless` for a whole message where it leaves this program, `harmless_lines` and `visible_lines` for one of any length.
+None of them is for a value that is compared, written or sent.
 
 What a text could do: move a terminal's cursor, reverse the line, hide letters, begin a line of its own, or be a command
-to the system that runs a job. The Azure DevOps agent obeys `##vso[…]` and `##[…]` at any place of a line, GitHub's
-runner obeys `::…::` at its start (source: the public code of both).
+to the system that runs a job. The Azure DevOps agent obeys `##vso[…]` anywhere in a line, GitHub's runner `##[…]`
+anywhere and `::…::` at the beginning, behind blanks. Both compare by the rules of a language, which pass over
+characters that nobody sees. Source: the agent's Command.cs, the runner's ActionCommand.cs.
 """
 
 from __future__ import annotations
@@ -50,8 +51,12 @@ INVISIBLE = re.compile(
 )
 """Letters and marks that show nothing. Control, format and separating characters are recognised by their category."""
 
-AGENT_COMMAND = re.compile(r"#(?=#+\s*(?:vso\s*)?\[)", re.IGNORECASE)
-RUNNER_COMMAND = re.compile(r"^(\s*):(?=:)")
+UNSEEN = r"[^\x20-\x7e]*"
+BLANK = r"[^\x21-\x7e]*"
+"""What may be between the characters of a command: everything that is not surely seen, and blanks."""
+
+ANYWHERE = re.compile(rf"#(?={UNSEEN}#{BLANK}(?:v{BLANK}s{BLANK}o{BLANK})?\[)", re.IGNORECASE)
+AT_THE_BEGINNING = re.compile(rf"^({BLANK}:)(?={UNSEEN}:)")
 
 
 def quoted(value: object) -> str:
@@ -80,10 +85,20 @@ def one_line(value: object, longest: int = LONGEST) -> str:
 
 def harmless(text: str) -> str:
     """A whole message, line by line: no line has a character that acts or hides, or a command to a job's log."""
-    shown = text[:LONGEST_MESSAGE].replace("\r\n", "\n").expandtabs(4)
-    lines = [RUNNER_COMMAND.sub(r"\1: ", AGENT_COMMAND.sub("# ", visible(line))) for line in shown.split("\n")]
     left_out = len(text) - LONGEST_MESSAGE
-    return "\n".join(lines) + (f"{CUT} ({left_out} characters are left out)" if left_out > 0 else "")
+    cut = f"{CUT} ({left_out} characters are left out)" if left_out > 0 else ""
+    return harmless_lines(text[:LONGEST_MESSAGE]) + cut
+
+
+def harmless_lines(text: str) -> str:
+    """The same, of any length: a blank is put into each command to a job's log."""
+    lines = visible_lines(text).split("\n")
+    return "\n".join(AT_THE_BEGINNING.sub(r"\1 ", ANYWHERE.sub("# ", line)) for line in lines)
+
+
+def visible_lines(text: str) -> str:
+    """Each line of `text` as `visible` shows it, with blanks for tabs."""
+    return "\n".join(map(visible, text.replace("\r\n", "\n").expandtabs(4).split("\n")))
 
 
 def visible(text: str) -> str:
@@ -193,6 +208,11 @@ def _plain_or_code(text: str) -> str:
 
 def code_span(text: str) -> str:
     """`text` word for word as code within a line of Markdown."""
-    ticks = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    ticks = "`" * (longest_run(text) + 1)
     blank = " " if text.startswith("`") or text.endswith("`") or not text.strip() else ""
     return f"{ticks}{blank}{text}{blank}{ticks}"
+
+
+def longest_run(text: str) -> int:
+    """How many backticks follow each other in `text` at most."""
+    return max(map(len, re.findall("`+", text)), default=0)

@@ -161,14 +161,8 @@ class Pulumi:
 
         Keys come without the project's name, lists as JSON: as the program itself is given them. Raises EngineFailed.
         """
-        entries = json.loads(self.ask("config", "--json", *(["--show-secrets"] if show_secrets else [])))
-        # Providers have keys of their own (`azuread:…`); this one is always there, be it by its default.
-        prefix = next((name.removesuffix(NEEDED_KEY) for name in entries if name.endswith(f":{NEEDED_KEY}")), ":")
-        own = {name.removeprefix(prefix): entry for name, entry in entries.items() if name.startswith(prefix)}
-        return (
-            {key: str(entry.get("value", "")) for key, entry in own.items()},
-            {key for key, entry in own.items() if entry.get("secret")},
-        )
+        own = _of_project(json.loads(self.ask("config", "--json", *(["--show-secrets"] if show_secrets else []))))
+        return _values(own), {key for key, entry in own.items() if entry.get("secret")}
 
     def set_config(self, key: str, value: str) -> None:
         """Set one configuration value, which must not be a secret. Raises EngineFailed."""
@@ -209,14 +203,18 @@ class Pulumi:
 
         Secret ones are in the clear. They are decrypted only where there is one of this provider: that takes the key.
         """
-        entries = self._of_provider(provider)
-        if any(entry.get("secret") for entry in entries.values()):
-            entries = self._of_provider(provider, "--show-secrets")
-        return {name: str(entry.get("value", "")) for name, entry in entries.items()}
+        return self.configuration_with(provider)[1]
 
-    def _of_provider(self, provider: str, *options: str) -> dict[str, dict[str, Any]]:
-        entries = json.loads(self.ask("config", "--json", *options))
-        return {name: entry for name, entry in entries.items() if name.startswith(f"{provider}:")}
+    def configuration_with(self, provider: str) -> tuple[dict[str, str], dict[str, str]]:
+        """The project's own configuration values, secret ones empty, and a provider's as `configuration_of` has them.
+
+        They take one question together. Raises EngineFailed.
+        """
+        entries = json.loads(self.ask("config", "--json"))
+        own, found = _of_project(entries), _of_provider(provider, entries)
+        if any(entry.get("secret") for entry in found.values()):
+            found = _of_provider(provider, json.loads(self.ask("config", "--json", "--show-secrets")))
+        return _values(own), _values(found)
 
     def configure(self, values: Mapping[str, str | Sequence[str]]) -> None:
         """Set configuration values, lists as a whole; none may be a secret. Raises EngineFailed."""
@@ -334,6 +332,21 @@ def _wait_out(process: subprocess.Popen[str]) -> None:
             continue
     if process.stdout is not None:
         process.stdout.close()
+
+
+def _of_project(entries: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The entries of a configuration that are the project's own, without its name."""
+    # Providers have keys of their own (`azuread:…`); this one is always there, be it by its default.
+    prefix = next((name.removesuffix(NEEDED_KEY) for name in entries if name.endswith(f":{NEEDED_KEY}")), ":")
+    return {name.removeprefix(prefix): entry for name, entry in entries.items() if name.startswith(prefix)}
+
+
+def _of_provider(provider: str, entries: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: entry for name, entry in entries.items() if name.startswith(f"{provider}:")}
+
+
+def _values(entries: Mapping[str, dict[str, Any]]) -> dict[str, str]:
+    return {name: str(entry.get("value", "")) for name, entry in entries.items()}
 
 
 def plain(value: Any) -> Any:

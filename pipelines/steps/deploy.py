@@ -1,6 +1,6 @@
 """`pulumi up` on a stack, which also does whatever of a rotation is due.
 
-A run that was cancelled or killed before is gone on with.
+An earlier run that was cancelled or killed is resumed.
 """
 
 from __future__ import annotations

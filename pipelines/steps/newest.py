@@ -19,6 +19,7 @@ from pipelines.job_log import say
 from pipelines.steps import report
 from pipelines.steps.running import stack_argument
 from provisioning.errors import ProvisioningError
+from provisioning.foreign import code_span, one_line
 
 
 def newest(environment: Mapping[str, str], client: httpx.Client) -> str:
@@ -46,7 +47,7 @@ def main() -> int:
     with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as outputs:
         outputs.write(f"newest={'true' if head == commit else 'false'}\n")
     if head != commit:
-        branch = report.code_span(os.environ["GITHUB_REF_NAME"])
+        branch = code_span(one_line(os.environ["GITHUB_REF_NAME"]))
         text = f"{branch} is at {head} by now, and this run is of {commit}."
         say(f"{stack} is left as it is: {text}")
         advice = "The run of the newer commit deploys both; to go back to an older one, revert."

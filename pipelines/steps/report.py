@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipelines.job_log import visible
+from provisioning.foreign import longest_run, visible_lines
 
 FOLDER = Path("reports")
 LONGEST = 60_000
@@ -33,22 +32,9 @@ def publish(stack: str, step: str, markdown: str, environment: Mapping[str, str]
 
 def fenced(text: str) -> str:
     """`text` as a block of code, cut in the middle where it is too long for a comment. Nothing in it is Markdown."""
-    text = visible(text)
+    text = visible_lines(text)
     if len(text) > LONGEST:
         half = LONGEST // 2
         text = f"{text[:half]}\n… {len(text) - LONGEST} characters are left out; the log has them …\n{text[-half:]}"
-    fence = "`" * max(3, _longest_run(text) + 1)
+    fence = "`" * max(3, longest_run(text) + 1)
     return f"{fence}\n{text.strip()}\n{fence}\n"
-
-
-def code_span(text: str) -> str:
-    """`text` in one line as code within a sentence. Nothing in it is Markdown."""
-    text = " ".join(visible(text).split()) or " "
-    fence = "`" * (_longest_run(text) + 1)
-    # A blank at both ends is no part of it, and keeps a backtick there from the fence.
-    return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
-
-
-def _longest_run(text: str) -> int:
-    """How many backticks follow each other in `text` at most."""
-    return max(map(len, re.findall("`+", text)), default=0)

@@ -15,7 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
-from pipelines.job_log import foreign, harmless
+from pipelines.job_log import foreign
+from provisioning.foreign import harmless_lines
 from provisioning.plain_text import use_plain_marks
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -74,7 +75,7 @@ def run(*command: str) -> Ended:
         for line in stream:
             with at_a_time:
                 said.append((of_stderr, line))
-                print(harmless(line), end="", flush=True)
+                print(harmless_lines(line), end="", flush=True)
 
     assert process.stdout is not None
     assert process.stderr is not None

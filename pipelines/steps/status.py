@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 
-from pipelines.job_log import visible
 from pipelines.steps import report
 from pipelines.steps.running import run, stack_argument
+from provisioning.foreign import visible_lines
 
 
 def main() -> int:
@@ -17,7 +17,7 @@ def main() -> int:
     stack = stack_argument(__doc__)
     ended = run(sys.executable, "-m", "provisioning", "status", "--stack", stack, "--format", "markdown")
     outcome = "" if ended.code == 0 else ": something needs a person, see the log"
-    report.publish(stack, "status", f"### Status of `{stack}`{outcome}\n\n{visible(ended.printed)}")
+    report.publish(stack, "status", f"### Status of `{stack}`{outcome}\n\n{visible_lines(ended.printed)}")
     return ended.code
 
 

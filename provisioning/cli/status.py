@@ -54,7 +54,7 @@ class Read:
 
     @property
     def places(self) -> Addresses:
-        """Nothing is asked at the NocoBases of a stack that cannot be read."""
+        """Where the NocoBases of a stack are that cannot be read is not known."""
         return {}
 
 
@@ -94,7 +94,7 @@ def status(
 
 @dataclass(frozen=True)
 class _Exported:
-    """A stack's state, where its NocoBases are, and its configuration of the sign-in.
+    """A stack's state, where its NocoBases are or are to be, and its configuration of the sign-in.
 
     config: None if Entra ID and NocoBase are not to be asked.
     """
@@ -108,16 +108,20 @@ class _Exported:
 
 def _export(name: str, offline: bool) -> _Exported | Read:
     """What is read of one stack first; whatever goes wrong with it is its own answer and stops no other."""
-    from provisioning.fleet.logins import comparable  # noqa: PLC0415 - not for --help
+    from provisioning.fleet.logins import addresses, comparable, deployed_and_configured  # noqa: PLC0415 - not for --help
     from provisioning.program.last_state import read_state  # noqa: PLC0415 - as above
 
     try:
         engine = Pulumi(name)
-        configured = None if offline else begin(lambda: engine.configuration_of(NAMESPACE))
+        configured = None if offline else begin(lambda: engine.configuration_with(NAMESPACE))
         checkpoint = engine.export(show_secrets=True)
         state = read_state(checkpoint.outputs, name)
-        places = {push.logins[0]: comparable(push.url) for push in state.pushes}
-        return _Exported(engine, checkpoint, state, places, None if configured is None else configured.result())
+        deployed = {push.logins[0]: comparable(push.url) for push in state.pushes}
+        if configured is None:
+            return _Exported(engine, checkpoint, state, deployed, None)
+        own, sign_in = configured.result()
+        places = deployed_and_configured(deployed, addresses(own))
+        return _Exported(engine, checkpoint, state, places, sign_in)
     except ProvisioningError as error:
         return Read(name, None, (str(error),))
     except Exception as error:  # a state that nobody has foreseen must not hide the other stacks

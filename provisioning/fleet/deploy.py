@@ -1,6 +1,7 @@
 """Deploys one stack, of which several may run side by side in one process.
 
-The selected stack of the project stays what it is, and no secret is asked for.
+The selected stack of the project stays what it is. The secrets in the stacks' configurations are read only if the
+environment has a login, to see which stack has a key of its own.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from provisioning.errors import EngineFailed, SettingsError
@@ -18,6 +19,7 @@ from provisioning.fleet.runner import Result, StackOutcome, Watch, sentence
 from provisioning.nocobase.login import stored_logins
 from provisioning.pulumi_cli import Engines, Pulumi
 from provisioning.pulumi_events import SAME, Event, StepBegun
+from provisioning.waiting import answers_of
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class Deployer:
             except EngineFailed as error:
                 return error
 
-        with ThreadPoolExecutor(max(parallel, 1)) as pool:
-            found = dict(zip(stacks, pool.map(configuration, stacks), strict=True))
+        read = answers_of([partial(configuration, name) for name in stacks], parallel)
+        found = dict(zip(stacks, read, strict=True))
         places = {name: {} if isinstance(config, EngineFailed) else addresses(config) for name, config in found.items()}
         return {
             name: config if isinstance(config, EngineFailed) else granted(name, places, _own(config), os.environ)

@@ -17,7 +17,7 @@ from provisioning.nocobase.installation import MAIN
 from provisioning.nocobase.login import LOGIN_VARIABLES, stored_key_options, variable_suffix
 
 Addresses = Mapping[str, str]
-"""The address of each NocoBase of one stack, by the installation's name."""
+"""The address of each NocoBase of one stack, by the installation's name; empty if they are not known."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,18 @@ def addresses(config: Mapping[str, str]) -> dict[str, str]:
     return {name: comparable(url) for name, url in found.items()}
 
 
+def deployed_and_configured(deployed: Addresses, configured: Addresses) -> dict[str, str]:
+    """Where the NocoBases of a stack are by its state, and are to be by its configuration.
+
+    One that is to move counts as an address of its own: a login may be meant for the old one or for the new one.
+    """
+    found = {
+        name: " → ".join(dict.fromkeys(of[name] for of in (deployed, configured) if of.get(name)))
+        for name in {**deployed, **configured}
+    }
+    return {name: address for name, address in found.items() if address}
+
+
 def comparable(url: str) -> str:
     """The spelling in which the address of a NocoBase is compared with others."""
     try:
@@ -64,17 +76,19 @@ def granted(
 ) -> Granted:
     """What `stack` gets of the logins in the environment.
 
-    stacks: all that the command works on, by the backend's names. own: the installations for which the stack's
+    stacks: all that the command works on, by the backend's names; one whose addresses are not known counts as one at
+    addresses of its own. own: the installations for which the stack's
     configuration has a key. Among several stacks that key comes before a login that does not name the stack.
     """
     logins = _by_suffix(environment)
+    names = [_named(each) for each in stacks]
     alone = len(stacks) == 1
     keys = {variable_suffix(name) for name in own}
     named: dict[str, Mapping[str, str]] = {}
     shared: dict[str, Mapping[str, str]] = {}
     denied: dict[str, str] = {}
     for suffix, login in logins.items():
-        meant = [(each, it, at) for each, of in stacks.items() for it, at in _meant(each, of, suffix).items()]
+        meant = [(each, it, at) for each, of in stacks.items() for it, at in _meant(each, of, suffix, names).items()]
         for installation in (it for each, it, _ in meant if each == stack):
             if len({address for *_, address in meant}) > 1:
                 denied[installation] = next(iter(login)) + suffix
@@ -106,9 +120,15 @@ def _by_suffix(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _meant(stack: str, of_stack: Addresses, suffix: str) -> dict[str, str]:
-    """The NocoBases of a stack that a variable with this suffix can be meant for: suffix of each → its address."""
+def _meant(stack: str, of_stack: Addresses, suffix: str, stacks: Collection[str]) -> dict[str, str]:
+    """The NocoBases of a stack that a variable with this suffix can be meant for: suffix of each → its address.
+
+    stacks: the suffixes that name a stack.
+    """
     known = {variable_suffix(name): address for name, address in of_stack.items()}
+    if not of_stack and not any(suffix == name or suffix.startswith(f"{name}__") for name in stacks):
+        # It may have an installation of any name.
+        known[suffix] = f"{suffix} of {stack}"
     meant = {suffix: known[suffix]} if suffix in known else {}
     if suffix == _named(stack):
         meant[""] = known.get("", f"main of {stack}")
@@ -126,8 +146,6 @@ def _named(stack: str) -> str:
 
 def _why(stack: str, installation: str, variable: str) -> str:
     named = LOGIN_VARIABLES[0] + _named(stack) + (f"_{variable_suffix(installation)}" if installation else "")
-    stored = f"`pulumi config set --stack {stack} {stored_key_options(installation)}`"
-    return (
-        f"no key of its own: {variable} can be meant for different addresses, and is sent to none of them. "
-        f"Set {stored if variable == named else f'{named}, or by {stored}'}"
-    )
+    store = f"`pulumi config set --stack {stack} {stored_key_options(installation)}`"
+    remedy = f"Run {store}" if variable == named else f"Set {named}, or run {store}"
+    return f"no key of its own: {variable} can be meant for different addresses, and is sent to none of them. {remedy}"

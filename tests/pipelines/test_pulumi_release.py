@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import os
 import tarfile
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from pipelines import pulumi_release
 from pipelines.pulumi_release import CliNotInstalled, archive_name, checksums, install
+from pipelines.steps import cli
 
 OF = version("pulumi")
 NAME = archive_name(OF)
@@ -153,11 +156,64 @@ def test_a_list_is_read_as_sha256sum_writes_it() -> None:
     assert checksums(text) == {"one.tar.gz": digest, "two.tar.gz": digest}
 
 
+ARCHIVES = [archive_name(OF, system, machine) for system in ("linux", "darwin") for machine in ("x86_64", "aarch64")]
+
+
 def test_the_list_of_the_locked_version_is_recorded(release: Release) -> None:
-    other = archive_name("0.0.1", "linux", "x86_64")
-    release.list += f"{'b' * 64}  {other}\n"
+    every = "".join(f"{DIGEST}  {name}\n" for name in ARCHIVES)
+    release.list = f"{'b' * 64}  {archive_name('0.0.1', 'linux', 'x86_64')}\n{every}"
     assert pulumi_release.main() == 0
-    assert pulumi_release.RECORDED.read_text() == f"{DIGEST}  {NAME}\n"
+    assert pulumi_release.RECORDED.read_text() == every
     release.status = 503
     assert pulumi_release.main() == 1
-    assert pulumi_release.RECORDED.exists()
+    assert pulumi_release.RECORDED.read_text() == every
+
+
+@pytest.mark.parametrize("missing", [ARCHIVES, ARCHIVES[1:2]], ids=len)
+def test_a_list_that_lacks_an_archive_is_not_recorded(
+    release: Release, missing: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    release.list = "".join(f"{DIGEST}  {name}\n" for name in ARCHIVES if name not in missing)
+    assert pulumi_release.main() == 1
+    assert f"do not name {', '.join(missing)}. Nothing was recorded." in capsys.readouterr().err
+    assert not pulumi_release.RECORDED.exists()
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "words"),
+    [
+        ("tarfile.TarFile.extractall", errno.ENOSPC, f"{NAME} cannot be unpacked (No space left on device)."),
+        (
+            "os.replace",
+            errno.EROFS,
+            "(Read-only file system). Make sure that there is room, and that this account may write there.",
+        ),
+        (
+            "pathlib.Path.mkdir",
+            errno.EACCES,
+            "(Permission denied). Make sure that there is room, and that this account may write there.",
+        ),
+        (
+            "tempfile.mkdtemp",
+            errno.ENOSPC,
+            "(No space left on device). Make sure that there is room, and that this account may write there.",
+        ),
+    ],
+)
+def test_the_step_says_in_a_sentence_that_there_is_no_room(
+    release: Release,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    call: str,
+    number: int,
+    words: str,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), "/somewhere")
+
+    monkeypatch.setattr(cli, "cli_folder", lambda: tmp_path / "home" / OF)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(call, fail)
+    assert cli.main() == 1
+    assert capsys.readouterr().out.endswith(f"{words}\n")

@@ -119,6 +119,9 @@ def test_markdown(text: str, written: str) -> None:
 
 
 def test_code_has_more_ticks_around_it_than_within() -> None:
+    assert code_span("main") == "`main`"
+    assert code_span("") == "`  `"
+    assert code_span("a``") == "``` a`` ```"
     assert code_span("a``b") == "```a``b```"
     assert code_span("`a") == "`` `a ``"
 

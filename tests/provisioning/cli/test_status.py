@@ -197,6 +197,8 @@ def test_the_environments_key_is_for_one_stack(
     monkeypatch.setenv("NOCOBASE_API_KEY", "from-environment")
     status("--stack", "test")
     assert logins == ["from-environment"]
+    # Neither a second question nor a secret of the configuration is needed.
+    assert [call[:2] for call in here.asked if call[0] == "config"] == [["config", "--json"]]
     assert not any(call[0] == "config" and "--show-secrets" in call for call in here.asked)
 
 
@@ -205,8 +207,26 @@ def test_among_all_stacks_each_ones_own_key_comes_first(
 ) -> None:
     monkeypatch.setenv("NOCOBASE_API_KEY", "from-environment")
     (here.folder / "prod.config").write_text("{}")
+    (here.folder / "stacks").write_text('[{"name": "prod"}, {"name": "test"}]')
     status("--all")
     assert sorted(logins) == ["from-environment", "own-key"]
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_of_all_stacks_one_that_is_new_or_cannot_be_read_may_be_the_one_that_the_environments_key_is_for(
+    here: FakePulumi, logins: list[str], monkeypatch: pytest.MonkeyPatch, new: bool
+) -> None:
+    monkeypatch.setenv("NOCOBASE_API_KEY", "from-environment")
+    for stack in ("prod", "test"):
+        (here.folder / f"{stack}.config").write_text("{}")
+    if new:
+        (here.folder / "lost.export").write_text(export())
+        (here.folder / "lost.config").write_text(
+            '{"nocobase-outlook:nocobaseUrl": {"value": "https://new.example.com"}}'
+        )
+    told = json.loads(status("--all", "--format", "json").stdout)
+    assert logins == []
+    assert "no key of its own: NOCOBASE_API_KEY can" in told[0]["nocobase"][0]["reasons"][0]
 
 
 @pytest.mark.parametrize(("named", "used"), [({}, "none"), ({"NOCOBASE_API_KEY_TEST": "of-test"}, "of-test")])

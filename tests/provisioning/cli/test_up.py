@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ from provisioning.cli.common import Format, show_rows
 from provisioning.errors import EngineFailed
 from provisioning.fleet.deploy import Deployer
 from provisioning.fleet.runner import Result, StackOutcome
-from provisioning.pulumi_cli import Engines
+from provisioning.pulumi_cli import Engines, Pulumi
 from tests.provisioning.fleet.test_runner import Seen
 
 REFUSED = "NocoBase | rejected the login"
@@ -217,6 +218,18 @@ def test_a_stack_whose_address_cannot_be_read_is_not_deployed(monkeypatch: pytes
     monkeypatch.setenv("NOCOBASE_API_KEY", "of-one-nocobase")
     (found,) = json.loads(CliRunner().invoke(app, ["up", "b", "--format", "json"]).stdout)
     assert found["error"].startswith("`pulumi config --json --show-secrets` failed: ")
+
+
+def test_an_interrupt_waits_for_no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NOCOBASE_API_KEY", "of-one-nocobase")
+    hangs = threading.Event()
+    monkeypatch.setattr(Pulumi, "configuration", lambda _: hangs.wait(10))
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        Deployer(tmp_path).logins_of(["a", "b"], 2)
+    assert time.monotonic() - began < 5
+    hangs.set()
 
 
 def test_no_pulumi_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning.fleet.logins import Granted, addresses, any_login, granted
+from provisioning.fleet.logins import Granted, addresses, any_login, deployed_and_configured, granted
 from provisioning.nocobase.login import LOGIN_VARIABLES, load_login
 
 HERE, THERE = "https://here.example.com", "https://there.example.com"
@@ -26,7 +26,23 @@ def logins(found: Granted) -> dict[str, str]:
         pytest.param({"prod": {"": HERE}}, [], {f"{KEY}_PROD": "p", KEY: "k"}, {KEY: "p"}, {}, id="named"),
         pytest.param({"prod": {"": HERE}, "b": {"": HERE}}, [], {KEY: "k"}, {KEY: "k"}, {}, id="one address"),
         pytest.param({"prod": {"": HERE}, "b": {"": HERE}}, [""], {KEY: "k"}, {}, {}, id="a key of its own"),
-        pytest.param({"prod": {"": HERE}, "b": {}}, [], {KEY: "k"}, {KEY: "k"}, {}, id="beside one without"),
+        pytest.param({"prod": {"": HERE}, "b": {}}, [], {KEY: "k"}, {}, {""}, id="beside one that is not known"),
+        pytest.param(
+            {"prod": {"": HERE, "east": THERE}, "b": {}},
+            [""],
+            {f"{KEY}_EAST": "e"},
+            {},
+            {"east"},
+            id="which may have a further one of that name",
+        ),
+        pytest.param(
+            {"prod": {"": HERE, "east": THERE}, "b": {}},
+            [],
+            {f"{KEY}_PROD": "p", f"{KEY}_PROD__EAST": "e", f"{KEY}_B": "b", KEY: "k"},
+            {KEY: "p", f"{KEY}_EAST": "e"},
+            {},
+            id="but not what names another stack",
+        ),
         pytest.param({"prod": {"": HERE}, "b": {"": THERE}}, [], {KEY: "k"}, {}, {""}, id="two addresses"),
         pytest.param({"prod": {"": HERE}, "b": {"": THERE}}, [""], {KEY: "k"}, {}, {}, id="own, two addresses"),
         pytest.param(
@@ -98,16 +114,16 @@ def test_it_says_which_variable_to_set() -> None:
     why = granted("prod-eu", APART, [], {"NOCOBASE_ACCOUNT": "me", "NOCOBASE_PASSWORD": "hidden"}).withheld[""]
     assert why == (
         "no key of its own: NOCOBASE_ACCOUNT can be meant for different addresses, and is sent to none of them. "
-        "Set NOCOBASE_API_KEY_PROD_EU, or by `pulumi config set --stack prod-eu --secret nocobaseApiKey`"
+        "Set NOCOBASE_API_KEY_PROD_EU, or run `pulumi config set --stack prod-eu --secret nocobaseApiKey`"
     )
     further = {"prod": {"": HERE, "east": THERE}, "b": {"": HERE, "east": HERE}}
     assert (
-        "Set NOCOBASE_API_KEY_PROD__EAST, or by"
+        "Set NOCOBASE_API_KEY_PROD__EAST, or run"
         in granted("prod", further, [""], {f"{KEY}_EAST": "e"}).withheld["east"]
     )
     twice = {"a.b": {"": HERE}, "a-b": {"": THERE}}
     assert (
-        ". Set `pulumi config set --stack a.b --secret" in granted("a.b", twice, [], {f"{KEY}_A_B": "k"}).withheld[""]
+        ". Run `pulumi config set --stack a.b --secret" in granted("a.b", twice, [], {f"{KEY}_A_B": "k"}).withheld[""]
     )
 
 
@@ -125,6 +141,22 @@ def test_it_says_which_variable_to_set() -> None:
 )
 def test_addresses_are_compared_in_one_spelling(config: dict[str, str], expected: dict[str, str]) -> None:
     assert addresses(config) == expected
+
+
+@pytest.mark.parametrize(
+    ("deployed", "configured", "expected"),
+    [
+        ({}, {"": HERE}, {"": HERE}),
+        ({"": HERE, "gone": THERE}, {"": HERE, "new": THERE}, {"": HERE, "gone": THERE, "new": THERE}),
+        ({"": HERE}, {"": THERE}, {"": f"{HERE} → {THERE}"}),
+        ({"": HERE}, {"": ""}, {"": HERE}),
+        ({}, {"": ""}, {}),
+    ],
+)
+def test_a_nocobase_that_is_to_move_is_at_neither_address(
+    deployed: dict[str, str], configured: dict[str, str], expected: dict[str, str]
+) -> None:
+    assert deployed_and_configured(deployed, configured) == expected
 
 
 NAMES = st.sampled_from(["a", "b", "a-b", "a--b", "a__b", "A.B", "acme/a", "b.c"])
