@@ -27,7 +27,7 @@ from provisioning import errors
 from provisioning.connections import AnswerRejected, AnswerTooSlow, proxy_for, transport
 from provisioning.foreign import parsed_json
 from provisioning.nocobase.installation import HEADERS
-from provisioning.nocobase.login import NocoBaseLogin
+from provisioning.nocobase.login import SECRET_LENGTH, NocoBaseLogin
 from provisioning.nocobase.retry import (
     Fate,
     Patience,
@@ -96,8 +96,8 @@ class NocoBaseClient:
         return (*self._login.secrets, self.token, *self._secrets)
 
     def keep_secret(self, secret: str | None) -> None:
-        """Do not repeat `secret`, which NocoBase holds, in errors and links."""
-        if secret:
+        """Do not show `secret`, which NocoBase holds. A short one is no secret of Entra ID's, but part of words."""
+        if secret and len(secret) >= SECRET_LENGTH:
             self._secrets.add(secret)
 
     def __enter__(self) -> Self:

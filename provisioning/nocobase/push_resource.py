@@ -245,14 +245,14 @@ class MailSettingsProvider(ResourceProvider):
             _say(f"{error} This run assumes that it still holds what the last run wrote.")
             return ReadResult(id_, props, _inputs(props))
         own = props["client_id"]
-        held = {**props, "client_id": _client_id(found.client_id, own), **_proved(link, own), "row_id": found.row_id}
+        held = {**props, "client_id": _client_id(found.client_id, own), **_proved(link, props), "row_id": found.row_id}
         if found.client_secret is not None:
             # A longer one is not the stack's either, and would only fill the state.
             held["client_secret"] = found.client_secret[:LONGEST]
         elif found.updated_at != (props.get("updated_at") or ""):
             # The secret is hidden, so a newer time of change is the only sign of drift; the next `up` writes it again.
             held["updated_at"] = f"changed by somebody else at {found.updated_at}"
-        held = _redacted(held)
+        held = _redacted(held, props)
         return ReadResult(id_, held, _inputs(held))
 
     def delete(self, _id: str, _props: Properties) -> None:
@@ -452,9 +452,8 @@ def _push(
         _say(f"Other email settings of NocoBase at {nocobase.url} changed at the same moment: {others}.")
     if found.layout.transformed:
         properties = {**properties, TRANSFORMED: True}
-    return _redacted(
-        {**properties, "row_id": found.row_id, "updated_at": found.updated_at, **_proved(link, credentials.client_id)}
-    )
+    row = {"row_id": found.row_id, "updated_at": found.updated_at}
+    return _redacted({**properties, **row, **_proved(link, properties)}, properties)
 
 
 def _inputs(held: Properties) -> Properties:
@@ -474,10 +473,15 @@ def _with_way_out(error: NocoBaseError | SettingsError, properties: Mapping[str,
     return SettingsError([replace(problem, remedy=f"{problem.remedy}\n    {way_out}") for problem in error.problems])
 
 
-def _redacted(held: Properties) -> Properties:
-    """Redact secrets in the outputs that are stored in plain text: somebody may have put them into other fields."""
+def _redacted(held: Properties, declared: Properties) -> Properties:
+    """Redact secrets in the outputs that are stored in plain text: somebody may have put them into other fields.
+
+    A client id and a redirect URI that are `declared` are no secrets, and later runs compare them.
+    """
     clear = ("client_id", "row_id", "updated_at", "proved_client_id", "proved_redirect_uri")
-    return held | {key: redact(held[key], _SECRETS) for key in clear if isinstance(held.get(key), str)}
+    own = (declared["client_id"], *(declared.get("redirect_uris") or ()))
+    found = {key: held[key] for key in clear if isinstance(held.get(key), str) and held[key] not in own}
+    return held | {key: redact(value, _SECRETS) for key, value in found.items()}
 
 
 def _client_id(found: str | None, own: str) -> str | None:
@@ -485,13 +489,14 @@ def _client_id(found: str | None, own: str) -> str | None:
     return found if not found or found == own else guid(found)
 
 
-def _proved(link: SignIn | None, own: str) -> Properties:
-    """What NocoBase's link says, for people and for the state. own: the stack's client id."""
-    uri = link.redirect_uri if link else None
-    return {
-        "proved_client_id": _client_id(link.client_id, own) if link else None,
-        "proved_redirect_uri": uri and one_line(uri, LONGEST_REDIRECT_URI),
-    }
+def _proved(link: SignIn | None, declared: Properties) -> Properties:
+    """What NocoBase's link says, for people and for the state."""
+    if link is None:
+        return {"proved_client_id": None, "proved_redirect_uri": None}
+    uri = link.redirect_uri
+    if uri and uri not in (declared.get("redirect_uris") or ()):
+        uri = one_line(link.redacted(uri), LONGEST_REDIRECT_URI)
+    return {"proved_client_id": _client_id(link.client_id, declared["client_id"]), "proved_redirect_uri": uri}
 
 
 class _Sentences:

@@ -638,6 +638,21 @@ def outcome(call: Callable[[dict[str, Any]], Any], properties: dict[str, Any]) -
     )
 
 
+def test_what_is_declared_is_recorded_as_it_is_whatever_counts_as_a_secret(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = json.dumps({"X-Forwarded-Host": URL.removeprefix("https://")})
+    config = {"nocobase-outlook:nocobasePatienceSeconds": "0", "nocobase-outlook:nocobaseHeaders": headers}
+    provider.configure(ConfigureRequest(Config(config, "nocobase-outlook")))
+    monkeypatch.setattr(push_resource, "_SECRETS", {"new-id"})
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    for held in (outs, dict(provider.read(ID, outs).outs or {})):
+        assert (held["proved_client_id"], held["proved_redirect_uri"]) == ("new-id", CALLBACK)
+    assert provider.diff(ID, outs, PROPERTIES).changes is False
+
+
 def test_headers_of_the_configuration_reach_their_own_server_alone(
     provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
