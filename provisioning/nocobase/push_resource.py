@@ -159,10 +159,10 @@ class MailSettingsProvider(ResourceProvider):
                 self._wait_until_accepted(props, new=True)
                 try:
                     return CreateResult(id_, _push(nocobase, props, found, accounts=_accounts(props)))
-                except NocoBaseError:
+                except (NocoBaseError, Interrupted):
                     # A failed create is not recorded in the state, so `destroy` would never empty what it wrote.
                     if not found.client_id:
-                        with suppress(NocoBaseError):
+                        with suppress(NocoBaseError, Interrupted):
                             push.clear(nocobase, _mapping(props), _credentials(props))
                     raise
         except ProvisioningError as error:

@@ -792,6 +792,68 @@ def test_a_cancellation_ends_every_wait_at_once(
     hangs.set()
 
 
+READ, WRITE = "mailSettings:list", "mailSettings:update"
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["create", "update"])
+def test_a_cancellation_before_the_write_prevents_it(
+    first: bool, cancel: Callable[[], object], monkeypatch: pytest.MonkeyPatch, provider: MailSettingsProvider
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    olds = PROPERTIES if first else created(provider, server)
+    before = server.row() | {}
+
+    def press(request: httpx.Request) -> None:
+        if request.url.path.endswith(READ):
+            cancel()
+
+    server.after = press
+    with pytest.raises(errors.Interrupted, match=r"(nothing was changed there|NocoBase was not changed)"):
+        provider.create(PROPERTIES) if first else provider.update(ID, olds, NEXT)
+    assert (server.writes, server.row()) == ([], before)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["create", "update"])
+def test_a_write_that_was_sent_is_settled_and_verified_whatever_is_cancelled(
+    first: bool, cancel: Callable[[], object], monkeypatch: pytest.MonkeyPatch, provider: MailSettingsProvider
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    olds = PROPERTIES if first else created(provider, server)
+
+    def press(request: httpx.Request) -> None:
+        if request.url.path.endswith(WRITE):
+            cancel()
+            time.sleep(2 * waiting.LOOK_SECONDS)
+
+    server.before = press
+    outs = provider.create(PROPERTIES).outs if first else provider.update(ID, olds, NEXT).outs
+    assert server.requests == [LIST, UPDATE, LIST, LINK]
+    assert (outs or {})["proved_client_id"] == "new-id"
+    assert server.row()["clientSecret"] == (outs or {})["client_secret"]
+
+
+def test_what_an_interrupted_create_wrote_is_emptied(
+    cancel: Callable[[], object], monkeypatch: pytest.MonkeyPatch, provider: MailSettingsProvider
+) -> None:
+    patience = {"nocobase-outlook:nocobasePatienceSeconds": "600"}
+    provider.configure(ConfigureRequest(Config(patience, "nocobase-outlook")))
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+
+    def press(request: httpx.Request) -> httpx.Response | None:
+        if not request.url.path.endswith("mail:oauth2url"):
+            return None
+        cancel()
+        return httpx.Response(503)
+
+    server.before = press
+    with pytest.raises(errors.Interrupted, match="Run the command again"):
+        provider.create(PROPERTIES)
+    assert (server.row()["clientId"], server.row()["clientSecret"]) == ("", "")
+
+
 def test_the_server_of_dynamic_providers_has_the_method_that_is_changed() -> None:
     spec = importlib.util.find_spec("pulumi.dynamic.__main__")
     assert spec is not None
