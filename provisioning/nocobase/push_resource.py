@@ -287,9 +287,12 @@ class MailSettingsProvider(ResourceProvider):
         patience = self._patience.setdefault(url, Patience(self._patience_seconds))
         secret = str(props["client_secret"] or "")
         with NocoBaseClient(url, app, login, patience if patient else None, {*_SECRETS, secret}) as nocobase:
-            _SECRETS.update(filter(None, nocobase.secrets))
-            with remedies_for(names):
-                yield nocobase
+            _keep_secrets(nocobase)
+            try:
+                with remedies_for(names):
+                    yield nocobase
+            finally:
+                _keep_secrets(nocobase)
 
 
 class NocoBaseProvider(pulumi.ProviderResource):
@@ -396,9 +399,19 @@ _SECRETS: set[str] = set()
 """What this process redacts in all that it prints and records."""
 
 
+def _keep_secrets(nocobase: NocoBaseClient) -> None:
+    """Redact from now on what `nocobase` knows, also the token and the secrets that it got by its requests."""
+    _SECRETS.update(filter(None, nocobase.secrets))
+
+
+def _without_secrets(text: str) -> str:
+    # A copy: other NocoBases are served in other threads, which add to it.
+    return redact(text, tuple(_SECRETS))
+
+
 def _say(text: str) -> None:
     """Print for the engine, which shows it."""
-    print(harmless(redact(text, _SECRETS)))
+    print(harmless(_without_secrets(text)))
 
 
 def _mapping(properties: Mapping[str, Any]) -> NocoBaseMapping:
@@ -445,10 +458,11 @@ def _push(
     """Push and return the outputs: what was declared, and what was verified. accounts: see `write_and_verify`."""
     credentials, uris = _credentials(properties), properties["redirect_uris"]
     found, link = push.write_and_verify(nocobase, _mapping(properties), credentials, uris, found, written_at, accounts)
+    _keep_secrets(nocobase)
     _warn_of_audience(nocobase.url, link, properties)
     if found.also_changed:
         # Only the two values were sent, so somebody else changed these, or the email manager itself.
-        others = listed(redact(name, _SECRETS) for name in found.also_changed)
+        others = listed(_without_secrets(name) for name in found.also_changed)
         _say(f"Other email settings of NocoBase at {nocobase.url} changed at the same moment: {others}.")
     if found.layout.transformed:
         properties = {**properties, TRANSFORMED: True}
@@ -481,7 +495,7 @@ def _redacted(held: Properties, declared: Properties) -> Properties:
     clear = ("client_id", "row_id", "updated_at", "proved_client_id", "proved_redirect_uri")
     own = (declared["client_id"], *(declared.get("redirect_uris") or ()))
     found = {key: held[key] for key in clear if isinstance(held.get(key), str) and held[key] not in own}
-    return held | {key: redact(value, _SECRETS) for key, value in found.items()}
+    return held | {key: _without_secrets(value) for key, value in found.items()}
 
 
 def _client_id(found: str | None, own: str) -> str | None:
@@ -507,7 +521,7 @@ class _Sentences:
         """The message of a ProvisioningError, else the traceback; secrets are redacted."""
         error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]
         text = str(error) if isinstance(error, ProvisioningError) else traceback.format_exc()
-        return harmless(redact(text, _SECRETS))
+        return harmless(_without_secrets(text))
 
 
 def _cancelled(self: Any, request: Any, context: Any) -> Any:

@@ -96,6 +96,7 @@ def created(provider: MailSettingsProvider, server: FakeNocoBase, **properties: 
     return outs
 
 
+READ, WRITE = "mailSettings:list", "mailSettings:update"
 LIST, UPDATE, LINK = "GET mailSettings:list", "POST mailSettings:update", "GET mail:oauth2url"
 
 
@@ -638,6 +639,31 @@ def outcome(call: Callable[[dict[str, Any]], Any], properties: dict[str, Any]) -
     )
 
 
+def test_a_secret_that_nocobase_held_is_in_no_later_output(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = "held~by~nocobase"
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+
+    def echo(request: httpx.Request) -> None:
+        if request.url.path.endswith(WRITE):
+            server.row()[held] = 1
+
+    server.after = echo
+    for read_before in (False, True):
+        server.rows = [microsoft(clientId="new-id", clientSecret=held)]
+        monkeypatch.setattr(push_resource, "_SECRETS", set())
+        if read_before:  # by another client
+            provider.diff(ID, outs, NEXT)
+            assert held not in push_resource._without_secrets(f"Bearer {held}")
+        provider.update(ID, outs, NEXT)
+        said = capsys.readouterr().out
+        assert "changed at the same moment: " in said
+        assert held not in said
+
+
 def test_what_is_declared_is_recorded_as_it_is_whatever_counts_as_a_secret(
     provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -790,9 +816,6 @@ def test_a_cancellation_ends_every_wait_at_once(
     with pytest.raises(errors.Interrupted, match="token endpoint was waited for; NocoBase was not changed"):
         provider._wait_until_accepted(PROPERTIES, new=True)
     hangs.set()
-
-
-READ, WRITE = "mailSettings:list", "mailSettings:update"
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["create", "update"])
