@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 
 INTERRUPTED = 130
 """The exit code."""
@@ -9,8 +10,9 @@ INTERRUPTED = 130
 
 def end_at_once() -> None:
     """End this process without waiting for its threads: one may hang in a request that nobody needs any longer."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # a closed pipe, or a write that was interrupted
+            stream.flush()
     os._exit(INTERRUPTED)
 
 

@@ -43,6 +43,12 @@ def pause(seconds: float) -> None:
         raise Interrupted(INTERRUPTED)
 
 
+def go_on() -> None:
+    """Raise Interrupted if all waits have ended."""
+    if _ended.is_set():
+        raise Interrupted(INTERRUPTED)
+
+
 INTERRUPTED = "Interrupted while an answer was waited for. Run the command again."
 
 
@@ -51,13 +57,15 @@ def answer_of(
 ) -> Answer:
     """What `work` returns or raises. Raises Interrupted if the wait is to end; `work` is then left alone.
 
+    Where all waits have ended already, `work` does not begin.
+
     going_on: called after each `every` seconds that it takes.
     """
+    go_on()
     answer = begin(work)
     sign = time.monotonic() + every
     while not answer.done():
-        if _ended.is_set():
-            raise Interrupted(INTERRUPTED)
+        go_on()
         wait([answer], LOOK_SECONDS)
         if time.monotonic() >= sign:
             going_on()

@@ -94,6 +94,7 @@ def plan_adoption(
     there = there or InNocoBase()
     authority = there.link.tenant if there.link else None
     if (warning := warning_for_nocobase(audience, caller.tenant_id, authority)) is not None:
+        warning = there.link.redacted(warning) if there.link else warning
         plan.warnings.append(f"With the audience as it is, `pulumi up` will fail. After the adoption: {warning}")
     _redirect_uris(plan, found, settings, audience)
     _permissions(plan, found, settings)

@@ -30,25 +30,26 @@ def rotate(
         engine = Pulumi(stack)
         key = "compromisedBefore" if compromised else "rotateRequestedAt"
         asked = _pending(key, engine.config(key), deployed(engine))
+        stays = (
+            "The request stays in the stack's settings: the next `pulumi up` resumes this rotation. To take it back, "
+            f"if no new secret was issued yet: pulumi config rm {key}{_named(engine)}"
+        )
+        # Before it is set: Ctrl-C does not end `pulumi config set`.
+        if_interrupted(stays)
         if asked is None:
             asked = now().replace(microsecond=0)
             engine.set_config(key, asked.strftime("%Y-%m-%dT%H:%M:%SZ"))
-        outputs = _rotate(engine, asked, compromised, key)
+        outputs = _rotate(engine, asked, compromised, stays)
         words.print(f"NocoBase uses a new client secret, valid until {quoted(outputs['clientSecretExpiry'])}.")
         if outputs.get("oldSecretRetires"):
             words.print(f"The old one is removed by the first `pulumi up` after {quoted(outputs['oldSecretRetires'])}.")
 
 
-def _rotate(engine: Pulumi, asked: datetime, compromised: bool, key: str) -> dict[str, Any]:
+def _rotate(engine: Pulumi, asked: datetime, compromised: bool, stays: str) -> dict[str, Any]:
     """Run `pulumi up` until the request of `asked` is fulfilled; return the outputs.
 
-    Raises ProvisioningError, and EngineFailed if a run failed. However it ends, the request says that it stays.
+    stays: what is said of the request if this fails. Raises ProvisioningError, and EngineFailed if a run failed.
     """
-    stays = (
-        "The request stays in the stack's settings: the next `pulumi up` resumes this rotation. To take it back, if no "
-        f"new secret was issued yet: pulumi config rm {key}{_named(engine)}"
-    )
-    if_interrupted(stays)
     try:
         for _ in range(MOST_RUNS):
             engine.up()

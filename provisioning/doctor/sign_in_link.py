@@ -9,7 +9,7 @@ from provisioning.entra import audiences
 from provisioning.entra.rules import Audience, accepts_redirect_uri
 from provisioning.entra.scopes import SCOPE_IDS
 from provisioning.foreign import listed, quoted
-from provisioning.nocobase.push import SignIn
+from provisioning.nocobase.push import Accounts, SignIn, audience_mismatch
 from provisioning.program.last_state import Push
 from provisioning.status.compare import shown
 
@@ -33,7 +33,7 @@ def check_client_id(link: SignIn, client_id: str) -> Finding:
     """Whether users sign in to this very application."""
     if link.client_id == client_id:
         return ok(client_id)
-    said = f"the link names {shown(link.client_id or '')} instead of {client_id}"
+    said = f"the link names {shown(link.redacted(link.client_id or ''))} instead of {client_id}"
     return failed(said, "pulumi up. If the link stays the same, restart NocoBase: environment variables may set it.")
 
 
@@ -41,8 +41,8 @@ def check_redirect_uri(link: SignIn, registered: Collection[str]) -> Finding:
     """Whether Entra ID sends users back to where NocoBase asks it to."""
     asked = link.redirect_uri or ""
     if any(accepts_redirect_uri(asked, known) for known in registered):
-        return ok(quoted(asked))
-    named = quoted(asked) if asked else "none"
+        return ok(quoted(link.redacted(asked)))
+    named = quoted(link.redacted(asked)) if asked else "none"
     said = f"{named} is not registered in Entra ID, so a sign-in fails with AADSTS50011"
     return failed(
         said, "Set nocobaseUrl to the address that users see, or add this one to redirectUris; then pulumi up."
@@ -58,13 +58,14 @@ def check_scopes(link: SignIn, declared: Collection[str]) -> Finding:
         return failed("offline_access is not asked for, so mail stops about an hour after each sign-in", ASK_THE_MAKERS)
     if len(resources) > 1:
         said = f"scopes of {len(resources)} resources at once, for which tokens may be refused with AADSTS70011: "
-        return warning(said + listed(sorted(resources)), ASK_THE_MAKERS)
+        return warning(said + listed(map(link.redacted, sorted(resources))), ASK_THE_MAKERS)
     undeclared = [name for name in names if name not in {*declared, *OPEN_ID, ".default"}]
     if undeclared:
-        said = f"{listed(undeclared)} is asked for and not declared, so an administrator's consent does not cover it"
+        named = listed(map(link.redacted, undeclared))
+        said = f"{named} is asked for and not declared, so an administrator's consent does not cover it"
         known = all(name in SCOPE_IDS for name in undeclared)
         return warning(said, "Add it to the setting scopes, then pulumi up." if known else ASK_THE_MAKERS)
-    return ok(listed(names))
+    return ok(listed(map(link.redacted, names)))
 
 
 def check_page(link: SignIn, audience: Audience, tenant_id: str | None) -> Finding:
@@ -72,17 +73,18 @@ def check_page(link: SignIn, audience: Audience, tenant_id: str | None) -> Findi
     named = link.tenant
     if named is None:
         return failed("the link names no tenant", ASK_THE_MAKERS)
-    nobody = audiences.mismatch(named, audience, tenant_id)
+    nobody = audience_mismatch(link, Accounts(audience, tenant_id))
     if nobody is not None:
         return failed(*nobody)
     page = audiences.page_of(named, tenant_id)
     if page is None:
         # A tenant may be called by one of its domains, too.
         return warning(
-            f"{quoted(named)}; whether that is {tenant_id} cannot be told", "Compare it in Entra ID → Overview."
+            f"{quoted(link.redacted(named))}; whether that is {tenant_id} cannot be told",
+            "Compare it in Entra ID → Overview.",
         )
     if not audiences.SERVES[audience][page].fewer:
-        return ok(f"'{named}' takes the accounts of the audience {audience}")
+        return ok(f"'{link.redacted(named)}' takes the accounts of the audience {audience}")
     fitting = audiences.ACCOUNTS_OF.get(page)
     remedy = f"If that is meant: pulumi config set audience {fitting}" if fitting else ASK_THE_MAKERS
-    return warning(f"'{named}' takes fewer accounts than the audience {audience}", remedy)
+    return warning(f"'{link.redacted(named)}' takes fewer accounts than the audience {audience}", remedy)

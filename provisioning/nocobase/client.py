@@ -27,7 +27,7 @@ from provisioning import errors
 from provisioning.connections import AnswerRejected, AnswerTooSlow, proxy_for, transport
 from provisioning.foreign import parsed_json
 from provisioning.nocobase.installation import HEADERS
-from provisioning.nocobase.login import NocoBaseLogin
+from provisioning.nocobase.login import SECRET_LENGTH, NocoBaseLogin
 from provisioning.nocobase.retry import (
     Fate,
     Patience,
@@ -39,7 +39,7 @@ from provisioning.nocobase.retry import (
     root_cause,
 )
 from provisioning.nocobase.version import Target, not_by_rest, numbered_version, target_of
-from provisioning.waiting import answer_of
+from provisioning.waiting import answer_of, go_on
 
 TIMEOUT_SECONDS = 20.0
 """For each phase of one request (connect, write, read)."""
@@ -72,6 +72,7 @@ class NocoBaseClient:
         self._login = login
         self._patience = patience or Patience(0)
         self._secrets = {secret for secret in secrets if secret}
+        self._wrote = False
         try:
             self._http = httpx.Client(
                 headers={**login.headers, **({"X-App": app} if app else {})},
@@ -96,8 +97,8 @@ class NocoBaseClient:
         return (*self._login.secrets, self.token, *self._secrets)
 
     def keep_secret(self, secret: str | None) -> None:
-        """Do not repeat `secret`, which NocoBase holds, in errors and links."""
-        if secret:
+        """Do not show `secret`, which NocoBase holds. A short one is no secret of Entra ID's, but part of words."""
+        if secret and len(secret) >= SECRET_LENGTH:
             self._secrets.add(secret)
 
     def __enter__(self) -> Self:
@@ -124,7 +125,8 @@ class NocoBaseClient:
     def post(self, action: str, body: Mapping[str, object], **parameters: str) -> Any:
         """Have NocoBase carry out `action` with `body` and return the data of the answer.
 
-        Raises NocoBaseError. After AnswerLost, read what is there before writing again.
+        Raises NocoBaseError. After AnswerLost, read what is there before writing again. A write that was sent is
+        settled: after it, no request of this client is interrupted, each at most `connections.ANSWER_SECONDS` long.
         """
         return self._authorized("POST", action, parameters, body)
 
@@ -200,13 +202,16 @@ class NocoBaseClient:
         raise TryAgain(error, pause, doubtful=fate is Fate.DOUBTFUL)
 
     def _answer(self, request: Callable[[], httpx.Response], action: str, write: bool = False) -> httpx.Response:
-        """What NocoBase answers. Raises Interrupted if nobody waits for it any longer."""
+        """What NocoBase answers. Raises Interrupted if the wait is to end and nothing was written."""
         try:
-            return answer_of(request)
+            if write and not self._wrote:
+                go_on()
+                self._wrote = True
+            return request() if self._wrote else answer_of(request)
         except errors.Interrupted:
-            done = "it is unknown whether it was carried out" if write else "nothing was changed there"
             raise errors.Interrupted(
-                f"Interrupted while NocoBase at {self.url} was asked for {action}; {done}. Run the command again."
+                f"Interrupted while NocoBase at {self.url} was asked for {action}; nothing was changed there. "
+                "Run the command again."
             ) from None
 
     def _is_up(self) -> bool:

@@ -55,7 +55,7 @@ class NocoBaseLogin:
 
 
 SECRET_LENGTH = 8
-"""A header's value with fewer characters is not taken for a secret."""
+"""A header's value, or a client secret that NocoBase holds, with fewer characters is not taken for a secret."""
 
 
 def load_login(

@@ -90,17 +90,29 @@ class Reading:
         return self.holds(credentials) and (not self.layout.hidden or (at != "" and self.updated_at == at))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SignIn:
     """What NocoBase's sign-in link for its users says; None for what it does not say, or if there is no link.
 
-    tenant: whose accounts the sign-in page is for: a tenant, or `common`, `organizations`, `consumers`.
+    The values are compared as they are, and a NocoBase may echo a secret in them: what is shown or stored of them goes
+    through `redacted`. tenant: whose accounts the sign-in page is for: a tenant, or `common`, `organizations`,
+    `consumers`. secrets: what the link must not show.
     """
 
     client_id: str | None
     redirect_uri: str | None
     scopes: tuple[str, ...] = ()
     tenant: str | None = None
+    secrets: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that the link says."""
+        return tuple(filter(None, (self.client_id, self.redirect_uri, self.tenant, *self.scopes)))
+
+    def redacted(self, text: str) -> str:
+        """A text of or about this link, for people or for the state."""
+        return redact(text, self.secrets)
 
 
 @dataclass(frozen=True)
@@ -237,8 +249,19 @@ def sign_in(nocobase: NocoBaseClient, mapping: NocoBaseMapping = AUTODETECT) -> 
             raise
         return SignIn(None, None)
     texts = [data, *data.values()] if isinstance(data, dict) else [data]
-    links = [parse_link(redact(text, nocobase.secrets)) for text in texts if isinstance(text, str)]
+    links = [_link(text, nocobase.secrets) for text in texts if isinstance(text, str)]
     return next((link for link in links if link.client_id), SignIn(None, None))
+
+
+def _link(url: str, secrets: tuple[str, ...]) -> SignIn:
+    """The link with `secrets`, and with each of its values that holds a part of one.
+
+    A secret with a character that separates in a URL, such as `&`, is recognised in the whole URL only.
+    """
+    link = parse_link(url)
+    without = set(parse_link(redact(url, secrets)).texts)
+    parts = (text for text in link.texts if redact(text, secrets) not in without)
+    return replace(link, secrets=(*secrets, *parts))
 
 
 def parse_link(url: str) -> SignIn:
@@ -258,7 +281,7 @@ def sign_in_mismatch(link: SignIn | None, client_id: str, redirect_uris: Sequenc
     if link is None:
         return None
     if link.client_id != client_id:
-        named = guid(link.client_id) if link.client_id else "none"
+        named = guid(link.redacted(link.client_id)) if link.client_id else "none"
         why = f"its sign-in link names client id {named} instead of {client_id}"
         return why, "Restart NocoBase if it was set up with environment variables; then run the command again."
     return redirect_uri_mismatch(link, redirect_uris)
@@ -268,7 +291,7 @@ def redirect_uri_mismatch(link: SignIn, redirect_uris: Sequence[str]) -> tuple[s
     """How the link's redirect URI differs from what is declared, and the remedy; None if it does not."""
     if any(matches_redirect_uri(link.redirect_uri or "", declared) for declared in redirect_uris):
         return None
-    back = quoted(link.redirect_uri) if link.redirect_uri else "nowhere"
+    back = quoted(link.redacted(link.redirect_uri)) if link.redirect_uri else "nowhere"
     why = f"it sends users back to {back}, but declared is {', '.join(redirect_uris)}"
     return why, "Set nocobaseUrl to the address that users see, or add this address to redirectUris."
 
@@ -277,7 +300,8 @@ def audience_mismatch(link: SignIn | None, accounts: Accounts | None) -> tuple[s
     """Why the sign-in link lets in nobody of `accounts`, and the remedy; None if it does, or does not say."""
     if link is None or link.tenant is None or accounts is None:
         return None
-    return audiences.mismatch(link.tenant, accounts.audience, accounts.tenant_id)
+    reason = audiences.mismatch(link.tenant, accounts.audience, accounts.tenant_id)
+    return reason and (link.redacted(reason[0]), link.redacted(reason[1]))
 
 
 def _rows(nocobase: NocoBaseClient, mapping: NocoBaseMapping, **parameters: str) -> list[Mapping[str, Any]]:

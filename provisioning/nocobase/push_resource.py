@@ -159,10 +159,10 @@ class MailSettingsProvider(ResourceProvider):
                 self._wait_until_accepted(props, new=True)
                 try:
                     return CreateResult(id_, _push(nocobase, props, found, accounts=_accounts(props)))
-                except NocoBaseError:
+                except (NocoBaseError, Interrupted):
                     # A failed create is not recorded in the state, so `destroy` would never empty what it wrote.
                     if not found.client_id:
-                        with suppress(NocoBaseError):
+                        with suppress(NocoBaseError, Interrupted):
                             push.clear(nocobase, _mapping(props), _credentials(props))
                     raise
         except ProvisioningError as error:
@@ -245,14 +245,14 @@ class MailSettingsProvider(ResourceProvider):
             _say(f"{error} This run assumes that it still holds what the last run wrote.")
             return ReadResult(id_, props, _inputs(props))
         own = props["client_id"]
-        held = {**props, "client_id": _client_id(found.client_id, own), **_proved(link, own), "row_id": found.row_id}
+        held = {**props, "client_id": _client_id(found.client_id, own), **_proved(link, props), "row_id": found.row_id}
         if found.client_secret is not None:
             # A longer one is not the stack's either, and would only fill the state.
             held["client_secret"] = found.client_secret[:LONGEST]
         elif found.updated_at != (props.get("updated_at") or ""):
             # The secret is hidden, so a newer time of change is the only sign of drift; the next `up` writes it again.
             held["updated_at"] = f"changed by somebody else at {found.updated_at}"
-        held = _redacted(held)
+        held = _redacted(held, props)
         return ReadResult(id_, held, _inputs(held))
 
     def delete(self, _id: str, _props: Properties) -> None:
@@ -287,9 +287,12 @@ class MailSettingsProvider(ResourceProvider):
         patience = self._patience.setdefault(url, Patience(self._patience_seconds))
         secret = str(props["client_secret"] or "")
         with NocoBaseClient(url, app, login, patience if patient else None, {*_SECRETS, secret}) as nocobase:
-            _SECRETS.update(filter(None, nocobase.secrets))
-            with remedies_for(names):
-                yield nocobase
+            _keep_secrets(nocobase)
+            try:
+                with remedies_for(names):
+                    yield nocobase
+            finally:
+                _keep_secrets(nocobase)
 
 
 class NocoBaseProvider(pulumi.ProviderResource):
@@ -396,9 +399,19 @@ _SECRETS: set[str] = set()
 """What this process redacts in all that it prints and records."""
 
 
+def _keep_secrets(nocobase: NocoBaseClient) -> None:
+    """Redact from now on what `nocobase` knows, also the token and the secrets that it got by its requests."""
+    _SECRETS.update(filter(None, nocobase.secrets))
+
+
+def _without_secrets(text: str) -> str:
+    # A copy: other NocoBases are served in other threads, which add to it.
+    return redact(text, tuple(_SECRETS))
+
+
 def _say(text: str) -> None:
     """Print for the engine, which shows it."""
-    print(harmless(redact(text, _SECRETS)))
+    print(harmless(_without_secrets(text)))
 
 
 def _mapping(properties: Mapping[str, Any]) -> NocoBaseMapping:
@@ -445,16 +458,16 @@ def _push(
     """Push and return the outputs: what was declared, and what was verified. accounts: see `write_and_verify`."""
     credentials, uris = _credentials(properties), properties["redirect_uris"]
     found, link = push.write_and_verify(nocobase, _mapping(properties), credentials, uris, found, written_at, accounts)
+    _keep_secrets(nocobase)
     _warn_of_audience(nocobase.url, link, properties)
     if found.also_changed:
         # Only the two values were sent, so somebody else changed these, or the email manager itself.
-        others = listed(redact(name, _SECRETS) for name in found.also_changed)
+        others = listed(_without_secrets(name) for name in found.also_changed)
         _say(f"Other email settings of NocoBase at {nocobase.url} changed at the same moment: {others}.")
     if found.layout.transformed:
         properties = {**properties, TRANSFORMED: True}
-    return _redacted(
-        {**properties, "row_id": found.row_id, "updated_at": found.updated_at, **_proved(link, credentials.client_id)}
-    )
+    row = {"row_id": found.row_id, "updated_at": found.updated_at}
+    return _redacted({**properties, **row, **_proved(link, properties)}, properties)
 
 
 def _inputs(held: Properties) -> Properties:
@@ -474,10 +487,15 @@ def _with_way_out(error: NocoBaseError | SettingsError, properties: Mapping[str,
     return SettingsError([replace(problem, remedy=f"{problem.remedy}\n    {way_out}") for problem in error.problems])
 
 
-def _redacted(held: Properties) -> Properties:
-    """Redact secrets in the outputs that are stored in plain text: somebody may have put them into other fields."""
+def _redacted(held: Properties, declared: Properties) -> Properties:
+    """Redact secrets in the outputs that are stored in plain text: somebody may have put them into other fields.
+
+    A client id and a redirect URI that are `declared` are no secrets, and later runs compare them.
+    """
     clear = ("client_id", "row_id", "updated_at", "proved_client_id", "proved_redirect_uri")
-    return held | {key: redact(held[key], _SECRETS) for key in clear if isinstance(held.get(key), str)}
+    own = (declared["client_id"], *(declared.get("redirect_uris") or ()))
+    found = {key: held[key] for key in clear if isinstance(held.get(key), str) and held[key] not in own}
+    return held | {key: _without_secrets(value) for key, value in found.items()}
 
 
 def _client_id(found: str | None, own: str) -> str | None:
@@ -485,13 +503,14 @@ def _client_id(found: str | None, own: str) -> str | None:
     return found if not found or found == own else guid(found)
 
 
-def _proved(link: SignIn | None, own: str) -> Properties:
-    """What NocoBase's link says, for people and for the state. own: the stack's client id."""
-    uri = link.redirect_uri if link else None
-    return {
-        "proved_client_id": _client_id(link.client_id, own) if link else None,
-        "proved_redirect_uri": uri and one_line(uri, LONGEST_REDIRECT_URI),
-    }
+def _proved(link: SignIn | None, declared: Properties) -> Properties:
+    """What NocoBase's link says, for people and for the state."""
+    if link is None:
+        return {"proved_client_id": None, "proved_redirect_uri": None}
+    uri = link.redirect_uri
+    if uri and uri not in (declared.get("redirect_uris") or ()):
+        uri = one_line(link.redacted(uri), LONGEST_REDIRECT_URI)
+    return {"proved_client_id": _client_id(link.client_id, declared["client_id"]), "proved_redirect_uri": uri}
 
 
 class _Sentences:
@@ -502,7 +521,7 @@ class _Sentences:
         """The message of a ProvisioningError, else the traceback; secrets are redacted."""
         error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]
         text = str(error) if isinstance(error, ProvisioningError) else traceback.format_exc()
-        return harmless(redact(text, _SECRETS))
+        return harmless(_without_secrets(text))
 
 
 def _cancelled(self: Any, request: Any, context: Any) -> Any:

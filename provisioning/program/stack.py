@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,8 +40,9 @@ def end_quietly_when_told() -> None:
 
 
 def _end(_number: int, _frame: object) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # a closed pipe, or a write that the signal has interrupted
+            stream.flush()
     os._exit(QUIETLY)
 
 

@@ -38,6 +38,15 @@ def test_what_hangs_does_not_hold_it_back() -> None:
     hangs.set()
 
 
+def test_nothing_begins_after_the_end() -> None:
+    begun: list[int] = []
+    waiting.end_all()
+    with pytest.raises(Interrupted):
+        waiting.answer_of(lambda: begun.append(1))
+    time.sleep(0.1)
+    assert begun == []
+
+
 def test_it_says_that_it_goes_on() -> None:
     signs: list[float] = []
     waiting.answer_of(partial(time.sleep, 0.5), lambda: signs.append(time.monotonic()), every=0.15)

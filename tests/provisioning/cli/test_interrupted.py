@@ -95,6 +95,28 @@ def test_a_thread_that_hangs_does_not_hold_the_end_back() -> None:
     assert time.monotonic() - began < 30
 
 
+WRITING = """
+import io, runpy, sys
+from provisioning import cli
+
+class Closed(io.StringIO):
+    def flush(self):
+        raise BrokenPipeError
+
+def main():
+    sys.stdout = Closed()
+    raise KeyboardInterrupt
+
+cli.main = main
+runpy.run_module("provisioning", run_name="__main__")
+"""
+
+
+def test_while_it_writes_what_nobody_takes() -> None:
+    ended = subprocess.run([sys.executable, "-c", WRITING], cwd=PROJECT, capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, b"")
+
+
 @dataclass
 class Silent:
     """A server that takes connections and never answers."""

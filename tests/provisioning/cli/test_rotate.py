@@ -97,5 +97,19 @@ def test_a_rotation_that_fails_says_that_its_request_stays(monkeypatch: pytest.M
     assert "pulumi config rm compromisedBefore" in said.stderr
 
 
+def test_ctrl_c_while_the_request_is_stored_says_that_it_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(None, stack="prod")
+
+    def set_config(key: str, value: str) -> None:
+        engine.set_to[key] = value
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "set_config", set_config)
+    said = run(monkeypatch, engine)
+    assert (said.exit_code, engine.ups, engine.set_to) == (130, 0, {"rotateRequestedAt": NOW})
+    assert "the next `pulumi up` resumes this rotation" in said.stderr
+    assert "pulumi config rm rotateRequestedAt --stack prod" in said.stderr
+
+
 def test_a_rotation_that_succeeds_says_nothing_of_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "config rm" not in run(monkeypatch, Engine(None)).stderr

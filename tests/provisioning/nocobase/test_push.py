@@ -11,9 +11,13 @@ import httpx
 import pytest
 
 from provisioning import errors
+from provisioning.doctor.sign_in_link import check_page, check_scopes
+from provisioning.entra.rules import Audience
 from provisioning.nocobase import push
+from provisioning.nocobase.client import NocoBaseClient
 from provisioning.nocobase.layout import NocoBaseMapping
-from provisioning.nocobase.push import Credentials, Reading, SignIn
+from provisioning.nocobase.login import NocoBaseLogin
+from provisioning.nocobase.push import Accounts, Credentials, Reading, SignIn
 from tests.provisioning.nocobase.fake_nocobase import CALLBACK, FOUND, URL, VERSION, FakeNocoBase, connect, microsoft
 
 SECRET = "the~client~secret"
@@ -271,6 +275,47 @@ def test_without_an_action_the_reading_back_is_the_only_proof(monkeypatch: pytes
         found = push.read(nocobase, mapping)
         assert push.write_and_verify(nocobase, mapping, NEW, [CALLBACK], found)[1] is None
     assert server.requests == [LIST, UPDATE, LIST]
+
+
+def test_the_link_is_compared_as_it_is_whatever_counts_as_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = URL.removeprefix("https://")
+    server = FakeNocoBase([microsoft(clientId="old-id", clientSecret="common")], tenant="common")
+    connect(server, monkeypatch)
+    login = NocoBaseLogin(api_key="key", password="new-id", headers={"X-Forwarded-Host": host})
+    with NocoBaseClient(URL, None, login, secrets=["common"]) as nocobase:
+        found, link = push.write_and_verify(nocobase, FOUND, NEW, [CALLBACK], push.read(nocobase))
+        assert (found.client_id, link) == ("new-id", SignIn("new-id", CALLBACK, tenant="common"))
+        assert push.audience_mismatch(link, Accounts(Audience.PERSONAL, None)) is not None
+
+
+@pytest.mark.parametrize("secret", ["pass word&more#of+it%41", "plain~secret"])
+def test_no_part_of_a_secret_that_the_link_echoes_is_shown(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"https://x/{secret}/authorize?client_id={secret}&redirect_uri=https://y/?a={secret}&scope={secret}"
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"data": url})
+
+    connect(answer, monkeypatch)
+    with NocoBaseClient(URL, None, NocoBaseLogin("key", password=secret)) as nocobase:
+        link = push.sign_in(nocobase)
+    assert link is not None
+    shown = [
+        push.redirect_uri_mismatch(link, []),
+        push.sign_in_mismatch(link, OTHER_ID, []),
+        *(check_scopes(link, declared).said for declared in ([], ["Mail.Read"])),
+        check_page(link, Audience.ANY_TENANT, None).said,
+        repr(link),
+    ]
+    for part in ("pass", "word", "more", "it%41", "itA", "plain~secret"):
+        assert part not in str(shown)
+
+
+def test_a_short_secret_of_nocobase_is_not_taken_out_of_other_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    with connect(FakeNocoBase([microsoft(clientSecret="common")]), monkeypatch) as nocobase:
+        push.read(nocobase)
+        assert "common" not in nocobase.secrets
+        nocobase.keep_secret(SECRET)
+        assert SECRET in nocobase.secrets
 
 
 def test_another_client_id_in_the_sign_in_link_is_no_proof() -> None:

@@ -96,6 +96,7 @@ def created(provider: MailSettingsProvider, server: FakeNocoBase, **properties: 
     return outs
 
 
+READ, WRITE = "mailSettings:list", "mailSettings:update"
 LIST, UPDATE, LINK = "GET mailSettings:list", "POST mailSettings:update", "GET mail:oauth2url"
 
 
@@ -638,6 +639,46 @@ def outcome(call: Callable[[dict[str, Any]], Any], properties: dict[str, Any]) -
     )
 
 
+def test_a_secret_that_nocobase_held_is_in_no_later_output(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = "held~by~nocobase"
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+
+    def echo(request: httpx.Request) -> None:
+        if request.url.path.endswith(WRITE):
+            server.row()[held] = 1
+
+    server.after = echo
+    for read_before in (False, True):
+        server.rows = [microsoft(clientId="new-id", clientSecret=held)]
+        monkeypatch.setattr(push_resource, "_SECRETS", set())
+        if read_before:  # by another client
+            provider.diff(ID, outs, NEXT)
+            assert held not in push_resource._without_secrets(f"Bearer {held}")
+        provider.update(ID, outs, NEXT)
+        said = capsys.readouterr().out
+        assert "changed at the same moment: " in said
+        assert held not in said
+
+
+def test_what_is_declared_is_recorded_as_it_is_whatever_counts_as_a_secret(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = json.dumps({"X-Forwarded-Host": URL.removeprefix("https://")})
+    config = {"nocobase-outlook:nocobasePatienceSeconds": "0", "nocobase-outlook:nocobaseHeaders": headers}
+    provider.configure(ConfigureRequest(Config(config, "nocobase-outlook")))
+    monkeypatch.setattr(push_resource, "_SECRETS", {"new-id"})
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    for held in (outs, dict(provider.read(ID, outs).outs or {})):
+        assert (held["proved_client_id"], held["proved_redirect_uri"]) == ("new-id", CALLBACK)
+    assert provider.diff(ID, outs, PROPERTIES).changes is False
+
+
 def test_headers_of_the_configuration_reach_their_own_server_alone(
     provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -775,6 +816,65 @@ def test_a_cancellation_ends_every_wait_at_once(
     with pytest.raises(errors.Interrupted, match="token endpoint was waited for; NocoBase was not changed"):
         provider._wait_until_accepted(PROPERTIES, new=True)
     hangs.set()
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["create", "update"])
+def test_a_cancellation_before_the_write_prevents_it(
+    first: bool, cancel: Callable[[], object], monkeypatch: pytest.MonkeyPatch, provider: MailSettingsProvider
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    olds = PROPERTIES if first else created(provider, server)
+    before = server.row() | {}
+
+    def press(request: httpx.Request) -> None:
+        if request.url.path.endswith(READ):
+            cancel()
+
+    server.after = press
+    with pytest.raises(errors.Interrupted, match=r"(nothing was changed there|NocoBase was not changed)"):
+        provider.create(PROPERTIES) if first else provider.update(ID, olds, NEXT)
+    assert (server.writes, server.row()) == ([], before)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["create", "update"])
+def test_a_write_that_was_sent_is_settled_and_verified_whatever_is_cancelled(
+    first: bool, cancel: Callable[[], object], monkeypatch: pytest.MonkeyPatch, provider: MailSettingsProvider
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    olds = PROPERTIES if first else created(provider, server)
+
+    def press(request: httpx.Request) -> None:
+        if request.url.path.endswith(WRITE):
+            cancel()
+            time.sleep(2 * waiting.LOOK_SECONDS)
+
+    server.before = press
+    outs = provider.create(PROPERTIES).outs if first else provider.update(ID, olds, NEXT).outs
+    assert server.requests == [LIST, UPDATE, LIST, LINK]
+    assert (outs or {})["proved_client_id"] == "new-id"
+    assert server.row()["clientSecret"] == (outs or {})["client_secret"]
+
+
+def test_what_an_interrupted_create_wrote_is_emptied(
+    cancel: Callable[[], object], monkeypatch: pytest.MonkeyPatch, provider: MailSettingsProvider
+) -> None:
+    patience = {"nocobase-outlook:nocobasePatienceSeconds": "600"}
+    provider.configure(ConfigureRequest(Config(patience, "nocobase-outlook")))
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+
+    def press(request: httpx.Request) -> httpx.Response | None:
+        if not request.url.path.endswith("mail:oauth2url"):
+            return None
+        cancel()
+        return httpx.Response(503)
+
+    server.before = press
+    with pytest.raises(errors.Interrupted, match="Run the command again"):
+        provider.create(PROPERTIES)
+    assert (server.row()["clientId"], server.row()["clientSecret"]) == ("", "")
 
 
 def test_the_server_of_dynamic_providers_has_the_method_that_is_changed() -> None:

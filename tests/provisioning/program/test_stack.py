@@ -103,9 +103,23 @@ time.sleep(60)
 """
 
 
-def test_a_program_that_its_host_ends_says_nothing() -> None:
-    ended = subprocess.run([sys.executable, "-c", TOLD], cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (32, "a line", "")
+INTERRUPTED_WRITE = """
+import io, signal, sys
+
+class Written(io.StringIO):
+    def flush(self):
+        raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stdout>'>")
+
+sys.stdout = Written()
+"""
+
+
+@pytest.mark.parametrize("before", ["", INTERRUPTED_WRITE], ids=["", "within a write"])
+def test_a_program_that_its_host_ends_says_nothing(before: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", before + TOLD], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (32, "" if before else "a line", "")
 
 
 def test_a_host_that_hears_the_signal_itself_is_left_alone() -> None:
