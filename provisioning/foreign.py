@@ -70,9 +70,14 @@ def quoted(value: object) -> str:
 
 def listed(values: Iterable[object]) -> str:
     """Many texts from outside for a sentence: the first MOST_LISTED, and how many more there are."""
-    found = list(values)
+    return counted(map(quoted, values))
+
+
+def counted(texts: Iterable[str]) -> str:
+    """The same for texts in which what is from outside is quoted already."""
+    found = list(texts)
     more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
-    return ", ".join(map(quoted, found[:MOST_LISTED])) + more
+    return ", ".join(found[:MOST_LISTED]) + more
 
 
 def one_line(value: object, longest: int = LONGEST) -> str:

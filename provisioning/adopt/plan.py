@@ -8,14 +8,16 @@ else is a loss, which a person has to accept.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from provisioning.addresses import comparable
+from provisioning.adopt import risks
+from provisioning.adopt.risks import Risk, UsedSecret
 from provisioning.entra.audiences import warning_for_nocobase
 from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, classify_secrets
-from provisioning.entra.ownership import STACK_TAG
+from provisioning.entra.ownership import STACK_TAG, Owner, origin
 from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
 from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, who_disabled
 from provisioning.entra.rules import Audience, why_invalid_audience, why_invalid_redirect_uri, why_unkeepable
@@ -54,12 +56,17 @@ class Line:
 
 @dataclass
 class Adoption:
-    """The plan. config: settings to write first. losses: what cannot be kept. warnings: what a person should know."""
+    """The plan. config: settings to write first. losses: what cannot be kept. warnings: what a person should know.
+
+    origin: when the application was created, and whose it is. risks: what a person has to accept, each by its word.
+    """
 
     lines: list[Line] = field(default_factory=list)
     config: dict[str, str | list[str]] = field(default_factory=dict)
     losses: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    origin: str = ""
+    risks: list[Risk] = field(default_factory=list)
 
 
 EMPTY_FIELDS = "empty the two fields in NocoBase."
@@ -67,10 +74,14 @@ EMPTY_FIELDS = "empty the two fields in NocoBase."
 
 @dataclass(frozen=True)
 class InNocoBase:
-    """What NocoBase shows: the client id that it holds, and its sign-in link; None for what it does not show."""
+    """What NocoBase shows: the client id that it holds, and its sign-in link; None for what it does not show.
+
+    secret_begins: the first three characters of its client secret, which Entra ID shows, too.
+    """
 
     client_id: str | None = None
     link: SignIn | None = None
+    secret_begins: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -107,7 +118,30 @@ def plan_adoption(
     _disabled(plan, found)
     _credentials(plan, found, settings, audience, now)
     _in_nocobase(plan, settings, there, str(found.application["appId"]))
+    _risks(plan, found, settings, caller, there, now)
     return plan
+
+
+def _risks(plan: Adoption, found: Found, settings: Settings, caller: Caller, there: InNocoBase, now: datetime) -> None:
+    """Say where the application comes from, and what in it others could use; what is kept has to be known."""
+    owners = [owner for owner in found.people if owner.object_id in found.owners]
+    owners += [Owner(one) for one in found.owners if one not in {owner.object_id for owner in owners}]
+    created = found.application.get("createdDateTime")
+    when = datetime.fromisoformat(str(created)) if created else None
+    plan.origin = f"The application was {origin(when, dict.fromkeys(owners))}. Adopt it only if you know who made it."
+    keep = plan.config.get("keep", settings.keep)
+    kept = list(plan.config.get("redirectUris", settings.redirect_uris))
+    for name, platform in PLATFORMS.items():
+        kept += (at(found.application, f"{platform}.redirectUris") or []) if name in keep else []
+    used = UsedSecret(there.secret_begins) if there.client_id == found.application["appId"] else None
+    each = (
+        risks.owners_at_risk(found, {caller.object_id, *settings.owners}),
+        risks.redirect_uris_at_risk(found, kept, settings),
+        risks.credentials_at_risk(found, used, now),
+        risks.permissions_at_risk(found, _permissions_there(found), settings),
+        risks.weaknesses(found),
+    )
+    plan.risks = [risk for risk in each if risk is not None]
 
 
 def reject_audience(audience: Audience) -> None:
@@ -231,13 +265,17 @@ def _disabled(plan: Adoption, found: Found) -> None:
         )
 
 
-def _permissions(plan: Adoption, found: Found, settings: Settings) -> None:
+def _permissions_there(found: Found) -> list[Permission]:
     listed = (
         Permission(str(api["resourceAppId"]), str(access["id"]), str(access["type"]))
         for api in found.application.get("requiredResourceAccess") or []
         for access in api.get("resourceAccess") or []
     )
-    there = list(dict.fromkeys(listed))
+    return list(dict.fromkeys(listed))
+
+
+def _permissions(plan: Adoption, found: Found, settings: Settings) -> None:
+    there = _permissions_there(found)
     scopes = [name for name in map(scope_name, there) if name]
     further = [written(permission) for permission in there if not scope_name(permission)]
     _extend(plan, "scopes", scopes, settings.scopes)
@@ -309,6 +347,8 @@ def _credentials(plan: Adoption, found: Found, settings: Settings, audience: Aud
     certificates = [key.get("displayName") or key.get("keyId") for key in found.application.get("keyCredentials") or []]
     if certificates:
         plan.lines.append(Line("certificates", certificates, certificates, NOT_TOUCHED))
+    if federated := [item.get("name") for item in found.federated_credentials]:
+        plan.lines.append(Line("federated credentials", federated, federated, NOT_TOUCHED))
     if audience.personal and len(secrets) >= MOST_SECRETS:
         raise AdoptionRejected(
             "This stack cannot add its client secret: with personal accounts Entra ID allows an application "
@@ -358,7 +398,5 @@ def find_candidates(
         }
         why = ", ".join(reason for reason, true in reasons.items() if true)
         if why:
-            candidates.append(
-                Candidate(application.client_id, application.name, application.redirect_uris, application.tags, why)
-            )
+            candidates.append(replace(application, why=why))
     return sorted(candidates, key=lambda candidate: (-candidate.why.count(","), candidate.name, candidate.client_id))

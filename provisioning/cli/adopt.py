@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +30,9 @@ PROTECT = "protectApplication"
 
 LET_GO = "`pulumi state delete --all --force` undoes the adoption and leaves Entra ID as it is."
 
+HINT = 3
+"""How many characters of a client secret Entra ID shows, in Graph's `hint`."""
+
 EXPECTED = {"create", "update", "read", "import"}
 """What the first `pulumi up` after an adoption may do to a resource."""
 
@@ -45,12 +49,17 @@ def adopt(
     accept_losses: Annotated[
         bool, typer.Option("--accept-losses", help="Do it although something cannot be kept.")
     ] = False,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option("--accept", help="A word that the plan shows: keep what it stands for, which others could use."),
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Bring an application that was made by hand under this stack, and keep what works.
 
-    Shows what is there beside what the stack will declare. Then it writes settings, and imports application and service
-    principal into the state. It changes nothing in Entra ID or NocoBase: the next `pulumi up` does.
+    Shows what is there beside what the stack will declare, and what others could use; each of that has to be accepted.
+    Then it writes settings, and imports application and service principal into the state. It changes nothing in Entra
+    ID or NocoBase: the next `pulumi up` does.
     """
     with errors_as_sentences():
         engine = Pulumi(stack)
@@ -70,8 +79,11 @@ def adopt(
         show_rows([_row(line, output) for line in plan.lines], output)
         for warning in [*plan.warnings, *plan.losses]:
             words.print(f"! {warning}", style="yellow")
+        _tell_risks(plan)
         _refuse_settings({**config, **plan.config})
-        if not _agreed(plan, client_id, yes, accept_losses):
+        words_given = accept or []
+        command = _command(plan, client_id, stack)
+        if not _agreed(plan, command, yes, accept_losses, words_given):
             return
         if_interrupted(
             "Nothing in Entra ID or NocoBase was changed; the stack's settings, and its state, may be. To resume: "
@@ -122,10 +134,24 @@ def _list(settings: Settings, config: Mapping[str, str], search: str | None, out
         directory.applications(), name, settings.redirect_uris, _in_nocobase(settings, config).client_id
     )
     if found or output is Format.JSON:
-        facts = [(item.client_id, item.name, item.why, item.stack or "none") for item in found]
-        show_rows([dict(zip(("clientId", "name", "why", "stack"), fact, strict=True)) for fact in facts], output)
+        show_rows(
+            [
+                {
+                    "clientId": item.client_id,
+                    "name": item.name,
+                    "why": item.why,
+                    "stack": item.stack or "none",
+                    "created": item.created and item.created.isoformat(timespec="seconds"),
+                }
+                for item in found
+            ],
+            output,
+        )
     if found:
-        words.print("To adopt one: the same command with its client id. One of another stack is refused.")
+        words.print(
+            "Only if you know who made one: the same command with its client id, which shows the owners first. Name "
+            "and tags prove nothing. One with another stack's tag is refused."
+        )
     else:
         words.print(f"No application is called '{name}', sends users to this NocoBase, or is known to it.")
 
@@ -148,9 +174,11 @@ def _in_nocobase(settings: Settings, config: Mapping[str, str]) -> InNocoBase:
     mapping = settings.nocobase_mapping.mapping
     try:
         with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
-            held = push.read(nocobase, mapping).client_id
+            reading = push.read(nocobase, mapping)
+            held = reading.client_id
             # Without credentials it has no link.
-            return InNocoBase(held or None, push.sign_in(nocobase, mapping) if held else None)
+            begins = (reading.client_secret or "")[:HINT] or None
+            return InNocoBase(held or None, push.sign_in(nocobase, mapping) if held else None, begins)
     except NocoBaseError as error:
         words.print(f"! NocoBase was not asked: {error}", style="yellow")
         return InNocoBase()
@@ -192,17 +220,44 @@ def _plan(settings: Settings, config: Mapping[str, str], client_id: str, name: s
     return found, plan_adoption(found, settings, caller, stack_tag(*name.split("/")), now(), there)
 
 
-def _agreed(plan: Adoption, client_id: str, yes: bool, accept_losses: bool) -> bool:
-    """Whether to go on; says how, if nobody can be asked. Raises AdoptionRejected for losses that nobody accepts."""
+def _tell_risks(plan: Adoption) -> None:
+    """Say where the application comes from, and what others could use in it."""
+    words.print(plan.origin, style="bold")
+    for risk in plan.risks:
+        words.print(f"! {risk.said} To keep them: --accept {risk.word}", style="bold red")
+
+
+def _command(plan: Adoption, client_id: str, stack: str | None) -> str:
+    """The command that adopts without a question and accepts all that `plan` shows."""
+    parts = ["python", "-m", "provisioning", "adopt", client_id, *(["--stack", stack] if stack else []), "--yes"]
+    parts += ["--accept-losses"] if plan.losses else []
+    return shlex.join([*parts, *(part for risk in plan.risks for part in ("--accept", risk.word))])
+
+
+def _agreed(plan: Adoption, command: str, yes: bool, accept_losses: bool, accepted: Sequence[str]) -> bool:
+    """Whether to go on; says by which command, if nobody can be asked.
+
+    accepted: words of risks. Raises AdoptionRejected for losses and risks that nobody accepts.
+    """
+    risks = [risk for risk in plan.risks if risk.word not in accepted]
+    only_if = "Only if you know who made it" if plan.risks else "To adopt it"
     if plan.losses and not accept_losses:
         raise AdoptionRejected(
             "Something cannot be kept; nothing was changed. To adopt it all the same, add --accept-losses."
         )
+    if yes and risks:
+        missing = ", ".join(risk.word for risk in risks)
+        raise AdoptionRejected(
+            f"--yes does not accept what others could use ({missing}); nothing was changed. {only_if}: {command}"
+        )
     if yes:
         return True
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        words.print(f"Nothing was changed. To adopt it: python -m provisioning adopt {client_id} --yes")
+        words.print(f"Nothing was changed. {only_if}: {command}")
         return False
+    for risk in risks:
+        if not typer.confirm(f"Keep what {risk.word} stands for, which others could use?", err=True):
+            return False
     return typer.confirm("Adopt it?", err=True)
 
 

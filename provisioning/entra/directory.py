@@ -29,7 +29,6 @@ from msgraph.generated.applications.item.remove_password.remove_password_post_re
     RemovePasswordPostRequestBody,
 )
 from msgraph.generated.models.application import Application
-from msgraph.generated.models.directory_object_collection_response import DirectoryObjectCollectionResponse
 from msgraph.generated.models.password_credential import PasswordCredential
 from msgraph_core import GraphClientFactory
 
@@ -306,13 +305,20 @@ def look_up(client_id: str) -> Found | None:
         application = await _or_none(graph.applications_with_app_id(client_id).get())
         if application is None:
             return None
-        owners = await graph.applications.by_application_id(str(application.id)).owners.get()
+        asked = graph.applications.by_application_id(str(application.id))
+        owners = await _all_owners(asked.owners)
+        federated = await _or_none(asked.federated_identity_credentials.get())
         principal = await _or_none(graph.service_principals_with_app_id(client_id).get())
-        its_owners = None
+        its_owners: tuple[Owner, ...] = ()
         if principal is not None:
-            its_owners = await graph.service_principals.by_service_principal_id(str(principal.id)).owners.get()
+            its_owners = await _all_owners(graph.service_principals.by_service_principal_id(str(principal.id)).owners)
         return Found(
-            _as_sent(application), _ids(owners), None if principal is None else _as_sent(principal), _ids(its_owners)
+            _as_sent(application),
+            tuple(owner.object_id for owner in owners),
+            None if principal is None else _as_sent(principal),
+            tuple(owner.object_id for owner in its_owners),
+            (*owners, *its_owners),
+            tuple(_as_sent(item) for item in (federated.value if federated else None) or []),
         )
 
     answer: Found | None = _ask(read)
@@ -325,7 +331,7 @@ def applications(name: str | None = None) -> list[Candidate]:
     async def read(graph: GraphServiceClient) -> list[Candidate]:
         query = ApplicationsRequestBuilder.ApplicationsRequestBuilderGetQueryParameters(
             filter=None if name is None else f"displayName eq {_quoted(name)}",
-            select=["id", "appId", "displayName", "web", "tags"],
+            select=["id", "appId", "displayName", "web", "tags", "createdDateTime"],
             top=None if name is not None else LARGEST_PAGE,
         )
         page = await graph.applications.get(request_configuration=RequestConfiguration(query_parameters=query))
@@ -339,6 +345,8 @@ def applications(name: str | None = None) -> list[Candidate]:
                 item.display_name or "",
                 tuple((item.web.redirect_uris if item.web else None) or []),
                 tuple(item.tags or []),
+                object_id=str(item.id),
+                created=item.created_date_time,
             )
             for item in found
         ]
@@ -358,14 +366,18 @@ def remove_secret(application_object_id: str, key_id: str) -> None:
 
 
 def applications_tagged(tag: str) -> dict[str, str]:
-    """Object id → display name of the applications that carry `tag`. Raises DirectoryUnreadable."""
+    """Object id → display name of the applications that carry `tag`, whoever set it. Raises DirectoryUnreadable."""
 
     async def read(graph: GraphServiceClient) -> dict[str, str]:
         query = ApplicationsRequestBuilder.ApplicationsRequestBuilderGetQueryParameters(
-            filter=f"tags/any(t:t eq '{tag}')", select=["id", "displayName"]
+            filter=f"tags/any(t:t eq {_quoted(tag)})", select=["id", "displayName"], top=LARGEST_PAGE
         )
-        found = await graph.applications.get(request_configuration=RequestConfiguration(query_parameters=query))
-        return {str(item.id): str(item.display_name) for item in (found.value if found else None) or []}
+        page = await graph.applications.get(request_configuration=RequestConfiguration(query_parameters=query))
+        found = list((page.value if page else None) or [])
+        while page and page.odata_next_link:
+            page = await graph.applications.with_url(page.odata_next_link).get()
+            found += (page.value if page else None) or []
+        return {str(item.id): str(item.display_name) for item in found}
 
     answer: dict[str, str] = _ask(read)
     return answer
@@ -437,10 +449,6 @@ def _as_sent(item: Parsable) -> dict[str, Any]:
     writer.write_object_value(None, item)
     sent: dict[str, Any] = json.loads(writer.get_serialized_content())
     return sent
-
-
-def _ids(page: DirectoryObjectCollectionResponse | None) -> tuple[str, ...]:
-    return tuple(str(item.id) for item in (page.value if page else None) or [])
 
 
 def _stored_secret(item: PasswordCredential) -> StoredSecret:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from provisioning.errors import SecretLimitReached
-from provisioning.foreign import MOST_LISTED, quoted
+from provisioning.foreign import counted, quoted
 
 MOST_SECRETS = 2
 
@@ -84,9 +84,7 @@ def reject_if_full(
 
 
 def _named(secrets: Iterable[StoredSecret]) -> str:
-    found = list(map(str, secrets))
-    more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
-    return ", ".join(found[:MOST_LISTED]) + more
+    return counted(map(str, secrets))
 
 
 def descriptions(names: Iterable[str], current: str) -> Sequence[str]:

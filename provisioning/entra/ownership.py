@@ -1,17 +1,20 @@
 """Who owns an application, and which stack it belongs to: the tag that a stack sets on its own application.
 
-A tag does not show who set it, so nothing is removed because of a tag alone. A run adds its caller to the owners and
-drops nobody who is not named: the azuread provider removes every owner that is not declared.
+A tag does not show who set it: whoever may register applications may set it. So a tag may stop a run or name an
+application, but nothing is removed or taken over because of a tag alone. A run adds its caller to the owners and drops
+nobody who is not named: the azuread provider removes every owner that is not declared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from provisioning.errors import CallerLockedOut, DirectoryUnreadable, NameTaken
-from provisioning.foreign import guid, listed, quoted
+from provisioning.foreign import MOST_LISTED, counted, guid, quoted
 
 if TYPE_CHECKING:
     from provisioning.entra.registration import Candidate
@@ -131,7 +134,9 @@ def stack_of(tags: Iterable[str]) -> str | None:
 
 
 def reject_namesakes(name: str) -> None:
-    """Raise NameTaken if an application made by hand has the `name` of the one to be created (one request).
+    """Raise NameTaken if an application made by hand has the `name` of the one to be created.
+
+    That is one request, and one more for the owners of each such application.
 
     Applications of other stacks do not count. A caller who may not list applications may still create one.
     """
@@ -142,7 +147,11 @@ def reject_namesakes(name: str) -> None:
         found = directory.applications(name)
     except DirectoryUnreadable:
         return
-    if error := name_taken(name, found):
+    namesakes = [one for one in found if one.stack is None]
+    with suppress(DirectoryUnreadable):
+        shown = [replace(one, owners=directory.application_owners(one.object_id)) for one in namesakes[:MOST_LISTED]]
+        namesakes[:MOST_LISTED] = shown
+    if error := name_taken(name, namesakes):
         raise error
 
 
@@ -152,16 +161,32 @@ def name_taken(name: str, found: list[Candidate]) -> NameTaken | None:
     if not namesakes:
         return None
     adopted = guid(namesakes[0].client_id, CLIENT_ID)
-    ids = listed(candidate.client_id for candidate in namesakes)
+    told = counted(f"client id {quoted(one.client_id)}, {origin(one.created, one.owners)}" for one in namesakes)
     return NameTaken(
-        f"This tenant already has an application called '{name}' that was made by hand (client id {ids}); nothing was "
-        f"changed. To adopt it: python -m provisioning adopt {adopted}. To create another one: pulumi "
-        "config set applicationName <another name>, or pulumi config set sameName allow."
+        f"This tenant already has an application called '{name}' that no stack made: {told}. Nothing was changed. To "
+        "create another one: pulumi config set applicationName <another name>, or pulumi config set sameName allow. "
+        f"Only if you know who made it, adopt it: python -m provisioning adopt {adopted}"
     )
 
 
+def origin(created: datetime | None, owners: Collection[Owner] | None) -> str:
+    """When an application was created, and whose it is. owners: None where they are not known."""
+    when = f"created on {created.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if created else "created at an unknown time"
+    if owners is None:
+        return f"{when}, of unknown owners"
+    return f"{when}, owned by {counted(map(str, owners)) or 'nobody'}"
+
+
+def made_by(owners: Collection[Owner], known: Collection[str]) -> bool:
+    """Whether an application with a stack's tag is that stack's: everyone who owns it is `known` to own the stack's.
+
+    Whoever registers an application owns it, also if the answer was lost. known: object ids.
+    """
+    return bool(owners) and {owner.object_id for owner in owners} <= set(known)
+
+
 def whose_application(client_id: str) -> str:
-    """A clause for an error, like `, 'NocoBase mail' of the stack acme/nocobase-outlook/prod`; empty if unknown."""
+    """A clause for an error, like `, mail with the tag of the stack acme/nocobase-outlook/prod`; empty if unknown."""
     try:
         found = _named(client_id)
     except DirectoryUnreadable:
@@ -169,11 +194,16 @@ def whose_application(client_id: str) -> str:
     if found is None:
         return ", which is not among the applications that this account can see in this tenant"
     name, stack = found
-    return f", {quoted(name)}" + (f" of the stack {quoted(stack)}" if stack else ", which was made by hand")
+    return f", {quoted(name)}" + (
+        f" with the tag of the stack {quoted(stack)}" if stack else ", which has no stack's tag"
+    )
 
 
 def is_another_stacks(client_id: str, own: str) -> bool:
-    """Whether the application's tag names another stack than that of `own`, this stack's application."""
+    """Whether the application's tag names another stack than that of `own`, this stack's application.
+
+    A tag that somebody else set may only stop a run so; without it, NocoBase gets this stack's credentials back.
+    """
     try:
         found = _named(client_id)
         stack = found[1] if found else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from provisioning.entra.orphans import StoredSecret
@@ -85,27 +86,35 @@ class Grant:
 class Found:
     """An application as Entra ID has it.
 
-    application, principal: the objects as Graph sends them; there may be no service principal. owners,
-    principal_owners: object ids.
+    application, principal, federated_credentials: as Graph sends them; there may be no service principal. owners,
+    principal_owners: object ids. people: these owners by name, as far as Graph tells it.
     """
 
     application: Mapping[str, Any]
     owners: tuple[str, ...]
     principal: Mapping[str, Any] | None
     principal_owners: tuple[str, ...]
+    people: tuple[Owner, ...] = ()
+    federated_credentials: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An application that may be the one to adopt. why: the reason. tags: as Entra ID has them."""
+    """An application that may be the one to adopt. why: the reason. tags: as Entra ID has them; anybody may set them.
+
+    owners: None where they were not asked for.
+    """
 
     client_id: str
     name: str
     redirect_uris: tuple[str, ...]
     tags: tuple[str, ...]
     why: str = ""
+    object_id: str = ""
+    created: datetime | None = None
+    owners: tuple[Owner, ...] | None = None
 
     @property
     def stack(self) -> str | None:
-        """The stack that it belongs to; None if it was made by hand."""
+        """The stack that its tags name; None if they name none."""
         return stack_of(self.tags)

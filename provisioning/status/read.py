@@ -157,7 +157,7 @@ def _why(error: ProvisioningError) -> str:
 def find_duplicates(state: Checkpoint) -> dict[str, str]:
     """Object id → display name of the applications that carry the stack's tag and that its state does not hold.
 
-    A lost answer to the creation of the application leaves one. Raises DirectoryUnreadable.
+    A lost answer to the creation of the application leaves one; but anybody may set a tag. Raises DirectoryUnreadable.
     """
     own = state.every(APPLICATION_TYPE)
     tag = next((tag for item in own for tag in item.get("tags") or () if tag.startswith(STACK_TAG)), None)
@@ -168,6 +168,11 @@ def find_duplicates(state: Checkpoint) -> dict[str, str]:
 
     known = {item["objectId"] for item in own}
     return {object_id: name for object_id, name in directory.applications_tagged(tag).items() if object_id not in known}
+
+
+def recorded_owners(state: Checkpoint) -> frozenset[str]:
+    """The object ids of the owners of the stack's application, by its state."""
+    return frozenset(owner for item in state.every(APPLICATION_TYPE) for owner in item.get("owners") or ())
 
 
 def read_extra(

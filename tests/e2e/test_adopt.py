@@ -129,13 +129,21 @@ def adopted(made: ByHand, *options: str) -> list[dict[str, Any]]:
     """Adopt it, which changes neither side. Returns the lines that `adopt` showed."""
     stack = made.stack
     before = made.application, made.principal, made.owners, stack.row
-    printed, said = adopt(stack, made.client_id, "--yes", "--format", "json", *options)
+    printed, said = adopt(stack, made.client_id, "--yes", "--format", "json", *options, *accepted(made, *options))
     assert (made.application, made.principal, made.owners, stack.row) == before
     lines: list[dict[str, Any]] = json.loads(printed)
     would = changes(said)
     assert set(would) - PROVIDER == NEEDED
     assert would["update Application"] == announced(lines)
     return lines
+
+
+def accepted(made: ByHand, *options: str) -> list[str]:
+    """The options of the command that is shown to accept what others could use."""
+    said = adopt(made.stack, made.client_id, *options)[1]
+    command = next(line for line in said.splitlines() if line.startswith("Nothing was changed. "))
+    found = command.split()
+    return [part for part in found[found.index("--yes") + 1 :] if part != "--accept-losses"]
 
 
 def deployed(made: ByHand, lost: str = "") -> None:
@@ -251,6 +259,7 @@ def test_for_personal_accounts_with_a_secret_that_nocobase_uses(stack: Stack) ->
     stack.nocobase("mailSettings:update", {"clientId": made.client_id, "clientSecret": made.secret}, filterByTk=row)
     listed = json.loads(adopt(stack, "--format", "json")[0])
     why = "NocoBase has its client id, redirect URI, same name"
+    assert [item.pop("created")[:4] for item in listed] != [""]
     assert listed == [{"clientId": made.client_id, "name": "NocoBase mail", "why": why, "stack": "none"}]
 
     # Of two secrets only one may be there.
@@ -279,7 +288,7 @@ def test_on_a_terminal_of_a_stack_whose_state_was_lost_without_a_service_princip
     # NocoBase does not serve the audience, as was said.
     graph(stack, "PATCH", f"/applications/{made.object_id}", {"signInAudience": "AzureADMultipleOrgs"})
     kept = made.add_secret("NocoBase mail a 2026-08-01")
-    shown, code = golden.on_terminal(["adopt", made.client_id], project, around, typed="y\n")
+    shown, code = golden.on_terminal(["adopt", made.client_id], project, around, typed="y\ny\n")
     assert code == 0
     assert "distinguishes" in shown
     assert set(changes(shown)) - PROVIDER == {*NEEDED, "create ServicePrincipal"}
@@ -324,6 +333,8 @@ def callback(stack: Stack) -> str:
 def masked(text: str) -> str:
     """Without ids and ports."""
     text = re.sub(GUID, lambda found: found[0] if found[0] in KNOWN else NIL, text)
+    text = re.sub(r"created on [-\d]{10} [:\d]{5}", "created on 2026-01-01 00:00", text)
+    text = re.sub(r"(--accept [a-z-]+)-[0-9a-f]{12}", r"\1-0123456789ab", text)
     return re.sub(r"localhost:\d{4,5}", "localhost:13000", text)
 
 

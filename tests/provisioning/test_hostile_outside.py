@@ -252,8 +252,12 @@ def hostile_application(text: str) -> Found:
         "requiredResourceAccess": [{"resourceAppId": text, "resourceAccess": [{"id": text, "type": text}]}],
         "passwordCredentials": [{"keyId": text, "displayName": text, "endDateTime": "2027-01-01T00:00:00Z"}],
         "keyCredentials": [{"displayName": text}],
+        "api": {"oauth2PermissionScopes": [{"value": text}], "preAuthorizedApplications": [{"appId": text}]},
     }
-    return Found(sent, (text,), {"id": text, "notes": text, "loginUrl": text}, (text,))
+    principal = {"id": text, "notes": text, "loginUrl": text}
+    people = (Owner(text, text, "user"),)
+    federated = ({"id": text, "name": text, "issuer": text, "subject": text},)
+    return Found(sent, (text,), principal, (text,), people, federated)
 
 
 def test_adopt(text: str, said: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,6 +276,9 @@ def test_adopt(text: str, said: Callable[[], str], monkeypatch: pytest.MonkeyPat
             judge(said())
         for warning in [*plan.warnings, *plan.losses]:
             words.print(f"! {warning}", style="yellow")
+        adopt._tell_risks(plan)
+        assert len(plan.risks) == 5
+        assert text not in adopt._command(plan, CLIENT_ID, "prod")
         judge(said())
     candidates = find_candidates([Candidate(text, text, (text,), (text, f"pulumi:{text}"))], text, [], None)
     for output in Format:
@@ -298,13 +305,16 @@ def test_prune(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = [StoredSecret(text, "NocoBase mail a 2027-03-01"), StoredSecret("theirs", text)]
     monkeypatch.setattr(directory, "stored_secrets", lambda _: secrets)
     monkeypatch.setattr(directory, "applications_tagged", lambda _: {"other": text, "twin": text, text: text})
+    owned_by = {"twin": (Owner("me", text, "user"),)}
+    monkeypatch.setattr(directory, "application_owners", lambda of: owned_by.get(of, (Owner(text, text, text),)))
     monkeypatch.setattr(directory, "remove_secret", lambda _, key_id: gone.append(key_id))
     monkeypatch.setattr(directory, "remove_application", gone.append)
-    checkpoint = Checkpoint(tuple({**item, "outputs": item["outputs"]} for item in [*ONE_SECRET[:2], recorded()]))
+    checkpoint = Checkpoint((recorded(owners=["me"]), *ONE_SECRET[1:2]))
     monkeypatch.setattr(Pulumi, "export", lambda *_: checkpoint)
     monkeypatch.setattr(Pulumi, "configuration_of", lambda *_: {})
     monkeypatch.setattr(Pulumi, "config", lambda *_: None)
-    for arguments in ([], ["--application", "none of them"], ["--yes", "--application", "twin"]):
+    named = (["--application", "none of them"], ["--application", "other"], ["--yes", "--application", "twin"])
+    for arguments in ([], *named):
         ended = CliRunner().invoke(app, ["prune", "--stack", "prod", *arguments])
         assert not isinstance(ended.exception, Exception) or isinstance(ended.exception, SystemExit)
         judge(ended.stdout)
@@ -425,7 +435,7 @@ def test_what_the_program_says_of_the_tenant(text: str, monkeypatch: pytest.Monk
     owner = Owner(text, text, ownership.SERVICE_PRINCIPAL)
     said: list[object] = [
         ownership.whose_application(CLIENT_ID),
-        ownership.name_taken("mail", [Candidate(text, text, (), ())]),
+        ownership.name_taken("mail", [Candidate(text, text, (), (), owners=(owner,))]),
         ownership.last_deployer_leaves(Wanted("me", former=[text]), Owners((text,), present=(owner,)), "application"),
         StoredSecret(text, text),
         SecretPolicy((Restriction(text),)).restrictions[0].longest,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from provisioning.adopt.plan import Adoption, InNocoBase
+from provisioning.adopt.risks import Risk
 from provisioning.cli import adopt, app
 from provisioning.entra.registration import Found
 from provisioning.errors import NotReady
@@ -77,7 +80,7 @@ def test_nocobase_is_asked_for_its_sign_in_link(engine: FakePulumi, monkeypatch:
     server = FakeNocoBase([microsoft(clientId=CLIENT_ID, clientSecret="a-secret-of-nocobase")], tenant="organizations")
     connect(server, monkeypatch)
     there = adopt._in_nocobase(settings, {})
-    assert there == InNocoBase(CLIENT_ID, SignIn(CLIENT_ID, CALLBACK, (), "organizations"))
+    assert there == InNocoBase(CLIENT_ID, SignIn(CLIENT_ID, CALLBACK, (), "organizations"), "a-s")
     connect(FakeNocoBase([microsoft()]), monkeypatch)
     assert adopt._in_nocobase(settings, {}) == InNocoBase()
 
@@ -88,6 +91,58 @@ def test_an_adopted_application_is_protected(engine: FakePulumi, monkeypatch: py
     (written,) = [call for call in engine.asked if call[1] == "set-all"]
     assert json.loads(written[written.index("--json") + 1])["protectApplication"] == {"value": "true"}
     assert [option for call in engine.asked for option in call if "protect=" in option] == ["--protect=true"]
+
+
+RISKS = [Risk("owners-0123456789ab", "Others own it."), Risk("credentials-0123456789ab", "Somebody has a secret.")]
+WORDS = [option for risk in RISKS for option in ("--accept", risk.word)]
+
+
+@pytest.fixture
+def risky(engine: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
+    """A stack that is not deployed, and an application in which others have something."""
+    plan = Adoption(origin="The application was created long ago.", risks=RISKS)
+    monkeypatch.setattr(adopt, "_plan", lambda *_: (FOUND, plan))
+    return engine
+
+
+@pytest.mark.parametrize("given", [[], WORDS[:2], WORDS[2:], ["--accept", "owners-000000000000", *WORDS[2:]]])
+def test_yes_alone_accepts_nothing_that_others_could_use(risky: FakePulumi, given: list[str]) -> None:
+    said = CliRunner().invoke(app, ["adopt", CLIENT_ID, "--stack", "prod", "--yes", *given])
+    assert said.exit_code == 1
+    whole = shlex.join(["adopt", CLIENT_ID, "--stack", "prod", "--yes", *WORDS])
+    assert said.stderr.endswith(f"Only if you know who made it: python -m provisioning {whole}\n")
+    assert "The application was created long ago." in said.stderr
+    assert not [call for call in risky.asked if "set-all" in call or "import" in call]
+
+
+def test_the_command_that_was_shown_adopts(risky: FakePulumi) -> None:
+    said = CliRunner().invoke(app, ["adopt", CLIENT_ID])
+    assert said.exit_code == 0
+    command = said.stderr.splitlines()[-1].partition("python -m provisioning ")[2]
+    assert not [call for call in risky.asked if "set-all" in call]
+    CliRunner().invoke(app, shlex.split(command))
+    assert [call for call in risky.asked if "set-all" in call]
+
+
+@pytest.mark.parametrize(
+    ("answers", "given", "goes_on"),
+    [
+        ([True, True, True], [], True),
+        ([True, False], [], False),
+        ([False], [], False),
+        ([True, True], [RISKS[0].word], True),
+        ([True, True, False], [], False),
+    ],
+)
+def test_on_a_terminal_each_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, answers: list[bool], given: list[str], goes_on: bool
+) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: True))
+    left = iter(answers)
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: next(left))
+    assert adopt._agreed(Adoption(risks=RISKS), "", False, False, given) is goes_on
+    assert list(left) == []
 
 
 def test_a_stack_has_one_application_only(engine: FakePulumi) -> None:

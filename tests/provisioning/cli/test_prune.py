@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from typer.testing import CliRunner
 
 from provisioning.cli import app
 from provisioning.entra.orphans import StoredSecret
+from provisioning.entra.ownership import Owner
 from provisioning.entra.sign_in_settings import sign_in_settings
+from provisioning.resource_types import APPLICATION_TYPE
 from tests.provisioning.checkpoints import OBJECT_ID, TWO_SECRETS, application, export, password
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 
@@ -24,6 +27,10 @@ STORED = [
     StoredSecret("theirs", "made by hand"),
 ]
 
+DEPLOYER, STRANGER = Owner("deployer", "pipeline", "service principal"), Owner("stranger", "Mallory", "user")
+OWNERS = {"twin": (DEPLOYER,), "planted": (STRANGER,), "shared": (DEPLOYER, STRANGER), "left": ()}
+"""Object id → owners, of other applications that carry the stack's tag."""
+
 
 @pytest.fixture
 def removed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -32,8 +39,9 @@ def removed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     gone: list[str] = []
     monkeypatch.setattr(directory, "stored_secrets", lambda _: STORED)
-    monkeypatch.setattr(directory, "applications_tagged", lambda _: {OBJECT_ID: "mail", "twin": "mail"})
+    monkeypatch.setattr(directory, "applications_tagged", lambda _: dict.fromkeys([OBJECT_ID, *OWNERS], "mail"))
     monkeypatch.setattr(directory, "remove_secret", lambda _, key_id: gone.append(key_id))
+    monkeypatch.setattr(directory, "application_owners", OWNERS.__getitem__)
     monkeypatch.setattr(directory, "remove_application", gone.append)
     return gone
 
@@ -41,7 +49,8 @@ def removed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
     """A stack in the middle of a rotation."""
-    found = fake_pulumi(tmp_path, {"prod": export(*TWO_SECRETS)})
+    resources = [application(owners=["deployer"]), *(item for item in TWO_SECRETS if item["type"] != APPLICATION_TYPE)]
+    found = fake_pulumi(tmp_path, {"prod": export(*resources)})
     monkeypatch.setenv("PATH", found.environment["PATH"])
     return found
 
@@ -50,7 +59,8 @@ def test_it_removes_only_with_yes(engine: FakePulumi, removed: list[str]) -> Non
     said = CliRunner().invoke(app, ["prune"])
     assert (said.stdout, removed) == ("", [])
     assert 'Orphaned secret: "NocoBase mail a 2027-03-01" (lost)' in said.stderr
-    assert "Duplicate application: mail (twin)" in said.stderr
+    assert "Duplicate application: mail (twin), owned by service principal pipeline (deployer)\n" in said.stderr
+    assert "mail (planted), owned by user Mallory (stranger), not this stack's by its owners" in said.stderr
     CliRunner().invoke(app, ["prune", "--yes"])
     assert removed == ["lost"]
     assert len([call for call in engine.asked if call[1] == "export"]) == 2
@@ -63,6 +73,14 @@ def test_an_application_that_is_no_duplicate_is_not_removed(engine: FakePulumi, 
     said = CliRunner().invoke(app, ["prune", "--yes", "--application", OBJECT_ID])
     assert (said.exit_code, removed) == (1, ["lost"])
     assert "is no duplicate of this stack's application" in said.stderr
+
+
+@pytest.mark.parametrize("planted", ["planted", "shared", "left"])
+def test_the_stacks_tag_alone_has_no_application_removed(engine: FakePulumi, removed: list[str], planted: str) -> None:
+    said = CliRunner().invoke(app, ["prune", "--yes", "--application", planted])
+    assert (said.exit_code, removed) == (1, ["lost"])
+    who = "nobody" if planted == "left" else ".*user Mallory \\(stranger\\)"
+    assert re.search(f"{planted} has this stack's tag, which anybody may set.*owned by {who}", said.stderr)
 
 
 def test_a_secret_that_a_replacement_has_yet_to_delete_is_not_orphaned(engine: FakePulumi, removed: list[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from provisioning.entra.ownership import (
     reject_own_removal,
 )
 from provisioning.errors import CallerLockedOut, NameTaken
+from provisioning.foreign import quoted
 from sandbox.entra import identity
 from tests.provisioning.entra.test_directory import NOBODY, make
 from tests.sandbox.entra.service import Service
@@ -24,22 +27,33 @@ from tests.sandbox.entra.service import Service
 pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
 
 NAME = "it's mail"
+DENIED = {"error": {"code": "Authorization_RequestDenied", "message": "Insufficient privileges"}}
 
 
 def test_an_application_made_by_hand_is_in_the_way_of_a_first_deployment(tenant: Service) -> None:
     reject_namesakes(NAME)
     with tenant.graph() as graph:
         made = make(graph, "/applications", {"displayName": NAME})
-    with pytest.raises(NameTaken, match=made["appId"]):
+    with pytest.raises(NameTaken) as refusal:
         reject_namesakes(NAME)
+    day = made["createdDateTime"][:10]
+    owner = f"service principal {quoted(identity.DEPLOYER_NAME)} ({identity.DEPLOYER_OBJECT_ID})"
+    assert re.search(
+        rf"client id {made['appId']}, created on {day} \d\d:\d\d UTC, owned by {re.escape(owner)}\..*"
+        rf"Only if you know who made it, adopt it: python -m provisioning adopt {made['appId']}$",
+        str(refusal.value),
+    )
     reject_namesakes("another")
+    # Whoever may not read the owners is stopped all the same.
+    tenant.fault(f"GET /v1.0/applications/{made['id']}/owners", status=403, body=DENIED)
+    with pytest.raises(NameTaken, match="of unknown owners"):
+        reject_namesakes(NAME)
 
 
 def test_whoever_may_not_look_is_not_kept_from_creating(tenant: Service) -> None:
     with tenant.graph() as graph:
         make(graph, "/applications", {"displayName": NAME})
-    body = {"error": {"code": "Authorization_RequestDenied", "message": "Insufficient privileges"}}
-    tenant.fault("GET /v1.0/applications", status=403, body=body)
+    tenant.fault("GET /v1.0/applications", status=403, body=DENIED)
     reject_namesakes(NAME)
 
 
@@ -50,10 +64,17 @@ def test_an_application_is_looked_up_with_its_owners_and_all_are_listed_page_by_
 
     with tenant.graph() as graph:
         made = make(graph, "/applications", {"displayName": NAME, "notes": "by hand", "tags": ["mail"]})
+        trust = {
+            "name": "github",
+            "issuer": "https://token.example.com",
+            "subject": "x",
+            "audiences": ["api://AzureADTokenExchange"],
+        }
+        make(graph, f"/applications/{made['id']}/federatedIdentityCredentials", trust)
         alone = directory.look_up(made["appId"])
         make(graph, "/servicePrincipals", {"appId": made["appId"], "notes": "its own"})
         for number in range(4):
-            make(graph, "/applications", {"displayName": f"another {number}"})
+            make(graph, "/applications", {"displayName": f"another {number}", "tags": ["pulumi:o/p/s"]})
     assert alone is not None
     assert (alone.application["notes"], alone.owners) == ("by hand", (identity.DEPLOYER_OBJECT_ID,))
     assert (alone.principal, alone.principal_owners) == (None, ())
@@ -62,11 +83,16 @@ def test_an_application_is_looked_up_with_its_owners_and_all_are_listed_page_by_
     assert found.principal is not None
     assert found.principal["notes"] == "its own"
     assert found.principal_owners == (identity.DEPLOYER_OBJECT_ID,)
+    assert {owner.name for owner in found.people} == {identity.DEPLOYER_NAME}
+    assert [trust["subject"] for trust in found.federated_credentials] == ["x"]
     assert directory.look_up(NOBODY) is None
     monkeypatch.setattr(directory, "LARGEST_PAGE", 2)
     assert len(directory.applications()) == 5
+    assert len(directory.applications_tagged("pulumi:o/p/s")) == 4
     (named,) = directory.applications(NAME)
     assert (named.client_id, named.tags, named.stack) == (made["appId"], ("mail",), None)
+    assert named.created is not None
+    assert named.created.isoformat() == made["createdDateTime"].replace("Z", "+00:00")
 
 
 PIPELINE = Owner("pipeline", "the pipeline", "service principal")
