@@ -56,11 +56,17 @@ class Limited(httpx.BaseTransport):
         self._inner = inner
         self._seconds = seconds
         self._largest = largest
+        self._closed = threading.Event()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, and read the answer to its end."""
         outcomes: list[httpx.Response | BaseException] = []
         ends = time.monotonic() + self._seconds
+        given_up = threading.Event()
+
+        def reject_late(event: str, _: object) -> None:
+            if event.endswith("send_request_headers.started") and (given_up.is_set() or self._closed.is_set()):
+                raise AnswerTooSlow(_too_slow(self._seconds), request=request)
 
         def send() -> None:
             try:
@@ -69,18 +75,22 @@ class Limited(httpx.BaseTransport):
                 outcomes.append(error)
 
         # Names are resolved, and headers read, without a limit for the whole: only another thread can stop waiting.
-        # Left alone, it ends with its connection, which is closed with the client.
+        # Left alone, it ends with its connection, which is closed with the client. One that has no connection yet, as
+        # while a name is resolved, may still make one: httpcore reports when it begins to send, and is stopped there.
+        request.extensions = {**request.extensions, "trace": reject_late}
         worker = threading.Thread(target=send, daemon=True)
         worker.start()
         worker.join(self._seconds)
         if not outcomes:
+            given_up.set()
             raise AnswerTooSlow(_too_slow(self._seconds), request=request)
         if isinstance(outcome := outcomes[0], BaseException):
             raise outcome
         return outcome
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. What is not sent yet never is."""
+        self._closed.set()
         self._inner.close()
 
     def _whole(self, request: httpx.Request, ends: float) -> httpx.Response:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import threading
 from pathlib import Path
+from typing import Any
 
 import certifi
 import httpx
@@ -11,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning.connections import proxy_for, trusted
+from provisioning.connections import AnswerTooSlow, Limited, proxy_for, trusted
 from provisioning.errors import CertificatesUnusable, ProxyUnusable
+from provisioning.waiting import begin
 
 PROXY = "http://proxy.example.com:3128"
 URL = "https://nocobase.example.com/crm"
@@ -92,6 +96,35 @@ def test_whatever_people_write_httpx_takes_what_comes_out(address: str, no_proxy
     except ProxyUnusable:
         return
     assert found is None or httpx.Proxy(found).url.host
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["given up", "closed"])
+def test_a_request_that_nobody_waits_for_is_not_sent_any_more(closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve, resolving, resolved = socket.getaddrinfo, threading.Event(), threading.Event()
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        resolving.set()
+        resolved.wait(30)
+        return resolve(*arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        limited = Limited(httpx.HTTPTransport(trust_env=False), 60 if closed else 0.2, 1000)
+        request = httpx.Request("POST", f"http://127.0.0.1:{server.getsockname()[1]}", content=b"a write")
+        if closed:
+            begin(lambda: limited.handle_request(request))
+            assert resolving.wait(30)
+        else:
+            with pytest.raises(AnswerTooSlow):
+                limited.handle_request(request)
+        limited.close()
+        resolved.set()
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(30)
+            # The connection is made, and closed without a byte.
+            assert connection.recv(1000) == b""
 
 
 def test_authorities_that_cannot_be_used_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
