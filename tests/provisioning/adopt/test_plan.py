@@ -20,6 +20,7 @@ from provisioning.entra.registration import Candidate, Found
 from provisioning.entra.rules import Audience, why_invalid_audience, why_invalid_redirect_uri
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 from provisioning.errors import AdoptionRejected
+from provisioning.foreign import quoted
 from provisioning.nocobase.push import SignIn
 from provisioning.program import kept
 from provisioning.program.settings import Settings
@@ -295,5 +296,5 @@ def test_addresses_that_the_provider_rejects_are_told_before(
 ) -> None:
     made = plan(one(**{platform: {"redirectUris": ["https://spa.example.com/", wrong]}}))
     losses = [loss for loss in made.losses if wrong in loss]
-    assert [f"{wrong}: {reason}" in loss for loss in losses] == ([True] if reason else [])
+    assert [f"{quoted(wrong)}: {reason}" in loss for loss in losses] == ([True] if reason else [])
     assert (name in made.config.get("keep", ())) is (reason is None)
