@@ -15,8 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
-from pipelines.job_log import foreign
-from provisioning.foreign import harmless_lines
+from pipelines.job_log import foreign, say
 from provisioning.plain_text import use_plain_marks
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -75,7 +74,8 @@ def run(*command: str) -> Ended:
         for line in stream:
             with at_a_time:
                 said.append((of_stderr, line))
-                print(harmless_lines(line), end="", flush=True)
+                # Ended here, too: the end of one stream and a line of the other must not make a command together.
+                say(line.removesuffix("\n"))
 
     assert process.stdout is not None
     assert process.stderr is not None

@@ -57,7 +57,7 @@ def test_a_state_restored_from_a_backup_costs_no_secret_in_use(
 
     # Both secrets are there, and the one that the state does not know is in use.
     said = up(rotated, "2027-04-04", ok=False)
-    assert f"'{SECOND}'" in said
+    assert f'"{SECOND}"' in said
     assert "which may be in use" in said
     assert "Traceback" not in said
     assert rotated.credentials == second

@@ -146,3 +146,12 @@ def test_on_github_commands_are_stopped_while_a_program_prints() -> None:
 
 def test_elsewhere_nothing_is_added() -> None:
     assert [line for line in printed({}) if line.startswith("::")] == []
+
+
+def test_the_end_of_one_stream_and_a_line_of_the_other_make_no_command() -> None:
+    child = "import sys; print('#', end='', flush=True); print('#vso[task.complete]', file=sys.stderr, end='')"
+    step = STEP.format(python=sys.executable, child=child)
+    ended = subprocess.run(
+        [sys.executable, "-c", step], cwd=PROJECT, env={}, capture_output=True, text=True, check=True
+    )
+    assert sorted(ended.stdout.splitlines()[1:3]) == ["#", "#vso[task.complete]"]
