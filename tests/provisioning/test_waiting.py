@@ -34,7 +34,7 @@ def test_what_hangs_does_not_hold_it_back() -> None:
         waiting.answer_of(hangs.wait)
     with pytest.raises(Interrupted):
         waiting.pause(60)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     hangs.set()
 
 

@@ -159,6 +159,9 @@ def pressed(silent: Silent) -> list[float]:
     return moments
 
 
+AT_ONCE = 4.0
+"""Seconds on a busy machine; the shortest limit of a wait is 5."""
+
 CONFIG = {"nocobase-outlook:nocobaseUrl": {"value": "http://localhost:9"}}
 CLIENT_ID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 
@@ -177,7 +180,7 @@ def test_while_entra_id_is_waited_for(
     for name, value in {**engine.environment, **secret, "ARM_METADATA_HOSTNAME": f"localhost:{silent.port}"}.items():
         monkeypatch.setenv(name, value)
     ended = CliRunner().invoke(app, command)
-    assert time.monotonic() - pressed[0] < 1
+    assert time.monotonic() - pressed[0] < AT_ONCE
     assert (ended.exit_code, ended.stderr.splitlines()[-1]) == (130, f"Interrupted. {NOTHING_CHANGED}")
 
 
@@ -197,5 +200,5 @@ def test_while_nocobase_is_waited_for(
     for name, value in engine.environment.items():
         monkeypatch.setenv(name, value)
     ended = CliRunner().invoke(app, ["status"])
-    assert time.monotonic() - pressed[0] < 1
+    assert time.monotonic() - pressed[0] < AT_ONCE
     assert (ended.exit_code, ended.stderr.splitlines()[-1]) == (130, f"Interrupted. {NOTHING_CHANGED}")

@@ -808,7 +808,7 @@ def test_a_cancellation_ends_every_wait_at_once(
         began = time.monotonic()
         with pytest.raises(errors.Interrupted, match=f"^Interrupted.*{words}.*Run the command again"):
             provider.diff(ID, PROPERTIES, NEXT)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         waiting._ended.clear()
     monkeypatch.undo()
     monkeypatch.setattr(token_check, "wait_until_accepted", lambda *_: hangs.wait(60))
