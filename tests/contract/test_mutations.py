@@ -6,7 +6,7 @@ what only the deployer has is not played through the former.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -179,6 +179,12 @@ def nothing(made: Provider, patch: pytest.MonkeyPatch) -> None:
     """The control: no change, so no difference."""
 
 
+def sample(names: Iterable[str]) -> list[Any]:
+    """All of them for the proofs, and every third for each run."""
+    marks = ((), (pytest.mark.proof,), (pytest.mark.proof,))
+    return [pytest.param(name, marks=marks[number % 3]) for number, name in enumerate(names)]
+
+
 @pytest.mark.parametrize("part", [MAIL, DEPLOYER])
 def test_unchanged_sandbox_shows_no_difference(
     part: slice, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
@@ -187,7 +193,7 @@ def test_unchanged_sandbox_shows_no_difference(
     assert replay_http(certificates, nothing, monkeypatch, load()[part]) == []
 
 
-@pytest.mark.parametrize("name", [*PROVIDER_MUTATIONS, *DEPLOYER_MUTATIONS])
+@pytest.mark.parametrize("name", sample([*PROVIDER_MUTATIONS, *DEPLOYER_MUTATIONS]))
 def test_changed_provider_is_noticed(
     name: str, certificates: Certificates, monkeypatch: pytest.MonkeyPatch, tally: Tally
 ) -> None:
@@ -198,7 +204,7 @@ def test_changed_provider_is_noticed(
     assert found != []
 
 
-@pytest.mark.parametrize("name", [*ENTRA_MUTATIONS, *DEPLOYER_ENTRA_MUTATIONS])
+@pytest.mark.parametrize("name", sample([*ENTRA_MUTATIONS, *DEPLOYER_ENTRA_MUTATIONS]))
 def test_changed_entra_is_noticed(
     name: str, certificates: Certificates, monkeypatch: pytest.MonkeyPatch, tally: Tally
 ) -> None:
