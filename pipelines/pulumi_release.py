@@ -1,8 +1,9 @@
-"""The Pulumi CLI of the locked version: one archive for each platform, unpacked only if its SHA-256 is the right one.
+"""The pinned Pulumi CLI: one archive for each platform, unpacked only if its SHA-256 is the right one.
 
-The right one is in pulumi_cli.sha256, which `make lock` writes beside this file; until it was written for the locked
-version, it is the one that the release publishes of itself. The archive and that list come from different hosts. No
-script is run. Source of the addresses: get.pulumi.com/install.sh and the release pages of pulumi/pulumi.
+The version is in provisioning/pins.json. The right checksum is in pulumi_cli.sha256, which `make lock` writes beside
+this file; until it was written for that version, it is the one that the release publishes of itself. The archive and
+that list come from different hosts. No script is run. Source of the addresses: get.pulumi.com/install.sh and the
+release pages of pulumi/pulumi.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 
+from provisioning import pins
 from provisioning.connections import proxy_for, trusted
 from provisioning.errors import ProvisioningError
 
@@ -64,11 +65,11 @@ def checksums(text: str) -> dict[str, str]:
 
 
 def install(root: Path, of: str | None = None) -> Path:
-    """Install a version, by default that of the SDK, in `root`; the command is returned.
+    """Install a version, by default the pinned one, in `root`; the command is returned.
 
     Raises CliNotInstalled, ProxyUnusable and CertificatesUnusable.
     """
-    of = of or version("pulumi")
+    of = of or pins.version(pins.CLI)
     try:
         return _install(root, of, archive_name(of))
     except OSError as error:
@@ -161,8 +162,8 @@ def _put(unpacked: Path, target: Path) -> None:
 
 
 def main() -> int:
-    """Record the checksums of the locked version's archives: all of them, or none."""
-    of = version("pulumi")
+    """Record the checksums of the pinned version's archives: all of them, or none."""
+    of = pins.version(pins.CLI)
     names = [archive_name(of, system, machine) for system in SYSTEMS for machine in ("x86_64", "aarch64")]
     try:
         published = checksums(read_published(of))

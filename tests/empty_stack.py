@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 
-VERSION = "v3.255.0"
+from provisioning import pins
+
+VERSION = f"v{pins.version(pins.CLI)}"
 
 
 def checkpoint(project: str, name: str, salt: str) -> str:

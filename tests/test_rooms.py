@@ -12,7 +12,9 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 PRODUCT = "provisioning"
 
-GROUND = ("errors", "addresses", "connections", "foreign", "plain_text", "resource_types", "waiting", "__version__")
+GROUND = (
+    "errors", "addresses", "connections", "foreign", "plain_text", "resource_types", "waiting", "__version__", "pins",
+)  # fmt: skip
 """What every room may import."""
 
 OUTSIDES = (*GROUND, "entra", "nocobase")
@@ -23,6 +25,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "addresses": (),
     "foreign": ("addresses",),
     "connections": ("errors",),
+    "pins": (),
     "plain_text": (),
     "resource_types": (),
     "waiting": ("errors",),

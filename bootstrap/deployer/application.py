@@ -9,6 +9,7 @@ from deployer.left_behind import LeftBehind, resource_name
 from deployer.prepare import Run
 from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program.application import keeping
+from provisioning.program.provider import VERSION, with_pinned_provider
 
 NAME = "deployer"
 """Of the component, and of its application and service principal."""
@@ -26,10 +27,10 @@ class Deployer(pulumi.ComponentResource):
     variables: pulumi.Output[dict[str, str]]
 
     def __init__(self, name: str, run: Run, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__(TYPE_TOKEN, name, None, opts)
+        super().__init__(TYPE_TOKEN, name, None, with_pinned_provider(opts))
         settings = run.settings
         child = pulumi.ResourceOptions(parent=self)
-        invoke = pulumi.InvokeOutputOptions(parent=self)
+        invoke = pulumi.InvokeOutputOptions(parent=self, version=VERSION)
         graph = azuread.get_service_principal_output(client_id=MICROSOFT_GRAPH, opts=invoke)
         roles = {role: graph.app_role_ids[role] for role in settings.permissions}
 

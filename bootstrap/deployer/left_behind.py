@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import pulumi
 import pulumi_azuread as azuread
 
 from deployer.federation import Trust
 from deployer.settings import Settings
 from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program.last_state import Deployed, Resources
+from provisioning.program.provider import VERSION
 
 TRUST_TYPE = "azuread:index/applicationFederatedIdentityCredential:ApplicationFederatedIdentityCredential"
 ROLE_TYPE = "azuread:index/appRoleAssignment:AppRoleAssignment"
@@ -88,7 +90,7 @@ def _roles(
     """The ids of the permissions that are assigned already, by their names."""
     if not missing:
         return {}
-    graph = azuread.get_service_principal(client_id=MICROSOFT_GRAPH)
+    graph = azuread.get_service_principal(client_id=MICROSOFT_GRAPH, opts=pulumi.InvokeOptions(version=VERSION))
     found = assigned(principal)
     keys = {role: (graph.object_id, graph.app_role_ids[role]) for role in missing}
     return {

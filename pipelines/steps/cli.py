@@ -1,4 +1,4 @@
-"""Installs the Pulumi CLI of the locked version, unless there is one on PATH: `python -m pipelines.steps.cli`."""
+"""Installs the Pulumi CLI of the pinned version, unless there is one on PATH: `python -m pipelines.steps.cli`."""
 
 from __future__ import annotations
 

@@ -11,11 +11,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
 from pipelines.job_log import foreign, say
+from provisioning import pins
 from provisioning.plain_text import use_plain_marks
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -38,8 +38,8 @@ class Ended:
 
 
 def cli_folder() -> Path:
-    """Where the Pulumi CLI of the locked version is, if a pipeline installed it."""
-    return Path.home() / ".pulumi" / "versions" / version("pulumi")
+    """Where the Pulumi CLI of the pinned version is, if a pipeline installed it."""
+    return Path.home() / ".pulumi" / "versions" / pins.version(pins.CLI)
 
 
 def environment(inherited: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -7,11 +7,11 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from provisioning import pins
 from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, if_interrupted, now, show_rows, words
 from provisioning.entra.sign_in_settings import NAMESPACE, use_configuration
 from provisioning.errors import AdoptionRejected, NocoBaseError, SettingsError
@@ -270,8 +270,8 @@ def _wanted(found: Found, has: set[str]) -> list[dict[str, Any]]:
     if found.principal is not None:
         principal = f"/servicePrincipals/{found.principal['id']}"
         wanted.append({"type": PRINCIPAL_TYPE, "name": "principal", "id": principal})
-    # The program asks for the provider by the SDK's version; with another one there would be two providers.
-    child = {"parent": "component", "version": version("pulumi-azuread")}
+    # The version that the program asks for; with another one there would be two providers.
+    child = {"parent": "component", "version": pins.version(pins.PLUGIN)}
     return [
         {**resource, **({} if "component" in resource else child), "logicalName": APPLICATION_NAME}
         for resource in wanted

@@ -13,11 +13,11 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from provisioning import pins
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.errors import EngineFailed
 from provisioning.foreign import listed, quoted
@@ -73,9 +73,10 @@ def check_plugin(plugins: Sequence[Mapping[str, Any]], wanted: str, environment:
     if wanted in found:
         return ok(f"azuread {wanted}")
     said = f"azuread {wanted} is not installed ({listed(found) or 'no other version either'})"
+    install = f"pulumi plugin install resource azuread {wanted}"
     if _true(environment.get("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION")):
-        return failed(said, f"pulumi plugin install resource azuread {wanted}")
-    return warning(f"{said}; the next `pulumi up` downloads it", "To do it now: pulumi install")
+        return failed(said, install)
+    return warning(f"{said}; the next `pulumi up` downloads it", f"To do it now: {install}")
 
 
 def check_backend(url: str, user: str, environment: Mapping[str, str], only_here: bool) -> Finding:
@@ -167,7 +168,7 @@ def ask_engine() -> Finding:
 
 def ask_plugin() -> Finding:
     """Is the azuread plugin there that the program wants?"""
-    return check_plugin(json.loads(_pulumi("plugin", "ls", "--json")), version("pulumi_azuread"), os.environ)
+    return check_plugin(json.loads(_pulumi("plugin", "ls", "--json")), pins.version(pins.PLUGIN), os.environ)
 
 
 def ask_backend(only_here: bool) -> Finding:

@@ -13,6 +13,7 @@ from provisioning.entra.ownership import stack_tag
 from provisioning.entra.permissions import by_resource
 from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program.kept import of_application, of_principal
+from provisioning.program.provider import VERSION, with_pinned_provider
 from provisioning.resource_types import COMPONENT_TYPE, taken_over
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class MailApplication(pulumi.ComponentResource):
         run: Run,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__(COMPONENT_TYPE, name, None, opts)
+        super().__init__(COMPONENT_TYPE, name, None, with_pinned_provider(opts))
         settings, secrets = run.settings, run.secrets
         # None, not False: an option that is given is recorded.
         lasting = pulumi.ResourceOptions(parent=self, protect=settings.protect_application or None)
@@ -113,7 +114,7 @@ class MailApplication(pulumi.ComponentResource):
         with_principal = pulumi.ResourceOptions(parent=self, deleted_with=principal)
         if settings.tenant_consent:
             graph = azuread.get_service_principal_output(
-                client_id=MICROSOFT_GRAPH, opts=pulumi.InvokeOutputOptions(parent=self)
+                client_id=MICROSOFT_GRAPH, opts=pulumi.InvokeOutputOptions(parent=self, version=VERSION)
             )
             consent = azuread.ServicePrincipalDelegatedPermissionGrant(
                 taken_over(name) if run.consent else name,

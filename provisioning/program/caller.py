@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pulumi
 import pulumi_azuread as azuread
 from pulumi.runtime import config
 
 from provisioning.entra.sign_in_settings import Method, rejected, sign_in_settings, use_configuration
+from provisioning.program.provider import VERSION
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ def sign_in() -> Caller:
     use_configuration({**config.get_config_env(), **config.CONFIG.get()})
     method = sign_in_settings().method
     try:
-        found = azuread.get_client_config()
+        found = azuread.get_client_config(opts=pulumi.InvokeOptions(version=VERSION))
     except Exception as error:  # the SDK raises no narrower one
         raise rejected(str(error)) from None
     return Caller(found.object_id, found.tenant_id, application=method is not Method.AZURE_CLI)

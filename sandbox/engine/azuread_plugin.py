@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from importlib.metadata import version
 from pathlib import Path
 
+from provisioning import pins
 from sandbox.engine.find import Engine, host_answers
 from sandbox.engine.tools import PYTHON, environment, write_launcher
 from sandbox.place import PROJECT, Place
@@ -47,7 +47,7 @@ def azuread_plugin(
     answers: Callable[[], bool] = host_answers,
     system: str | None = None,
 ) -> AzureadPlugin:
-    """Put the azuread plugin that belongs to the installed pulumi_azuread into `place.pulumi_home`.
+    """Put the azuread plugin that the program asks for into `place.pulumi_home`.
 
     answers: whether the download host can be reached. system: the operating system, as platform.system() names it.
     """
@@ -80,7 +80,7 @@ def azuread_plugin(
 
 def plugin_folder(pulumi_home: Path) -> Path:
     """Where the engine looks for this very version of the plugin."""
-    return pulumi_home / "plugins" / f"resource-azuread-v{version('pulumi-azuread')}"
+    return pulumi_home / "plugins" / f"resource-azuread-v{pins.version(pins.PLUGIN)}"
 
 
 def _stand_in(folder: Path, python: Path, reason: str) -> AzureadPlugin:
@@ -97,7 +97,7 @@ def _download(place: Place, engine: Engine, report: Callable[[str], None]) -> st
     report("downloading the official azuread plugin")
     try:
         done = subprocess.run(
-            [engine.cli, "plugin", "install", "resource", "azuread", f"v{version('pulumi-azuread')}"],
+            [engine.cli, "plugin", "install", "resource", "azuread", f"v{pins.version(pins.PLUGIN)}"],
             env={**os.environ, **environment(place, engine, acquire_plugins=True)},
             cwd=place.home,
             stdin=subprocess.DEVNULL,

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from provisioning import pins
 from sandbox.engine.versions import Version, parse
 from sandbox.errors import SandboxError
 from sandbox.place import Place
@@ -23,11 +24,11 @@ from sandbox.place import Place
 SOURCES = Path(__file__).resolve().parent
 """The folder with go.mod and go.sum."""
 
-OLDEST_GO = Version(1, 25, 11)
+OLDEST_GO = Version(1, 26, 6)
 """What the engine's go.mod asks for."""
 
-ENGINE = Version(3, 255, 0)
-"""The newest engine whose modules are all released versions."""
+ENGINE = Version(*map(int, pins.version(pins.CLI).split(".")))
+"""The pinned engine, which go.mod names too."""
 
 PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 # -mod=readonly: go.mod and go.sum decide, and are never rewritten. Without the version, the engine calls itself "dev".

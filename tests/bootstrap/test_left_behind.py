@@ -54,7 +54,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     roles = {OWN_APPLICATIONS: "role", CONSENT: "other role"}
     graph = SimpleNamespace(object_id="graph", app_role_ids=roles)
-    monkeypatch.setattr(azuread, "get_service_principal", lambda client_id: graph)
+    monkeypatch.setattr(azuread, "get_service_principal", lambda client_id, opts: graph)
     reads: dict[str, Any] = {
         "federated_credentials": lambda _: {"prod": "trust", "by hand": "x"},
         "app_roles": lambda _: {("graph", "role"): "assignment", ("elsewhere", "other role"): "x"},

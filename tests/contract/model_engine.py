@@ -1,6 +1,6 @@
 """A model of the engine, in this process: it runs a program against the azuread stand-in and keeps the state.
 
-It does what pkg/resource/deploy of Pulumi 3.255 does, one step after the other: aliases, imports followed by updates,
+It does what pkg/resource/deploy of Pulumi 3.274 does, one step after the other: aliases, imports followed by updates,
 ignored changes, replacements, half-made resources, deletions in reverse order, and those that go with another resource.
 """
 
@@ -16,6 +16,7 @@ from pulumi.runtime import mocks, settings
 from pulumi.runtime.proto import provider_pb2, resource_pb2, status_pb2
 from pulumi.runtime.stack import run_pulumi_func
 
+from provisioning import pins
 from sandbox.azuread.provider import Provider
 from sandbox.azuread.values import Properties, read, write
 from tests.contract import in_process
@@ -131,6 +132,7 @@ class ModelEngine(mocks.MockMonitor):
         return {"outputs": {urn: {"type": one.type, "outputs": one.outputs} for urn, one in self.records.items()}}
 
     def _invoked(self, request: Any) -> Json:
+        _find_plugin(request)
         asked = provider_pb2.InvokeRequest(tok=request.tok, args=request.args)
         return read(getattr(self._do("Invoke", asked), "return"))
 
@@ -139,6 +141,7 @@ class ModelEngine(mocks.MockMonitor):
         urn = self.make_urn(request.parent, request.type, request.name)
         if not request.custom:
             return resource_pb2.RegisterResourceResponse(urn=urn)
+        _find_plugin(request)
         with self._lock:
             if self._failure is not None:
                 raise StepFailed(self._failure)
@@ -236,6 +239,12 @@ class _NoMocks(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> Any:
         """Never called."""
         raise AssertionError(args.name)
+
+
+def _find_plugin(request: Any) -> None:
+    """The engine takes the very version that is asked for, and this machine has the pinned one only."""
+    if request.version != pins.version(pins.PLUGIN):
+        raise StepFailed(f"no resource plugin 'azuread-v{request.version}' found")
 
 
 def _name(urn: str) -> str:

@@ -57,7 +57,8 @@ def test_create_no_change_change_drift_refresh_destroy(deployed: Stack) -> None:
     stack.nocobase("mailSettings:destroy", {}, filterByTk=row_id)
     graph(stack, "PATCH", f"/applications/{outputs['objectId']}", {"displayName": "changed by hand"})
     said = stack.pulumi("refresh", "--yes", "--skip-preview")
-    assert "1 updated" in said
+    # Not the number of updates: an engine of 2026 learns the inputs of what was taken over by this refresh only.
+    assert "[diff: ~displayName]" in said
     assert "1 deleted" in said
     stack.set("scopes", ["Mail.Read"])
     stack.set("consent", "user")

@@ -7,7 +7,6 @@ import hashlib
 import io
 import os
 import tarfile
-from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -16,8 +15,9 @@ import pytest
 from pipelines import pulumi_release
 from pipelines.pulumi_release import CliNotInstalled, archive_name, checksums, install
 from pipelines.steps import cli
+from provisioning import pins
 
-OF = version("pulumi")
+OF = pins.version(pins.CLI)
 NAME = archive_name(OF)
 LIST = f"/pulumi/pulumi/releases/download/v{OF}/pulumi-{OF}-checksums.txt"
 

@@ -68,7 +68,7 @@ def test_failed_download_is_followed_by_a_build(
 
     monkeypatch.setattr(obtain, "probe", lambda _: Findings(None, None, None, None, None))
     monkeypatch.setattr(obtain, "download", fail)
-    monkeypatch.setattr(obtain, "go_version", lambda: Version(1, 26, 0))
+    monkeypatch.setattr(obtain, "go_version", lambda: Version(1, 27, 0))
     monkeypatch.setattr(obtain, "build", lambda *_: tmp_path / "pulumi")
     said: list[str] = []
     engine = obtain.engine(empty_place, said.append)

@@ -20,7 +20,7 @@ from sandbox.place import Place
 from tests.sandbox.engine.conftest import Tool
 
 NO_NETWORK = "the download host does not answer"
-GO = Version(1, 26, 0)
+GO = Version(1, 27, 0)
 OLD_GO = Version(1, 24, 9)
 
 
@@ -69,7 +69,7 @@ def test_way_to_an_engine(findings: Findings, way: Way, origin: Origin | None, b
     ("findings", "words"),
     [
         (Findings(None, None, None, NO_NETWORK, None), ["no pulumi on PATH", NO_NETWORK, "no Go is installed"]),
-        (Findings(None, None, None, NO_NETWORK, OLD_GO), ["Go 1.24.9 is older than 1.25.11"]),
+        (Findings(None, None, None, NO_NETWORK, OLD_GO), ["Go 1.24.9 is older than 1.26.6"]),
         (Findings(candidate(OLD), None, None, NO_NETWORK, None), ["pulumi 3.100.0 on PATH is older than 3.255.0"]),
         (Findings(candidate(FOREIGN), None, None, "the download failed", None), ["4.0.0", "the download failed"]),
         (Findings(candidate(None), None, None, NO_NETWORK, None), ["/somewhere/pulumi does not say its version"]),
@@ -80,7 +80,7 @@ def test_no_way_names_what_was_tried_and_every_remedy(findings: Findings, words:
         plan(findings)
     for word in words:
         assert word in raised.value.what
-    for remedy in ("install the Pulumi CLI", "internet access", "Go 1.25.11 or newer"):
+    for remedy in ("install the Pulumi CLI", "internet access", "Go 1.26.6 or newer"):
         assert remedy in raised.value.remedy
 
 
@@ -111,10 +111,10 @@ def test_probe_follows_a_link_to_the_language_host(empty_place: Place, tool: Too
 @pytest.mark.parametrize("script", ["echo v3.1.0", "exit 1", "echo dev"])
 def test_probe_goes_on_from_an_unusable_pulumi(empty_place: Place, tool: Tool, script: str) -> None:
     tool("pulumi", script)
-    tool("go", "echo go1.26.1")
+    tool("go", "echo go1.26.8")
     findings = probe(empty_place, answers=lambda: False)
     assert findings.no_download == NO_NETWORK
-    assert findings.go == Version(1, 26, 1)
+    assert findings.go == Version(1, 26, 8)
     assert plan(findings).way is Way.BUILD
 
 
