@@ -89,7 +89,7 @@ def credentials_at_risk(found: Found, used: UsedSecret | None, now: datetime) ->
         told[_id("certificate", item)] = _shown("certificate", item)
     for item in found.federated_credentials:
         told[_id("federated credential", item)] = (
-            f"federated credential {quoted(item.get('name') or '')} of {quoted(item.get('subject') or 'any subject')} "
+            f"federated credential {quoted(item.get('name') or '')} of {quoted(_let_in_by(item))} "
             f"at {quoted(item.get('issuer') or '')}"
         )
     return _risk(
@@ -113,6 +113,12 @@ def _of(used: UsedSecret | None, secrets: list[Mapping[str, Any]]) -> Mapping[st
         return None
     could = [item for item in secrets if used.begins is None or item.get("hint") in (None, used.begins)]
     return could[0] if len(could) == 1 else None
+
+
+def _let_in_by(credential: Mapping[str, Any]) -> str:
+    """The subject of a federated credential, or the expression of a flexible one."""
+    expression = credential.get("claimsMatchingExpression") or {}
+    return str(credential.get("subject") or expression.get("value") or "any subject")
 
 
 def _id(kind: str, item: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx
@@ -145,12 +146,24 @@ def federated_credentials(application_object_id: str) -> dict[str, str]:
     """The ids of the application's federated credentials, at most 20, by their names. Raises DirectoryUnreadable."""
 
     async def read(graph: GraphServiceClient) -> dict[str, str]:
-        asked = graph.applications.by_application_id(application_object_id).federated_identity_credentials
-        page = await _or_none(asked.get())
-        return {str(item.name): str(item.id) for item in (page.value if page else None) or []}
+        found = await _federated_credentials(graph, application_object_id)
+        return {str(item.name): str(item.id) for item in found}
 
     answer: dict[str, str] = _ask(read)
     return answer
+
+
+async def _federated_credentials(graph: GraphServiceClient, application_object_id: str) -> list[Any]:
+    """The federated credentials of an application, none if it does not exist.
+
+    Asked of beta, because v1.0 answers with broken JSON where one of them is flexible and has no subject.
+    Source: github.com/Azure/azure-workload-identity/issues/373.
+    """
+    asked = graph.applications.by_application_id(application_object_id).federated_identity_credentials
+    beta = f"{str(graph.request_adapter.base_url).removesuffix('/v1.0')}/beta"
+    address = f"{beta}/applications/{quote(application_object_id)}/federatedIdentityCredentials"
+    page = await _or_none(asked.with_url(address).get())
+    return list((page.value if page else None) or [])
 
 
 def app_roles(principal_object_id: str) -> dict[tuple[str, str], str]:
@@ -307,7 +320,7 @@ def look_up(client_id: str) -> Found | None:
             return None
         asked = graph.applications.by_application_id(str(application.id))
         owners = await _all_owners(asked.owners)
-        federated = await _or_none(asked.federated_identity_credentials.get())
+        federated = await _federated_credentials(graph, str(application.id))
         principal = await _or_none(graph.service_principals_with_app_id(client_id).get())
         its_owners: tuple[Owner, ...] = ()
         if principal is not None:
@@ -318,7 +331,7 @@ def look_up(client_id: str) -> Found | None:
             None if principal is None else _as_sent(principal),
             tuple(owner.object_id for owner in its_owners),
             (*owners, *its_owners),
-            tuple(_as_sent(item) for item in (federated.value if federated else None) or []),
+            tuple(_as_sent(item) for item in federated),
         )
 
     answer: Found | None = _ask(read)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sandbox.azuread import resources
 from sandbox.azuread.app_role_assignment import AppRoleAssignment
 from sandbox.azuread.application_owner import ApplicationOwner
-from sandbox.azuread.federated_credential import FederatedCredential
+from sandbox.azuread.federated_credential import FederatedCredential, FlexibleFederatedCredential
 from sandbox.azuread.resources import Resource
 from sandbox.azuread.schema import ResourceType
 
@@ -17,6 +17,7 @@ IMPLEMENTATIONS: dict[str, Callable[[ResourceType], Resource]] = {
     "ApplicationPassword": resources.ApplicationPassword,
     "ServicePrincipalDelegatedPermissionGrant": resources.PermissionGrant,
     "ApplicationFederatedIdentityCredential": FederatedCredential,
+    "ApplicationFlexibleFederatedIdentityCredential": FlexibleFederatedCredential,
     "ApplicationOwner": ApplicationOwner,
     "AppRoleAssignment": AppRoleAssignment,
 }

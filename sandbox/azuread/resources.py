@@ -103,10 +103,10 @@ def poll(graph: Graph, seconds: float, seen: Callable[[], bool], times: int | No
     raise ProviderError("timed out waiting for replication")
 
 
-def is_gone(graph: Graph, path: str) -> bool:
+def is_gone(graph: Graph, path: str, version: str = "v1.0") -> bool:
     """Whether Graph answers 404."""
     try:
-        graph.get(path)
+        graph.request("GET", f"/{version}{path}")
     except RequestError as error:
         if error.status == NOT_FOUND:
             return True

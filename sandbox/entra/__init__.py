@@ -3,6 +3,7 @@
 identity: who the sandbox's tenant, deployer and administrator are (imports nothing).
 permissions: which application permission each request needs.
 federation: issuers of foreign tokens, and the check of what they sign.
+claims_expression: the expressions of flexible federated credentials.
 policies: how Graph shows the tenant's policies for secrets and for users.
 models: the directory's objects and Entra ID's rules; knows nothing of HTTP.
 errors: Graph's and the token endpoint's error bodies.

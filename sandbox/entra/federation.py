@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox.entra import errors
+from sandbox.entra import claims_expression, errors
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -31,7 +31,10 @@ ALGORITHM = "RS256"
 
 
 class TokenOrder(BaseModel):
-    """What POST /_sandbox/oidc-token takes. lifetime: seconds from now; less than 0 for a token that has expired."""
+    """What POST /_sandbox/oidc-token takes. lifetime: seconds from now; less than 0 for a token that has expired.
+
+    claims: more of them, such as GitHub's `repository_id`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,6 +42,7 @@ class TokenOrder(BaseModel):
     subject: str = Field(min_length=1)
     audience: str = AUDIENCE
     lifetime: int = LIFETIME
+    claims: dict[str, str] = {}
 
 
 @cache
@@ -80,6 +84,7 @@ def mint(authority: str, order: TokenOrder) -> str:
 
     moment = int(time.time())
     claims = {
+        **order.claims,
         "iss": issuer(authority, order.system),
         "sub": order.subject,
         "aud": order.audience,
@@ -119,16 +124,20 @@ def check_assertion(assertion: str, credentials: Sequence[Json], client_id: str,
 
 
 def _match(claims: Mapping[str, Any], credentials: Sequence[Json]) -> None:
-    """Find a credential with the token's issuer, audience and subject; all three count by letter and case."""
+    """Find a credential with the token's issuer, audience and subject; all three count by letter and case.
+
+    A flexible one has an expression in the subject's place.
+    """
     same_issuer = [item for item in credentials if item["issuer"] == claims.get("iss")]
     if not same_issuer:
         raise errors.no_matching_record(700211, "issuer", claims.get("iss"))
     same_audience = [item for item in same_issuer if claims.get("aud") in item["audiences"]]
     if not same_audience:
         raise errors.no_matching_record(700212, "audience", claims.get("aud"))
-    subjects = [item["subject"] for item in same_audience]
+    subjects = [item["subject"] for item in same_audience if item.get("subject")]
+    expressions = [item["claimsMatchingExpression"]["value"] for item in same_audience if not item.get("subject")]
     presented = str(claims.get("sub"))
-    if presented in subjects:
+    if presented in subjects or any(claims_expression.lets_in(one, claims) for one in expressions):
         return
     if presented.lower() in [subject.lower() for subject in subjects]:
         raise errors.other_case(presented)

@@ -500,6 +500,7 @@ class Directory:
         made: Json = {
             "id": str(uuid.uuid4()),
             "description": None,
+            "subject": None,
             "claimsMatchingExpression": None,
             **without_annotations(body),
         }

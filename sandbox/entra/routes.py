@@ -16,7 +16,15 @@ from starlette.routing import Route
 from sandbox.entra import federation, identity, permissions, policies, query, sign_in, tokens
 from sandbox.entra.behaviour import Behaviour
 from sandbox.entra.clock import ClockOrder
-from sandbox.entra.errors import GraphError, TokenError, bad_request, not_found, unauthenticated, unknown_tenant
+from sandbox.entra.errors import (
+    GraphError,
+    TokenError,
+    bad_request,
+    invalid_property,
+    not_found,
+    unauthenticated,
+    unknown_tenant,
+)
 from sandbox.entra.models import KINDS, Directory
 from sandbox.faults import Fault, Faults
 
@@ -25,6 +33,14 @@ Handler = Callable[[Request], Awaitable[Response]]
 NO_CONTENT = 204
 ASSIGNMENT_SIDES = {"appRoleAssignments": "principalId", "appRoleAssignedTo": "resourceId"}
 """The two relations of a service principal that show app role assignments, and which end it is of each."""
+NULL_SUBJECT = (
+    '{"value":[{"issuer":""{"error":{"code":"InternalServerError","message":'
+    "\"The property 'subject[Nullable=False]' of type 'Edm.String' has a null value, which is not allowed.\"}}}"
+)
+"""What v1.0 answers, with status 200, in place of a list with a flexible federated credential: no JSON.
+
+Source: github.com/Azure/azure-workload-identity/issues/373, and for 2026 github.com/Azure/azure-cli/issues/32816.
+"""
 ORDERS: TypeAdapter[list[Behaviour | Fault]] = TypeAdapter(list[Behaviour | Fault])
 
 
@@ -147,7 +163,7 @@ class Authority:
 
 
 class Graph:
-    """Microsoft Graph: v1.0, and beta with the same answers."""
+    """Microsoft Graph: v1.0, and beta with the same answers, but for flexible federated credentials."""
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
@@ -336,7 +352,19 @@ class Graph:
     async def federated_credentials(self, request: Request) -> Response:
         """GET /applications/{id}/federatedIdentityCredentials."""
         found = self.directory.federated_credentials(request.path_params["id"])
+        if any(item.get("subject") is None for item in found) and not self._is_beta(request):
+            return Response(NULL_SUBJECT, media_type="application/json")
         return self._many(request, "federatedIdentityCredentials", found)
+
+    @staticmethod
+    def _is_beta(request: Request) -> bool:
+        return request.url.path.startswith("/beta/")
+
+    def _federated_body(self, request: Request, body: Json) -> Json:
+        """v1.0 knows no flexible federated credentials. Raises GraphError."""
+        if body.get("claimsMatchingExpression") is not None and not self._is_beta(request):
+            raise invalid_property("claimsMatchingExpression", "FederatedIdentityCredential")
+        return body
 
     async def federated_credential(self, request: Request) -> Response:
         """GET /applications/{id}/federatedIdentityCredentials/{id or name}."""
@@ -345,14 +373,14 @@ class Graph:
 
     async def create_federated_credential(self, request: Request) -> Response:
         """POST /applications/{id}/federatedIdentityCredentials."""
-        body, identifier = await _body(request), request.path_params["id"]
+        body, identifier = self._federated_body(request, await _body(request)), request.path_params["id"]
         made = self.directory.create_federated_credential(identifier, body, request.state.caller)
         return self._one(request, "federatedIdentityCredentials", made, 201)
 
     async def update_federated_credential(self, request: Request) -> Response:
         """PATCH /applications/{id}/federatedIdentityCredentials/{id or name}."""
         identifier, credential = request.path_params["id"], request.path_params["credential"]
-        body = await _body(request)
+        body = self._federated_body(request, await _body(request))
         self.directory.update_federated_credential(identifier, credential, body, request.state.caller)
         return Response(status_code=NO_CONTENT)
 

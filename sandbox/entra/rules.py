@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from sandbox.entra import claims_expression
 from sandbox.entra.errors import GraphError, bad_request, conflict, invalid_property, too_many_owners
 
 Json = dict[str, Any]
@@ -44,6 +45,7 @@ OWNER_LIMIT = 100
 BIND_LIMIT = 20
 FEDERATED_LIMIT = 20
 FEDERATED_LENGTH = 600
+EXPRESSION_LANGUAGE = 1
 FEDERATED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,119}")
 
 
@@ -186,13 +188,20 @@ def check_new_secret(
 
 def check_federated_credential(credential: Json, others: list[Json]) -> None:
     """Reject a federated identity credential beside `others` of the same application that Graph would reject."""
-    texts = [credential.get(name) for name in ("issuer", "subject")]
+    issuer, subject = credential.get("issuer"), credential.get("subject")
+    expression = credential.get("claimsMatchingExpression")
     audiences = credential.get("audiences")
     if not FEDERATED_NAME.fullmatch(str(credential.get("name") or "")):
         raise invalid_property("name", "FederatedIdentityCredential")
-    if urlsplit(str(texts[0])).scheme != "https":
+    if urlsplit(str(issuer)).scheme != "https" or len(str(issuer)) > FEDERATED_LENGTH:
         raise invalid_property("issuer", "FederatedIdentityCredential")
-    if not all(isinstance(text, str) and 0 < len(text) <= FEDERATED_LENGTH for text in texts):
+    if expression is not None and subject is not None:
+        raise invalid_property("claimsMatchingExpression", "FederatedIdentityCredential")
+    if expression is not None:
+        claims_expression.check(str(issuer), str(expression.get("value")))
+        if expression.get("languageVersion") != EXPRESSION_LANGUAGE:
+            raise invalid_property("claimsMatchingExpression", "FederatedIdentityCredential")
+    elif not isinstance(subject, str) or not 0 < len(subject) <= FEDERATED_LENGTH:
         raise invalid_property("subject", "FederatedIdentityCredential")
     if not isinstance(audiences, list) or len(audiences) != 1 or not 0 < len(str(audiences[0])) <= FEDERATED_LENGTH:
         raise invalid_property("audiences", "FederatedIdentityCredential")
@@ -202,5 +211,5 @@ def check_federated_credential(credential: Json, others: list[Json]) -> None:
         raise bad_request(f"An application may have at most {FEDERATED_LIMIT} federated identity credentials.")
     if credential["name"] in [other["name"] for other in others]:
         raise conflict(f"FederatedIdentityCredential with name '{credential['name']}' already exists.")
-    if texts in [[other["issuer"], other["subject"]] for other in others]:
+    if subject is not None and (issuer, subject) in [(other["issuer"], other.get("subject")) for other in others]:
         raise bad_request("Issuer and subject combination must be unique for the application.")

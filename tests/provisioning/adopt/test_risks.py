@@ -106,6 +106,9 @@ def test_certificates_and_federated_credentials() -> None:
     made = plan(replace(one(), federated_credentials=(trusted,)))
     assert 'federated credential ci of "repo:x/y" at https://token.example.com' in made.risks[0].said
     assert "federated credentials" in [line.property for line in made.lines]
+    flexible = {**trusted, "subject": None, "claimsMatchingExpression": {"value": "claims['sub'] matches 'repo:x/*'"}}
+    (risk,) = plan(replace(one(), federated_credentials=(flexible,))).risks
+    assert "matches 'repo:x/*'" in risk.said
 
 
 def test_permissions_that_mail_does_not_need() -> None:

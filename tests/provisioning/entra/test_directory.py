@@ -111,6 +111,20 @@ def test_what_a_deployer_has_is_read_with_its_ids(tenant: Service) -> None:
     key = {"principalId": principal, "resourceId": found["id"], "appRoleId": found["appRoles"][0]["id"]}
     assignment = tenant.directory.assign_app_role(key)
     assert directory.federated_credentials(application["id"]) == {"test": trust["id"]}
+    expression = {
+        "value": "claims['sub'] matches 'repo:x/y:*' and claims['repository_id'] eq '1'",
+        "languageVersion": 1,
+    }
+    github = {"name": "any", "issuer": "https://token.actions.githubusercontent.com", "audiences": ["y"]}
+    with tenant.graph() as graph:
+        made = graph.post(
+            f"/beta/applications/{application['id']}/federatedIdentityCredentials",
+            json={**github, "claimsMatchingExpression": expression},
+        ).raise_for_status()
+    assert directory.federated_credentials(application["id"]) == {"test": trust["id"], "any": made.json()["id"]}
+    looked_up = directory.look_up(application["appId"])
+    assert looked_up is not None
+    assert looked_up.federated_credentials[1]["claimsMatchingExpression"]["value"] == expression["value"]
     assert directory.app_roles(principal) == {(key["resourceId"], key["appRoleId"]): assignment["id"]}
     assert (directory.federated_credentials(NOBODY), directory.app_roles(NOBODY)) == ({}, {})
 

@@ -14,6 +14,9 @@ from tests.sandbox.azuread.test_provider import APPLICATION, PRINCIPAL, URN, Eng
 from tests.sandbox.entra.service import Service
 
 FEDERATED = URN.format("applicationFederatedIdentityCredential", "ApplicationFederatedIdentityCredential")
+FLEXIBLE = URN.format(
+    "applicationFlexibleFederatedIdentityCredential", "ApplicationFlexibleFederatedIdentityCredential"
+)
 ROLE = URN.format("appRoleAssignment", "AppRoleAssignment")
 OWNER = URN.format("applicationOwner", "ApplicationOwner")
 ADMIN, ME = identity.ADMINISTRATOR_OBJECT_ID, identity.DEPLOYER_OBJECT_ID
@@ -62,6 +65,30 @@ def test_federated_credential_lives(entra: Service, engine: Engine) -> None:
         engine.create(FEDERATED, **{**outputs, "subject": "other"})
     engine.delete(FEDERATED, identifier)
     assert engine.read(FEDERATED, identifier).id == ""
+
+
+def test_flexible_federated_credential_lives(entra: Service, engine: Engine) -> None:
+    """Not recorded: after the provider's public source."""
+    application, _ = engine.create(APPLICATION, displayName="reader", owners=[ADMIN])
+    expression = "claims['sub'] matches 'repo:contoso/mail:*' and claims['repository_id'] eq '1'"
+    inputs: dict[str, Any] = {
+        "applicationId": application,
+        "displayName": "github",
+        "issuer": federation.issuer(entra.address, "github"),
+        "audience": federation.AUDIENCE,
+        "claimsMatchingExpression": expression,
+    }
+    with pytest.raises(Refusal, match=r"credential for Application \(Application: \S+\)\s*$"):
+        engine.create(FLEXIBLE, **inputs | {"claimsMatchingExpression": expression.partition(" and ")[0]})
+    identifier, outputs = engine.create(FLEXIBLE, **inputs)
+    assert identifier == f"{application.rpartition('/')[2]}/federatedIdentityCredential/{outputs['credentialId']}"
+    assert {name: outputs[name] for name in inputs} == inputs
+    changed = engine.update(FLEXIBLE, identifier, outputs, **{**inputs, "audience": "contoso", "description": "why"})
+    assert (changed["audience"], changed["description"], changed["displayName"]) == ("contoso", "why", "github")
+    imported = values.read(engine.read(FLEXIBLE, identifier).inputs)
+    assert {name: imported[name] for name in inputs} == {**inputs, "audience": "contoso"}
+    engine.delete(FLEXIBLE, identifier)
+    assert engine.read(FLEXIBLE, identifier).id == ""
 
 
 def test_app_role_is_assigned_and_withdrawn(entra: Service, engine: Engine) -> None:

@@ -45,12 +45,13 @@ def test_it_refuses_no_other_property() -> None:
     assert set().union(*(unknown(resource.properties) for resource in TYPES.values())) == set(REFUSED)
 
 
-def test_it_knows_seven_resource_types_and_three_functions() -> None:
+def test_it_knows_eight_resource_types_and_three_functions() -> None:
     assert len(FUNCTIONS) == 3
     assert {token.rpartition(":")[2] for token in TYPES} == {
         "AppRoleAssignment",
         "Application",
         "ApplicationFederatedIdentityCredential",
+        "ApplicationFlexibleFederatedIdentityCredential",
         "ApplicationOwner",
         "ApplicationPassword",
         "ServicePrincipal",
