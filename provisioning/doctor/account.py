@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra import error_codes
-from provisioning.entra.account import CHANGE_ANY, CHANGE_OWN, Account, account_of, read_claims, why_may_not_add_owners
+from provisioning.entra.account import (
+    CHANGE_ANY,
+    CHANGE_OWN,
+    Account,
+    account_of,
+    depends_on_people,
+    read_claims,
+    why_may_not_add_owners,
+)
 from provisioning.entra.sign_in_settings import SIGN_IN, sign_in_settings
 from provisioning.foreign import listed, quoted
 
@@ -43,16 +52,21 @@ def check_account(account: Account, wanted_tenant: str | None, named_by: str = "
 
 
 def check_rights(
-    account: Account, tenant_consent: bool, users_may_register: bool | None, owners: Collection[str] = ()
+    account: Account,
+    tenant_consent: bool,
+    users_may_register: bool | None,
+    owners: Collection[str] = (),
+    people: Collection[str] = (),
 ) -> Finding:
     """Whether `account` may do what a deployment does.
 
     tenant_consent: whether the program is to consent for the tenant. users_may_register: the tenant's setting for
-    users without a role, None if it could not be read. owners: the setting.
+    users without a role, None if it could not be read. owners: the setting. people: those of
+    the owners who are known to be users.
     """
     held = [name for name in ENOUGH if name in account.granted]
     if account.application:
-        return _check_rights_of_application(account, held, tenant_consent, owners)
+        return _check_rights_of_application(account, held, tenant_consent, owners, people)
     if not held and "Directory.AccessAsUser.All" not in account.granted:
         said = "this sign-in may not manage applications on the user's behalf"
         return failed(said, "Sign in by the Azure CLI: `az login --tenant <tenant id>`.")
@@ -80,7 +94,7 @@ def _named(roles: Mapping[str, str], account: Account) -> list[str]:
 
 
 def _check_rights_of_application(
-    account: Account, held: list[str], tenant_consent: bool, owners: Collection[str]
+    account: Account, held: list[str], tenant_consent: bool, owners: Collection[str], people: Collection[str]
 ) -> Finding:
     portal = f"Entra ID → App registrations → {quoted(account.name)} → API permissions → Microsoft Graph, application"
     if not held:
@@ -92,7 +106,7 @@ def _check_rights_of_application(
         remedy = f"{portal}: add {CONSENT[0]}, then grant admin consent; or `pulumi config set consent user`."
         return failed(f"consent is tenant, which takes {CONSENT[0]}, too", remedy)
     has = ", ".join(name for name in dict.fromkeys((*held, *CONSENT)) if name in account.granted)
-    missing = why_may_not_add_owners(account, owners)
+    missing = why_may_not_add_owners(account, owners, people)
     return warning(f"{has}; {missing[0]}", f"{portal}: {missing[1]}") if missing else ok(has)
 
 
@@ -140,4 +154,8 @@ def ask_rights(account: Account, tenant_consent: bool, owners: Collection[str] =
             users_may_register = directory.users_may_register()
         except DirectoryUnreadable:
             users_may_register = None
-    return check_rights(account, tenant_consent, users_may_register, owners)
+    people: Collection[str] = ()
+    if depends_on_people(account, owners):
+        with suppress(DirectoryUnreadable):
+            people = directory.people(owners)
+    return check_rights(account, tenant_consent, users_may_register, owners, people)

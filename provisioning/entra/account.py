@@ -18,6 +18,9 @@ CHANGE_ANY = ("Application.ReadWrite.All", "Directory.ReadWrite.All")
 READ_DIRECTORY = ("Directory.Read.All", "Directory.ReadWrite.All")
 """Permissions of which one is needed to add other owners. Source: Graph's page "Add owner" of an application."""
 
+READ_USERS = ("User.Read.All", "Directory.ReadWrite.All")
+"""Permissions of which one is needed, too, to add a person. Source: azuread's page of the resource."""
+
 
 @dataclass(frozen=True)
 class Account:
@@ -60,18 +63,34 @@ def account_of(claims: Mapping[str, Any]) -> Account:
     )
 
 
-def why_may_not_add_owners(account: Account, others: Collection[str]) -> tuple[str, str] | None:
+def depends_on_people(account: Account, others: Collection[str]) -> bool:
+    """Whether an application may add those of `others` only who are no people. others: object ids."""
+    added = set(others) - {account.object_id}
+    reads_directory = not account.granted.isdisjoint(READ_DIRECTORY)
+    return account.application and bool(added) and reads_directory and account.granted.isdisjoint(READ_USERS)
+
+
+def why_may_not_add_owners(
+    account: Account, others: Collection[str], people: Collection[str] = ()
+) -> tuple[str, str] | None:
     """Why an application may not add `others` as owners, and which permissions it lacks; None if it may.
 
-    others: object ids. With Application.ReadWrite.OwnedBy alone Entra ID rejects them; of those that are named when the
-    application is created, nobody knows. Source: Graph's page "Add owner", azuread's page of the resource.
+    others: object ids. people: those of them who are known to be users; see `depends_on_people`.
+    With Application.ReadWrite.OwnedBy alone Entra ID rejects them; of those that are named when the application is
+    created, nobody knows. Source: Graph's page "Add owner", azuread's page of the resource.
     """
-    if not account.application or not set(others) - {account.object_id}:
+    added = set(others) - {account.object_id}
+    if not account.application or not added:
         return None
-    if not account.granted.isdisjoint(READ_DIRECTORY):
-        return None
-    return (
-        f"it may not add other owners ({', '.join(sorted(set(others) - {account.object_id}))})",
-        f"add {READ_DIRECTORY[0]}, and User.Read.All where an owner is a person, then grant admin consent; or have a "
-        "person who may add owners run `pulumi up`.",
-    )
+    if account.granted.isdisjoint(READ_DIRECTORY):
+        return (
+            f"it may not add other owners ({', '.join(sorted(added))})",
+            f"add {READ_DIRECTORY[0]}, and {READ_USERS[0]} where an owner is a person, then grant admin consent; or "
+            "have a person who may add owners run `pulumi up`.",
+        )
+    if depends_on_people(account, others) and (users := added & set(people)):
+        return (
+            f"it may not add people as owners ({', '.join(sorted(users))})",
+            f"add {READ_USERS[0]}, then grant admin consent; or have a person who may add owners run `pulumi up`.",
+        )
+    return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -61,6 +61,9 @@ PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
 
 CLOUD_SECONDS = 5.0
 """For each phase of the question where a cloud's endpoints are."""
+
+USER = "user"
+"""The kind of an owner who is a person; see `Owner`."""
 
 LARGEST_PAGE = 999
 """How many applications Graph returns on one page at most."""
@@ -225,6 +228,18 @@ def principal_owners(object_id: str) -> tuple[Owner, ...]:
         return await _all_owners(graph.service_principals.by_service_principal_id(object_id).owners)
 
     answer: tuple[Owner, ...] = _ask(read)
+    return answer
+
+
+def people(object_ids: Collection[str]) -> frozenset[str]:
+    """Those of these objects that are users. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> frozenset[str]:
+        asked = {one: graph.directory_objects.by_directory_object_id(one) for one in object_ids}
+        found = {one: await _or_none(request.get()) for one, request in asked.items()}
+        return frozenset(one for one, item in found.items() if item is not None and _kind(item) == USER)
+
+    answer: frozenset[str] = _ask(read)
     return answer
 
 

@@ -15,7 +15,7 @@ from functools import partial
 import pulumi
 
 from provisioning.entra import rules
-from provisioning.entra.account import account_of, read_claims, why_may_not_add_owners
+from provisioning.entra.account import account_of, depends_on_people, read_claims, why_may_not_add_owners
 from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, Slot, plan_secrets
 from provisioning.entra.consent import reject_other_consent
 from provisioning.entra.orphans import classify_secrets, descriptions, reject_if_full
@@ -174,11 +174,12 @@ def warn_of_added_owners(caller: Caller, planned: Sequence[Owners]) -> list[str]
     from provisioning.entra import directory  # noqa: PLC0415
 
     try:
-        token = directory.caller_token()
+        account = account_of(read_claims(directory.caller_token()))
+        people = directory.people(added) if depends_on_people(account, added) else ()
     except ProvisioningError:
         # A warning must not end the run; what is really in its way says so itself.
         return []
-    missing = why_may_not_add_owners(account_of(read_claims(token)), added)
+    missing = why_may_not_add_owners(account, added, people)
     return [f"Owners: {caller.object_id} lacks a permission: {missing[0]}. To mend it: {missing[1]}"] if missing else []
 
 

@@ -253,7 +253,8 @@ class Directory:
         """Any object by id. Raises GraphError 404."""
         if identifier in self.state.applications:
             return {"@odata.type": "#microsoft.graph.application", **self.get("applications", identifier)}
-        self.get("servicePrincipals", identifier)
+        if identifier not in identity.PEOPLE:
+            self.get("servicePrincipals", identifier)
         return self._directory_object(identifier)
 
     def permissions(self, caller: str) -> frozenset[str]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning.doctor.account import check_account, check_rights
+from provisioning.doctor.account import ask_rights, check_account, check_rights
 from provisioning.entra.account import Account, account_of, read_claims, why_may_not_add_owners
+from provisioning.errors import DirectoryUnreadable
+
+# msgraph's own generated code uses its deprecated names.
+pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 APPLICATION = {"idtyp": "app", "appid": "client", "oid": "object", "tid": TENANT}
@@ -121,3 +126,35 @@ def test_an_application_adds_other_owners_with_a_further_permission_only(
     assert found.outcome == ("OK" if may else "warning")
     assert may or "Directory.Read.All" in str(found.remedy)
     assert why_may_not_add_owners(account_of(USER), others) is None
+
+
+@pytest.mark.parametrize(
+    ("roles", "others", "asked", "may"),
+    [
+        (["Directory.Read.All"], ["a person"], True, False),
+        (["Directory.Read.All"], ["a pipeline"], True, True),
+        (["Directory.Read.All"], ["object"], False, True),
+        (["Directory.Read.All", "User.Read.All"], ["a person"], False, True),
+        (["Directory.ReadWrite.All"], ["a person"], False, True),
+        ([], ["a person"], False, False),
+    ],
+)
+def test_an_application_adds_people_with_one_more_permission_only(
+    monkeypatch: pytest.MonkeyPatch, roles: list[str], others: list[str], asked: bool, may: bool
+) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    read = Mock(return_value=frozenset({"a person"} & set(others)))
+    monkeypatch.setattr(directory, "people", read)
+    found = ask_rights(account_of({**APPLICATION, "roles": [OWNED_BY, *roles]}), False, others)
+    assert found.outcome == ("OK" if may else "warning")
+    assert may or "User.Read.All" in str(found.remedy)
+    assert read.called is asked
+
+
+def test_who_is_a_person_may_be_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    monkeypatch.setattr(directory, "people", Mock(side_effect=DirectoryUnreadable("x", "no answer")))
+    account = account_of({**APPLICATION, "roles": [OWNED_BY, "Directory.Read.All"]})
+    assert ask_rights(account, False, ["x"]).outcome == "OK"

@@ -129,6 +129,14 @@ def test_what_a_deployer_has_is_read_with_its_ids(tenant: Service) -> None:
     assert (directory.federated_credentials(NOBODY), directory.app_roles(NOBODY)) == ({}, {})
 
 
+def test_people_are_told_from_applications(tenant: Service) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    person = min(identity.PEOPLE)
+    assert directory.people([person, identity.DEPLOYER_OBJECT_ID, NOBODY]) == {person}
+    assert tenant.recorder.seen[-1]["path"].startswith("/v1.0/directoryObjects/")
+
+
 def test_what_doctor_asks_of_an_application(tenant: Service) -> None:
     from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
 
