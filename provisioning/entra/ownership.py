@@ -52,10 +52,11 @@ class Owner:
 class Wanted:
     """Who is to own what a run declares, by object ids.
 
-    former: those who are no longer to, named on purpose. application_calls: whether the caller is known to be one.
+    caller: None where it is not to be one. former: those who are no longer to, named on purpose. application_calls:
+    whether the caller is known to be one.
     """
 
-    caller: str
+    caller: str | None
     named: Collection[str] = ()
     former: Collection[str] = ()
     application_calls: bool = False
@@ -63,7 +64,7 @@ class Wanted:
     @property
     def always(self) -> frozenset[str]:
         """Who has to be among the owners after the run."""
-        return frozenset({self.caller, *self.named}) - frozenset(self.former)
+        return frozenset({*self.named, *({self.caller} if self.caller else ())}) - frozenset(self.former)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,14 @@ from functools import partial
 import pulumi
 
 from provisioning.entra import rules
-from provisioning.entra.account import account_of, depends_on_people, read_claims, why_may_not_add_owners
+from provisioning.entra.account import (
+    CHANGE_ANY,
+    CHANGE_OWN,
+    account_of,
+    depends_on_people,
+    read_claims,
+    why_may_not_add_owners,
+)
 from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, Slot, plan_secrets
 from provisioning.entra.consent import reject_other_consent
 from provisioning.entra.orphans import classify_secrets, descriptions, reject_if_full
@@ -93,11 +100,17 @@ def prepare(last: Deployed) -> Run:
         if last.application and last.application.declared.audience != settings.audience:
             served = [one for one in settings.installations if one.resource_name in pushed]
             check_audience(served, logins, Accounts(settings.audience.value, last.tenant_id))
-        wanted = Wanted(caller.object_id, settings.owners, settings.former_owners, caller.application)
+        reads_only = previews_without_rights(caller, last)
+        wanted = Wanted(
+            None if reads_only else caller.object_id,
+            settings.owners,
+            settings.former_owners,
+            caller.application and not reads_only,
+        )
         owners, principal_owners, warning = plan_ownership(wanted, last)
         warnings += [warning] if warning else []
         reject_too_many_owners((owners, principal_owners))
-        warnings += warn_of_added_owners(caller, (owners, principal_owners))
+        warnings += [] if reads_only else warn_of_added_owners(caller, (owners, principal_owners))
         consent = plan_consent(settings, last)
         if last.object_id is None and settings.same_name is not SameName.ALLOW:
             reject_namesakes(settings.application_name)
@@ -160,6 +173,27 @@ def reject_too_many_owners(planned: Sequence[Owners]) -> None:
     if why is not None:
         remedy = "name those that are no longer needed in formerOwners: `status` lists them"
         raise SettingsError([Problem("owners", None, why, remedy)])
+
+
+def previews_without_rights(caller: Caller, last: Deployed) -> bool:
+    """Whether this is a preview by an application that may change no application, such as bootstrap's for previews.
+
+    Whoever deploys is another account then, so the preview shows no owner that no deployment would add. Entra ID is
+    asked for a token only if the caller is an application and not an owner yet.
+    """
+    objects = [one for one in (last.application, last.principal) if one is not None]
+    owns = bool(objects) and all(caller.object_id in one.owners for one in objects)
+    if not pulumi.runtime.is_dry_run() or not caller.application or owns:
+        return False
+    # 0.4 s of imports (msgraph) that only such a preview needs.
+    from provisioning.entra import directory  # noqa: PLC0415
+
+    try:
+        granted = account_of(read_claims(directory.caller_token())).granted
+    except ProvisioningError:
+        # It may have them; what is really in its way says so itself.
+        return False
+    return granted.isdisjoint({CHANGE_OWN, *CHANGE_ANY})
 
 
 def warn_of_added_owners(caller: Caller, planned: Sequence[Owners]) -> list[str]:

@@ -7,6 +7,7 @@ ignored changes, replacements, half-made resources, deletions in reverse order, 
 from __future__ import annotations
 
 import asyncio
+import copy
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ class ModelEngine(mocks.MockMonitor):
         self.steps: list[tuple[str, str]] = []
         self._declared: set[str] = set()
         self._failure: str | None = None
+        self._dry = False
         self._lock = threading.Lock()
         self._do("Configure", provider_pb2.ConfigureRequest())
 
@@ -67,6 +69,19 @@ class ModelEngine(mocks.MockMonitor):
 
     def up(self, program: Callable[[], None]) -> None:
         """Run the program, then delete what it does not declare any more. Raises StepFailed."""
+        self._run(program)
+        self._delete([urn for urn in self.records if urn not in self._declared])
+
+    def preview(self, program: Callable[[], None]) -> None:
+        """Find what `up` would do, deletions apart, and change nothing, the state included. Raises StepFailed."""
+        before = copy.deepcopy(self.records)
+        self._dry = True
+        try:
+            self._run(program)
+        finally:
+            self._dry, self.records = False, before
+
+    def _run(self, program: Callable[[], None]) -> None:
         self.steps, self._declared, self._failure = [], set(), None
         failures: list[BaseException] = []
 
@@ -77,7 +92,9 @@ class ModelEngine(mocks.MockMonitor):
             # Every waiting resource fails with the first one; once is enough.
             loop.set_exception_handler(lambda *_: None)
             try:
-                mocks.set_mocks(self.mocks, self.project, self.stack, False, monitor=self, organization=ORGANIZATION)
+                mocks.set_mocks(
+                    self.mocks, self.project, self.stack, self._dry, monitor=self, organization=ORGANIZATION
+                )
                 # What an earlier run left, in a loop that is closed.
                 settings.SETTINGS.outputs.clear()
                 loop.run_until_complete(run_pulumi_func(program))
@@ -93,7 +110,6 @@ class ModelEngine(mocks.MockMonitor):
             raise StepFailed(self._failure)
         if failures:
             raise failures[0]
-        self._delete([urn for urn in self.records if urn not in self._declared])
 
     def refresh(self) -> None:
         """Read everything, and forget what is gone."""
@@ -190,7 +206,9 @@ class ModelEngine(mocks.MockMonitor):
     def _created(self, urn: str, kind: str, inputs: Properties) -> Record:
         context = in_process.context()
         try:
-            answer = self.provider.Create(provider_pb2.CreateRequest(urn=urn, properties=write(inputs)), context)
+            answer = self.provider.Create(
+                provider_pb2.CreateRequest(urn=urn, properties=write(inputs), preview=self._dry), context
+            )
         except in_process.Refusal as refusal:
             if details := dict(context.trailing).get("grpc-status-details-bin"):
                 half = provider_pb2.ErrorResourceInitFailed()
@@ -212,13 +230,17 @@ class ModelEngine(mocks.MockMonitor):
             self.steps.append(("replace", _name(urn)))
             return self._created(urn, request.type, inputs)
         if found.changes == provider_pb2.DiffResponse.DIFF_SOME or old.half_made:
-            change = provider_pb2.UpdateRequest(urn=urn, id=old.id, olds=write(old.outputs), news=write(inputs))
+            change = provider_pb2.UpdateRequest(
+                urn=urn, id=old.id, olds=write(old.outputs), news=write(inputs), preview=self._dry
+            )
             outputs = read(self._do("Update", change).properties)
             self.records[urn] = Record(request.type, old.id, inputs, outputs)
             self.steps.append(("update", _name(urn)))
         return self.records[urn]
 
     def _delete_object(self, urn: str) -> None:
+        if self._dry:
+            return
         record = self.records[urn]
         self._do("Delete", provider_pb2.DeleteRequest(urn=urn, id=record.id, properties=write(record.outputs)))
 
