@@ -176,8 +176,10 @@ def test_the_roles_are_those_that_doctor_accepts_and_the_bootstrap_grants() -> N
     said = " ".join(page("docs/roles.md").text.split())
     roles = {*account.ADMINISTRATORS.values(), *account.CONSENTERS.values(), *account.DEVELOPERS.values()}
     roles |= {*account.ENOUGH, *account.CONSENT}
-    one_system = {"githubRepository": "contoso/mail", "tenantConsent": True}
-    granted = DeployerSettings.model_validate(one_system).permissions
+    one_system = {"githubRepository": "contoso/mail", "tenantConsent": True, "mayAddOwners": True}
+    identities = DeployerSettings.model_validate(one_system).identities
+    granted = {permission for identity in identities for permission in identity.permissions}
+    assert len(granted) == 5
     assert {role for role in (*roles, *granted) if role not in said} == set()
 
 

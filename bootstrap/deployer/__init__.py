@@ -1,4 +1,4 @@
-"""What a pipeline needs to deploy: `settings`, the tokens that may sign in (`federation`), and the `application`.
+"""What pipelines sign in as: `settings`, the tokens that may sign in (`federation`), and the `application` of each.
 
 `prepare` decides what a run declares, `left_behind` what it takes over.
 

@@ -1,45 +1,48 @@
-"""The deployer as one component: application, service principal, its permissions, and the tokens that may sign in."""
+"""An identity as one component: application, service principal, its permissions, and the tokens that may sign in."""
 
 from __future__ import annotations
 
 import pulumi
 import pulumi_azuread as azuread
 
+from deployer.federation import Trust
 from deployer.left_behind import LeftBehind, resource_name
-from deployer.prepare import Run
+from deployer.prepare import Planned, Run
+from deployer.settings import DEPLOYER, PREVIEW
 from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program.application import keeping
 from provisioning.program.provider import VERSION, with_pinned_provider
 
-NAME = "deployer"
-"""Of the component, and of its application and service principal."""
+TYPE_TOKENS = {
+    DEPLOYER: "nocobase-outlook-bootstrap:deployer:Deployer",
+    PREVIEW: "nocobase-outlook-bootstrap:deployer:Preview",
+}
+"""Of the components, by the names of the identities."""
 
-TYPE_TOKEN = "nocobase-outlook-bootstrap:deployer:Deployer"
 
-
-class Deployer(pulumi.ComponentResource):
+class PipelineIdentity(pulumi.ComponentResource):
     """An application that pipelines sign in as with their own tokens; it has no secret.
 
-    object_id: of its service principal, which owns what it creates. variables: what a pipeline sets to sign in.
+    client_id: of the application. object_id: of its service principal, which owns what it creates.
     """
 
+    client_id: pulumi.Output[str]
     object_id: pulumi.Output[str]
-    variables: pulumi.Output[dict[str, str]]
 
-    def __init__(self, name: str, run: Run, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__(TYPE_TOKEN, name, None, with_pinned_provider(opts))
-        settings = run.settings
+    def __init__(self, planned: Planned, opts: pulumi.ResourceOptions | None = None) -> None:
+        identity, name = planned.identity, planned.identity.name
+        super().__init__(TYPE_TOKENS[name], name, None, with_pinned_provider(opts))
         child = pulumi.ResourceOptions(parent=self)
         invoke = pulumi.InvokeOutputOptions(parent=self, version=VERSION)
         graph = azuread.get_service_principal_output(client_id=MICROSOFT_GRAPH, opts=invoke)
-        roles = {role: graph.app_role_ids[role] for role in settings.permissions}
+        roles = {role: graph.app_role_ids[role] for role in identity.permissions}
 
         application = azuread.Application(
             name,
-            display_name=settings.application_name,
+            display_name=identity.application_name,
             sign_in_audience="AzureADMyOrg",
             api=azuread.ApplicationApiArgs(requested_access_token_version=2),
-            owners=list(run.owners.object_ids),
+            owners=list(planned.owners.object_ids),
             required_resource_accesses=[
                 azuread.ApplicationRequiredResourceAccessArgs(
                     resource_app_id=MICROSOFT_GRAPH,
@@ -49,7 +52,7 @@ class Deployer(pulumi.ComponentResource):
                     ],
                 )
             ],
-            opts=keeping(child, [], run.owners),
+            opts=keeping(child, [], planned.owners),
         )
         # What Entra ID deletes with another object needs no request of its own, which would fail for what somebody has
         # removed by hand, and wait 20 s for each federated credential.
@@ -62,8 +65,8 @@ class Deployer(pulumi.ComponentResource):
             # One that a run made without learning of it is taken, not refused by every further run. It matters for the
             # creation only.
             use_existing=True,
-            owners=list(run.principal_owners.object_ids),
-            opts=keeping(of_application, ["useExisting"], run.principal_owners),
+            owners=list(planned.principal_owners.object_ids),
+            opts=keeping(of_application, ["useExisting"], planned.principal_owners),
         )
         of_principal = pulumi.ResourceOptions(parent=self, deleted_with=principal)
         for role, role_id in roles.items():
@@ -74,39 +77,79 @@ class Deployer(pulumi.ComponentResource):
                 app_role_id=role_id,
                 principal_object_id=principal.object_id,
                 resource_object_id=graph.object_id,
-                opts=_taken_over(assignment, run.left_behind, of_principal),
+                opts=_taken_over(assignment, planned.left_behind, of_principal),
             )
         # Entra ID takes an issuer and subject once only.
         replaced = pulumi.ResourceOptions(parent=self, deleted_with=application, delete_before_replace=True)
-        for trust in settings.trusts:
+        for trust in identity.trusts:
             credential = resource_name(name, trust.name)
-            azuread.ApplicationFederatedIdentityCredential(
-                credential,
-                application_id=application.id,
-                display_name=trust.name,
-                issuer=trust.issuer,
-                subject=trust.subject,
-                audiences=[trust.audience],
-                opts=_taken_over(credential, run.left_behind, replaced),
-            )
-        for object_id in settings.mail_applications:
+            _credential(credential, application.id, trust, _taken_over(credential, planned.left_behind, replaced))
+        for object_id in identity.mail_applications:
             ownership = resource_name(name, object_id)
             azuread.ApplicationOwner(
                 ownership,
                 application_id=f"/applications/{object_id}",
                 owner_object_id=principal.object_id,
-                opts=_taken_over(ownership, run.left_behind, of_principal),
+                opts=_taken_over(ownership, planned.left_behind, of_principal),
             )
 
+        self.client_id = application.client_id
         self.object_id = principal.object_id
-        self.variables = application.client_id.apply(
-            lambda client_id: {
-                "ARM_USE_OIDC": "true",
-                "ARM_TENANT_ID": run.caller.tenant_id,
-                "ARM_CLIENT_ID": client_id,
-            }
+        self.register_outputs({"clientId": self.client_id, "objectId": self.object_id})
+
+
+def declare(run: Run) -> dict[str, object]:
+    """Declare both identities; what the stack exports.
+
+    variables: what a pipeline sets to deploy. previewClientId: the client id for everything else.
+    """
+    deployer = PipelineIdentity(run.deployer)
+    variables = {
+        "ARM_USE_OIDC": "true",
+        "ARM_TENANT_ID": run.caller.tenant_id,
+        "ARM_CLIENT_ID": deployer.client_id,
+    }
+    outputs: dict[str, object] = {"variables": variables, "objectId": deployer.object_id, **_shown(run.deployer)}
+    if run.preview is not None:
+        preview = PipelineIdentity(run.preview)
+        shown = _shown(run.preview)
+        outputs |= {
+            "previewClientId": preview.client_id,
+            "previewPermissions": shown["permissions"],
+            "previewTrusts": shown["trusts"],
+        }
+    return outputs
+
+
+def _shown(planned: Planned) -> dict[str, object]:
+    identity = planned.identity
+    trusts = [{"name": trust.name, "subject": trust.shown} for trust in identity.trusts]
+    return {"permissions": list(identity.permissions), "trusts": trusts}
+
+
+def _credential(
+    name: str, application_id: pulumi.Input[str], trust: Trust, opts: pulumi.ResourceOptions
+) -> pulumi.CustomResource:
+    """One federated credential; a flexible one is a resource type of its own."""
+    if trust.expression:
+        return azuread.ApplicationFlexibleFederatedIdentityCredential(
+            name,
+            application_id=application_id,
+            display_name=trust.name,
+            issuer=trust.issuer,
+            claims_matching_expression=trust.expression,
+            audience=trust.audience,
+            opts=opts,
         )
-        self.register_outputs({"objectId": self.object_id, "variables": self.variables})
+    return azuread.ApplicationFederatedIdentityCredential(
+        name,
+        application_id=application_id,
+        display_name=trust.name,
+        issuer=trust.issuer,
+        subject=trust.subject,
+        audiences=[trust.audience],
+        opts=opts,
+    )
 
 
 def _taken_over(name: str, left: LeftBehind, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:

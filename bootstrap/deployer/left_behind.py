@@ -13,12 +13,15 @@ import pulumi
 import pulumi_azuread as azuread
 
 from deployer.federation import Trust
-from deployer.settings import Settings
+from deployer.settings import Identity
 from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program.last_state import Deployed, Resources
 from provisioning.program.provider import VERSION
 
 TRUST_TYPE = "azuread:index/applicationFederatedIdentityCredential:ApplicationFederatedIdentityCredential"
+FLEXIBLE_TYPE = (
+    "azuread:index/applicationFlexibleFederatedIdentityCredential:ApplicationFlexibleFederatedIdentityCredential"
+)
 ROLE_TYPE = "azuread:index/appRoleAssignment:AppRoleAssignment"
 OWNER_TYPE = "azuread:index/applicationOwner:ApplicationOwner"
 
@@ -36,17 +39,25 @@ class LeftBehind:
 
 
 def resource_name(name: str, part: str) -> str:
-    """The name of a resource of the deployer `name`: of a trust, a permission, or a mail application that it owns."""
+    """The name of a resource of the identity `name`: of a trust, a permission, or a mail application that it owns."""
     return f"{name}-{part}"
 
 
+def type_of(trust: Trust) -> str:
+    """The resource type of a federated credential."""
+    return FLEXIBLE_TYPE if trust.expression else TRUST_TYPE
+
+
 def renamed_trusts(name: str, trusts: Sequence[Trust], recorded: Resources) -> dict[str, str]:
-    """Trusts of the state that are declared with another name; Entra ID takes an issuer and subject once only. Pure."""
+    """Trusts of the state that are declared with another name; Entra ID takes an issuer and subject once only. Pure.
+
+    name: of the identity; the other one may trust the same tokens.
+    """
     declared = {resource_name(name, trust.name) for trust in trusts}
     there = {
         (str(outputs["issuer"]), str(outputs["subject"])): known
         for (kind, known), outputs in recorded.items()
-        if kind == TRUST_TYPE and known not in declared
+        if kind == TRUST_TYPE and known not in declared and known.startswith(resource_name(name, ""))
     }
     return {
         resource_name(name, trust.name): there[trust.issuer, trust.subject]
@@ -55,7 +66,7 @@ def renamed_trusts(name: str, trusts: Sequence[Trust], recorded: Resources) -> d
     }
 
 
-def find(name: str, settings: Settings, last: Deployed, recorded: Resources) -> LeftBehind:
+def find(identity: Identity, last: Deployed, recorded: Resources) -> LeftBehind:
     """What to take over. Entra ID is asked for each kind of which the state lacks something. last: recorded, parsed.
 
     Raises DirectoryUnreadable.
@@ -65,22 +76,25 @@ def find(name: str, settings: Settings, last: Deployed, recorded: Resources) -> 
     # 0.4 s of imports (msgraph) that only a change needs.
     from provisioning.entra import directory  # noqa: PLC0415
 
-    renamed = renamed_trusts(name, settings.trusts, recorded)
+    name = identity.name
+    renamed = renamed_trusts(name, identity.trusts, recorded)
 
-    def missing(kind: str, parts: Iterable[str]) -> list[str]:
-        names = {part: resource_name(name, part) for part in parts}
-        return [part for part, known in names.items() if (kind, known) not in recorded and known not in renamed]
+    def missing(parts: Iterable[tuple[str, str]]) -> list[str]:
+        """Those of (kind, part) that the state lacks; their parts."""
+        named = [(kind, part, resource_name(name, part)) for kind, part in parts]
+        return [part for kind, part, known in named if (kind, known) not in recorded and known not in renamed]
 
     application = last.application.object_id
     ids: dict[str, str] = {}
-    if trusts := missing(TRUST_TYPE, (trust.name for trust in settings.trusts)):
+    if trusts := missing((type_of(trust), trust.name) for trust in identity.trusts):
         made = directory.federated_credentials(application)
         ids |= {one: f"{application}/federatedIdentityCredential/{made[one]}" for one in trusts if one in made}
     if last.principal is not None:
         principal = last.principal.object_id
-        ids |= _roles(missing(ROLE_TYPE, settings.permissions), principal, directory.app_roles)
-        owned = [one for one in missing(OWNER_TYPE, settings.mail_applications) if principal in directory.owners(one)]
-        ids |= {one: f"/applications/{one}/owners/{principal}" for one in owned}
+        roles = missing((ROLE_TYPE, role) for role in identity.permissions)
+        ids |= _roles(roles, principal, directory.app_roles)
+        mail = missing((OWNER_TYPE, one) for one in identity.mail_applications)
+        ids |= {one: f"/applications/{one}/owners/{principal}" for one in mail if principal in directory.owners(one)}
     return LeftBehind({resource_name(name, part): found for part, found in ids.items()}, renamed)
 
 

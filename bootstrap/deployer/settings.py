@@ -1,17 +1,27 @@
-"""The settings of the deployer: the stack's configuration as one typed, validated, frozen object."""
+"""The settings of both identities: the stack's configuration as one typed, validated, frozen object."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
 from uuid import UUID
 
 import pulumi
 from pulumi.runtime import config
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from deployer import federation
@@ -21,6 +31,16 @@ OWN_APPLICATIONS = "Application.ReadWrite.OwnedBy"
 """To create applications and change those that it owns: all that a deployment needs."""
 CONSENT = "DelegatedPermissionGrant.ReadWrite.All"
 """To consent for the whole tenant, to any application. That is far more than mail needs, so it has to be set."""
+READ_APPLICATIONS = "Application.Read.All"
+"""All that a preview needs."""
+READ_DIRECTORY, READ_USERS = "Directory.Read.All", "User.Read.All"
+"""To read consents; both to add other owners. Source: Graph's page "Add owner", azuread's page of the resource."""
+
+DEPLOYER, PREVIEW = "deployer", "preview"
+"""The names of the two identities: of their components, applications and service principals."""
+
+EARLIER_JOBS = ("environment:{environment}-preview",)
+"""What deployers of version 1 trusted on GitHub and the pipelines' deployments do not need: it signs in as PREVIEW."""
 
 
 class SettingsError(Exception):
@@ -54,6 +74,10 @@ def _azure_dev_ops_path(text: str) -> str:
         ) from None
 
 
+GITHUB = "https://token.actions.githubusercontent.com"
+ENVIRONMENT = "{environment}"
+"""What stands for the name of each environment."""
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Path = Annotated[str, AfterValidator(_path)]
 Issuer = Annotated[str, AfterValidator(_https)]
@@ -63,63 +87,178 @@ Address = Annotated[Issuer, AfterValidator(_without_slash)]
 ObjectId = Annotated[str, AfterValidator(lambda text: str(UUID(text)))]
 
 
+Id = Annotated[str, BeforeValidator(str), StringConstraints(pattern=r"^[0-9]+$")]
+"""A number that GitHub or GitLab has given."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """An application that pipelines sign in as: what it is called, who may sign in, and what it may do."""
+
+    name: str
+    application_name: str
+    permissions: tuple[str, ...]
+    trusts: tuple[Trust, ...]
+    mail_applications: tuple[str, ...] = ()
+
+
 class OtherTrust(BaseModel):
-    """A token that may sign in, with its exact values."""
+    """A token that may sign in, with its exact values, or with the expression of a flexible federated credential.
+
+    preview: whether it signs in as the identity for previews, and not as the deployer.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,119}$")]
     issuer: Issuer = Field(min_length=1, max_length=600)
-    subject: str = Field(min_length=1, max_length=600)
+    subject: str = Field("", max_length=600)
     audience: str = Field(federation.AUDIENCE, min_length=1, max_length=600)
+    expression: str = ""
+    preview: bool = False
+
+    @model_validator(mode="after")
+    def _check_together(self) -> OtherTrust:
+        if bool(self.subject) is bool(self.expression):
+            raise ValueError("either subject or expression is required, and not both")
+        return self
+
+    @property
+    def trust(self) -> Trust:
+        """The same, as it is declared."""
+        return Trust(self.name, self.issuer, self.subject, self.audience, self.expression)
 
 
 class Settings(BaseModel):
-    """The settings of the deployer. The field names in camelCase are the configuration keys."""
+    """The settings of both identities. The field names in camelCase are the configuration keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
     application_name: str = Field("NocoBase mail deployer", min_length=1, max_length=120)
+    preview_application_name: str = Field("NocoBase mail previews", min_length=1, max_length=120)
     environments: tuple[Name, ...] = ("test", "prod")
     previews: bool = True
+    keep_earlier_trusts: bool = True
+    flexible_trusts: bool = False
     github_repository: Path | None = None
-    github_issuer: Address = "https://token.actions.githubusercontent.com"
+    github_issuer: Address = GITHUB
+    github_jobs: tuple[str, ...] = ("environment:{environment}", "environment:{environment}-upkeep")
+    github_preview_jobs: tuple[str, ...] = ("environment:{environment}-preview", "environment:{environment}-report")
+    github_repository_id: Id | None = None
+    github_workflows: str = "{repository}/.github/workflows/*@refs/heads/main"
     gitlab_project: Path | None = None
     gitlab_branches: tuple[str, ...] = ("main",)
+    gitlab_preview_branches: tuple[str, ...] = ()
+    gitlab_project_id: Id | None = None
     gitlab_issuer: Address = "https://gitlab.com"
     azure_dev_ops_project: Annotated[str, AfterValidator(_azure_dev_ops_path)] | None = None
     azure_dev_ops_issuer: Issuer | None = None
     azure_dev_ops_connections: str = "nocobase-outlook-{environment}"
+    azure_dev_ops_preview_connections: str = "nocobase-outlook-preview"
     other_trusts: tuple[OtherTrust, ...] = ()
     tenant_consent: bool = False
+    may_add_owners: bool = False
     mail_applications: tuple[ObjectId, ...] = ()
     owners: tuple[ObjectId, ...] = ()
     former_owners: tuple[ObjectId, ...] = ()
 
-    @property
-    def permissions(self) -> tuple[str, ...]:
-        """The application permissions of Microsoft Graph that the deployer gets."""
-        return (OWN_APPLICATIONS, CONSENT) if self.tenant_consent else (OWN_APPLICATIONS,)
+    @cached_property
+    def deployer(self) -> Identity:
+        """Which pipelines deploy as, and nothing else."""
+        permissions = (
+            OWN_APPLICATIONS,
+            *((CONSENT,) if self.tenant_consent else ()),
+            *((READ_DIRECTORY, READ_USERS) if self.may_add_owners else ()),
+        )
+        trusts = [
+            *self._github(self.github_jobs, self.github_workflows),
+            *self._gitlab(self.gitlab_branches),
+            *self._azure_dev_ops(self.azure_dev_ops_connections),
+            *(other.trust for other in self.other_trusts if not other.preview),
+        ]
+        return Identity(DEPLOYER, self.application_name, permissions, tuple(trusts), self.mail_applications)
 
     @cached_property
+    def preview(self) -> Identity | None:
+        """Which jobs that run code before its approval sign in as: it reads. None if there are none of them."""
+        trusts = [
+            *self._github(self.github_preview_jobs),
+            *self._gitlab_previews,
+            *self._azure_dev_ops(self.azure_dev_ops_preview_connections),
+            *(other.trust for other in self.other_trusts if other.preview),
+        ]
+        if not self.previews or not trusts:
+            return None
+        permissions = (READ_APPLICATIONS, READ_DIRECTORY) if self.tenant_consent else (READ_APPLICATIONS,)
+        return Identity(PREVIEW, self.preview_application_name, permissions, tuple(trusts))
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """Both, or the deployer alone."""
+        return (self.deployer,) if self.preview is None else (self.deployer, self.preview)
+
+    @property
     def trusts(self) -> tuple[Trust, ...]:
-        """Every token that may sign in."""
-        found: list[Trust] = []
-        if self.github_repository:
-            beside = ("-upkeep", "-preview") if self.previews else ("-upkeep",)
-            names = [f"{name}{suffix}" for suffix in ("", *beside) for name in self.environments]
-            found += [federation.github(self.github_repository, self.github_issuer, name) for name in names]
-        if self.gitlab_project:
-            branches = self.gitlab_branches
-            found += [federation.gitlab(self.gitlab_project, self.gitlab_issuer, branch) for branch in branches]
-        if self.azure_dev_ops_project and self.azure_dev_ops_issuer:
-            connections = [self.azure_dev_ops_connections.replace("{environment}", name) for name in self.environments]
-            found += [
-                federation.azure_devops(self.azure_dev_ops_project, self.azure_dev_ops_issuer, name)
-                for name in dict.fromkeys(connections)
-            ]
-        found += [Trust(other.name, other.issuer, other.subject, other.audience) for other in self.other_trusts]
-        return tuple(found)
+        """Every token that may sign in, as either identity."""
+        return tuple(trust for identity in self.identities for trust in identity.trusts)
+
+    @cached_property
+    def earlier_trusts(self) -> tuple[Trust, ...]:
+        """What deployers of version 1 trusted besides, and pipelines may still use until they are switched."""
+        if not self.github_repository:
+            return ()
+        found = self._each(self.github_repository, EARLIER_JOBS)
+        return tuple(trust for trust in found if trust not in self.deployer.trusts)
+
+    def _each(self, repository: str, jobs: Iterable[str]) -> list[Trust]:
+        """A trust for each kind of jobs, of each environment where it names one."""
+        named = [
+            job.replace(ENVIRONMENT, name)
+            for job in jobs
+            for name in (self.environments if ENVIRONMENT in job else ("",))
+        ]
+        return [federation.github(repository, self.github_issuer, job) for job in named]
+
+    def _github(self, jobs: Iterable[str], workflows: str = "") -> list[Trust]:
+        repository = self.github_repository
+        if not repository:
+            return []
+        if not self.flexible_trusts:
+            return self._each(repository, jobs)
+        # A subject may hold the ids, the workflow's own name does not.
+        plain = re.sub("@[^/]*", "", repository)
+        return [
+            federation.github_flexible(
+                repository,
+                self.github_issuer,
+                job.replace(ENVIRONMENT, "*"),
+                str(self._repository_id),
+                workflows.replace("{repository}", plain),
+            )
+            for job in jobs
+        ]
+
+    @property
+    def _repository_id(self) -> str | None:
+        """The setting, else the id in the repository's name."""
+        named = re.search("/[^/@]+@([0-9]+)$", self.github_repository or "")
+        return self.github_repository_id or (named[1] if named else None)
+
+    def _gitlab(self, branches: Iterable[str]) -> list[Trust]:
+        project = self.gitlab_project
+        return [federation.gitlab(project, self.gitlab_issuer, one) for one in branches] if project else []
+
+    @property
+    def _gitlab_previews(self) -> list[Trust]:
+        if self.flexible_trusts and self.gitlab_project:
+            return [federation.gitlab_flexible(self.gitlab_project, self.gitlab_issuer, str(self.gitlab_project_id))]
+        return self._gitlab(dict.fromkeys((*self.gitlab_branches, *self.gitlab_preview_branches)))
+
+    def _azure_dev_ops(self, connections: str) -> list[Trust]:
+        if not self.azure_dev_ops_project or not self.azure_dev_ops_issuer:
+            return []
+        names = dict.fromkeys(connections.replace(ENVIRONMENT, name) for name in self.environments)
+        return [federation.azure_devops(self.azure_dev_ops_project, self.azure_dev_ops_issuer, name) for name in names]
 
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
@@ -127,9 +266,29 @@ class Settings(BaseModel):
             raise ValueError("azureDevOpsIssuer is required with azureDevOpsProject; the service connection shows it.")
         if both := sorted(set(self.owners) & set(self.former_owners)):
             raise ValueError(f"owners and formerOwners both name {', '.join(both)}; take each out of one of the two.")
-        if reason := federation.why_invalid_trusts(self.trusts):
-            raise ValueError(reason)
+        if self.flexible_trusts:
+            self._check_flexible()
+        if not self.deployer.trusts:
+            raise ValueError(
+                "No pipeline may sign in yet: set githubRepository, gitlabProject, azureDevOpsProject or otherTrusts."
+            )
+        for identity in self.identities:
+            if reason := federation.why_invalid_trusts(identity.trusts):
+                raise ValueError(f"{identity.application_name}: {reason}")
         return self
+
+    def _check_flexible(self) -> None:
+        """Raise ValueError for what an expression needs, or cannot hold."""
+        for key, path, number, of_number in (
+            ("githubRepository", self.github_repository, self._repository_id, "githubRepositoryId"),
+            ("gitlabProject", self.gitlab_project, self.gitlab_project_id, "gitlabProjectId"),
+        ):
+            if path and not number:
+                raise ValueError(f"{of_number} is required with flexibleTrusts and {key}: Entra ID demands the id.")
+            if path and federation.NOT_IN_EXPRESSIONS.search(path):
+                raise ValueError(f"{key} has a quote, * or ?, which no expression of flexibleTrusts can hold.")
+        if self.github_repository and self.github_issuer != GITHUB:
+            raise ValueError(f"flexibleTrusts is possible for GitHub with the issuer {GITHUB} only.")
 
 
 def configuration() -> tuple[dict[str, str], str]:

@@ -11,7 +11,7 @@ import pytest
 
 from deployer import left_behind, settings
 from deployer.federation import Trust
-from deployer.left_behind import OWNER_TYPE, ROLE_TYPE, TRUST_TYPE, LeftBehind, renamed_trusts
+from deployer.left_behind import FLEXIBLE_TYPE, OWNER_TYPE, ROLE_TYPE, TRUST_TYPE, LeftBehind, renamed_trusts
 from deployer.settings import CONSENT, OWN_APPLICATIONS
 from provisioning.program.last_state import Resources, read_state
 from provisioning.resource_types import APPLICATION_TYPE, PRINCIPAL_TYPE
@@ -66,7 +66,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def find(recorded: Resources) -> LeftBehind:
-    return left_behind.find(NAME, settings.load(DECLARED), read_state(recorded, name=NAME), recorded)
+    return left_behind.find(settings.load(DECLARED).deployer, read_state(recorded, name=NAME), recorded)
 
 
 @pytest.mark.parametrize("recorded", [{}, WHOLE])
@@ -104,6 +104,23 @@ def test_a_renamed_trust_is_known_by_its_issuer_and_subject(asked: list[str]) ->
     del known[TRUST_TYPE, f"{NAME}-prod"]
     assert find(known) == LeftBehind(renamed={"deployer-prod": "deployer-old"})
     assert asked == []
+
+
+def test_a_flexible_trust_is_taken_over_as_what_it_is(asked: list[str]) -> None:
+    expression = "claims['sub'] matches 'repo:a/b:*' and claims['repository_id'] eq '1'"
+    trust = {"name": "prod", "issuer": ISSUER, "expression": expression}
+    declared = settings.load({"otherTrusts": json.dumps([trust])}).deployer
+    exact = {(TRUST_TYPE, f"{NAME}-prod"): {"issuer": ISSUER, "subject": "prod"}}
+    recorded = {**MADE, **exact, (ROLE_TYPE, f"{NAME}-{OWN_APPLICATIONS}"): {}}
+    found = left_behind.find(declared, read_state(recorded, name=NAME), recorded)
+    assert found == LeftBehind({"deployer-prod": "application/federatedIdentityCredential/trust"})
+    recorded = {**recorded, (FLEXIBLE_TYPE, f"{NAME}-prod"): {"issuer": ISSUER}}
+    assert left_behind.find(declared, read_state(recorded, name=NAME), recorded) == LeftBehind()
+
+
+def test_a_trust_of_the_other_identity_is_not_renamed() -> None:
+    recorded = {(TRUST_TYPE, "preview-gitlab-main"): {"issuer": ISSUER, "subject": "main"}}
+    assert renamed_trusts(NAME, [Trust("gitlab-main", ISSUER, "main")], recorded) == {}
 
 
 def test_a_trust_that_keeps_its_name_is_not_renamed() -> None:

@@ -14,7 +14,7 @@ import pulumi
 import pytest
 
 from deployer import settings
-from deployer.application import NAME, Deployer
+from deployer.application import declare
 from deployer.prepare import prepare
 from provisioning.program import stack
 from sandbox.azuread import resources
@@ -29,6 +29,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarn
 
 Json = dict[str, Any]
 ISSUER = "https://oidc.example.com"
+BRANCHES = {
+    "name": "branches",
+    "issuer": "https://token.actions.githubusercontent.com",
+    "expression": "claims['sub'] matches 'repo:contoso/mail:*' and claims['repository_id'] eq '456'",
+    "preview": True,
+}
+"""What the identity for previews trusts: a flexible federated credential."""
+ANY_BRANCH = (BRANCHES["name"], "")
 LOST, UNAVAILABLE, REFUSED = "the answer is lost", "503 after the change", "refused"
 FAULTS: dict[str, Json] = {
     LOST: {"drop": True, "after": True},
@@ -52,14 +60,14 @@ class Life:
     def trust(self, *names: str, **subjects: str) -> None:
         """Set the trusts: their names, and where it is not the name, the subject."""
         trusts = [{"name": name, "issuer": ISSUER, "subject": subjects.get(name, name)} for name in names]
-        self.configured["otherTrusts"] = json.dumps(trusts)
+        self.configured["otherTrusts"] = json.dumps([*trusts, BRANCHES])
 
     def up(self) -> list[tuple[str, str]]:
         """One run; what it changed."""
         self.tenant.take_requests()
 
         def program() -> None:
-            Deployer(NAME, prepare(NAME))
+            declare(prepare())
 
         self.engine.up(program)
         return self.engine.steps
@@ -80,7 +88,7 @@ class Life:
             "applications": sorted(item["displayName"] for item in found["applications"]),
             "principals": sorted(item["displayName"] for item in found["servicePrincipals"]),
             "trusts": sorted(
-                (trust["name"], trust["subject"])
+                (trust["name"], trust["subject"] or "")
                 for application in found["applications"]
                 for trust in found["federatedIdentityCredentials"].get(application["id"], [])
             ),
@@ -106,34 +114,34 @@ def begun(tenant: Service, monkeypatch: pytest.MonkeyPatch) -> Life:
 
 
 WHOLE: Json = {
-    "applications": ["NocoBase mail deployer", "mail"],
-    "principals": ["NocoBase mail deployer"],
-    "trusts": [("prod", "prod"), ("test", "test")],
-    "roles": 2,
+    "applications": ["NocoBase mail deployer", "NocoBase mail previews", "mail"],
+    "principals": ["NocoBase mail deployer", "NocoBase mail previews"],
+    "trusts": [ANY_BRANCH, ("prod", "prod"), ("test", "test")],
+    "roles": 4,
     "owners": 2,
 }
 
 
 def test_made_unchanged_and_unmade(life: Life) -> None:
-    assert [kind for kind, _ in life.up()] == ["create"] * 7
+    assert [kind for kind, _ in life.up()] == ["create"] * 12
     assert life.held() == WHOLE
     assert life.up() == []
     assert life.changes == []
     life.engine.destroy()
-    # Everything else goes with the application.
-    (deleted,) = life.changes
-    assert deleted.startswith("DELETE /v1.0/applications/")
+    # Everything else goes with the two applications.
+    deleted = life.changes
+    assert [change.rpartition("/")[0] for change in deleted] == ["DELETE /v1.0/applications"] * 2
     assert life.held() == life.before
 
 
 def test_what_somebody_removed_by_hand_does_not_stop_the_end(life: Life) -> None:
     life.up()
     directory = life.tenant.directory
-    (principal,) = directory.snapshot()["servicePrincipals"]
+    principal = directory.snapshot()["servicePrincipals"][0]
     directory.delete_service_principal(principal["id"], identity.ADMINISTRATOR_OBJECT_ID)
-    (application,) = [one for one in directory.objects("applications") if one["displayName"] != "mail"]
-    trusts = directory.state.federatedIdentityCredentials[application["id"]]
-    trusts.pop()
+    for application in directory.objects("applications"):
+        if application["displayName"] != "mail":
+            directory.state.federatedIdentityCredentials[application["id"]].pop()
     life.engine.destroy()
     assert life.held() == life.before
 
@@ -142,7 +150,7 @@ def test_a_trust_has_a_new_name(life: Life) -> None:
     life.up()
     life.trust("test", "production", production="prod")
     assert life.up() == [("replace", "deployer-production"), ("create", "deployer-production")]
-    assert life.held()["trusts"] == [("production", "prod"), ("test", "test")]
+    assert life.held()["trusts"] == [ANY_BRANCH, ("production", "prod"), ("test", "test")]
     assert life.up() == []
 
 
@@ -150,7 +158,45 @@ def test_a_trust_has_another_subject(life: Life) -> None:
     life.up()
     life.trust("test", "prod", prod="production")
     assert life.up() == [("update", "deployer-prod")]
-    assert life.held()["trusts"] == [("prod", "production"), ("test", "test")]
+    assert life.held()["trusts"] == [ANY_BRANCH, ("prod", "production"), ("test", "test")]
+
+
+def test_the_identity_for_previews_comes_and_goes(life: Life) -> None:
+    life.configured["previews"] = "false"
+    life.up()
+    without = life.held()
+    assert (without["applications"], without["roles"]) == (["NocoBase mail deployer", "mail"], 2)
+    life.configured["previews"] = "true"
+    assert {kind for kind, _ in life.up()} == {"create"}
+    assert life.held() == WHOLE
+    life.configured["previews"] = "false"
+    assert {kind for kind, _ in life.up()} == {"delete"}
+    assert life.held() == without
+
+
+def test_a_stack_of_an_earlier_version_goes_over_step_by_step(life: Life) -> None:
+    """Add, then switch the pipelines, then remove."""
+    earlier = {
+        "name": "github-test-preview",
+        "issuer": settings.GITHUB,
+        "subject": "repo:contoso/mail:environment:test-preview",
+    }
+    life.configured |= {"environments": '["test"]', "githubRepository": "contoso/mail", "previews": "false"}
+    life.configured["otherTrusts"] = json.dumps([earlier])
+    life.up()
+    (old,) = (one for one in life.held()["trusts"] if one[1] == earlier["subject"])
+
+    del life.configured["otherTrusts"]
+    life.configured["previews"] = "true"
+    added = life.up()
+    assert {kind for kind, _ in added} == {"create"}
+    both = [trust for trust in life.held()["trusts"] if trust == old]
+    assert len(both) == 2
+    assert life.up() == []
+
+    life.configured["keepEarlierTrusts"] = "false"
+    assert life.up() == [("delete", "deployer-github-test-preview")]
+    assert [trust for trust in life.held()["trusts"] if trust == old] == [old]
 
 
 def converge(life: Life, refresh: bool = False) -> int:
@@ -174,26 +220,60 @@ def changes_of(life: Life, run: Callable[[], object]) -> list[str]:
     return life.changes
 
 
+def survived(life: Life, fault: str, number: int, change: str, whole: Json) -> int:
+    """A run whose change of that number goes wrong is resumed by the next; how many runs failed."""
+    life.tenant.fault("^(POST|PATCH|DELETE) /(v1.0|beta)", skip=number, **FAULTS[fault])
+    failed = converge(life)
+    assert not life.tenant.faults.active, change
+    assert life.up() == [], change
+    lost = life.held()
+    # The state never learns of an application whose answer is lost; nobody but a person can tell that it is one.
+    twins = [name for name in whole["principals"] if lost["applications"].count(name) == 2]
+    assert len(twins) == (1 if change == "POST /v1.0/applications" and fault != REFUSED else 0)
+    assert lost == {**whole, "applications": sorted([*whole["applications"], *twins])}
+    return failed
+
+
 @pytest.mark.parametrize("fault", [LOST, UNAVAILABLE, pytest.param(REFUSED, marks=pytest.mark.proof)])
 def test_whatever_goes_wrong_with_any_change_the_next_run_resumes(
     life: Life, fault: str, monkeypatch: pytest.MonkeyPatch, say: Say
 ) -> None:
+    life.configured["previews"] = "false"
     changes = changes_of(life, life.up)
+    whole = life.held()
     assert len(changes) == 10
     failed = 0
     for number, change in enumerate(changes):
         life.tenant.directory.start_anew()
         fresh = begun(life.tenant, monkeypatch)
-        life.tenant.fault("^(POST|PATCH|DELETE) /v1.0", skip=number, **FAULTS[fault])
-        failed += converge(fresh)
-        assert not life.tenant.faults.active, change
-        assert fresh.up() == [], change
-        lost = fresh.held()
-        # The state never learns of an application whose answer is lost; nobody but a person can tell that it is one.
-        twins = 1 if change == "POST /v1.0/applications" and fault != REFUSED else 0
-        assert lost == {**WHOLE, "applications": sorted([*WHOLE["applications"], *twins * ["NocoBase mail deployer"]])}
+        fresh.configured["previews"] = "false"
+        failed += survived(fresh, fault, number, change, whole)
         fresh.engine.destroy()
     say(f"{len(changes)} changes of bootstrap/, {fault}: {failed} runs failed, and each was resumed by the next")
+
+
+@pytest.mark.parametrize(
+    "fault", [LOST, *(pytest.param(one, marks=pytest.mark.proof) for one in (UNAVAILABLE, REFUSED))]
+)
+def test_whatever_goes_wrong_when_the_identity_for_previews_comes_the_next_run_resumes(
+    life: Life, fault: str, say: Say
+) -> None:
+    life.configured["previews"] = "false"
+    life.up()
+    life.configured["previews"] = "true"
+    changes = changes_of(life, life.up)
+    assert len(changes) == 8
+    failed = 0
+    for number, change in enumerate(changes):
+        life.configured["previews"] = "false"
+        life.up()
+        # What a lost answer has left, a person removes.
+        for application in life.tenant.directory.snapshot()["applications"]:
+            if application["displayName"] == "NocoBase mail previews":
+                life.tenant.directory.delete_application(application["id"], identity.ADMINISTRATOR_OBJECT_ID)
+        life.configured["previews"] = "true"
+        failed += survived(life, fault, number, change, WHOLE)
+    say(f"{len(changes)} changes of its identity for previews, {fault}: {failed} runs failed, and each was resumed")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -205,7 +285,7 @@ def test_a_new_name_is_survived_as_well(life: Life, fault: str) -> None:
         life.tenant.fault("^(POST|DELETE) /v1.0/applications/.*/federated", skip=number, **FAULTS[fault])
         converge(life, refresh=True)
         assert life.up() == [], (old, new)
-        assert life.held()["trusts"] == sorted([(new, "prod"), ("test", "test")])
+        assert life.held()["trusts"] == sorted([ANY_BRANCH, (new, "prod"), ("test", "test")])
 
 
 def test_a_refused_sign_in_is_a_sentence(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:

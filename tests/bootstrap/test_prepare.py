@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pulumi
@@ -9,11 +10,12 @@ import pytest
 
 from deployer import left_behind, settings
 from deployer import prepare as preparing
-from deployer.left_behind import LeftBehind
+from deployer.left_behind import TRUST_TYPE, LeftBehind
 from provisioning.entra.ownership import Owner
 from provisioning.errors import SignInRejected
 from provisioning.program import stack
 from provisioning.program.caller import Caller
+from provisioning.program.last_state import Resources
 from provisioning.resource_types import APPLICATION_TYPE, PRINCIPAL_TYPE
 
 # msgraph's own generated code uses its deprecated names.
@@ -46,17 +48,53 @@ KINDS = (APPLICATION_TYPE, PRINCIPAL_TYPE)
 
 @pytest.mark.usefixtures("signed_in")
 def test_whoever_runs_it_next_is_added_and_nobody_is_dropped() -> None:
-    run = preparing.prepare("deployer")
-    assert run.owners.object_ids == run.principal_owners.object_ids == tuple(sorted([FIRST, NEXT, "by hand"]))
+    run = preparing.prepare()
+    whole = tuple(sorted([FIRST, NEXT, "by hand"]))
+    assert run.deployer.owners.object_ids == run.deployer.principal_owners.object_ids == whole
+    # It is yet to be created.
+    assert run.preview is not None
+    assert run.preview.owners.object_ids == run.preview.principal_owners.object_ids == (NEXT,)
 
 
 def test_who_is_no_longer_to_be_an_owner_is_named(signed_in: dict[str, str]) -> None:
     signed_in["formerOwners"] = f'["{FIRST}"]'
-    run = preparing.prepare("deployer")
-    assert run.owners.object_ids == run.principal_owners.object_ids == tuple(sorted([NEXT, "by hand"]))
+    deployer = preparing.prepare().deployer
+    assert deployer.owners.object_ids == deployer.principal_owners.object_ids == tuple(sorted([NEXT, "by hand"]))
     signed_in["formerOwners"] = f'["{NEXT}"]'
     with pytest.raises(pulumi.RunError, match="would lock itself out"):
-        preparing.prepare("deployer")
+        preparing.prepare()
+
+
+EARLIER = "repo:contoso/mail:environment:{}-preview"
+RECORDED = {
+    (TRUST_TYPE, f"deployer-github-{name}-preview"): {"issuer": "x", "subject": EARLIER.format(name)}
+    for name in ("test", "prod")
+}
+
+
+def subjects(configured: dict[str, str], recorded: Resources) -> list[str]:
+    """Whom the deployer trusts after a run with such a state."""
+    return [trust.subject for trust in preparing.with_earlier(settings.load(configured), recorded).trusts]
+
+
+def test_trusts_of_an_earlier_version_stay_until_a_setting_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi, "warn", said.append)
+    new = subjects(GITHUB, {})
+    assert EARLIER.format("test") not in new
+    assert said == []
+    assert subjects(GITHUB, RECORDED) == [*new, EARLIER.format("test"), EARLIER.format("prod")]
+    assert "pulumi config set keepEarlierTrusts false, then pulumi up" in said[0]
+    assert subjects({**GITHUB, "keepEarlierTrusts": "false"}, RECORDED) == new
+    assert subjects({**GITHUB, "githubRepository": "contoso/other"}, {}) != new
+    assert len(said) == 1
+
+
+def test_trusts_of_an_earlier_version_count_against_the_limit() -> None:
+    ten = {**GITHUB, "environments": json.dumps(["test", "prod", *map(str, range(8))])}
+    assert len(subjects(ten, {})) == 20
+    with pytest.raises(pulumi.RunError, match=r"22 federated credentials; .* 2 of them are of an earlier version"):
+        subjects(ten, RECORDED)
 
 
 @pytest.mark.usefixtures("signed_in")
@@ -66,4 +104,4 @@ def test_a_refused_sign_in_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(preparing, "sign_in", refuse)
     with pytest.raises(pulumi.RunError, match=r"^The sign-in to Entra ID failed: x\.$"):
-        preparing.prepare("deployer")
+        preparing.prepare()

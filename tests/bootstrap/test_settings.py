@@ -9,18 +9,38 @@ import pytest
 import yaml
 
 from deployer import settings
-from deployer.settings import Settings, SettingsError
+from deployer.federation import MOST_TRUSTS
+from deployer.settings import Identity, Settings, SettingsError
+from sandbox.entra import claims_expression
 
 PROGRAM = Path(__file__).parents[2] / "bootstrap"
 GITHUB = {"githubRepository": "contoso/mail"}
 OWNER = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 
 
-def test_github_alone_trusts_each_environment_and_its_previews() -> None:
+def subjects(identity: Identity | None) -> list[str]:
+    """Whom an identity trusts: what its subjects say last."""
+    return [trust.subject.rpartition(":")[2] for trust in identity.trusts] if identity else []
+
+
+def test_github_alone_trusts_each_environment_and_those_of_previews_for_reading() -> None:
     found = settings.load(GITHUB)
-    names = [trust.subject.rpartition(":")[2] for trust in found.trusts]
-    assert names == ["test", "prod", "test-upkeep", "prod-upkeep", "test-preview", "prod-preview"]
-    assert found.permissions == ("Application.ReadWrite.OwnedBy",)
+    assert subjects(found.deployer) == ["test", "prod", "test-upkeep", "prod-upkeep"]
+    assert found.deployer.permissions == ("Application.ReadWrite.OwnedBy",)
+    assert subjects(found.preview) == ["test-preview", "prod-preview", "test-report", "prod-report"]
+    assert found.preview is not None
+    assert found.preview.permissions == ("Application.Read.All",)
+    assert found.preview.application_name == "NocoBase mail previews"
+    assert found.trusts == (*found.deployer.trusts, *found.preview.trusts)
+
+
+def test_ten_stacks_on_github_fit_and_eleven_do_not() -> None:
+    def load(stacks: int) -> Settings:
+        return settings.load({**GITHUB, "environments": json.dumps([f"stack{number}" for number in range(stacks)])})
+
+    assert [len(identity.trusts) for identity in load(10).identities] == [MOST_TRUSTS, MOST_TRUSTS]
+    with pytest.raises(SettingsError, match="NocoBase mail deployer: 22 federated credentials"):
+        load(11)
 
 
 def test_all_systems_together() -> None:
@@ -28,26 +48,114 @@ def test_all_systems_together() -> None:
         {
             **GITHUB,
             "environments": '["prod"]',
-            "previews": "false",
             "gitlabProject": "group/project",
             "gitlabIssuer": "https://gitlab.example.com/",
+            "gitlabPreviewBranches": '["main", "next"]',
             "azureDevOpsProject": "contoso/mail",
             "azureDevOpsIssuer": "https://vstoken.dev.azure.com/1",
-            "otherTrusts": '[{"name": "cluster", "issuer": "https://oidc.example.com", "subject": "system:x"}]',
+            "otherTrusts": json.dumps(
+                [
+                    {"name": "cluster", "issuer": "https://oidc.example.com", "subject": "system:x"},
+                    {"name": "pulumi-preview", "issuer": "https://oidc.example.com", "subject": "y", "preview": True},
+                ]
+            ),
             "tenantConsent": "true",
+            "mayAddOwners": "true",
             "owners": f'["{OWNER.upper()}"]',
         }
     )
-    assert [trust.name for trust in found.trusts] == [
+    assert [trust.name for trust in found.deployer.trusts] == [
         "github-prod",
         "github-prod-upkeep",
         "gitlab-main",
         "azure-devops-nocobase-outlook-prod",
         "cluster",
     ]
-    assert found.trusts[2].issuer == "https://gitlab.example.com"
-    assert found.permissions == ("Application.ReadWrite.OwnedBy", "DelegatedPermissionGrant.ReadWrite.All")
+    assert found.preview is not None
+    assert [trust.name for trust in found.preview.trusts] == [
+        "github-prod-preview",
+        "github-prod-report",
+        "gitlab-main",
+        "gitlab-next",
+        "azure-devops-nocobase-outlook-preview",
+        "pulumi-preview",
+    ]
+    assert found.deployer.trusts[2].issuer == "https://gitlab.example.com"
+    assert found.deployer.permissions == (
+        "Application.ReadWrite.OwnedBy",
+        "DelegatedPermissionGrant.ReadWrite.All",
+        "Directory.Read.All",
+        "User.Read.All",
+    )
+    assert found.preview.permissions == ("Application.Read.All", "Directory.Read.All")
     assert found.owners == (OWNER,)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {**GITHUB, "previews": "false"},
+        {"otherTrusts": '[{"name": "cluster", "issuer": "https://oidc.example.com", "subject": "system:x"}]'},
+    ],
+)
+def test_no_identity_for_previews_where_there_are_none(given: dict[str, str]) -> None:
+    found = settings.load(given)
+    assert found.preview is None
+    assert found.identities == (found.deployer,)
+
+
+def test_other_kinds_of_jobs_are_trusted_as_they_are_named() -> None:
+    jobs = {
+        "githubJobs": '["environment:{environment}"]',
+        "githubPreviewJobs": '["pull_request", "ref:refs/heads/main"]',
+    }
+    found = settings.load({**GITHUB, **jobs})
+    assert [trust.subject for trust in found.deployer.trusts] == [
+        "repo:contoso/mail:environment:test",
+        "repo:contoso/mail:environment:prod",
+    ]
+    assert found.preview is not None
+    assert [(trust.name, trust.subject) for trust in found.preview.trusts] == [
+        ("github-pull-request", "repo:contoso/mail:pull_request"),
+        ("github-ref-refs-heads-main", "repo:contoso/mail:ref:refs/heads/main"),
+    ]
+
+
+def test_one_expression_for_all_environments_and_one_for_all_branches() -> None:
+    environments = json.dumps([f"stack{number}" for number in range(50)])
+    found = settings.load(
+        {
+            "githubRepository": "contoso@123/mail@456",
+            "gitlabProject": "group/project",
+            "gitlabProjectId": "7",
+            "environments": environments,
+            "flexibleTrusts": "true",
+        }
+    )
+    here = "claims['sub'] matches 'repo:contoso@123/mail@456:{}' and claims['repository_id'] eq '456'"
+    at_main = " and claims['job_workflow_ref'] matches 'contoso/mail/.github/workflows/*@refs/heads/main'"
+    for identity, expected in (
+        (
+            found.deployer,
+            [f"{here.format(jobs)}{at_main}" for jobs in ("environment:*", "environment:*-upkeep")],
+        ),
+        (
+            found.preview,
+            [here.format(jobs) for jobs in ("environment:*-preview", "environment:*-report")]
+            + [
+                "claims['sub'] matches 'project_path:group/project:ref_type:branch:ref:*' "
+                "and claims['project_id'] eq '7'"
+            ],
+        ),
+    ):
+        assert identity is not None
+        flexible = [trust for trust in identity.trusts if trust.expression]
+        assert [trust.expression for trust in flexible] == expected
+        assert {trust.subject for trust in flexible} == {""}
+        for trust in flexible:
+            # What Entra ID takes, by the stand-in.
+            claims_expression.check(trust.issuer, trust.expression)
+    assert subjects(found.deployer) == ["", "", "main"]
 
 
 def test_issuers_that_are_given_word_for_word_stay_so() -> None:
@@ -62,7 +170,7 @@ def test_issuers_that_are_given_word_for_word_stay_so() -> None:
             "otherTrusts": json.dumps([{"name": "aks", "issuer": aks, "subject": "system:serviceaccount:a:b"}]),
         }
     )
-    assert [trust.issuer for trust in found.trusts[-3:]] == [
+    assert [trust.issuer for trust in found.deployer.trusts[-3:]] == [
         "https://ghe.example.com/_services/token",
         "https://vstoken.dev.azure.com/1/",
         aks,
@@ -72,8 +180,8 @@ def test_issuers_that_are_given_word_for_word_stay_so() -> None:
 def test_a_token_that_is_meant_for_somebody_else_is_trusted_so() -> None:
     pulumi = {"name": "pulumi", "issuer": "https://api.pulumi.com/oidc", "subject": "x", "audience": "contoso"}
     found = settings.load({**GITHUB, "otherTrusts": json.dumps([pulumi])})
-    audiences = [trust.audience for trust in found.trusts]
-    assert audiences == ["api://AzureADTokenExchange"] * 6 + ["contoso"]
+    audiences = [trust.audience for trust in found.deployer.trusts]
+    assert audiences == ["api://AzureADTokenExchange"] * 4 + ["contoso"]
 
 
 def test_one_connection_for_all_environments_is_trusted_once() -> None:
@@ -84,7 +192,8 @@ def test_one_connection_for_all_environments_is_trusted_once() -> None:
             "azureDevOpsConnections": "shared",
         }
     )
-    assert [trust.subject for trust in found.trusts] == ["sc://contoso/mail/shared"]
+    assert [trust.subject for trust in found.deployer.trusts] == ["sc://contoso/mail/shared"]
+    assert subjects(found.preview) == ["//contoso/mail/nocobase-outlook-preview"]
 
 
 @pytest.mark.parametrize(
@@ -110,6 +219,18 @@ def test_one_connection_for_all_environments_is_trusted_once() -> None:
             r"otherTrusts\[0\]\.issuer: .* https://",
         ),
         ({**GITHUB, "otherTrusts": '[{"name": "n"}]'}, r"otherTrusts\[0\]\.name: "),
+        (
+            {"otherTrusts": '[{"name": "cluster", "issuer": "https://oidc.example.com"}]'},
+            r"otherTrusts\[0\]: either subject or expression is required",
+        ),
+        ({**GITHUB, "flexibleTrusts": "true"}, "githubRepositoryId is required with flexibleTrusts"),
+        ({**GITHUB, "flexibleTrusts": "true", "githubRepositoryId": "x"}, "githubRepositoryId: "),
+        ({"gitlabProject": "group/project", "flexibleTrusts": "true"}, "gitlabProjectId is required"),
+        ({"gitlabProject": "group/*", "gitlabProjectId": "7", "flexibleTrusts": "true"}, "gitlabProject has a quote"),
+        (
+            {**GITHUB, "githubRepositoryId": "7", "githubIssuer": "https://ghe.example.com", "flexibleTrusts": "true"},
+            "flexibleTrusts is possible for GitHub with the issuer",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(given: dict[str, str], words: str) -> None:

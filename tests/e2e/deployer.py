@@ -36,18 +36,25 @@ class Deployer:
         found: dict[str, str] = self.outputs["variables"]
         return found
 
-    def access_token(self, environment_name: str) -> httpx.Response:
-        """What Entra ID's token endpoint answers a job of that environment on GitHub."""
-        return self.sign_in("github", f"repo:{REPOSITORY}:environment:{environment_name}")
+    @property
+    def preview_client_id(self) -> str:
+        """What a pipeline signs in as that only reads."""
+        return str(self.outputs["previewClientId"])
 
-    def sign_in(self, system: str, subject: str, audience: str = AUDIENCE) -> httpx.Response:
-        """What Entra ID's token endpoint answers whoever has such a token."""
+    def access_token(self, environment_name: str, client_id: str | None = None) -> httpx.Response:
+        """What Entra ID's token endpoint answers a job of that environment on GitHub. client_id: see `sign_in`."""
+        return self.sign_in("github", f"repo:{REPOSITORY}:environment:{environment_name}", client_id=client_id)
+
+    def sign_in(
+        self, system: str, subject: str, audience: str = AUDIENCE, client_id: str | None = None
+    ) -> httpx.Response:
+        """What Entra ID's token endpoint answers whoever has such a token. client_id: the deployer's if None."""
         order = {"system": system, "subject": subject, "audience": audience}
         client = entra(self.place)
         token = client.post("/_sandbox/oidc-token", json=order).raise_for_status().json()["value"]
         form = {
             "grant_type": "client_credentials",
-            "client_id": self.variables["ARM_CLIENT_ID"],
+            "client_id": client_id or self.variables["ARM_CLIENT_ID"],
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
             "client_assertion": token,
             "scope": f"{client.base_url}.default",

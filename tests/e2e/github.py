@@ -100,6 +100,7 @@ class Job:
             "matrix.stack": self.stack,
             "vars.ARM_TENANT_ID": self.deployer.variables["ARM_TENANT_ID"],
             "vars.ARM_CLIENT_ID": self.deployer.variables["ARM_CLIENT_ID"],
+            "vars.AZURE_PREVIEW_CLIENT_ID": self.deployer.preview_client_id,
             "vars.PULUMI_BACKEND_URL": around["PULUMI_BACKEND_URL"],
             "vars.NOCOBASE_OUTLOOK_LOCK_OWNER": f"{getpass.getuser()}@{socket.gethostname()}",
             "secrets.NOCOBASE_API_KEY": around["NOCOBASE_API_KEY"],

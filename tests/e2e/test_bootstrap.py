@@ -35,14 +35,20 @@ def test_it_is_made_whole_without_a_secret(deployer: Deployer) -> None:
     assert set(deployer.variables) == {"ARM_USE_OIDC", "ARM_TENANT_ID", "ARM_CLIENT_ID"}
     bootstrap(deployer.place, "up", "--expect-no-changes")
 
-    for environment in ("test", "prod", "test-upkeep", "prod-upkeep", "test-preview", "prod-preview"):
-        assert deployer.access_token(environment).is_success
+    assert deployer.outputs["previewPermissions"] == ["Application.Read.All"]
+
+    reader = deployer.preview_client_id
+    for deploys, suffixes in ((True, ("", "-upkeep")), (False, ("-preview", "-report"))):
+        for environment in (f"{stack}{suffix}" for stack in ("test", "prod") for suffix in suffixes):
+            assert deployer.access_token(environment).is_success is deploys
+            assert deployer.access_token(environment, reader).is_success is not deploys
     assert "AADSTS700213" in deployer.access_token("staging").text
 
     state = sandbox_entra(deployer.place, "GET", "state")
-    (application,) = [item for item in state["applications"] if item["displayName"] == "NocoBase mail deployer"]
-    assert application["passwordCredentials"] == []
-    assert [entry["principalId"] for entry in state["appRoleAssignments"]] == [deployer.outputs["objectId"]]
+    made_here = [item for item in state["applications"] if item["displayName"].startswith("NocoBase mail ")]
+    assert [item["passwordCredentials"] for item in made_here] == [[], []]
+    assert len(state["appRoleAssignments"]) == 2
+    assert deployer.outputs["objectId"] in [entry["principalId"] for entry in state["appRoleAssignments"]]
 
 
 def test_it_may_do_nothing_with_what_is_somebody_elses(deployer: Deployer) -> None:
@@ -81,6 +87,7 @@ def test_with_every_setting_it_may_do_more_and_is_unmade_whole(stack: Stack) -> 
             assert answer.is_success is accepted, answer.text
 
         assert deployer.outputs["permissions"] == [OWNED_BY, CONSENT]
+        assert deployer.outputs["previewPermissions"] == ["Application.Read.All", "Directory.Read.All"]
         assert deployer.graph("GET", "/oauth2PermissionGrants").is_success
 
         assert deployer.graph("PATCH", f"/applications/{application}", {"notes": "x"}).is_success
