@@ -42,6 +42,7 @@ class StatusFormat(StrEnum):
     MARKDOWN = "markdown"
     PROMETHEUS = "prometheus"
     SVG = "svg"
+    HTML = "html"
 
 
 @dataclass(frozen=True)
@@ -228,6 +229,10 @@ def _show(read: Sequence[Read], moment: datetime, output: StatusFormat, everythi
             print(metrics.exposition(views, moment), end="")
         case StatusFormat.SVG:
             print(timeline.svg(bars, moment))
+        case StatusFormat.HTML:
+            from provisioning.status import page  # noqa: PLC0415 - nobody else needs it
+
+            print(page.html([page.Shown(found.stack, found.view, found.alarms) for found in read], moment))
         case StatusFormat.MARKDOWN:
             _show_markdown(read, moment)
         case StatusFormat.TABLE:

@@ -14,6 +14,7 @@ from rich.text import Text
 from provisioning.foreign import one_line
 from provisioning.program.last_state import Deployed, KnownSecret
 from provisioning.status.compare import day
+from provisioning.status.markup import element
 
 
 class Kind(StrEnum):
@@ -154,14 +155,16 @@ def drawing(drawn: Sequence[Bar], today: datetime, width: int) -> Text:
 LABEL_WIDTH, BAR_WIDTH, ROW_HEIGHT, BAR_HEIGHT, MARGIN = 160, 640, 28, 16, 12
 
 STYLE = """
-text { font: 13px system-ui, sans-serif; fill: #1f2328 }
-.axis { stroke: #8c959f } .today { stroke: #cf222e; stroke-width: 2 } .today-text { fill: #cf222e }
-@media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .today-text { fill: #ff7b72 } }
+.ground { fill: #ffffff } text { font: 13px system-ui, sans-serif; fill: #1f2328 }
+.axis { stroke: #8c959f } .today { stroke: #cf222e; stroke-width: 2 } text.today-text { fill: #cf222e }
+@media (prefers-color-scheme: dark) {
+.ground { fill: #0d1117 } text { fill: #e6edf3 } .today { stroke: #ff7b72 } text.today-text { fill: #ff7b72 }
+}
 """
 
 
 def svg(drawn: Sequence[Bar], today: datetime) -> str:
-    """All bars as an SVG document; each part tells its dates as a tooltip."""
+    """All bars as an SVG document on a ground of its own; each part tells its dates as a tooltip."""
     time = axis(drawn, today)
     bottom = MARGIN + ROW_HEIGHT * (len(drawn) + 1)
     kinds = [kind for kind in Kind if any(part.kind is kind for bar in drawn for part in bar.segments)]
@@ -171,45 +174,29 @@ def svg(drawn: Sequence[Bar], today: datetime) -> str:
     def x(moment: datetime) -> float:
         return round(MARGIN + LABEL_WIDTH + time.share(moment) * BAR_WIDTH, 2)
 
-    root = _element(None, "svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {width} {height}", role="img")
-    root.set("width", str(width))
-    _element(root, "title").text = "Client secrets: validity, rotation and retirement"
-    _element(root, "style").text = STYLE
+    size = {"viewBox": f"0 0 {width} {height}", "width": width}
+    root = element(None, "svg", xmlns="http://www.w3.org/2000/svg", role="img", **size)
+    element(root, "title", "Client secrets: validity, rotation and retirement")
+    element(root, "style").text = STYLE
+    element(root, "rect", class_="ground", x=0, y=0, width=width, height=height)
     for row, bar in enumerate(drawn, 1):
         top = MARGIN + ROW_HEIGHT * row
-        _element(root, "text", x=MARGIN, y=top + BAR_HEIGHT - 3).text = f"{bar.stack} {bar.slot}"
+        element(root, "text", f"{bar.stack} {bar.slot}", x=MARGIN, y=top + BAR_HEIGHT - 3)
         for part in bar.segments:
             left = x(part.start)
-            rectangle = _element(
-                root,
-                "rect",
-                x=left,
-                y=top,
-                width=round(x(part.end) - left, 2),
-                height=BAR_HEIGHT,
-                fill=LOOKS[part.kind].colour,
-            )
-            _element(rectangle, "title").text = f"{part.kind}: {day(part.start)} to {day(part.end)}"
+            place = {"x": left, "y": top, "width": round(x(part.end) - left, 2), "height": BAR_HEIGHT}
+            rectangle = element(root, "rect", fill=LOOKS[part.kind].colour, **place)
+            element(rectangle, "title", f"{part.kind}: {day(part.start)} to {day(part.end)}")
     for mark, anchor in ((time.start, "start"), (time.end, "end")):
-        label = _element(root, "text", x=x(mark), y=bottom + 18)
-        label.set("text-anchor", anchor)
-        label.text = day(mark)
+        element(root, "text", day(mark), x=x(mark), y=bottom + 18, text_anchor=anchor)
     now = x(time.today)
-    _element(root, "line", {"class": "axis"}, x1=x(time.start), x2=x(time.end), y1=bottom, y2=bottom)
-    _element(root, "line", {"class": "today"}, x1=now, x2=now, y1=MARGIN + 16, y2=bottom)
-    label = _element(root, "text", {"class": "today-text"}, x=now, y=MARGIN + 10)
-    label.set("text-anchor", "end" if time.share(today) > 0.5 else "start")
-    label.text = f"today, {day(today)}"
+    element(root, "line", class_="axis", x1=x(time.start), x2=x(time.end), y1=bottom, y2=bottom)
+    element(root, "line", class_="today", x1=now, x2=now, y1=MARGIN + 16, y2=bottom)
+    anchor = "end" if time.share(today) > 0.5 else "start"
+    element(root, "text", f"today, {day(today)}", class_="today-text", x=now, y=MARGIN + 10, text_anchor=anchor)
     for row, kind in enumerate(kinds, 1):
         top = bottom + ROW_HEIGHT * row
-        _element(root, "rect", x=MARGIN, y=top, width=BAR_HEIGHT, height=BAR_HEIGHT, fill=LOOKS[kind].colour)
-        _element(root, "text", x=MARGIN + BAR_HEIGHT + 8, y=top + BAR_HEIGHT - 3).text = kind.value
+        element(root, "rect", x=MARGIN, y=top, width=BAR_HEIGHT, height=BAR_HEIGHT, fill=LOOKS[kind].colour)
+        element(root, "text", kind.value, x=MARGIN + BAR_HEIGHT + 8, y=top + BAR_HEIGHT - 3)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode")
-
-
-def _element(
-    parent: ElementTree.Element | None, tag: str, named: dict[str, str] | None = None, **attributes: object
-) -> ElementTree.Element:
-    values = {**(named or {}), **{name: str(value) for name, value in attributes.items()}}
-    return ElementTree.Element(tag, values) if parent is None else ElementTree.SubElement(parent, tag, values)

@@ -97,6 +97,14 @@ def test_svg_is_xml_with_every_secret_that_could_be_read(here: FakePulumi) -> No
     assert {"prod a", "prod b", "test a"} <= set(texts)
 
 
+def test_html_is_one_page_with_every_stack(here: FakePulumi) -> None:
+    said = status("--all", "--offline", "--format", "html")
+    assert (said.exit_code, said.stderr) == (1, "")
+    assert said.stdout.startswith("<!DOCTYPE html>\n")
+    assert "<title>1 of 3 stacks needs a person" in said.stdout
+    assert re.findall("<h3>(prod|test|lost)", said.stdout) == ["lost", "test", "prod"]
+
+
 def test_metrics_of_all_stacks_can_be_parsed(here: FakePulumi) -> None:
     said = status("--all", "--offline", "--format", "prometheus")
     families = {family.name: family for family in text_string_to_metric_families(said.stdout)}
