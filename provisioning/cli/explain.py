@@ -1,4 +1,4 @@
-"""`explain`: an error code of Microsoft's in plain words, with the remedy."""
+"""`explain`: an error of Microsoft's or of NocoBase's log in plain words, with the remedy."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ from provisioning.entra import error_codes
 
 def explain(
     text: Annotated[
-        list[str], typer.Argument(help="A code, or a text that holds some, as it was copied; - reads it from stdin.")
+        list[str],
+        typer.Argument(help="A code, a page or lines of a log, as they were copied; - reads them from stdin."),
     ],
     output: Output = Format.TABLE,
 ) -> None:
-    """Say in plain words what an error of Entra ID, IMAP or SMTP means, and what to do.
+    """Say in plain words what an error of Entra ID, IMAP, SMTP or the network means, and what to do.
 
     Exit codes: 0 everything was known, 1 something was not, 2 wrong usage.
     """
     given = sys.stdin.read() if text == ["-"] else " ".join(text)
-    found = error_codes.find(given)
+    found = error_codes.find_with_texts(given)
     if output is Format.TABLE:
         for one in found:
             _print(one)
     elif found or output is Format.JSON:
         show_rows([_row(one) for one in found], output)
     if not found:
-        words.print("No code that is known here stands in it.", style="red")
+        words.print("Nothing that is known here is in it.", style="red")
         _name_nearest(given)
+        for step in error_codes.texts().otherwise:
+            words.print(f"  → {step}", style="bold")
     for one in found:
         if one.entry is None:
             words.print(f"{one.code} is not known here.{_page(one.code)}", style="red")

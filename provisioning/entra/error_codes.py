@@ -1,7 +1,8 @@
 """What Microsoft's error codes mean for NocoBase's mail, and what to do about them.
 
-The table is `error_codes.json`. `explain` prints it, and other errors take their reasons from it. Each entry names its
-source; the wording is this program's own. Pure; reads the table once.
+The table is `error_codes.json`. `explain` prints it, and other errors take their reasons from it. `error_texts.json`
+has what holds no code: Microsoft's pages, and the lines that Node.js writes to NocoBase's log. Only `explain` looks for
+those. Each entry names its source; the wording is this program's own. Pure; reads each table once.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import difflib
 import functools
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 AADSTS = re.compile(r"AADSTS\s?(\d{4,8})|error\?code=(\d{4,8})|\"error_codes\":\s*\[\s*(\d{4,8})", re.IGNORECASE)
 """How Entra ID's codes are written in messages, links and answers."""
@@ -22,6 +24,9 @@ STATUS = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
 
 REPLY = re.compile(rf"\b[45]\d\d[ -]{STATUS.pattern}")
 """A mail server's reply: a reply code, then the enhanced one."""
+
+ALIKE = 0.7
+"""How alike two texts are, 0 to 1, of which one may be meant by the other."""
 
 LOOK_UP = "https://login.microsoftonline.com/error?code="
 """Microsoft's own page for one of Entra ID's codes."""
@@ -57,27 +62,68 @@ class Found:
 @functools.cache
 def entries() -> tuple[Entry, ...]:
     """The table."""
-    table = json.loads(Path(__file__).with_name("error_codes.json").read_text(encoding="utf-8"))
-    sources: dict[str, str] = table["sources"]
-    return tuple(
-        Entry(
-            row["code"],
-            row["title"],
-            row["meaning"],
-            row["remedy"],
-            sources[row["source"]],
-            row.get("deployer"),
-            tuple(row.get("also", ())),
-            tuple(row.get("matches", ())),
-        )
-        for row in table["codes"]
+    table = _table("error_codes.json")
+    return tuple(_entry(row, table["sources"]) for row in table["codes"])
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a page or a log says without a code.
+
+    alone: what counts only where no code is in the text; one of Microsoft's pages is the entry of the code that it
+    stands for, with the page's own words as its matches. network: what counts beside codes, too.
+    otherwise: what to do where nothing is recognised, a sentence each.
+    """
+
+    alone: tuple[Entry, ...]
+    network: tuple[Entry, ...]
+    otherwise: tuple[str, ...]
+
+
+@functools.cache
+def texts() -> Texts:
+    """The table of texts."""
+    table = _table("error_texts.json")
+    codes = {entry.code: entry for entry in entries()}
+    pages = (replace(codes[row["code"]], matches=tuple(row["matches"])) for row in table["pages"])
+    answers, network = ([_entry(row, table["sources"]) for row in table[part]] for part in ("answers", "network"))
+    return Texts((*pages, *answers), tuple(network), tuple(table["otherwise"]))
+
+
+def _table(name: str) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+    return read
+
+
+def _entry(row: Mapping[str, Any], sources: Mapping[str, str]) -> Entry:
+    return Entry(
+        row["code"],
+        row["title"],
+        row["meaning"],
+        row["remedy"],
+        sources[row["source"]],
+        row.get("deployer"),
+        tuple(row.get("also", ())),
+        tuple(row.get("matches", ())),
     )
 
 
 def find(text: str) -> list[Found]:
     """The codes in `text`, each once, in their order there; also those that the table does not have."""
+    return _in_order(_matches(text))
+
+
+def find_with_texts(text: str) -> list[Found]:
+    """The same, and what is said there without a code."""
+    codes = list(_matches(text))
+    known = texts()
+    without = (*known.network, *(() if codes else known.alone))
+    return _in_order([*codes, *_recognised(text, without)])
+
+
+def _in_order(matches: Iterable[tuple[int, str, Entry | None]]) -> list[Found]:
     found: dict[str, Found] = {}
-    for _, code, entry in sorted(_matches(text), key=lambda match: match[0]):
+    for _, code, entry in sorted(matches, key=lambda match: match[0]):
         found.setdefault(entry.code if entry else code, Found(code, entry))
     return list(found.values())
 
@@ -88,7 +134,7 @@ def nearest(text: str) -> list[str]:
     wanted = text.strip().lower()
     if wanted.isdigit():
         wanted = f"aadsts{wanted}"
-    close = difflib.get_close_matches(wanted, names, n=5)
+    close = difflib.get_close_matches(wanted, names, n=5, cutoff=ALIKE)
     return list(dict.fromkeys(names[match] for match in close))[:3]
 
 
@@ -117,15 +163,27 @@ def _matches(text: str) -> Iterator[tuple[int, str, Entry | None]]:
     for position, number in numbers:
         code = f"AADSTS{number}"
         yield position, code, known.get(code)
-    for entry in entries():
-        for pattern in entry.matches:
-            if match := re.search(pattern, text, re.IGNORECASE):
-                yield match.start(), entry.code, entry
+    yield from _recognised(text, entries())
     alone = re.fullmatch(rf"\s*(?:{STATUS.pattern})\s*", text)
     for match in [alone] if alone else REPLY.finditer(text):
         status = STATUS.findall(match[0])[-1]
         if status not in _known_statuses():
             yield match.start(), status, None
+
+
+def _recognised(text: str, known: Iterable[Entry]) -> Iterator[tuple[int, str, Entry]]:
+    """Position, code and entry of what is recognised by its words; apostrophes may be curly."""
+    plain = text.replace("\u2019", "'")
+    for entry in known:
+        for pattern in entry.matches:
+            if match := _pattern(pattern).search(plain):
+                yield match.start(), entry.code, entry
+
+
+@functools.cache
+def _pattern(words: str) -> re.Pattern[str]:
+    """What recognises words of a table: in any case, and wherever a page or a terminal has wrapped them."""
+    return re.compile(words.replace(" ", r"\s+"), re.IGNORECASE)
 
 
 @functools.cache

@@ -57,7 +57,14 @@ def test_an_unknown_code_among_known_ones_is_told_and_is_exit_code_one() -> None
 def test_a_text_without_a_code_prints_no_data(output: str) -> None:
     said = explain("--format", output, "it does not work")
     assert (said.exit_code, said.stdout) == (1, "")
-    assert "No code that is known here" in said.stderr
+    check(GOLDEN / "explain-nothing.txt", said.stderr)
+
+
+def test_a_page_and_a_log_without_a_code_are_explained() -> None:
+    log = "2027-04-05 ERROR mail: Error: getaddrinfo ENOTFOUND outlook.office365.com\n    at GetAddrInfoReqWrap\n"
+    said = explain("-", stdin=f"Need admin\napproval\n{log}")
+    assert (said.exit_code, said.stderr) == (0, "")
+    check(GOLDEN / "explain-log.txt", said.stdout)
 
 
 def test_json_from_stdin() -> None:

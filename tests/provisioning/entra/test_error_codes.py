@@ -134,6 +134,69 @@ def test_every_entry_has_whole_sentences_and_a_code_of_its_own() -> None:
         assert entry.matches or entry.code.startswith("AADSTS"), entry.code
 
 
+PAGE = """
+Need admin approval
+NocoBase mail
+NocoBase mail needs permission to access resources in your
+organisation that only an admin can grant. Please ask an admin to grant permission to this app before you can use it.
+"""
+
+
+ASSIGNED = "Your administrator has configured the application"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (PAGE, ["AADSTS90094"]),
+        ("Approval required\nNocoBase mail\nThis app requires your admin\u2019s approval to:", ["AADSTS90094"]),
+        ("You can\u2019t get there from here", ["AADSTS53000"]),
+        ("You cannot access this right now. Your sign-in was successful but does not", ["AADSTS53003"]),
+        ("Selected user account does not exist in tenant 'Contoso' and cannot access", ["AADSTS50020"]),
+        ("You can't sign in here with a personal account. Use your work or school account", ["AADSTS500200"]),
+        (f"{ASSIGNED}\nNocoBase mail to block users unless they are specifically granted access", ["AADSTS50105"]),
+        ("The redirect URI 'https://n.example.com/x' specified in the request does not match", ["AADSTS50011"]),
+        (f"AADSTS65001: x {PAGE}", ["AADSTS65001"]),
+        ('{"error":"invalid_grant"}', ["invalid_grant"]),
+        ('{"error":"invalid_grant","error_description":"AADSTS70008: x"}', ["AADSTS70008"]),
+        ("Error: getaddrinfo ENOTFOUND login.microsoftonline.com", ["ENOTFOUND"]),
+        ("getaddrinfo EAI_AGAIN outlook.office365.com", ["EAI_AGAIN"]),
+        ("Error: connect ECONNREFUSED 127.0.0.1:5432", ["ECONNREFUSED"]),
+        ("connect ETIMEDOUT 52.97.1.1:993 … Error: read ECONNRESET", ["ETIMEDOUT", "ECONNRESET"]),
+        ("connect ENETUNREACH 2603:1026::1:993 - Local (:::0)", ["ENETUNREACH"]),
+        ("Error: self signed certificate in certificate chain", ["Self-signed certificate"]),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate", ["Self-signed certificate"]),
+        ("Error: unable to verify the first certificate", ["Unable to verify the first certificate"]),
+        ("code: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'", ["Unable to verify the first certificate"]),
+        ("Error: certificate has expired", ["CERT_HAS_EXPIRED"]),
+        ("Hostname/IP does not match certificate's altnames: Host: x", ["ERR_TLS_CERT_ALTNAME_INVALID"]),
+        ("error:0A00010B:SSL routines:ssl3_get_record:wrong version number", ["Wrong version number"]),
+        ("535 5.7.3 Authentication unsuccessful, then read ECONNRESET", ["SMTP 5.7.3", "ECONNRESET"]),
+        ("RequestError: Proxy response (407) !== 200 when HTTP Tunneling", ["Proxy"]),
+        ("the tenant's name was not found, and nobody was refused", []),
+    ],
+)
+def test_pages_and_logs_without_a_code(text: str, expected: list[str]) -> None:
+    found = error_codes.find_with_texts(text)
+    assert [one.entry.code if one.entry else None for one in found] == expected
+
+
+def test_every_text_has_whole_sentences_and_a_source() -> None:
+    known = error_codes.texts()
+    own = [entry for entry in (*known.alone, *known.network) if not entry.code.startswith("AADSTS")]
+    assert len({entry.code for entry in own}) == len(own) > 10
+    for entry in own:
+        assert entry.matches, entry.code
+        assert entry.meaning.endswith("."), entry.code
+        assert entry.remedy.endswith("."), entry.code
+        assert not entry.title.endswith("."), entry.code
+
+
+def test_a_line_of_a_log_is_no_reason_of_an_error() -> None:
+    assert error_codes.reason("read ECONNRESET") is None
+    assert error_codes.reason('{"error":"invalid_grant"}') is None
+
+
 def test_codes_that_have_to_be_known() -> None:
     needed = """700016 50011 65001 90094 7000215 7000222 7000229 50020 50194 53003 50105 50126 54005 70000 70008 70011
         9002313 900144 500113 7000218 650052 9002331 9002332 9002346 500200 65006 50074 50072 50078 50158 53001 53002
