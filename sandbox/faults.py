@@ -10,6 +10,7 @@ import asyncio
 import json
 import re
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -86,6 +87,11 @@ class Faults:
                     self.active.remove(fault)
             return fault
         return None
+
+
+def confirmation(orders: Iterable[BaseModel], faults: Faults) -> dict[str, Any]:
+    """What an order is answered with: what was understood of it, and how many faults have not struck yet."""
+    return {"set": [order.model_dump(exclude_unset=True) for order in orders], "waiting": len(faults.active)}
 
 
 class OwnPages:

@@ -26,7 +26,7 @@ from sandbox.entra.errors import (
     unknown_tenant,
 )
 from sandbox.entra.models import KINDS, Directory
-from sandbox.faults import Fault, Faults
+from sandbox.faults import Fault, Faults, confirmation
 
 Json = dict[str, Any]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -608,14 +608,14 @@ class Sandbox:
                 self.faults.add(order)
             else:
                 order.apply(self.directory)
-        return Response(status_code=NO_CONTENT)
+        return JSONResponse(confirmation(orders, self.faults))
 
     async def clear_faults(self, request: Request) -> Response:
         """Good weather again: no faults, no behaviours."""
         self.faults.clear()
         Behaviour.model_validate(dict.fromkeys(Behaviour.model_fields.keys() - {"kind"})).apply(self.directory)
         self.directory.hidden.clear()
-        return Response(status_code=NO_CONTENT)
+        return JSONResponse(confirmation([], self.faults))
 
     async def read_clock(self, request: Request) -> Response:
         """The tenant's time."""
@@ -628,9 +628,9 @@ class Sandbox:
         except ValidationError as problem:
             return JSONResponse({"error": {"code": "InvalidClock", "message": str(problem)}}, 400)
         self.directory.clock.set(order.now)
-        return Response(status_code=NO_CONTENT)
+        return await self.read_clock(request)
 
     async def reset_clock(self, request: Request) -> Response:
         """Back to the real time."""
         self.directory.clock.reset()
-        return Response(status_code=NO_CONTENT)
+        return await self.read_clock(request)

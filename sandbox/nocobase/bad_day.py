@@ -41,7 +41,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.certificates import Certificates
-from sandbox.faults import REMEMBERED, Fault, FaultMiddleware, Faults, Log, OwnPages
+from sandbox.faults import REMEMBERED, Fault, FaultMiddleware, Faults, Log, OwnPages, confirmation
 from sandbox.nocobase.reverse_proxy import ReverseProxy
 
 TROUBLES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "troubles.json").read_text(encoding="utf-8"))
@@ -200,11 +200,11 @@ class BadDay:
         except ValueError as problem:
             return JSONResponse({"error": {"code": "InvalidFault", "message": str(problem)}}, 400)
         self.add(*faults)
-        return Response(status_code=204)
+        return JSONResponse(confirmation(orders, self._faults))
 
     async def _clear_faults(self, _: Request) -> Response:
         self._faults.clear()
-        return Response(status_code=204)
+        return JSONResponse(confirmation([], self._faults))
 
     async def _refuse(self, request: Request) -> Response:
         try:
@@ -213,7 +213,7 @@ class BadDay:
             return JSONResponse({"error": {"code": "InvalidFault", "message": str(problem)}}, 400)
         # The server cannot wait for its own end, so somebody else must ask for it.
         threading.Thread(target=self._refuse_for, args=(seconds,), daemon=True).start()
-        return Response(status_code=204)
+        return JSONResponse({"refused_for_seconds": seconds})
 
     def _refuse_for(self, seconds: float) -> None:
         time.sleep(0.1)

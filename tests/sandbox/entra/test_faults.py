@@ -33,7 +33,7 @@ def applications(graph: httpx.Client) -> list[Json]:
 def test_answers_something_else(entra: Service, status: int, headers: dict[str, str]) -> None:
     fault = {"match": "POST /v1.0/applications$", "times": 2, "status": status, "headers": headers, "body": THROTTLED}
     with entra.graph() as graph:
-        assert order(entra, fault) == 204
+        assert order(entra, fault) == 200
         for _ in range(2):
             answer = graph.post("/v1.0/applications", json=APPLICATION)
             assert (answer.status_code, body_of(answer)) == (status, THROTTLED)
@@ -95,19 +95,28 @@ def test_strikes_for_ever_until_cleared(entra: Service) -> None:
     with entra.graph() as graph:
         assert [graph.get("/v1.0/applications").status_code for _ in range(3)] == [503, 503, 503]
         assert body_of(graph.get("/_sandbox/faults"))["value"][0]["status"] == 503
-        assert graph.delete("/_sandbox/faults").status_code == 204
+        assert body_of(graph.delete("/_sandbox/faults")) == {"set": [], "waiting": 0}
         assert graph.get("/v1.0/applications").status_code == 200
 
 
+def test_an_order_is_confirmed_as_it_was_understood(entra: Service) -> None:
+    orders = [{"match": "addPassword$", "drop": True, "after": True}, {"kind": "behaviour", "hidden_reads": 3}]
+    with entra.client() as client:
+        assert body_of(client.post("/_sandbox/faults", json=orders)) == {"set": orders, "waiting": 1}
+        moment = "2030-05-01T00:00:0"
+        assert body_of(client.post("/_sandbox/clock", json={"now": f"{moment}0Z"}))["now"].startswith(moment)
+        assert not body_of(client.delete("/_sandbox/clock"))["now"].startswith("2030")
+
+
 def test_behaviours_of_the_tenant(entra: Service) -> None:
-    assert order(entra, {"kind": "behaviour", "hidden_reads": 1, "maximum_secret_lifetime_days": 180}) == 204
+    assert order(entra, {"kind": "behaviour", "hidden_reads": 1, "maximum_secret_lifetime_days": 180}) == 200
     with entra.graph() as graph:
         made = body_of(graph.post("/v1.0/applications", json=APPLICATION))
         path = f"/v1.0/applications/{made['id']}"
         assert [graph.get(path).status_code for _ in range(2)] == [404, 200]
         refused = graph.post(f"{path}/addPassword", json={})
         assert body_of(refused)["error"]["code"] == "CredentialInvalidLifetimeAsPerAppPolicy"
-        assert graph.delete("/_sandbox/faults").status_code == 204
+        assert graph.delete("/_sandbox/faults").status_code == 200
         assert graph.post(f"{path}/addPassword", json={}).status_code == 200
 
 

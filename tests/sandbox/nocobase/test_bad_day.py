@@ -127,10 +127,10 @@ def test_orders_over_http(day: BadDay, client: httpx.Client) -> None:
     faults = f"{day.url}/_sandbox/faults"
     orders = [{"trouble": "commanding", "times": 2}, {"match": "pm:list", "status": 418}]
 
-    assert httpx.post(faults, json=orders).status_code == 204
+    assert httpx.post(faults, json=orders).json() == {"set": orders, "waiting": 2}
     assert [fault["status"] for fault in httpx.get(faults).json()["value"]] == [503, 418]
     assert client.get("/app:getInfo").json()["error"]["code"] == "APP_COMMANDING"
-    assert httpx.delete(faults).status_code == 204
+    assert httpx.delete(faults).json() == {"set": [], "waiting": 0}
     assert client.get("/app:getInfo").status_code == 200
     assert httpx.get(f"{day.url}/_sandbox/requests").json()["value"] == day.requests
 
@@ -153,7 +153,8 @@ def test_order_that_is_not_understood_is_refused(day: BadDay, order: dict[str, o
 
 
 def test_refusal_for_a_while_over_http(day: BadDay, client: httpx.Client) -> None:
-    httpx.post(f"{day.url}/_sandbox/refuse", json={"seconds": 1})
+    confirmed = httpx.post(f"{day.url}/_sandbox/refuse", json={"seconds": 1})
+    assert confirmed.json() == {"refused_for_seconds": 1}
     seen: set[str] = set()
     deadline = time.monotonic() + 20
     while seen != {"refused", "answered"} and time.monotonic() < deadline:
