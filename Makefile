@@ -13,7 +13,7 @@ help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(SETUP)  ## Start the sandbox and run `pulumi up` on the dev stack
-	@$(PY) -m sandbox up
+	@$(PY) -m sandbox up $(if $(NOCOBASE_PORT),--port $(NOCOBASE_PORT))
 
 down: $(SETUP)  ## Stop the sandbox; its data stays
 	@$(PY) -m sandbox down
@@ -50,7 +50,7 @@ lock: $(SETUP)  ## Renew the lock files from requirements*.in, and the checksums
 
 clean: ## Stop the sandbox and remove all that was installed in this folder
 	@if [ -x $(PY) ]; then $(PY) -m sandbox down; fi
-	@rm -rf $(VENV) .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .sandbox Pulumi.dev.yaml .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The few packages that draw the progress of installing the rest.

@@ -7,6 +7,7 @@ Runs before the virtualenv is complete, so everything beyond the setup's own pac
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import typer
 from rich.console import Console
 
 from sandbox import private
+from sandbox.dev_stack import set_nocobase_url
 from sandbox.errors import SandboxError
 from sandbox.place import Place, default_place
 from sandbox.setup import install_steps, start_steps, stop
@@ -40,10 +42,16 @@ def install() -> None:
 
 
 @app.command()
-def up() -> None:
+def up(
+    port: Annotated[
+        int | None, typer.Option("--port", min=1, max=65535, help="Have NocoBase listen there, from now on.")
+    ] = None,
+) -> None:
     """Install and start what is missing, run `pulumi up` on the dev stack, and show what is there now."""
     with _errors_as_sentences():
         place = default_place()
+        if port is not None:
+            set_nocobase_url(place.project, f"http://localhost:{port}")
         outcomes: list[str] = []
 
         def deploy(report: Report) -> str:
@@ -57,7 +65,18 @@ def up() -> None:
         from sandbox.holdings import summary
 
         Console(highlight=False).print(summary(place))
-        words.print(f"{outcomes[0][0].upper()}{outcomes[0][1:]}.")
+        words.print(f"{outcomes[0][0].upper()}{outcomes[0][1:]}.\n\n{NEXT_STEPS}")
+
+
+NEXT_STEPS = """\
+Next, in this terminal:
+  . .venv/bin/activate
+  eval "$(python -m sandbox env)"
+  python -m provisioning status -s dev      # what is there, and is it in sync?
+  python -m provisioning rotate -s dev      # a new client secret
+  pulumi preview -s dev                     # what is due
+  eval "$(python -m sandbox env --unset)"   # before a real tenant
+`make down` stops the sandbox. More to try: sandbox/README.md."""
 
 
 @app.command()
@@ -86,12 +105,29 @@ def destroy() -> None:
 
 
 @app.command()
-def env() -> None:
+def env(
+    administrator: Annotated[
+        bool, typer.Option("--administrator", help="Sign in as the tenant's administrator, as bootstrap/ needs.")
+    ] = False,
+    unset: Annotated[bool, typer.Option("--unset", help="Take all of it out of the terminal again.")] = False,
+) -> None:
     """Print the environment for plain `pulumi` commands: eval "$(python -m sandbox env)"."""
     with _errors_as_sentences():
-        from sandbox.environment import as_shell, environment
+        from sandbox.environment import as_shell, as_unset, environment
 
-        print(as_shell(environment(default_place())))
+        place = default_place()
+        variables = environment(place, administrator)
+        print(as_unset(variables, place, os.environ.get("PATH", os.defpath)) if unset else as_shell(variables))
+
+
+@app.command("sub-application")
+def sub_application(name: Annotated[str, typer.Argument(help="Lower-case letters and digits.")]) -> None:
+    """Make a sub-application in the running NocoBase, with an email manager of its own."""
+    with _errors_as_sentences():
+        from sandbox.nocobase import sub_applications
+
+        sub_applications.create(default_place(), name)
+        words.print(f"NocoBase has the sub-application {name}: set nocobaseApp to {name}.")
 
 
 @app.command()

@@ -11,13 +11,12 @@ from provisioning.fleet.runner import WORDS
 from provisioning.pulumi_cli import Pulumi
 from provisioning.pulumi_events import SAME, Diagnostic, Event, StepBegun
 from sandbox import processes
+from sandbox.dev_stack import STACK
 from sandbox.environment import environment
 from sandbox.errors import SandboxError
 from sandbox.place import Place
 from sandbox.setup import load_record
 from sandbox.steps import Report
-
-STACK = "dev"
 
 
 def up(place: Place, report: Report) -> str:

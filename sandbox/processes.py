@@ -113,6 +113,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def free_port_after(port: int) -> int:
+    """The next higher port that nobody listens on at this moment."""
+    return next((higher for higher in range(port + 1, 65536) if port_is_free(higher)), free_port())
+
+
 def port_is_free(port: int) -> bool:
     """Whether nobody listens on `port` of the loopback interface."""
     with socket.socket() as probe:

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sandbox import private, processes
+from sandbox.dev_stack import settings_file
 from sandbox.engine import build, find
 from sandbox.errors import SandboxError
 from sandbox.place import PROJECT, Place
@@ -47,14 +48,14 @@ def load_record(place: Place) -> Record:
         raise SandboxError("There is no sandbox in this clone yet.", "Run `make up`.") from None
 
 
-def nocobase_url(place: Place, stack: str = "dev") -> str:
-    """Where the stack's configuration expects NocoBase; the sandbox's NocoBase listens there.
+def nocobase_url(place: Place) -> str:
+    """Where the dev stack's configuration expects NocoBase; the sandbox's NocoBase listens there.
 
     Raises SandboxError if that is not a port of this machine.
     """
     import yaml
 
-    file = place.project / f"Pulumi.{stack}.yaml"
+    file = settings_file(place.project)
     configured = (yaml.safe_load(file.read_text(encoding="utf-8")).get("config") or {}).get(
         "nocobase-outlook:nocobaseUrl", ""
     )
@@ -62,7 +63,7 @@ def nocobase_url(place: Place, stack: str = "dev") -> str:
     if parts.hostname not in ("localhost", "127.0.0.1") or parts.scheme != "http" or not parts.port:
         raise SandboxError(
             f"{file.name} names {configured or 'no nocobaseUrl'}; the sandbox's NocoBase runs on this machine only.",
-            f"Set it back, for example: pulumi config set nocobaseUrl http://localhost:13000 -s {stack}",
+            "Set it back, for example: `make up NOCOBASE_PORT=13000`.",
         )
     return str(configured)
 

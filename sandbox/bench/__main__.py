@@ -31,12 +31,13 @@ from rich.table import Table
 
 from sandbox import processes
 from sandbox.bench import fleet
+from sandbox.dev_stack import set_nocobase_url
 from sandbox.engine.obtain import engine
 from sandbox.engine.tools import install_tools
 from sandbox.environment import environment
 from sandbox.nocobase.bad_day import BadDay
 from sandbox.place import PROJECT, Place, cache_folder, default_place
-from sandbox.project_copy import copy_project, set_nocobase_url
+from sandbox.project_copy import copy_project
 from sandbox.setup import install_steps, nocobase_url, start_steps, stop
 from sandbox.steps import run_steps
 

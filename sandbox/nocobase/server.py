@@ -64,17 +64,15 @@ def start(place: Place, port: int, public_path: str = "/", database: Mapping[str
     if kept is not None and kept.installed and as_asked and processes.running(place, NAME) is not None:
         _wait(place, kept)
         return url(place)
-    processes.stop(place, NAME)
     if not (place.nocobase_packages / "installed.json").is_file():
         raise SandboxError(
             "NocoBase's packages are not installed in this clone.", "Run `make up`, which installs them."
         )
-    if not processes.port_is_free(port):
-        raise SandboxError(
-            f"Port {port}, which the sandbox's NocoBase is to listen on, is in use by another program.",
-            f"End that program (`lsof -i :{port}` names it) or choose another port (`pulumi config set nocobaseUrl "
-            f"http://localhost:{port + 1} -s dev`, or edit Pulumi.dev.yaml), then run `make up` again.",
-        )
+    ours = kept is not None and kept.port == port and processes.running(place, NAME) is not None
+    if not ours:
+        _require_free(port)  # before what runs is stopped
+    processes.stop(place, NAME)
+    _require_free(port)
     if kept is None or not kept.installed:
         shutil.rmtree(place.nocobase, ignore_errors=True)
         app_key, password = secrets.token_hex(32), secrets.token_urlsafe(18)
@@ -89,6 +87,15 @@ def start(place: Place, port: int, public_path: str = "/", database: Mapping[str
         kept = replace(kept, api_key=_create_api_key(place, kept), installed=True)
         _write(place, kept)
     return url(place)
+
+
+def _require_free(port: int) -> None:
+    if not processes.port_is_free(port):
+        raise SandboxError(
+            f"Port {port}, which the sandbox's NocoBase is to listen on, is in use by another program.",
+            f"End that program (`lsof -i :{port}` names it), or choose another port: "
+            f"`make up NOCOBASE_PORT={processes.free_port_after(port)}`.",
+        )
 
 
 def stop(place: Place) -> bool:

@@ -15,16 +15,17 @@ from typing import Any
 import pytest
 import yaml
 
+from sandbox.dev_stack import BEGINNING
 from sandbox.engine.find import Engine
 from sandbox.engine.obtain import engine
 from sandbox.engine.tools import environment, install_tools
-from sandbox.place import PROJECT, Place, cache_folder
+from sandbox.place import Place, cache_folder
 from tests import empty_stack
 from tests.figures import count_commands
 
 Tool = Callable[[str, str], Path]
 SECONDS = 120.0
-SALT = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["encryptionsalt"]
+SALT = yaml.safe_load(BEGINNING.read_text())["encryptionsalt"]
 """Fits the sandbox's passphrase."""
 
 

@@ -50,6 +50,21 @@ def test_port_in_use_is_named(own: Place) -> None:
         server.start(own, taken.getsockname()[1])
 
 
+def test_a_port_in_use_does_not_stop_a_nocobase_that_runs(
+    own: Place, started: list[Sequence[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.start(own, processes.free_port())
+    stopped: list[str] = []
+    monkeypatch.setattr(processes, "running", lambda *_: object())
+    monkeypatch.setattr(processes, "stop", lambda _, name: stopped.append(name))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SandboxError, match=r"`make up NOCOBASE_PORT=(\d+)`") as error:
+            server.start(own, port)
+    assert stopped == []
+    assert f"NOCOBASE_PORT={port}`" not in str(error.value)
+
+
 def test_only_the_first_start_makes_the_database_and_keys(own: Place, started: list[Sequence[str]]) -> None:
     for _ in range(2):
         server.start(own, processes.free_port())

@@ -1,0 +1,34 @@
+"""The settings of the stack dev: a file beside the program that git ignores, begun as a copy of one beside this module.
+
+So what is changed on this machine (the port, what `rotate` writes) is no change of the project.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+STACK = "dev"
+
+BEGINNING = Path(__file__).with_name(f"Pulumi.{STACK}.yaml")
+
+
+def settings_file(project: Path) -> Path:
+    """The file in the folder of a project, made if it is not there."""
+    file = project / BEGINNING.name
+    if not file.exists():
+        partial = file.with_suffix(".partial")
+        shutil.copy(BEGINNING, partial)
+        partial.replace(file)
+    return file
+
+
+def set_nocobase_url(project: Path, nocobase_url: str) -> None:
+    """Point the project's dev stack to another NocoBase."""
+    file = settings_file(project)
+    key = "  nocobase-outlook:nocobaseUrl:"
+    lines = [
+        f"{key} {nocobase_url}" if line.startswith(key) else line
+        for line in file.read_text(encoding="utf-8").splitlines()
+    ]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
