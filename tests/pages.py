@@ -52,6 +52,11 @@ class Page:
         """Where its links lead to, as they are written."""
         return {str(token.attrs["href"]) for token in self._inline() if token.type == "link_open"}
 
+    def pictures(self) -> dict[str, str]:
+        """File → the text for those who do not see it, of each picture."""
+        found = (token for token in self._inline() if token.type == "image")
+        return {str(picture.attrs["src"]): picture.content for picture in found}
+
     def anchors(self) -> set[str]:
         """What a link to one of its sections may have behind the '#', as GitHub makes it from the heading."""
         headings = [

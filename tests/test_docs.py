@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -49,6 +50,36 @@ def test_links_lead_to_files_and_sections_that_exist(found: Page) -> None:
         if not target.path.exists() or (anchor and anchor not in target.anchors()):
             broken.append(link)
     assert broken == []
+
+
+@every_page
+def test_pictures_can_be_seen_on_any_ground_and_are_described(found: Page) -> None:
+    for name, text in found.pictures().items():
+        root = ElementTree.parse(found.path.parent / name).getroot()
+        size = root.attrib["viewBox"].split()[2:]
+        grounds = [it for it in root if it.get("class") == "ground" and [it.get("width"), it.get("height")] == size]
+        assert len(grounds) == 1, name
+        assert len(text) > 40, name
+
+
+def test_the_picture_of_a_rotation_shows_the_defaults() -> None:
+    (name,) = page("docs/rotation.md").pictures()
+    defaults = declared("Pulumi.yaml")
+    rotate, retire = int(str(defaults["rotateEveryDays"])), int(str(defaults["retireAfterDays"]))
+    moments = (0, rotate, rotate + retire, 2 * rotate, 2 * rotate + retire, 3 * rotate)
+    text = (PROJECT / "docs" / name).read_text()
+    assert sorted(map(int, re.findall(r">day (\d+)<", text))) == sorted(moments)
+    assert f"still accepted for {retire} days" in text
+
+
+def test_every_command_has_its_moment() -> None:
+    rows = page("docs/commands.md").table("when", "command", "what it changes")
+    told = [code.split() for row in rows for code in re.findall(r"`([^`]+)`", row[1])]
+    own = [words for words in told if words[0] != "pulumi"]
+    known = HELPS[PROGRAM][1]
+    assert {words[0] for words in own} == set(known)
+    for words in own:
+        assert {word for word in words if word.startswith("--")} <= set(options(known[words[0]]))
 
 
 @every_page
