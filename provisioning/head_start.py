@@ -6,7 +6,9 @@ half a second of every `pulumi up`. `__main__` imports this module first; no oth
 
 from provisioning.nocobase.push_resource import NocoBaseProvider
 from provisioning.program import stack
+from provisioning.variables import forget_unresolved
 
+forget_unresolved()
 stack.end_quietly_when_told()
 
 provider = NocoBaseProvider("nocobase")

@@ -13,8 +13,17 @@ PROJECT = Path(__file__).parents[1]
 PRODUCT = "provisioning"
 
 GROUND = (
-    "errors", "addresses", "connections", "foreign", "plain_text", "resource_types", "waiting", "__version__", "pins",
-)  # fmt: skip
+    "errors",
+    "addresses",
+    "connections",
+    "foreign",
+    "pins",
+    "plain_text",
+    "resource_types",
+    "variables",
+    "waiting",
+    "__version__",
+)
 """What every room may import."""
 
 OUTSIDES = (*GROUND, "entra", "nocobase")
@@ -28,6 +37,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "pins": (),
     "plain_text": (),
     "resource_types": (),
+    "variables": (),
     "waiting": ("errors",),
     "pulumi_cli": (*GROUND, "pulumi_events"),
     "pulumi_events": ("foreign",),
@@ -35,7 +45,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "entra": GROUND,
     "nocobase": (*GROUND, "entra"),
     "program": (*OUTSIDES, "pulumi_cli"),
-    "head_start": ("nocobase", "program"),
+    "head_start": ("nocobase", "program", "variables"),
     "status": BESIDE,
     "adopt": BESIDE,
     "init": BESIDE,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pulumi
@@ -42,6 +43,9 @@ DEPLOYER, PREVIEW = "deployer", "preview"
 EARLIER_JOBS = ("environment:{environment}-preview",)
 """What deployers of version 1 trusted on GitHub and the pipelines' deployments do not need: it signs in as PREVIEW."""
 
+ENTRA_ID = "login.microsoftonline.com"
+"""The host of the issuer of newer service connections of Azure DevOps, whose subjects hold ids of Entra ID's own."""
+
 
 class SettingsError(Exception):
     """One or more settings are missing or not allowed; the message names all of them."""
@@ -51,6 +55,16 @@ def _https(address: str) -> str:
     if address and not address.startswith("https://"):
         raise ValueError("it must begin with https://")
     return address
+
+
+def _azure_dev_ops_issuer(address: str) -> str:
+    if urlsplit(address).hostname == ENTRA_ID:
+        raise ValueError(
+            f"the subject of a service connection with the issuer {ENTRA_ID} cannot be composed; unset "
+            "azureDevOpsProject and azureDevOpsIssuer, and copy issuer and subject of each service connection into "
+            "otherTrusts instead"
+        )
+    return _https(address)
 
 
 def _without_slash(address: str) -> str:
@@ -152,7 +166,7 @@ class Settings(BaseModel):
     gitlab_project_id: Id | None = None
     gitlab_issuer: Address = "https://gitlab.com"
     azure_dev_ops_project: Annotated[str, AfterValidator(_azure_dev_ops_path)] | None = None
-    azure_dev_ops_issuer: Issuer | None = None
+    azure_dev_ops_issuer: Annotated[str, AfterValidator(_azure_dev_ops_issuer)] | None = None
     azure_dev_ops_connections: str = "nocobase-outlook-{environment}"
     azure_dev_ops_preview_connections: str = "nocobase-outlook-preview"
     other_trusts: tuple[OtherTrust, ...] = ()

@@ -10,6 +10,7 @@ from provisioning import __version__
 from provisioning.cli import adopt, doctor, explain, init, prune, rotate, status, up
 from provisioning.cli.common import interruptible
 from provisioning.plain_text import use_plain_marks
+from provisioning.variables import forget_unresolved
 
 NAME = "python -m provisioning"
 
@@ -49,4 +50,5 @@ app.command()(interruptible(explain.explain))
 def main() -> None:
     """Run the command that was typed."""
     use_plain_marks()
+    forget_unresolved()
     app(prog_name=NAME)

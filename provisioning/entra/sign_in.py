@@ -58,10 +58,12 @@ def credential(authority: str, settings: SignInSettings | None = None) -> TokenC
             disable_instance_discovery=True,
             transport=transport(),
         )
+    # AzurePipelinesCredential asks for a token in the same way, but only at SYSTEM_OIDCREQUESTURI, while the provider
+    # has other sources, too; and the same code serves the systems that are asked by GET.
     return ClientAssertionCredential(
         tenant,
         client,
-        _assertion(method, settings),
+        federated_token(method, settings),
         authority=authority,
         disable_instance_discovery=True,
         transport=transport(),
@@ -93,10 +95,11 @@ def _certificate(settings: SignInSettings, authority: str) -> TokenCredential:
     raise SignInUnusable(f"The client certificate of {origin} cannot be used ({why}).")
 
 
-def _assertion(method: Method, settings: SignInSettings) -> Callable[[], str]:
-    """How to get the federated token; asked for anew by each new access token, which may raise NoPipelineToken.
+def federated_token(method: Method, settings: SignInSettings) -> Callable[[], str]:
+    """How to get the token that a pipeline's system gives the job, for the methods that have one.
 
-    Raises SignInUnusable.
+    It is requested anew by each call, that is, for each new access token. The call may raise NoPipelineToken. Raises
+    SignInUnusable.
     """
     if method is Method.TOKEN:
         return lambda: settings.token
@@ -116,6 +119,9 @@ def _requested(method: str, url: httpx.URL, parameters: dict[str, str], bearer: 
     missing = {key: value for key, value in parameters.items() if key not in url.params}
     address = url.copy_merge_params({"audience": AUDIENCE, **missing})
     headers = {"Authorization": f"Bearer {bearer}", "Accept": "application/json"}
+    if method == "POST":
+        # Azure DevOps rejects a bad bearer with a status code then, and not with its sign-in page.
+        headers["X-TFS-FedAuthRedirect"] = "Suppress"
     try:
         answer = connections.request(method, address, ANSWER_SECONDS, headers=headers)
         return str(parsed_json(answer.raise_for_status().content)[answer_key])

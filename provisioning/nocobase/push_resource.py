@@ -55,6 +55,7 @@ from provisioning.nocobase.login import STORED, StoredLogins, missing_login, sto
 from provisioning.nocobase.push import Accounts, Credentials, Reading, SignIn
 from provisioning.nocobase.retry import SETTING as PATIENCE
 from provisioning.nocobase.retry import Patience, seconds_or_default
+from provisioning.variables import forget_unresolved
 from provisioning.waiting import say_on_stderr
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class MailSettingsProvider(ResourceProvider):
         """Take the API keys, headers and how long to wait from the stack's configuration. Raises SettingsError."""
         _report_errors_as_sentences()
         _end_waits_when_cancelled()
+        forget_unresolved()
         # Of the provider's keys: the engine gives this process the stack's whole configuration (measured).
         use_configuration({key: req.config.get(key) for key in PROVIDER_KEYS if req.config.get(key) is not None})
         self._logins = stored_logins({key: req.config.get(key) for key in STORED})

@@ -37,6 +37,7 @@ WAITS_VARIABLE = "SANDBOX_AZUREAD_WAITS"
 """Set to `real` to wait between polls as long as the real provider does (4 s a secret, 20 s a deletion)."""
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 FEDERATION_AUDIENCE = "api://AzureADTokenExchange"
+AZURE_DEVOPS_API = "7.1"
 
 
 FINAL = (ssl.SSLCertVerificationError, ConnectionRefusedError)
@@ -85,7 +86,7 @@ class Configuration:
     """Whom to ask and who asks. Secret and tokens stay out of the repr.
 
     The caller shows client_secret; without one assertion, a token of a pipeline; without that either, the token that
-    request_url gives to a caller with request_token.
+    request_url gives to a caller with request_token, by POST for a service connection of Azure DevOps.
     """
 
     metadata_host: str
@@ -95,6 +96,7 @@ class Configuration:
     assertion: str = ""
     request_url: str = ""
     request_token: str = ""
+    connection: str = ""
 
     def __repr__(self) -> str:
         return f"Configuration({self.metadata_host!r}, {self.tenant_id!r}, {self.client_id!r}, …)"
@@ -115,8 +117,17 @@ def configuration(arguments: Mapping[str, Any], environment: Mapping[str, str]) 
         client_id=value("clientId", "ARM_CLIENT_ID"),
         client_secret=value("clientSecret", "ARM_CLIENT_SECRET"),
         assertion=_assertion(value) if asked else "",
-        request_url=value("oidcRequestUrl", "ARM_OIDC_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_URL"),
-        request_token=value("oidcRequestToken", "ARM_OIDC_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
+        request_url=value(
+            "oidcRequestUrl", "ARM_OIDC_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_URL", "SYSTEM_OIDCREQUESTURI"
+        ),
+        request_token=value(
+            "oidcRequestToken", "ARM_OIDC_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "SYSTEM_ACCESSTOKEN"
+        ),
+        connection=value(
+            "adoPipelineServiceConnectionId",
+            "ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID",
+            "ARM_OIDC_AZURE_SERVICE_CONNECTION_ID",
+        ),
     )
     missing = [
         name for name, text in (("ARM_TENANT_ID", found.tenant_id), ("ARM_CLIENT_ID", found.client_id)) if not text
@@ -245,18 +256,22 @@ class Graph:
         return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": chosen.assertion or self._ask_pipeline()}
 
     def _ask_pipeline(self) -> str:
-        """The token that the pipeline's system gives to this job, asked for as GitHub wants it."""
+        """The token that the pipeline's system gives to this job, asked for as GitHub or Azure DevOps wants it."""
         parts = urlsplit(self.configuration.request_url)
-        query = urlencode([*parse_qsl(parts.query), ("audience", FEDERATION_AUDIENCE)])
+        method, asked, key, name = "GET", {"audience": FEDERATION_AUDIENCE}, "value", "githubAssertion"
+        if connection := self.configuration.connection:
+            method, key, name = "POST", "oidcToken", "adoPipelineAssertion"
+            asked |= {"api-version": AZURE_DEVOPS_API, "serviceConnectionId": connection}
+        query = urlencode({**dict(parse_qsl(parts.query)), **asked})
         headers = {"authorization": f"Bearer {self.configuration.request_token}"}
         try:
-            answer = self._send("GET", parts._replace(query=query).geturl(), headers)
+            answer = self._send(method, parts._replace(query=query).geturl(), headers)
         except (OSError, http.client.HTTPException) as problem:
-            raise ProviderError(f"githubAssertion: cannot request token: {problem}") from problem
+            raise ProviderError(f"{name}: cannot request token: {problem}") from problem
         if answer.status != HTTPStatus.OK:
             text = f"received HTTP status {answer.status} with response: {answer.text}"
-            raise ProviderError(f"building client: unable to obtain access token: githubAssertion: {text}")
-        return str(answer.json()["value"])
+            raise ProviderError(f"building client: unable to obtain access token: {name}: {text}")
+        return str(answer.json()[key])
 
     def get(self, path: str, **query: str) -> Json:
         """GET under v1.0. Raises RequestError."""

@@ -31,6 +31,9 @@ from sandbox.faults import Fault, Faults, confirmation
 Json = dict[str, Any]
 Handler = Callable[[Request], Awaitable[Response]]
 NO_CONTENT = 204
+OK = 200
+AZURE_DEVOPS_LIFETIME = 600
+"""Seconds, as a token of Azure DevOps lives at the shortest (azure-cli#28708)."""
 ASSIGNMENT_SIDES = {"appRoleAssignments": "principalId", "appRoleAssignedTo": "resourceId"}
 """The two relations of a service principal that show app role assignments, and which end it is of each."""
 NULL_SUBJECT = (
@@ -501,6 +504,7 @@ class Issuers:
             Route(f"{one}/.well-known/openid-configuration", self.openid),
             Route(f"{one}/jwks", self.keys),
             Route(f"{one}/token", self.request_token),
+            Route("/_sandbox/oidc/azure-devops/oidctoken", self.request_by_post, methods=["POST"]),
             Route("/_sandbox/oidc-token", self.mint, methods=["POST"]),
         ]
 
@@ -517,6 +521,22 @@ class Issuers:
         if not request.headers.get("authorization", "").lower().startswith("bearer "):
             raise unauthenticated("The request token is missing.")
         return self._minted(request, {**request.query_params, "system": self._system(request)})
+
+    async def request_by_post(self, request: Request) -> Response:
+        """What a job on Azure DevOps finds at SYSTEM_OIDCREQUESTURI: each request makes a token of a few minutes.
+
+        The subject and, to have it expire sooner, the lifetime are part of that address here. The connection is not
+        looked up, but it has to be named, like the API's version.
+        """
+        given = dict(request.query_params)
+        if not request.headers.get("authorization", "").lower().startswith("bearer "):
+            raise unauthenticated("The access token of the job is missing.")
+        if not given.pop("serviceConnectionId", "") or not given.pop("api-version", ""):
+            return JSONResponse({"message": "serviceConnectionId and api-version are required."}, 400)
+        minted = self._minted(request, {"lifetime": AZURE_DEVOPS_LIFETIME, **given, "system": "azure-devops"})
+        if minted.status_code != OK:
+            return minted
+        return JSONResponse({"oidcToken": json.loads(bytes(minted.body))["value"]})
 
     async def mint(self, request: Request) -> Response:
         """A token of any system, with any subject; see sandbox.entra.federation."""

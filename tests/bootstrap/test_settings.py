@@ -184,6 +184,14 @@ def test_a_token_that_is_meant_for_somebody_else_is_trusted_so() -> None:
     assert audiences == ["api://AzureADTokenExchange"] * 4 + ["contoso"]
 
 
+def test_an_issuer_whose_subjects_cannot_be_composed_is_rejected() -> None:
+    issuer = "https://login.microsoftonline.com/1b4e28ba-2fa1-11d2-883f-0016d3cca427/v2.0"
+    with pytest.raises(SettingsError, match=r"azureDevOpsIssuer: the subject .* into otherTrusts instead"):
+        settings.load({"azureDevOpsProject": "contoso/mail", "azureDevOpsIssuer": issuer})
+    copied = {"name": "devops", "issuer": issuer, "subject": "/eid1/c/pub/t/x/a/y/sc/1/2"}
+    assert [trust.issuer for trust in settings.load({"otherTrusts": json.dumps([copied])}).trusts] == [issuer]
+
+
 def test_one_connection_for_all_environments_is_trusted_once() -> None:
     found = settings.load(
         {

@@ -189,11 +189,11 @@ def test_a_pipeline_asks_for_its_token(
     federation.mint(tenant_of_environment.address, TokenOrder(system="github", subject="x"))
     for variables in WORKING.values():
         environment(variables)
-        assert sign_in._assertion(Method.REQUESTED_TOKEN, asked)()
+        assert sign_in.federated_token(Method.REQUESTED_TOKEN, asked)()
     for variables, words in UNUSABLE.values():
         environment(variables)
         with pytest.raises(ProxyUnusable, match=words):
-            sign_in._assertion(Method.REQUESTED_TOKEN, asked)()
+            sign_in.federated_token(Method.REQUESTED_TOKEN, asked)()
 
 
 ENVIRONMENT = {"verify", "proxy", "trust_env"}

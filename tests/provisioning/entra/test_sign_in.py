@@ -6,6 +6,7 @@ import base64
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import httpx
@@ -26,10 +27,10 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_an
 from cryptography.x509 import load_pem_x509_certificate
 
 from provisioning import connections
-from provisioning.entra.sign_in import AUDIENCE, _assertion, credential
+from provisioning.entra.sign_in import AUDIENCE, credential, federated_token
 from provisioning.entra.sign_in_settings import Method, sign_in_settings
 from provisioning.errors import NoPipelineToken, SignInUnusable
-from sandbox.entra import federation, identity
+from sandbox.entra import federation, identity, tokens
 from sandbox.entra.federation import TokenOrder
 from tests.sandbox.entra.service import Service
 
@@ -116,7 +117,7 @@ def test_a_system_that_gives_no_token_is_named(
     monkeypatch.setattr(connections, "request", ask)
     asked = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://ci.example.com/t?v=2", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "bearer"}
     with pytest.raises(NoPipelineToken, match=rf"ci\.example\.com gave this job no token .*\({reason}\)") as refusal:
-        _assertion(Method.REQUESTED_TOKEN, sign_in_settings(asked))()
+        federated_token(Method.REQUESTED_TOKEN, sign_in_settings(asked))()
     assert "hush" not in str(refusal.value)
     assert "bearer" not in str(refusal.value)
 
@@ -124,7 +125,7 @@ def test_a_system_that_gives_no_token_is_named(
 def test_an_address_for_the_jobs_token_that_is_none_is_named() -> None:
     asked = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://ci:port", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "bearer"}
     with pytest.raises(SignInUnusable, match=r"^ACTIONS_ID_TOKEN_REQUEST_URL is not a URL"):
-        _assertion(Method.REQUESTED_TOKEN, sign_in_settings(asked))
+        federated_token(Method.REQUESTED_TOKEN, sign_in_settings(asked))
 
 
 @pytest.fixture
@@ -156,7 +157,8 @@ def test_a_pipelines_token_signs_in(tenant: Service, deployer: dict[str, str], t
 def test_azure_devops_is_asked_for_a_token_of_the_service_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, httpx.URL]] = []
 
-    def ask(method: str, address: httpx.URL, *_: object, **__: object) -> httpx.Response:
+    def ask(method: str, address: httpx.URL, _: object, headers: Mapping[str, str]) -> httpx.Response:
+        assert headers["X-TFS-FedAuthRedirect"] == "Suppress"
         asked.append((method, address))
         return httpx.Response(200, json={"oidcToken": "a.b.c"}, request=httpx.Request(method, address))
 
@@ -166,7 +168,7 @@ def test_azure_devops_is_asked_for_a_token_of_the_service_connection(monkeypatch
         "SYSTEM_OIDCREQUESTURI": "https://dev.azure.com/x/oidctoken?api-version=7.2-preview.1",
         "SYSTEM_ACCESSTOKEN": "bearer",
     }
-    assert _assertion(Method.AZURE_DEVOPS, sign_in_settings(variables))() == "a.b.c"
+    assert federated_token(Method.AZURE_DEVOPS, sign_in_settings(variables))() == "a.b.c"
     ((method, address),) = asked
     assert method == "POST"
     assert dict(address.params) == {
@@ -174,6 +176,39 @@ def test_azure_devops_is_asked_for_a_token_of_the_service_connection(monkeypatch
         "audience": AUDIENCE,
         "serviceConnectionId": "the-connection",
     }
+
+
+def test_a_job_on_azure_devops_that_outlives_its_token_gets_another(
+    tenant: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, owner = tenant.directory, identity.ADMINISTRATOR_OBJECT_ID
+    made = directory.create_application({"displayName": "devops"}, owner, [])
+    directory.create_service_principal({"appId": made["appId"]}, owner, [])
+    subject, issuer = "sc://contoso/mail/nocobase-outlook-prod", federation.issuer(tenant.address, "azure-devops")
+    trust = {"name": "prod", "issuer": issuer, "subject": subject, "audiences": [AUDIENCE]}
+    directory.create_federated_credential(made["id"], trust, owner)
+    page = f"{issuer}/oidctoken?{urlencode({'subject': subject})}"
+    named = {"ARM_TENANT_ID": identity.TENANT_ID, "ARM_CLIENT_ID": made["appId"], "ARM_USE_OIDC": "true"}
+    job = {"SYSTEM_OIDCREQUESTURI": page, "SYSTEM_ACCESSTOKEN": "job", "ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID": "c"}
+    scope = f"{tenant.address}/.default"
+    # Each access token has ended when it comes.
+    monkeypatch.setattr(tokens, "LIFETIME", -1)
+    asked: list[str] = []
+    request = connections.request
+
+    def counted(method: str, *given: Any, **named: Any) -> httpx.Response:
+        asked.append(method)
+        return request(method, *given, **named)
+
+    monkeypatch.setattr(connections, "request", counted)
+
+    token = federation.mint(tenant.address, TokenOrder(system="azure-devops", subject=subject, lifetime=-1))
+    with pytest.raises(ClientAuthenticationError, match="AADSTS700024"):
+        signing_in({**named, "ARM_OIDC_TOKEN": token}, tenant.address).get_token(scope)
+    signed_in = signing_in({**named, **job}, tenant.address)
+    for times in (1, 2):
+        assert signed_in.get_token(scope).token.count(".") == 2
+        assert len(asked) == times
 
 
 def test_a_token_of_another_environment_does_not(tenant: Service, deployer: dict[str, str]) -> None:

@@ -15,6 +15,8 @@ from tests.sandbox.azuread.test_deployer import SUBJECT, administrator, trust
 from tests.sandbox.azuread.test_provider import Engine
 from tests.sandbox.entra.service import Service
 
+CONNECTION = "sc://contoso/mail/nocobase-outlook-prod"
+
 
 @pytest.fixture
 def engine(entra: Service) -> Engine:
@@ -45,6 +47,19 @@ def test_signs_in_with_a_pipelines_token(entra: Service, engine: Engine, tmp_pat
         signed_in = Engine(provider(pipeline(entra, client_id, **variables)))
         answer = signed_in.invoke("azuread:index/getClientConfig:getClientConfig")
         assert (answer["clientId"], answer["objectId"]) == (client_id, principal["id"])
+
+
+def test_signs_in_by_a_service_connection_of_azure_devops(entra: Service, engine: Engine) -> None:
+    issuer = federation.issuer(entra.address, "azure-devops")
+    client_id, _, _ = trust(engine, entra, issuer=issuer, subject=CONNECTION)
+    page = f"{issuer}/oidctoken?{urlencode({'subject': CONNECTION})}"
+    job = {"SYSTEM_OIDCREQUESTURI": page, "SYSTEM_ACCESSTOKEN": "job", "ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID": "c"}
+    signed_in = Engine(provider(pipeline(entra, client_id, **job)))
+    assert signed_in.invoke("azuread:index/getClientConfig:getClientConfig")["clientId"] == client_id
+    # Without the connection's id it is asked by GET, as GitHub would be.
+    del job["ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID"]
+    with pytest.raises(Refusal, match="githubAssertion: received HTTP status 404"):
+        Engine(provider(pipeline(entra, client_id, **job)))
 
 
 def test_a_token_of_another_environment_is_refused_in_entras_words(entra: Service, engine: Engine) -> None:

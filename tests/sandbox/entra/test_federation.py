@@ -74,6 +74,19 @@ def test_the_page_that_answers_as_githubs(entra: Service, pipeline: Json) -> Non
         assert sign_in(entra, client, pipeline["appId"], body_of(answer)["value"]).status_code == 200
 
 
+def test_the_page_that_answers_as_azure_devops(entra: Service) -> None:
+    address, bearer = "/_sandbox/oidc/azure-devops/oidctoken", {"authorization": "Bearer job"}
+    query = {"subject": "sc://contoso/mail/prod", "serviceConnectionId": "c", "api-version": "7.1"}
+    with entra.client() as client:
+        assert client.post(address, params=query).status_code == 401
+        assert client.get(address, params=query, headers=bearer).status_code == 404
+        assert client.post(address, params={"subject": query["subject"]}, headers=bearer).status_code == 400
+        assert client.post(address, params={**query, "subject": ""}, headers=bearer).status_code == 400
+        token = body_of(client.post(address, params=query, headers=bearer))["oidcToken"]
+        claims = jwt.decode(token, options={"verify_signature": False})
+        assert (claims["sub"], claims["exp"] - claims["iat"]) == (query["subject"], 601)
+
+
 @pytest.mark.parametrize(
     ("order", "number"),
     [
