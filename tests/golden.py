@@ -35,14 +35,18 @@ def piped(
 
 
 def on_terminal(
-    arguments: Sequence[str], cwd: Path = PROJECT, extra: Mapping[str, str] | None = None, typed: str = ""
+    arguments: Sequence[str],
+    cwd: Path = PROJECT,
+    extra: Mapping[str, str] | None = None,
+    typed: str = "",
+    columns: str = COLUMNS,
 ) -> tuple[str, int]:
-    """All that `python -m provisioning` with `arguments` shows on a terminal of 100 columns, and its exit code.
+    """All that `python -m provisioning` with `arguments` shows on a terminal, and its exit code.
 
-    typed: what a person types ahead.
+    typed: what a person types ahead. columns: how wide the terminal is.
     """
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": COLUMNS, **(extra or {})}
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": columns, **(extra or {})}
     environment.pop("NO_COLOR", None)
     command = [sys.executable, "-m", "provisioning", *arguments]
     with subprocess.Popen(command, cwd=cwd, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as program:

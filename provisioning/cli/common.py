@@ -14,9 +14,9 @@ from typing import Annotated, Any, ParamSpec
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from provisioning.cli import layout
 from provisioning.doctor.runner import Check, Outcome
 from provisioning.errors import ProvisioningError
 from provisioning.foreign import LONGEST_MESSAGE, harmless, markdown, one_line
@@ -24,11 +24,20 @@ from provisioning.pulumi_cli import Pulumi
 
 
 class Plain(Console):
-    """A console that shows each text as it is, without markup; what comes from outside cannot act in it."""
+    """A console that shows each text as it is, without markup; what comes from outside cannot act in it.
+
+    On a terminal, words wrap at blanks; see `layout.wrapped`. Piped, nobody unfolds the lines of a log.
+    """
 
     def print(self, *objects: Any, **options: Any) -> None:
         """As Rich's, for texts and for tables whose cells are harmless."""
-        super().print(*map(_harmless, objects), **options)
+        shown = [self._fitting(_harmless(one)) for one in objects]
+        if shown and all(isinstance(one, Text) for one in shown):
+            options["soft_wrap"] = True
+        super().print(*shown, **options)
+
+    def _fitting(self, shown: Any) -> Any:
+        return layout.wrapped(shown, self.width) if self.is_terminal and isinstance(shown, Text) else shown
 
 
 def _harmless(shown: Any) -> Any:
@@ -74,20 +83,41 @@ def now() -> datetime:
 
 
 def show(facts: Mapping[str, object], output: Format) -> None:
-    """Print one thing's facts to stdout: name and value a line, or one JSON object with its types."""
+    """Print one thing's facts to stdout: name and value a line, or one JSON object with its types.
+
+    A `Text` keeps its style on a terminal.
+    """
     if output is Format.JSON:
         print(json_text(facts))
-        return
-    rows = [{"name": name, "value": value} for name, value in facts.items()]
-    _print_rows(rows, output, header=output is Format.MARKDOWN)
+    elif output is Format.MARKDOWN:
+        _print_markdown([{"name": name, "value": value} for name, value in facts.items()])
+    else:
+        console = data()
+        console.print(layout.named(list(facts), list(map(_cell, facts.values())), console.width))
 
 
 def show_rows(rows: Sequence[Mapping[str, object]], output: Format) -> None:
-    """Print a table of things to stdout, whose keys are the columns: as a table, or as a JSON list with its types."""
+    """Print a table of things to stdout, whose keys are the columns: as a table, or as a JSON list with its types.
+
+    A `Text` keeps its style on a terminal. Where the terminal is too narrow for a table in which every word is whole,
+    each thing is printed as by `show`, one below the other.
+    """
     if output is Format.JSON:
         print(json_text(list(rows)))
-    else:
-        _print_rows(rows, output, header=True)
+    elif output is Format.MARKDOWN:
+        _print_markdown(rows)
+    elif rows:
+        console, columns = data(), list(rows[0])
+        cells = [list(map(_cell, row.values())) for row in rows]
+        numbers = [index for index, name in enumerate(columns) if any(_is_number(row[name]) for row in rows)]
+        if layout.fits(columns, cells, console.width):
+            console.print(layout.table(columns, cells, console.width, numbers))
+        else:
+            console.print(Text("\n\n").join(layout.named(columns, line, console.width) for line in cells))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def json_text(value: object) -> str:
@@ -97,6 +127,9 @@ def json_text(value: object) -> str:
 
 INTERRUPTED, WRONG_USAGE = 130, 2
 """Exit codes."""
+
+SAID = 11
+"""The column of what a check found, if its name took none."""
 
 COLOURS = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILED: "bold red", Outcome.SKIPPED: "dim"}
 
@@ -110,14 +143,15 @@ def show_checks(checks: Iterable[Check], output: Format, widest: int | None = No
     if output is Format.TABLE:
         checks = list(checks) if widest is None else checks
         widest = widest if widest is not None else max((len(check.name) for check in checks), default=0)
+        console = data()
         for check in checks:
             shown.append(check)
             line = Text.assemble(
                 (f"{check.outcome:<8}", COLOURS[check.outcome]), f" {check.name:<{widest}}  {check.said}"
             )
-            data().print(line, soft_wrap=True)
+            console.print(layout.wrapped(line, console.width, SAID + widest))
             for remedy in (check.remedy or "").splitlines():
-                data().print(Text(f"{'':<8} → {remedy}", style="bold"), soft_wrap=True)
+                console.print(Text(f"{'':<8} → {remedy}", style="bold"))
     else:
         shown = list(checks)
         show_rows([asdict(check) for check in shown], output)
@@ -132,29 +166,26 @@ def data() -> Console:
     return console
 
 
-PIPED_WIDTH = 1000
+PIPED_WIDTH = 100_000
 
 
-def _print_rows(rows: Sequence[Mapping[str, object]], output: Format, header: bool) -> None:
+def _print_markdown(rows: Sequence[Mapping[str, object]]) -> None:
     columns = list(rows[0]) if rows else []
-    cells = [[_cell(row[column]) for column in columns] for row in rows]
-    if output is Format.MARKDOWN:
-        lines = [columns, ["---"] * len(columns), *([markdown(cell) for cell in line] for line in cells)]
-        print("\n".join(f"| {' | '.join(line)} |" for line in lines))
-        return
-    table = Table(show_header=header)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for line in cells:
-        table.add_row(*(Text(cell) for cell in line))
-    data().print(table)
+    cells = [[markdown(_cell(row[column]).plain) for column in columns] for row in rows]
+    print("\n".join(f"| {' | '.join(line)} |" for line in [columns, ["---"] * len(columns), *cells]))
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> Text:
+    if isinstance(value, Text):
+        return Text(_words(value.plain), style=value.style)
+    return Text(_words(value))
+
+
+def _words(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(_cell, value)) or "none"
+        return ", ".join(map(_words, value)) or "none"
     return "none" if value is None or value == "" else one_line(value, LONGEST_MESSAGE)
 
 
