@@ -21,7 +21,10 @@ GAP = 2
 MARKED = re.compile(r" *(?:[!→•✓✗-] +)?")
 """Blanks and a mark at the beginning of a line; what does not fit goes below what follows them."""
 
-WORD = re.compile(r"(?:`[^`\n]+`|[^ ])+ *| +")
+CODE = r"`[^`\n]+`"
+"""A command within a sentence."""
+
+WORD = re.compile(rf"(?:{CODE}|[^ ])+ *| +")
 """What no line ends in the midst of: a word, or a command in backticks."""
 
 NARROWEST = 24

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,8 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from provisioning.cli.common import Format, Stack, data, errors_as_sentences, json_text, now, show, show_rows
+from provisioning.cli.layout import CODE
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, names_a_sign_in, use_configuration, use_tenant
 from provisioning.errors import ProvisioningError, SettingsError
 from provisioning.foreign import markdown
@@ -147,7 +151,7 @@ def _read(
         if config is None:
             sides = [read.OFFLINE for _ in state.pushes]
             view = compare.overview(state, read.OFFLINE, sides, moment, warn_days)
-            return Read(name, view, view.alarms)
+            return Read(name, view, with_commands(view.alarms, name))
         # After an interrupted first run there are no outputs yet.
         tenant = state.tenant_id or config.get(TENANT)
         if not own_sign_ins:
@@ -170,7 +174,28 @@ def _read(
         return Read(name, None, (str(error),))
     except Exception as error:  # as above
         return _not_understood(name, error)
-    return Read(name, view, view.alarms)
+    return Read(name, view, with_commands(view.alarms, name))
+
+
+def with_commands(alarms: Sequence[str], stack: str) -> tuple[str, ...]:
+    """The alarms of a stack, each with a command that is for this very stack, whichever is selected."""
+
+    def named(found: re.Match[str]) -> str:
+        return f"`{found[1] or f'python -m provisioning {found[2]}'}{found[3]} --stack {stack}`"
+
+    complete = (f"{said}: run `doctor`" if NOT_READ in said and "`" not in said else said for said in alarms)
+    return tuple(COMMAND.sub(named, said) if STACK_NAME.fullmatch(stack) else said for said in complete)
+
+
+COMMAND = re.compile(
+    r"`(?:(pulumi (?:up|stack rm))|(?:python -m provisioning )?(doctor|prune|rotate|status))(?![^`]* --stack)([^`]*)`"
+)
+"""A command within a sentence that acts on a stack."""
+
+STACK_NAME = re.compile(r"(?:[A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]+")
+"""How the engine lets a stack be called, with its organization and project."""
+
+NOT_READ = " is not read: "
 
 
 def _not_understood(name: str, error: Exception) -> Read:
@@ -217,7 +242,7 @@ def _show(read: Sequence[Read], moment: datetime, output: StatusFormat, everythi
     match output:
         case StatusFormat.JSON:
             listed = [
-                compare.as_json(found.view, moment)
+                {**compare.as_json(found.view, moment), "alarms": list(found.alarms)}
                 if found.view
                 else {"stack": found.stack, "sync": None, "alarms": list(found.alarms)}
                 for found in read
@@ -240,34 +265,44 @@ def _show(read: Sequence[Read], moment: datetime, output: StatusFormat, everythi
 
 
 def _show_markdown(read: Sequence[Read], moment: datetime) -> None:
+    alarms = [f"- **{markdown(found.stack)}**: {markdown(alarm)}" for found in read for alarm in found.alarms]
+    if alarms:
+        print("\n".join(alarms), end="\n\n")
     show_rows([_facts(found, moment) for found in read], Format.MARKDOWN)
-    print()
-    show_rows(_secrets(read, moment), Format.MARKDOWN)
+    if secrets := _secrets(read, moment):
+        print()
+        show_rows(secrets, Format.MARKDOWN)
+        print(f"\n{'; '.join(_legend(read, moment))}.")
     if duplicates := _duplicates(read):
         print()
         show_rows(duplicates, Format.MARKDOWN)
-    for found in read:
-        print("".join(f"\n- **{markdown(found.stack)}**: {markdown(alarm)}" for alarm in found.alarms), end="")
-    print("\n" * any(found.alarms for found in read), end="")
 
 
 def _show_tables(read: Sequence[Read], moment: datetime, bars: Sequence[Bar], everything: bool) -> None:
     from provisioning.status import timeline  # noqa: PLC0415 - not for --help
 
+    console = data()
+    alarms = [Text(f"! {found.stack}: {alarm}", style="red") for found in read for alarm in found.alarms]
+    for alarm in alarms:
+        alarm.highlight_regex(CODE, "bold")
+        console.print(alarm)
+    if alarms:
+        console.print("")
     if everything:
         show_rows([_brief(found, moment) for found in read], Format.TABLE)
     else:
         show(_facts(read[0], moment), Format.TABLE)
     if secrets := _secrets(read, moment):
+        console.print("")
         show_rows(secrets, Format.TABLE)
+        for line in _legend(read, moment):
+            console.print(Text(f"  {line}", style="dim"))
     if duplicates := _duplicates(read):
+        console.print("")
         show_rows(duplicates, Format.TABLE)
     if bars:
-        console = data()
+        console.print("")
         console.print(timeline.drawing(bars, moment, min(console.width, TIMELINE_WIDTH)))
-    for found in read:
-        for alarm in found.alarms:
-            data().print(f"{found.stack}: {alarm}", style="red", soft_wrap=True)
 
 
 TIMELINE_WIDTH = 100
@@ -278,17 +313,19 @@ def _facts(found: Read, moment: datetime) -> dict[str, object]:
     """What a person wants to know of one stack."""
     from provisioning.status.compare import consent_in_words, dated  # noqa: PLC0415 - not for --help
 
-    facts: dict[str, object] = {"stack": found.stack, "state": "not read", **dict.fromkeys(FACTS)}
     if found.view is None:
-        return facts
+        return {"stack": found.stack, "state": "not read", **dict.fromkeys(FACTS)}
     view, state = found.view, found.view.deployed
-    facts |= {
-        "state": view.sync.value,
+    unknown = NOT_ASKED if view.entra.skipped else UNKNOWN
+    facts: dict[str, object] = {
+        "stack": found.stack,
+        "state": _state(view),
+        **dict.fromkeys(FACTS),
         "secret ends": dated(min((it.ends for it in state.secrets if state.used_by(it)), default=None), moment),
         "next rotation": dated(state.next_rotation, moment),
         "old secret retires": dated(state.old_retires, moment),
-        "owners": UNKNOWN if view.owners is None else "; ".join(map(str, view.owners)),
-        "consent": consent_in_words(view) or UNKNOWN,
+        "owners": unknown if view.owners is None else "; ".join(map(str, view.owners)),
+        "consent": consent_in_words(view) or unknown,
         "Entra ID": _side(view.entra),
         "NocoBase": "; ".join(map(_nocobase, state.pushes, view.nocobase)),
     }
@@ -297,6 +334,17 @@ def _facts(found: Read, moment: datetime) -> dict[str, object]:
         facts["client ID"] = state.application.client_id
     return facts
 
+
+def _state(view: Overview) -> Text:
+    """Whether all is in sync, in colour."""
+    from provisioning.status.compare import Sync  # noqa: PLC0415 - not for --help
+
+    nobody_asked = view.sync is Sync.UNREAD and all(side.skipped for side in (view.entra, *view.nocobase))
+    words = f"not compared ({', '.join(view.entra.reasons)})" if nobody_asked else view.sync.value
+    return Text(words, style=SYNC_STYLES.get(words, "yellow"))
+
+
+SYNC_STYLES = {"in sync": "green", "not in sync": "red"}
 
 FACTS = (
     "application",
@@ -315,11 +363,12 @@ def _nocobase(push: Push, side: Side) -> str:
     """One NocoBase in words; its address is among them only where it was given a secret."""
     from provisioning.status.compare import day  # noqa: PLC0415 - not for --help
 
-    return f"{side.target}: {_side(side)} (slot {push.slot} since {day(push.since)})" if push.since else str(side)
+    return f"{side.target}: {_side(side)}" + (f"; slot {push.slot} since {day(push.since)}" if push.since else "")
 
 
 def _side(side: Side) -> str:
-    return "; ".join([str(side), *side.notes])
+    answer = f"{NOT_ASKED} ({'; '.join(side.reasons)})" if side.skipped else str(side)
+    return "; ".join([answer, *side.notes])
 
 
 def _brief(found: Read, moment: datetime) -> dict[str, object]:
@@ -328,31 +377,69 @@ def _brief(found: Read, moment: datetime) -> dict[str, object]:
     sides = {"Entra ID": [found.view.entra], "NocoBase": found.view.nocobase} if found.view else {}
     return {
         **{name: facts[name] for name in ("stack", "state", "secret ends", "next rotation")},
-        **{name: [side.sync.value for side in sides.get(name, ())] for name in ("Entra ID", "NocoBase")},
+        **{name: list(map(_answer, sides.get(name, ()))) for name in ("Entra ID", "NocoBase")},
     }
+
+
+def _answer(side: Side) -> str:
+    return NOT_ASKED if side.skipped else side.sync.value
 
 
 def _secrets(read: Sequence[Read], moment: datetime) -> list[dict[str, object]]:
     """A row for each client secret of each stack that could be read, also for those that its state does not hold."""
+    listed = _listed(read, moment)
+    days = Counter((stack, _day(secret["issued"])) for stack, secret in listed)
+    return [
+        {
+            **({"stack": stack} if len(read) > 1 else {}),
+            "slot": secret["slot"],
+            "description": secret["name"],
+            "key ID": str(secret["keyId"])[:KEY_ID],
+            "issued": _day(secret["issued"], time=days[stack, _day(secret["issued"])] > 1),
+            "ends": _day(secret["expires"]),
+            "days left": UNKNOWN if secret["daysLeft"] is None else secret["daysLeft"],
+            "in use": UNKNOWN if secret["inUse"] is None else secret["inUse"],
+            "whose": Text(WHOSE[secret["kind"]][0], style=WHOSE[secret["kind"]][1]),
+        }
+        for stack, secret in listed
+    ]
+
+
+def _listed(read: Sequence[Read], moment: datetime) -> list[tuple[str, Mapping[str, Any]]]:
     from provisioning.status.compare import every_secret  # noqa: PLC0415 - not for --help
 
-    return [_secret(found.stack, secret) for found in read if found.view for secret in every_secret(found.view, moment)]
+    return [(found.stack, secret) for found in read if found.view for secret in every_secret(found.view, moment)]
 
 
-def _secret(stack: str, secret: Mapping[str, Any]) -> dict[str, object]:
-    known = {name: UNKNOWN if value is None else value for name, value in secret.items()}
-    return {
-        "stack": stack,
-        "is": f"slot {secret['slot']}" if secret["slot"] else secret["kind"],
-        "name": secret["name"],
-        "in use": known["inUse"],
-        "issued": known["issued"].partition("T")[0],
-        "ends": known["expires"].partition("T")[0],
-        "days left": known["daysLeft"],
-    }
+def _day(moment: str | None, time: bool = False) -> str:
+    """A time of `every_secret` as people read it, in UTC."""
+    return f"{moment[:10]} {moment[11:16]}" if moment and time else moment[:10] if moment else UNKNOWN
 
 
-UNKNOWN = "not known"
+def _legend(read: Sequence[Read], moment: datetime) -> list[str]:
+    """What the words of the table of secrets mean, as far as they are in it."""
+    listed = _listed(read, moment)
+    kinds = {secret["kind"] for _, secret in listed}
+    pending = any(secret["kind"] == "own" and secret["slot"] is None for _, secret in listed)
+    return [
+        f"key ID: the first {KEY_ID} characters of what Entra ID calls Secret ID; times are in UTC",
+        "in use: NocoBase was given it",
+        *(f"{word}: {meaning}" for kind, (word, _, meaning) in WHOSE.items() if kind in kinds),
+        *(["no slot: replaced, and yet to be removed by `pulumi up`"] if pending else []),
+    ]
+
+
+WHOSE = {
+    "own": ("this stack's", "", "its state holds it"),
+    "orphaned": ("orphaned", "yellow", "an interrupted run of this stack left it; `prune` removes it"),
+    "foreign": ("foreign", "yellow", "somebody else made it; no command here removes it"),
+}
+"""Kind of a secret → what it is called, its style, and what that means."""
+
+KEY_ID = 8
+"""Characters of a key id that tell it from others."""
+
+UNKNOWN, NOT_ASKED = "not known", "not asked"
 
 
 def _duplicates(read: Sequence[Read]) -> list[dict[str, object]]:

@@ -480,7 +480,7 @@ def _as_sent(item: Parsable) -> dict[str, Any]:
 
 
 def _stored_secret(item: PasswordCredential) -> StoredSecret:
-    return StoredSecret(str(item.key_id), item.display_name or "", item.end_date_time)
+    return StoredSecret(str(item.key_id), item.display_name or "", item.end_date_time, item.start_date_time)
 
 
 async def _or_none(answer: Coroutine[Any, Any, Any]) -> Any:

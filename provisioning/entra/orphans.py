@@ -20,11 +20,12 @@ MOST_SECRETS = 2
 
 @dataclass(frozen=True)
 class StoredSecret:
-    """A client secret as Entra ID lists it; it never shows the value. end: None where it was not asked for."""
+    """A client secret as Entra ID lists it; it never shows the value. end, start: None where not asked for."""
 
     key_id: str
     display_name: str
     end: datetime | None = None
+    start: datetime | None = None
 
     def __str__(self) -> str:
         """Name and key id, as the portal shows them."""

@@ -140,6 +140,8 @@ class Sync(StrEnum):
     YES = "in sync"
     NO = "not in sync"
     UNREAD = "not read"
+    NOT_DEPLOYED = "not deployed"
+    """Of a whole stack: NocoBase was given nothing yet, be it after an adoption or an interrupted run."""
 
 
 class Kind(StrEnum):
@@ -193,6 +195,8 @@ class Overview:
     @property
     def sync(self) -> Sync:
         """Of everything: the worst that is known, and unread before in sync."""
+        if not self.deployed.pushes:
+            return Sync.NOT_DEPLOYED
         found = {side.sync for side in (self.entra, *self.nocobase)}
         return next(sync for sync in (Sync.NO, Sync.UNREAD, Sync.YES) if sync in found)
 
@@ -285,6 +289,8 @@ def alarms(state: Deployed, now: datetime, warn_days: int) -> tuple[str, ...]:
     """Why a person is needed, by the state and the time alone; a sentence each."""
     if state.application is None:
         return ("nothing is deployed: run `pulumi up`, or `pulumi stack rm` if it is no longer wanted",)
+    if not state.pushes and not state.secrets:
+        return ("it has its application, and was not deployed since: run `pulumi up`",)
     if not state.pushes or state.next_rotation is None:
         return ("it was not deployed to its end: run `pulumi up`",)
     said = []
@@ -400,7 +406,7 @@ def _other_secret(kind: Kind, secret: StoredSecret, now: datetime) -> dict[str, 
         "slot": None,
         "name": one_line(secret.display_name),
         "keyId": one_line(secret.key_id),
-        "issued": None,
+        "issued": _time(secret.start),
         "expires": _time(secret.end),
         "daysLeft": (secret.end - now).days if secret.end else None,
         "inUse": None,

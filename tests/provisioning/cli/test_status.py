@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner, Result
 
 from provisioning.cli import app
+from provisioning.cli.status import with_commands
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.registration import Grant, Principal, Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
@@ -29,7 +30,16 @@ from provisioning.status import read
 from provisioning.status.read import Held, Unread
 from sandbox.entra.policies import DEFAULT_CONSENT
 from tests.golden import check, on_terminal
-from tests.provisioning.checkpoints import OBJECT_ID, ONE_SECRET, TENANT_ID, TWO_SECRETS, export, password, push
+from tests.provisioning.checkpoints import (
+    OBJECT_ID,
+    ONE_SECRET,
+    TENANT_ID,
+    TWO_SECRETS,
+    application,
+    export,
+    password,
+    push,
+)
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 from tests.provisioning.status.test_compare import held, registration
 
@@ -83,11 +93,12 @@ def test_piped(here: FakePulumi, file: str, arguments: list[str], code: int) -> 
     check(GOLDEN / file, said.stdout)
 
 
-@pytest.mark.parametrize(("file", "arguments"), [("status-terminal.txt", []), ("status-all-terminal.txt", ["--all"])])
-def test_on_a_terminal(engine: FakePulumi, file: str, arguments: list[str]) -> None:
-    shown, code = on_terminal(["status", "--offline", *arguments], extra=engine.environment)
-    assert code == len(arguments)
-    check(GOLDEN / file, shown)
+@pytest.mark.parametrize("columns", ["80", "120"])
+@pytest.mark.parametrize(("name", "arguments"), [("status", ["--warn-days", "365"]), ("status-all", ["--all"])])
+def test_on_a_terminal(engine: FakePulumi, name: str, arguments: list[str], columns: str) -> None:
+    shown, code = on_terminal(["status", "--offline", *arguments], extra=engine.environment, columns=columns)
+    assert code == 1
+    check(GOLDEN / f"{name}-{columns}.txt", shown)
 
 
 def test_svg_is_xml_with_every_secret_that_could_be_read(here: FakePulumi) -> None:
@@ -263,6 +274,47 @@ def more(logins: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         directory, "applications_tagged", lambda _: {OBJECT_ID: "NocoBase mail", "twin": "NocoBase mail"}
     )
+
+
+def test_an_adopted_stack_is_not_deployed(here: FakePulumi, logins: list[str]) -> None:
+    (here.folder / "test.export").write_text(export(application()))
+    said = status("--stack", "test")
+    assert said.exit_code == 1
+    assert said.stdout.startswith(
+        "! test: it has its application, and was not deployed since: run `pulumi up --stack test`\n"
+    )
+    assert re.search("^state +not deployed$", said.stdout, re.MULTILINE)
+    assert json.loads(status("--stack", "test", "--format", "json").stdout)["sync"] is False
+    assert "not deployed" in status("--stack", "test", "--offline").stdout
+
+
+@pytest.mark.usefixtures("logins")
+@pytest.mark.parametrize(("stack", "named"), [("prod", True), ("acme/mail/prod.eu", True), ("a; rm", False)])
+def test_an_alarm_has_a_command_for_its_own_stack(stack: str, named: bool) -> None:
+    alarms = (
+        "it was not deployed to its end: run `pulumi up`",
+        "it ends: run `pulumi up`, or `rotate` if that issues none",
+        "it is in another tenant; see `status --stack other`",
+        "Entra ID is not read: 403",
+    )
+    module, end = ("python -m provisioning ", f" --stack {stack}") if named else ("", "")
+    assert with_commands(alarms, stack) == (
+        f"it was not deployed to its end: run `pulumi up{end}`",
+        f"it ends: run `pulumi up{end}`, or `{module}rotate{end}` if that issues none",
+        "it is in another tenant; see `status --stack other`",
+        f"Entra ID is not read: 403: run `{module}doctor{end}`",
+    )
+
+
+@pytest.mark.usefixtures("logins")
+def test_two_secrets_of_one_day_can_be_told_apart(here: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = [
+        StoredSecret(f"{key}-0000", "NocoBase mail b 2027-03-01", start=datetime(2027, 3, 1, hour, tzinfo=UTC))
+        for key, hour in (("1b4e28ba", 9), ("2c5f39cb", 21))
+    ]
+    monkeypatch.setattr(read, "read_registration", lambda *_: registration(secrets=(*registration().secrets, *lost)))
+    rows = [line.split() for line in status("--stack", "test").stdout.splitlines() if line.startswith("none")]
+    assert [row[5:8] for row in rows] == [["1b4e28ba", "2027-03-01", "09:00"], ["2c5f39cb", "2027-03-01", "21:00"]]
 
 
 @pytest.mark.usefixtures("more")

@@ -271,7 +271,7 @@ def test_all_in_sync() -> None:
         (TWO, "2027-09-14", "slot b, ends on 2027-09-28 (in 13 days)"),
         (TWO, "2027-10-02", "slot b, has ended on 2027-09-28 (4 days ago)"),
         (state(), "2027-02-01", "nothing is deployed"),
-        (state(outputs(), application()), "2027-02-01", "not deployed to its end"),
+        (state(outputs(), application()), "2027-02-01", "was not deployed since"),
         (state(*ONE_SECRET[1:]), "2027-02-01", "not deployed to its end"),
     ],
 )
