@@ -20,6 +20,7 @@ from typing import IO, Any
 from provisioning.errors import EngineFailed
 from provisioning.foreign import harmless
 from provisioning.pulumi_events import Event, Operation, parse_event
+from provisioning.waiting import waiting_for
 
 NEEDED_KEY = "nocobaseUrl"
 
@@ -244,13 +245,14 @@ class Pulumi:
         """
         shown = _shown(arguments)
         try:
-            ended = subprocess.run(
-                self._command(arguments),
-                capture_output=True,
-                check=False,
-                timeout=timeout,
-                **self._surroundings,
-            )
+            with waiting_for(shown, timeout):
+                ended = subprocess.run(
+                    self._command(arguments),
+                    capture_output=True,
+                    check=False,
+                    timeout=timeout,
+                    **self._surroundings,
+                )
         except FileNotFoundError:
             raise EngineFailed(NOT_FOUND) from None
         except subprocess.TimeoutExpired:
@@ -263,6 +265,7 @@ class Pulumi:
         with (
             tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
             self._started(arguments, subprocess.DEVNULL, said) as process,
+            waiting_for(_shown(arguments)),
         ):
             process.wait()
             said.seek(0)

@@ -19,6 +19,7 @@ from provisioning.foreign import listed, one_line
 from provisioning.pulumi_cli import Pulumi
 from provisioning.pulumi_events import SAME, StepBegun
 from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, COMPONENT_TYPE, PRINCIPAL_TYPE
+from provisioning.waiting import waiting_for
 
 if TYPE_CHECKING:
     from provisioning.adopt.plan import Adoption, InNocoBase, Line
@@ -287,7 +288,8 @@ def _row(line: Line, output: Format) -> dict[str, object]:
 
 def _tell_next(engine: Pulumi) -> None:
     """Say what the next `pulumi up` does. Raises AdoptionRejected if that is more than an adoption should need."""
-    preview = engine.operate("preview")
+    with waiting_for("`pulumi preview`"):
+        preview = engine.operate("preview")
     if not preview.succeeded:
         words.print("! `pulumi preview` failed: " + "\n".join(preview.errors), style="yellow")
         words.print("When that is mended: `pulumi preview`, then `pulumi up`.")

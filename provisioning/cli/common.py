@@ -14,9 +14,11 @@ from typing import Annotated, Any, ParamSpec
 
 import typer
 from rich.console import Console
+from rich.control import Control
 from rich.text import Text
 
 from provisioning.cli import layout
+from provisioning.cli.signs_of_life import Signs, printing, signs_of_life
 from provisioning.doctor.runner import Check, Outcome
 from provisioning.errors import ProvisioningError
 from provisioning.foreign import LONGEST_MESSAGE, harmless, markdown, one_line
@@ -31,10 +33,14 @@ class Plain(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         """As Rich's, for texts and for tables whose cells are harmless."""
+        if any(isinstance(one, Control) for one in objects):  # so a live display is drawn
+            super().print(*objects, **options)
+            return
         shown = [self._fitting(_harmless(one)) for one in objects]
         if shown and all(isinstance(one, Text) for one in shown):
             options["soft_wrap"] = True
-        super().print(*shown, **options)
+        with printing():
+            super().print(*shown, **options)
 
     def _fitting(self, shown: Any) -> Any:
         return layout.wrapped(shown, self.width) if self.is_terminal and isinstance(shown, Text) else shown
@@ -201,13 +207,17 @@ def if_interrupted(sentence: str) -> None:
 
 
 def interruptible(command: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """The command, which Ctrl-C ends with one sentence and exit code 130; so does leaving a question."""
+    """The command, which shows what it waits for, and which Ctrl-C ends with one sentence and exit code 130.
+
+    So does leaving a question.
+    """
 
     @wraps(command)
     def run(*arguments: Arguments.args, **options: Arguments.kwargs) -> None:
         if_interrupted(NOTHING_CHANGED)
         try:
-            command(*arguments, **options)
+            with signs_of_life(Signs(words)):
+                command(*arguments, **options)
         except (KeyboardInterrupt, typer.Abort):
             words.print(f"Interrupted. {_if_interrupted[0]}")
             raise typer.Exit(INTERRUPTED) from None

@@ -32,6 +32,7 @@ from provisioning.errors import EngineFailed
 from provisioning.nocobase.login import stored_logins
 from provisioning.program import redirect_uris
 from provisioning.pulumi_cli import NEEDED_KEY, Pulumi
+from provisioning.waiting import waiting_for
 
 if TYPE_CHECKING:
     from provisioning.entra.registration import Principal, Registration
@@ -216,10 +217,13 @@ def _network_question(endpoint: str, address: str | None) -> Question:
     def ask(settings: Settings | None = None) -> Finding:
         if settings and not settings.audience.personal:
             return ok(f"not needed: no personal accounts in the audience {settings.audience}")
-        return check_reach(network.reach(endpoint, address or _address(endpoint), network.TIMEOUT_SECONDS, _tls()))
+        where = address or _address(endpoint)
+        with waiting_for(where, limit):
+            return check_reach(network.reach(endpoint, where, network.TIMEOUT_SECONDS, _tls()))
 
     needs = ("settings",) if endpoint in network.PERSONAL else ()
-    return Question(f"network: {endpoint}", ask, needs, limit=3 * network.TIMEOUT_SECONDS)
+    limit = 3 * network.TIMEOUT_SECONDS
+    return Question(f"network: {endpoint}", ask, needs, limit)
 
 
 def check_reach(answer: network.Reach) -> Finding:
@@ -235,10 +239,9 @@ def check_reach(answer: network.Reach) -> Finding:
 
 def network_only(addresses: Mapping[str, str], timeout: float) -> list[Check]:
     """Whether this very machine reaches everything."""
-    return [
-        Check(answer.name, _verdict(answer), answer.said, answer.remedy or None)
-        for answer in network.reach_all(addresses, timeout)
-    ]
+    with waiting_for(", ".join(addresses.values()), 3 * timeout):
+        answers = network.reach_all(addresses, timeout)
+    return [Check(answer.name, _verdict(answer), answer.said, answer.remedy or None) for answer in answers]
 
 
 def _verdict(answer: network.Reach) -> Outcome:

@@ -36,7 +36,7 @@ def ask_tenant(tenant: str) -> Finding:
     login = login if "://" in login else f"https://{login}"
     try:
         metadata_url = f"{login}/{tenant}/v2.0/.well-known/openid-configuration"
-        answer = answer_of(lambda: connections.get(metadata_url, ANSWER_SECONDS))
+        answer = answer_of(lambda: connections.get(metadata_url, ANSWER_SECONDS), login, ANSWER_SECONDS)
         metadata = parsed_json(answer.content)
     except httpx.HTTPError as error:
         said = f"Entra ID at {login} was not reached ({type(error).__name__})"

@@ -34,7 +34,7 @@ from msgraph.generated.models.password_credential import PasswordCredential
 from msgraph_core import GraphClientFactory
 
 from provisioning import connections
-from provisioning.connections import proxy_for, transport_async
+from provisioning.connections import ANSWER_SECONDS, proxy_for, transport_async
 from provisioning.entra.app_policies import Restriction, SecretPolicy
 from provisioning.entra.directory_errors import no_cloud, not_understood, unreadable_answer, unreadable_sign_in
 from provisioning.entra.orphans import StoredSecret
@@ -54,7 +54,7 @@ from provisioning.entra.sign_in import credential
 from provisioning.entra.sign_in_settings import rejected, sign_in_settings
 from provisioning.errors import DirectoryFailure, DirectoryUnreadable, ProvisioningError
 from provisioning.foreign import parsed_json
-from provisioning.waiting import SIGN_OF_LIFE, answer_of, say_on_stderr
+from provisioning.waiting import SIGN_OF_LIFE, answer_of, is_watched, say_on_stderr
 
 PUBLIC_CLOUD_GRAPH = "https://graph.microsoft.com"
 PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
@@ -314,7 +314,7 @@ def access_token() -> str:
         proxy_for(cloud.login)
         return credential(cloud.login).get_token(f"{cloud.graph}/.default").token
 
-    return answer_of(ask)
+    return answer_of(ask, SIGN_IN)
 
 
 def caller_token() -> str:
@@ -499,7 +499,9 @@ def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]], write: 
     write: whether it changes something. Raises DirectoryUnreadable.
     """
     with _unreadable_if_it_fails(write):
-        return answer_of(lambda: asyncio.run(_with_graph(work)), _say_that_it_waits, SIGN_OF_LIFE)
+        return answer_of(
+            lambda: asyncio.run(_with_graph(work)), GRAPH, ANSWER_SECONDS, _say_that_it_waits, SIGN_OF_LIFE
+        )
 
 
 @contextmanager
@@ -520,8 +522,13 @@ def _unreadable_if_it_fails(write: bool) -> Iterator[None]:
         raise not_understood(error, write) from None
 
 
+GRAPH, SIGN_IN = "Microsoft Graph", "Entra ID's sign-in"
+"""What is waited for."""
+
+
 def _say_that_it_waits() -> None:
-    say_on_stderr("Still waiting for Microsoft Graph, which may be throttling.")
+    if not is_watched():
+        say_on_stderr("Still waiting for Microsoft Graph, which may be throttling.")
 
 
 async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:

@@ -21,7 +21,9 @@ from provisioning.connections import proxy_for
 from provisioning.entra import error_codes
 from provisioning.entra.transport import quiet_azure, transport
 from provisioning.errors import SecretRejected
-from provisioning.waiting import SIGN_OF_LIFE
+from provisioning.waiting import SIGN_OF_LIFE, waiting_for
+
+ENDPOINT = "Entra ID's token endpoint"
 
 SCOPE = "https://graph.microsoft.com/.default"
 
@@ -114,7 +116,7 @@ def ask(tenant_id: str, client_id: str, client_secret: str, **options: int) -> A
     quiet_azure()
     try:
         # A new credential each time: MSAL repeats a 400 of the last 60 s without asking (seen with msal 1.39).
-        with _credential(tenant_id, client_id, client_secret, **options) as credential:
+        with waiting_for(ENDPOINT), _credential(tenant_id, client_id, client_secret, **options) as credential:
             credential.get_token(SCOPE)
     except (ClientAuthenticationError, ServiceRequestError, ServiceResponseError) as error:
         return _answer(error)

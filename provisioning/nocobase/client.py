@@ -24,7 +24,7 @@ from typing import Any, Self
 import httpx
 
 from provisioning import errors
-from provisioning.connections import AnswerRejected, AnswerTooSlow, proxy_for, transport
+from provisioning.connections import ANSWER_SECONDS, AnswerRejected, AnswerTooSlow, proxy_for, transport
 from provisioning.foreign import parsed_json
 from provisioning.nocobase.installation import HEADERS
 from provisioning.nocobase.login import SECRET_LENGTH, NocoBaseLogin
@@ -39,7 +39,7 @@ from provisioning.nocobase.retry import (
     root_cause,
 )
 from provisioning.nocobase.version import Target, not_by_rest, numbered_version, target_of
-from provisioning.waiting import answer_of, go_on
+from provisioning.waiting import answer_of, go_on, waiting_for
 
 TIMEOUT_SECONDS = 20.0
 """For each phase of one request (connect, write, read)."""
@@ -207,7 +207,10 @@ class NocoBaseClient:
             if write and not self._wrote:
                 go_on()
                 self._wrote = True
-            return request() if self._wrote else answer_of(request)
+            if not self._wrote:
+                return answer_of(request, f"NocoBase at {self.url}", ANSWER_SECONDS)
+            with waiting_for(f"NocoBase at {self.url}", ANSWER_SECONDS):
+                return request()
         except errors.Interrupted:
             raise errors.Interrupted(
                 f"Interrupted while NocoBase at {self.url} was asked for {action}; nothing was changed there. "

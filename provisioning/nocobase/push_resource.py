@@ -218,14 +218,14 @@ class MailSettingsProvider(ResourceProvider):
         new: whether no earlier run has verified it.
         """
         # 0.2 s of imports (azure-identity) that only a run with something to push needs.
-        from provisioning.entra.token_check import wait_until_accepted  # noqa: PLC0415
+        from provisioning.entra.token_check import ENDPOINT, wait_until_accepted  # noqa: PLC0415
 
         credentials = _credentials(properties)
         with self._verifying:
             if credentials not in self._verified:
                 secret = (properties["tenant_id"], credentials.client_id, credentials.client_secret)
                 try:
-                    waiting.answer_of(lambda: wait_until_accepted(*secret, new, say_on_stderr))
+                    waiting.answer_of(lambda: wait_until_accepted(*secret, new, say_on_stderr), ENDPOINT)
                 except Interrupted:
                     raise Interrupted(
                         "Interrupted while Entra ID's token endpoint was waited for; NocoBase was not changed. "

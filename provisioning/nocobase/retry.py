@@ -169,7 +169,8 @@ class Patience:
             raise first.error
         begun = self._clock()
         try:
-            return self._repeat(attempt, first, is_up, begun)
+            with waiting.waiting_for("NocoBase", self._left):
+                return self._repeat(attempt, first, is_up, begun)
         finally:
             self._left -= self._clock() - begun
 
@@ -202,7 +203,7 @@ class Patience:
             self._say(f"{error.what} ({error.why}); waiting for it, {self._left:.0f} s at most.")
             self._next_sign = SIGN_OF_LIFE
         elif waited >= self._next_sign:
-            self._say(f"Still waiting for NocoBase ({error.why}), {self._left - waited:.0f} s more at most.")
+            self._say(f"Still waiting for NocoBase, {waited:.0f} of {self._left:.0f} s ({error.why}).")
             self._next_sign = waited + SIGN_OF_LIFE
 
 

@@ -21,9 +21,9 @@ def again() -> Iterator[None]:
 
 
 def test_it_brings_what_is_waited_for_or_what_was_raised() -> None:
-    assert waiting.answer_of(lambda: 7) == 7
+    assert waiting.answer_of(lambda: 7, "it") == 7
     with pytest.raises(TimeoutError, match="its own"):
-        waiting.answer_of(lambda: (_ for _ in ()).throw(TimeoutError("its own")))
+        waiting.answer_of(lambda: (_ for _ in ()).throw(TimeoutError("its own")), "it")
 
 
 def test_what_hangs_does_not_hold_it_back() -> None:
@@ -31,7 +31,7 @@ def test_what_hangs_does_not_hold_it_back() -> None:
     threading.Timer(0.1, waiting.end_all).start()
     began = time.monotonic()
     with pytest.raises(Interrupted):
-        waiting.answer_of(hangs.wait)
+        waiting.answer_of(hangs.wait, "it")
     with pytest.raises(Interrupted):
         waiting.pause(60)
     assert time.monotonic() - began < 30
@@ -42,14 +42,14 @@ def test_nothing_begins_after_the_end() -> None:
     begun: list[int] = []
     waiting.end_all()
     with pytest.raises(Interrupted):
-        waiting.answer_of(lambda: begun.append(1))
+        waiting.answer_of(lambda: begun.append(1), "it")
     time.sleep(0.1)
     assert begun == []
 
 
 def test_it_says_that_it_goes_on() -> None:
     signs: list[float] = []
-    waiting.answer_of(partial(time.sleep, 0.5), lambda: signs.append(time.monotonic()), every=0.15)
+    waiting.answer_of(partial(time.sleep, 0.5), "it", going_on=lambda: signs.append(time.monotonic()), every=0.15)
     assert len(signs) >= 2
 
 
