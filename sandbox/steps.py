@@ -14,6 +14,7 @@ from graphlib import TopologicalSorter
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 Report = Callable[[str], None]
 """Tells the display what a step is doing at the moment."""
@@ -80,8 +81,11 @@ def _run(step: Step, display: _Display) -> Done:
         display.end(line, step, "[red]✗[/]", escape(str(error) or type(error).__name__), time.monotonic() - began)
         raise
     seconds = time.monotonic() - began
-    display.end(line, step, "[green]✓[/]", outcome, seconds)
+    display.end(line, step, "[green]✓[/]", escape(outcome), seconds)
     return Done(step.name, step.title, seconds, outcome)
+
+
+CUT = Column(ratio=1, no_wrap=True, overflow="ellipsis")
 
 
 class _Display:
@@ -91,9 +95,11 @@ class _Display:
         self._console = console
         self._live = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
             TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[words]}"),
+            # What a step is doing at the moment is cut, so that spinner and clock stay.
+            TextColumn("{task.fields[words]}", style="dim", markup=False, table_column=CUT),
+            expand=True,
             console=console,
             transient=True,
             disable=not console.is_terminal,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
+import time
 
 import pytest
 from rich.console import Console
@@ -60,3 +62,21 @@ def test_every_failure_is_shown_and_nothing_that_needs_them_is_begun() -> None:
     assert "Node is missing.\n  Install Node." in shown(console)
     assert "Go is missing.\n  Install Go." in shown(console)
     assert "Late" not in shown(console)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_terminal_keeps_spinner_and_clock_and_cuts_what_a_step_is_doing(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, soft_wrap=True)
+
+    def run(report: Report) -> str:
+        report("[1/2] " + "npm install @nocobase/plugin-email-manager " * 5)
+        while "npm" not in shown(console):
+            time.sleep(0.01)
+        return "done"
+
+    run_steps([Step("nocobase", "NocoBase packages", run)], console)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(console))
+    line = next(line.strip() for line in re.split("[\r\n]", text) if "npm" in line)
+    assert re.match(r"[\u2800-\u28ff] NocoBase packages 0:00:00 \[1/2\] npm install", line)
+    assert line.endswith("…")
+    assert len(line) <= width
