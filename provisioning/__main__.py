@@ -4,6 +4,8 @@ import os
 import sys
 from contextlib import suppress
 
+from provisioning.interpreter import why_unusable
+
 INTERRUPTED = 130
 """The exit code."""
 
@@ -28,3 +30,7 @@ if __name__ == "__main__":
         if ended.code == INTERRUPTED:
             end_at_once()
         raise
+    except ImportError as missing:
+        if (reason := why_unusable(missing, "pulumi install")) is None:
+            raise
+        sys.exit(reason)

@@ -12,11 +12,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from provisioning.command_line import Version, new_program
 from sandbox import private
 from sandbox.dev_stack import set_nocobase_url
 from sandbox.errors import SandboxError
@@ -24,12 +26,27 @@ from sandbox.place import Place, default_place
 from sandbox.setup import install_steps, start_steps, stop
 from sandbox.steps import Done, Report, Step, run_steps
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+EXIT_CODES = {
+    0: "it is done",
+    1: "it failed: it says what, and what to do",
+    2: "the command was mistyped",
+    130: "interrupted: the next run resumes it",
+}
+
+
+class ShowFormat(StrEnum):
+    """How what is there is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+app = new_program(EXIT_CODES)
 words = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @app.callback()
-def sandbox() -> None:
+def sandbox(_: Version = False) -> None:
     """A tenant and a NocoBase on this machine: the `dev` stack's outside world."""
     private.folder(default_place().home.parent)
 
@@ -111,7 +128,10 @@ def env(
     ] = False,
     unset: Annotated[bool, typer.Option("--unset", help="Take all of it out of the terminal again.")] = False,
 ) -> None:
-    """Print the environment for plain `pulumi` commands: eval "$(python -m sandbox env)"."""
+    """Print the environment for plain `pulumi` commands.
+
+    eval "$(python -m sandbox env)" takes it over.
+    """
     with _errors_as_sentences():
         from sandbox.environment import as_shell, as_unset, environment
 
@@ -131,12 +151,16 @@ def sub_application(name: Annotated[str, typer.Argument(help="Lower-case letters
 
 
 @app.command()
-def show(as_json: Annotated[bool, typer.Option("--json", help="As JSON: both sides whole.")] = False) -> None:
+def show(
+    output: Annotated[
+        ShowFormat, typer.Option("--format", help="How to print it; json has both sides whole.")
+    ] = ShowFormat.TABLE,
+) -> None:
     """Show what Entra ID's stand-in and NocoBase hold, the secret as stored included (it is a sandbox)."""
     with _errors_as_sentences():
         from sandbox.holdings import holdings, summary
 
-        if as_json:
+        if output is ShowFormat.JSON:
             print(json.dumps(holdings(default_place()), indent=2))
         else:
             Console(highlight=False).print(summary(default_place()))

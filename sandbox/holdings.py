@@ -48,7 +48,7 @@ def summary(place: Place, now: datetime | None = None) -> Table:
     if application is None:
         raise SandboxError(
             "The stack has no application in the sandbox's Entra ID.",
-            "Run `make up`; `python -m sandbox show --json` shows what is there.",
+            "Run `make up`; `python -m sandbox show --format json` shows what is there.",
         )
     secrets = application["passwordCredentials"]
     ends = datetime.fromisoformat(outputs["clientSecretExpiry"])

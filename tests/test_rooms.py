@@ -42,6 +42,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "pulumi_cli": (*GROUND, "pulumi_events"),
     "pulumi_events": ("foreign",),
     "__version__": (),
+    "interpreter": (),
+    "command_line": ("__version__",),
     "entra": GROUND,
     "nocobase": (*GROUND, "entra"),
     "program": (*OUTSIDES, "pulumi_cli"),
@@ -51,8 +53,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "init": BESIDE,
     "doctor": (*BESIDE, "status"),
     "fleet": (*GROUND, "pulumi_cli", "pulumi_events", "nocobase"),
-    "cli": (*BESIDE, "status", "adopt", "init", "doctor", "fleet"),
-    "__main__": ("cli",),
+    "cli": (*BESIDE, "status", "adopt", "init", "doctor", "fleet", "command_line"),
+    "__main__": ("cli", "interpreter"),
 }
 """Room or module → what it may import besides itself, also within functions and for types alone."""
 

@@ -40,10 +40,12 @@ EXPECTED = {"create", "update", "read", "import"}
 
 def adopt(
     client_id: Annotated[
-        str | None, typer.Argument(help="The application's client id; without it, candidates are listed.")
+        str | None,
+        typer.Argument(metavar="CLIENT_ID", help="The application's client id; without it, candidates are listed."),
     ] = None,
     search: Annotated[
-        str | None, typer.Option("--search", help="List candidates of this name instead of applicationName's.")
+        str | None,
+        typer.Option("--search", metavar="NAME", help="List candidates of this name instead of applicationName's."),
     ] = None,
     stack: Stack = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, and without a terminal, only show.")] = False,
@@ -52,7 +54,11 @@ def adopt(
     ] = False,
     accept: Annotated[
         list[str] | None,
-        typer.Option("--accept", help="A word that the plan shows: keep what it stands for, which others could use."),
+        typer.Option(
+            "--accept",
+            metavar="WORD",
+            help="A word that the plan shows: keep what it stands for, which others could use; repeatable.",
+        ),
     ] = None,
     output: Output = Format.TABLE,
 ) -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import wraps
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any, NoReturn, ParamSpec
 
 import typer
 from rich.console import Console
@@ -59,7 +59,13 @@ words = Plain(stderr=True, highlight=False, soft_wrap=True)
 
 Arguments = ParamSpec("Arguments")
 
-Stack = Annotated[str | None, typer.Option("--stack", "-s", help="The stack; without it, the selected one.")]
+Stack = Annotated[
+    str | None, typer.Option("--stack", "-s", metavar="NAME", help="The stack; without it, the selected one.")
+]
+
+All = Annotated[bool, typer.Option("--all", help="Every stack of this project.")]
+
+EITHER = "Either the name of a stack or --all: which is meant?"
 
 
 class Format(StrEnum):
@@ -136,6 +142,13 @@ INTERRUPTED, WRONG_USAGE = 130, 2
 
 SAID = 11
 """The column of what a check found, if its name took none."""
+
+
+def reject_usage(said: str) -> NoReturn:
+    """Say what is wrong with the command as it was typed, and end it."""
+    words.print(said, style="red")
+    raise typer.Exit(WRONG_USAGE)
+
 
 COLOURS = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILED: "bold red", Outcome.SKIPPED: "dim"}
 

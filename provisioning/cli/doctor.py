@@ -21,7 +21,8 @@ def doctor(
         list[str] | None,
         typer.Option(
             "--endpoint",
-            help="Another address, NAME=ADDRESS: sign-in=, graph=, imap=, smtp= or smtp-outlook=; repeatable.",
+            metavar="NAME=ADDRESS",
+            help="Another address of sign-in, graph, imap, smtp or smtp-outlook; repeatable.",
         ),
     ] = None,
     output: Output = Format.TABLE,

@@ -16,7 +16,9 @@ from provisioning.entra import error_codes
 def explain(
     text: Annotated[
         list[str],
-        typer.Argument(help="A code, a page or lines of a log, as they were copied; - reads them from stdin."),
+        typer.Argument(
+            metavar="TEXT", help="A code, a page or lines of a log, as they were copied; - reads them from stdin."
+        ),
     ],
     output: Output = Format.TABLE,
 ) -> None:

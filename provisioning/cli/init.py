@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provisioning.cli.common import WRONG_USAGE, Stack, errors_as_sentences, if_interrupted, words
+from provisioning.cli.common import errors_as_sentences, if_interrupted, reject_usage, words
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, sign_in_settings, use_configuration, use_tenant
 from provisioning.errors import ProvisioningError, SettingsError
 from provisioning.pulumi_cli import Pulumi
@@ -29,25 +29,47 @@ Answers = dict[str, str | list[str]]
 
 
 def init(
-    stack: Stack = None,
-    tenant: Annotated[str | None, typer.Option("--tenant", help="The tenant: its ID, or a domain of it.")] = None,
-    nocobase_url: Annotated[
-        str | None, typer.Option("--nocobase-url", help="NocoBase's address as its users see it.")
+    stack: Annotated[
+        str | None, typer.Option("--stack", "-s", metavar="NAME", help="The stack; without it, it is asked for.")
     ] = None,
-    nocobase_app: Annotated[str | None, typer.Option("--nocobase-app", help="A sub-application of NocoBase.")] = None,
-    audience: Annotated[str | None, typer.Option("--audience", help="Whose accounts may sign in.")] = None,
-    scope: Annotated[list[str] | None, typer.Option("--scope", help="A scope; repeatable.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", metavar="TENANT", help="The tenant: its ID, or a domain of it.")
+    ] = None,
+    nocobase_url: Annotated[
+        str | None, typer.Option("--nocobase-url", metavar="URL", help="NocoBase's address as its users see it.")
+    ] = None,
+    nocobase_app: Annotated[
+        str | None, typer.Option("--nocobase-app", metavar="NAME", help="A sub-application of NocoBase.")
+    ] = None,
+    audience: Annotated[
+        str | None,
+        typer.Option(
+            "--audience",
+            metavar="AUDIENCE",
+            help="Whose accounts may sign in: AzureADMultipleOrgs or AzureADandPersonalMicrosoftAccount, which "
+            "NocoBase 2 serves, or AzureADMyOrg.",
+        ),
+    ] = None,
+    scope: Annotated[list[str] | None, typer.Option("--scope", metavar="NAME", help="A scope; repeatable.")] = None,
     secret_lifetime_days: Annotated[
-        str | None, typer.Option("--secret-lifetime-days", help="Days that a client secret is valid.")
+        str | None, typer.Option("--secret-lifetime-days", metavar="DAYS", help="Days that a client secret is valid.")
     ] = None,
     rotate_every_days: Annotated[
-        str | None, typer.Option("--rotate-every-days", help="Days after which a new one is issued.")
+        str | None, typer.Option("--rotate-every-days", metavar="DAYS", help="Days after which a new one is issued.")
     ] = None,
     state: Annotated[
-        str | None, typer.Option("--state", help="Where the state is kept: cloud, local, azblob://…, s3://…, file://….")
+        str | None,
+        typer.Option(
+            "--state", metavar="STATE", help="Where the state is kept: cloud, local, azblob://…, s3://… or file://…."
+        ),
     ] = None,
     secrets_provider: Annotated[
-        str | None, typer.Option("--secrets-provider", help="What encrypts secrets in it, e.g. azurekeyvault://….")
+        str | None,
+        typer.Option(
+            "--secrets-provider",
+            metavar="PROVIDER",
+            help="What encrypts the secrets in it: default, passphrase, azurekeyvault://…, awskms://…, gcpkms://… or hashivault://….",
+        ),
     ] = None,
     no_checks: Annotated[
         bool, typer.Option("--no-checks", help="Do not ask whether tenant and NocoBase are there.")
@@ -129,8 +151,7 @@ class _Init:
         if not exists and not self.ask and provider is None and questions.usual_secrets_provider(kept_in) is None:
             lacking.append("--secrets-provider")
         if lacking or stack is None:
-            words.print(f"Nobody can be asked here, and there is no {', '.join(lacking)}. Nothing was written.")
-            raise typer.Exit(WRONG_USAGE)
+            reject_usage(f"Nobody can be asked here, and there is no {', '.join(lacking)}. Nothing was written.")
         _raise_if(questions.why_invalid_stack(stack))
         if exists and provider is not None:
             command = f"pulumi stack change-secrets-provider '{provider}' --stack {stack}"

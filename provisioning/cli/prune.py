@@ -24,7 +24,11 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only shown.")] = False,
     application: Annotated[
         str | None,
-        typer.Option("--application", help="Also remove this duplicate of the application, by its object id."),
+        typer.Option(
+            "--application",
+            metavar="OBJECT_ID",
+            help="Also remove this duplicate of the application, by its object id.",
+        ),
     ] = None,
 ) -> None:
     """Remove what an interrupted run of this stack left behind in Entra ID; never anyone else's.

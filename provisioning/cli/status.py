@@ -15,7 +15,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from provisioning.cli.common import Format, Stack, data, errors_as_sentences, json_text, now, show, show_rows
+from provisioning.cli.common import (
+    EITHER,
+    All,
+    Format,
+    Stack,
+    data,
+    errors_as_sentences,
+    json_text,
+    now,
+    reject_usage,
+    show,
+    show_rows,
+)
 from provisioning.cli.layout import CODE
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, names_a_sign_in, use_configuration, use_tenant
 from provisioning.errors import ProvisioningError, SettingsError
@@ -65,12 +77,15 @@ class Read:
 
 def status(
     stack: Stack = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every stack of this project in the backend.")] = False,
+    everything: All = False,
     offline: Annotated[
         bool, typer.Option("--offline", help="Read the stack's state only, not Entra ID and NocoBase.")
     ] = False,
     warn_days: Annotated[
-        int, typer.Option("--warn-days", min=0, help="Days before the end of a secret in use from which on to warn.")
+        int,
+        typer.Option(
+            "--warn-days", metavar="DAYS", min=0, help="Days before the end of a secret in use from which on to warn."
+        ),
     ] = WARN_DAYS,
     output: Annotated[StatusFormat, typer.Option("--format", help="How to print it.")] = StatusFormat.TABLE,
 ) -> None:
@@ -82,7 +97,7 @@ def status(
     """
     with errors_as_sentences():
         if everything and stack:
-            raise ProvisioningError("Either --stack or --all: which is meant?")
+            reject_usage(EITHER)
         moment = now()
         names = Pulumi().stacks() if everything else [Pulumi(stack).name()]
         if not names:

@@ -17,7 +17,17 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from provisioning.cli.common import INTERRUPTED, WRONG_USAGE, Format, Output, errors_as_sentences, show_rows, words
+from provisioning.cli.common import (
+    EITHER,
+    INTERRUPTED,
+    All,
+    Format,
+    Output,
+    errors_as_sentences,
+    reject_usage,
+    show_rows,
+    words,
+)
 from provisioning.errors import ProvisioningError
 from provisioning.fleet.deploy import Deployer
 from provisioning.fleet.runner import Result, StackOutcome, run
@@ -43,14 +53,18 @@ def up(
     stacks: Annotated[
         list[str] | None, typer.Argument(metavar="STACK", help="Names, or patterns such as 'prod-*'.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every stack of this folder.")] = False,
+    named: Annotated[
+        list[str] | None, typer.Option("--stack", "-s", metavar="NAME", help="A stack, by its name; repeatable.")
+    ] = None,
+    everything: All = False,
     excepted: Annotated[
-        list[str] | None, typer.Option("--except", metavar="STACK", help="None of these names or patterns.")
+        list[str] | None, typer.Option("--except", metavar="STACK", help="None of these names or patterns; repeatable.")
     ] = None,
     preview: Annotated[bool, typer.Option("--preview", help="Only look at what would change.")] = False,
-    parallel: Annotated[int, typer.Option("--parallel", min=1, help="Stacks at a time.")] = PARALLEL,
+    parallel: Annotated[int, typer.Option("--parallel", metavar="NUMBER", min=1, help="Stacks at a time.")] = PARALLEL,
     policy_packs: Annotated[
-        list[str] | None, typer.Option("--policy-pack", metavar="FOLDER", help="Rules that every stack has to satisfy.")
+        list[str] | None,
+        typer.Option("--policy-pack", metavar="FOLDER", help="Rules that every stack has to satisfy; repeatable."),
     ] = None,
     policy_configs: Annotated[
         list[str] | None, typer.Option("--policy-pack-config", metavar="FILE", help="That pack's configuration (JSON).")
@@ -63,10 +77,10 @@ def up(
     stops no other; the exit code is 1 if any failed.
     """
     with errors_as_sentences():
-        patterns = [*(stacks or []), *(["*"] if everything else [])]
-        if not patterns:
-            words.print("Which stacks? Name them, or say --all.", style="red")
-            raise typer.Exit(WRONG_USAGE)
+        patterns = [*(stacks or []), *(named or [])]
+        if everything == bool(patterns):
+            reject_usage("Which stacks? Name them, or say --all." if not patterns else EITHER)
+        patterns = patterns or ["*"]
         deployer = Deployer(Path.cwd(), preview, tuple(policy_packs or ()), tuple(policy_configs or ()))
         choice = choose(configured(deployer.folder), deployer.stacks(), patterns, excepted or [])
         if not choice.stacks and not choice.left_out:

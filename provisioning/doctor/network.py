@@ -269,14 +269,16 @@ def main() -> int:
     """Print a line for each endpoint; the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], epilog=f"Exit codes: {EXIT_CODES}.")
     parser.add_argument("--endpoint", action="append", default=[], metavar="NAME=ADDRESS", help="another address")
-    parser.add_argument("--timeout", type=float, default=TIMEOUT_SECONDS, help="seconds for each step")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--timeout", type=float, metavar="SECONDS", default=TIMEOUT_SECONDS, help="for each step (default: %(default)g)"
+    )
+    parser.add_argument("--format", choices=["table", "json"], default="table", help="how to print it")
     given = parser.parse_args()
     try:
         answers = reach_all(endpoints(given.endpoint), given.timeout)
     except ValueError as error:
         parser.error(str(error))
-    if given.json:
+    if given.format == "json":
         print(json.dumps([answer._asdict() for answer in answers], indent=2))
     else:
         for answer in answers:

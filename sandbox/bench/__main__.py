@@ -29,6 +29,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from provisioning import __version__
 from sandbox import processes
 from sandbox.bench import fleet
 from sandbox.dev_stack import set_nocobase_url
@@ -48,13 +49,22 @@ progress = Console(stderr=True, highlight=False)
 
 def main() -> None:
     """Measure everything that was asked for."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox.bench", description=__doc__)
-    parser.add_argument("--runs", type=int, default=9, help="alternating pairs of no-change runs (default 9)")
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument(
+        "--runs", type=int, metavar="NUMBER", default=9, help="alternating pairs of no-change runs (default 9)"
+    )
     parser.add_argument("--no-caches", action="store_true", help="fresh clone with empty caches, the engine's included")
     parser.add_argument("--skip-clone", action="store_true", help="leave the fresh clone out")
     parser.add_argument("what", nargs="?", choices=["fleet"], help="only many stacks at once")
-    parser.add_argument("--stacks", type=int, default=50, help="fleet: how many, one of them broken (default 50)")
-    parser.add_argument("--parallel", type=int, default=4, help="fleet: how many at a time (default 4)")
+    parser.add_argument(
+        "--stacks", type=int, metavar="NUMBER", default=50, help="fleet: how many, one of them broken (default 50)"
+    )
+    parser.add_argument(
+        "--parallel", type=int, metavar="NUMBER", default=4, help="fleet: how many at a time (default 4)"
+    )
     given = parser.parse_args()
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="nocobase-outlook-bench-", ignore_cleanup_errors=True) as folder:

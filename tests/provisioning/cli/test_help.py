@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from provisioning import __version__
+from provisioning import __version__, interpreter
 from provisioning.cli import EXIT_CODES, NAME, app
+from provisioning.entra.rules import Audience, why_invalid_audience
+from provisioning.interpreter import why_unusable
+from sandbox.cli import app as sandbox_app
+from tests.golden import PROJECT, check
 from tests.pages import help_of, helps, options, page
 
 COMMANDS = page("docs/commands.md")
@@ -65,6 +70,93 @@ def test_a_mistyped_command_is_exit_code_2() -> None:
     assert CliRunner().invoke(app, ["status", "--format", "no-such-format"]).exit_code == 2
 
 
-def test_the_version_is_printed() -> None:
-    said = CliRunner().invoke(app, ["--version"])
+GOLDEN = Path(__file__).parent / "golden"
+
+PROGRAMS = {NAME: app, "python -m sandbox": sandbox_app}
+every_program = pytest.mark.parametrize("name", PROGRAMS)
+
+
+@every_program
+def test_the_version_is_printed(name: str) -> None:
+    said = CliRunner().invoke(PROGRAMS[name], ["--version"])
     assert (said.exit_code, said.stdout) == (0, f"{__version__}\n")
+
+
+@every_program
+@pytest.mark.parametrize("columns", [80, 120])
+def test_help_is_whole_on_a_terminal(name: str, columns: int) -> None:
+    program, short = PROGRAMS[name], name.rpartition(" ")[2]
+    shown = []
+    for command in ["", *helps(program, name)]:
+        said, whole = (
+            CliRunner().invoke(program, [*command.split(), option], prog_name=name, terminal_width=columns)
+            for option in ("-h", "--help")
+        )
+        assert said.output == whole.output
+        assert [line for line in said.output.splitlines() if len(line) > columns] == []
+        shown.append(said.output)
+    text = "\n".join(shown)
+    assert re.findall(r"[a-z]\.\.\.\n|<(?:str|int|list)\b|\{|\bTEXT \[|--output|--json", text) == []
+    check(GOLDEN / f"help-{short}-{columns}.txt", shown[0])
+
+
+def test_stack_and_all_mean_one_thing() -> None:
+    shown = {
+        command: dict(re.findall(r"^  (-s, --stack NAME|--all)  +(.*)$", HELPS[command], re.M)) for command in HELPS
+    }
+    assert {said["--all"] for said in shown.values() if "--all" in said} == {"Every stack of this project."}
+    assert [command for command in HELPS if "-s, --stack NAME" not in shown[command]] == ["explain"]
+
+
+def test_the_audiences_that_can_be_chosen_are_named() -> None:
+    said = " ".join(HELPS["init"].split())
+    assert [
+        one
+        for one in Audience
+        if (re.search(rf"\b{one}\b", said) is not None) is (why_invalid_audience(one) is not None)
+    ] == []
+
+
+@pytest.mark.parametrize("arguments", [["status", "-s", "prod"], ["up", "prod"], ["up", "-s", "prod"]])
+def test_one_stack_and_all_of_them_are_not_meant_together(arguments: list[str]) -> None:
+    said = CliRunner().invoke(app, [*arguments, "--all"])
+    assert (said.exit_code, said.stderr) == (2, "Either the name of a stack or --all: which is meant?\n")
+
+
+@pytest.mark.parametrize("program", ["provisioning", "sandbox"])
+def test_outside_the_virtualenv_a_sentence_says_how_to_get_into_it(program: str) -> None:
+    # -S leaves the packages out, as a Python that has none.
+    ended = subprocess.run(
+        [sys.executable, "-S", "-m", program], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("The package 'typer' is missing")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_where_the_virtualenv_is_or_is_made_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(interpreter, "PROJECT", tmp_path)
+    monkeypatch.setattr(sys, "executable", "python3")
+    missing = ModuleNotFoundError("No module named 'rich.text'", name="rich.text")
+    told = "The package 'rich.text' is missing: python3 is not this project's virtualenv."
+    made = ". .venv/bin/activate"
+    assert why_unusable(missing, "pulumi install") == (
+        f"{told} Make and activate it, then run the command again: pulumi install && {made}"
+    )
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "activate").touch()
+    assert why_unusable(missing, "make up") == f"{told} Activate it, then run the command again: {made}"
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
+    assert why_unusable(missing, "make up") == (
+        "The package 'rich.text' is missing in the virtualenv. Install what is missing: make up"
+    )
+    monkeypatch.setattr(sys, "version_info", (3, 9, 2))
+    assert (why_unusable(ImportError("cannot import name 'StrEnum'"), "make up") or "").startswith(
+        "Python 3.11 or newer is needed, and python3 is 3.9.2."
+    )
+
+
+def test_a_module_of_the_projects_own_that_is_missing_is_no_want_of_the_virtualenv() -> None:
+    assert why_unusable(ModuleNotFoundError("x", name="provisioning.cli.none"), "make up") is None
+    assert why_unusable(ImportError("cannot import name"), "make up") is None

@@ -143,8 +143,8 @@ def test_a_state_that_nobody_has_foreseen_hides_no_other_stack(here: FakePulumi)
 
 def test_a_stack_and_all_of_them_cannot_be_meant(here: FakePulumi) -> None:
     said = status("--all", "--stack", "prod")
-    assert said.exit_code == 1
-    assert "Either --stack or --all" in said.stderr
+    assert said.exit_code == 2
+    assert "or --all: which is meant?" in said.stderr
     assert here.asked == []
 
 

@@ -180,7 +180,7 @@ def test_it_imports_nothing_but_pythons_own_library_of_an_old_python() -> None:
 
 def test_it_runs_alone_from_stdin(everything: dict[str, str], certificates: Certificates) -> None:
     # -I -S: without this project, the virtualenv's packages and the user's own.
-    command = [sys.executable, "-I", "-S", "-", "--json"]
+    command = [sys.executable, "-I", "-S", "-", "--format", "json"]
     command += [part for item in everything.items() for part in ("--endpoint", "=".join(item))]
     environment = {"PATH": os.environ["PATH"], "SSL_CERT_FILE": str(certificates.authority)}
 

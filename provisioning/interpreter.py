@@ -1,0 +1,34 @@
+"""A sentence for a program that is run outside its virtualenv. Needs nothing but Python, also one that is too old."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+OWN = {"provisioning", "sandbox", "tests"}
+"""Packages of this project: that one of them is missing is a mistake of the project's own."""
+
+OLDEST = (3, 11)
+
+
+def why_unusable(missing: ImportError, installer: str) -> str | None:
+    """What to do about a module that could not be imported; None if that is not for want of the virtualenv.
+
+    installer: the command that makes the virtualenv.
+    """
+    folder = PROJECT / ".venv"
+    if sys.version_info < OLDEST:
+        version = ".".join(map(str, sys.version_info[:3]))
+        reason = f"Python {'.'.join(map(str, OLDEST))} or newer is needed, and {sys.executable} is {version}."
+    elif not isinstance(missing, ModuleNotFoundError) or (missing.name or "").partition(".")[0] in OWN:
+        return None
+    elif Path(sys.prefix).resolve() == folder.resolve():
+        return f"The package '{missing.name}' is missing in the virtualenv. Install what is missing: {installer}"
+    else:
+        reason = f"The package '{missing.name}' is missing: {sys.executable} is not this project's virtualenv."
+    activate = f". {os.path.relpath(folder / 'bin' / 'activate')}"
+    if (folder / "bin" / "activate").exists():
+        return f"{reason} Activate it, then run the command again: {activate}"
+    return f"{reason} Make and activate it, then run the command again: {installer} && {activate}"
