@@ -4,6 +4,7 @@ ProvisioningError
 ├── SettingsError              settings of the stack are missing or not allowed; lists all of them
 ├── StateUnreadable            the engine cannot read the stack's last state
 ├── EngineFailed               a `pulumi` command failed, or `pulumi` is not installed
+│   └── StackUnknown           no stack of that name, or none is selected
 ├── ClockRejected              a date for tests was set for a real tenant
 ├── ProxyUnusable              a proxy in the environment is of a kind that is not supported
 ├── CertificatesUnusable       the certificate authorities that the environment names cannot be used
@@ -64,6 +65,15 @@ class StateUnreadable(ProvisioningError):
 
 class EngineFailed(ProvisioningError):
     """A `pulumi` command failed, or `pulumi` is not installed."""
+
+
+class StackUnknown(EngineFailed):
+    """The backend has no stack of that name, or none is selected. said: which there are; remedy: what to do."""
+
+    def __init__(self, said: str, remedy: str) -> None:
+        super().__init__(f"{said} {remedy}")
+        self.said = harmless(said)
+        self.remedy = harmless(remedy)
 
 
 class ClockRejected(ProvisioningError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -12,13 +13,13 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
 
-from provisioning.errors import EngineFailed
-from provisioning.foreign import harmless
+from provisioning.errors import EngineFailed, StackUnknown
+from provisioning.foreign import harmless, listed, quoted
 from provisioning.pulumi_events import Event, Operation, parse_event
 from provisioning.waiting import waiting_for
 
@@ -34,6 +35,9 @@ WITHOUT_QUESTIONS = ("--yes", "--skip-preview")
 
 STREAMED_PREVIEW = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
 """Has `pulumi preview --json` print events, like the other operations."""
+
+NO_STACK = re.compile(r"no stack (?:named '([^'\n]*)' found|selected)")
+"""How the engine says that a stack is not there. Source: pkg/v3/backend/backenderr, pkg/v3/cmd/pulumi/stack/io.go."""
 
 NOT_FOUND = "The `pulumi` command was not found. Install the Pulumi CLI, or put it on PATH."
 
@@ -187,7 +191,7 @@ class Pulumi:
         """The stack's whole name: organization/project/stack. Raises EngineFailed."""
         stack = json.loads(self.ask("about", "--json")).get("currentStack")
         if not stack:
-            raise EngineFailed("No stack is selected. Select one (`pulumi stack select`), or name it by --stack.")
+            raise self._unknown(self.stack) or EngineFailed("`pulumi about` names no stack. Repeat this command.")
         return str(stack["fullyQualifiedName"])
 
     def create(self, secrets_provider: str) -> None:
@@ -257,7 +261,7 @@ class Pulumi:
             raise EngineFailed(NOT_FOUND) from None
         except subprocess.TimeoutExpired:
             raise EngineFailed(f"{shown} did not end within {timeout:g} s. Repeat this command.") from None
-        _raise_if_failed(arguments, ended.returncode, ended.stderr)
+        self._raise_if_failed(arguments, ended.returncode, ended.stderr)
         return str(ended.stdout)
 
     def _change(self, *arguments: str) -> None:
@@ -269,7 +273,33 @@ class Pulumi:
         ):
             process.wait()
             said.seek(0)
-            _raise_if_failed(arguments, process.returncode, said.read())
+            self._raise_if_failed(arguments, process.returncode, said.read())
+
+    def _raise_if_failed(self, arguments: Sequence[str], code: int, said: str) -> None:
+        if code == 0:
+            return
+        if (found := NO_STACK.search(said)) and (unknown := self._unknown(found[1])):
+            raise unknown
+        raise EngineFailed(f"{_shown(arguments)} failed: {said.strip()}. Mend what it says, then repeat this command.")
+
+    def _unknown(self, name: str | None) -> StackUnknown | None:
+        """The error of a stack that is not there, None if the backend lists it. name: None if none is selected."""
+        try:
+            known = replace(self, stack=None).stacks()
+        except EngineFailed:
+            return None
+        if name in known:
+            return None
+        said = f"There is no stack {quoted(name)}" if name else "No stack is selected"
+        if not known:
+            return StackUnknown(
+                f"{said}: the state backend has none of this project.",
+                "Make one: python -m provisioning init; or is PULUMI_BACKEND_URL another one than its maker's?",
+            )
+        close = difflib.get_close_matches(name or "", known, n=1)
+        nearest = f"; the nearest is {quoted(close[0])}" if close else ""
+        remedy = "Name one of them:" if name else "Select one (pulumi stack select <name>), or name it:"
+        return StackUnknown(f"{said}. There are: {listed(known)}{nearest}.", f"{remedy} --stack <name>")
 
     @contextmanager
     def _started(
@@ -317,11 +347,6 @@ class Pulumi:
 def _shown(arguments: Sequence[str]) -> str:
     """The command in words, without values: they may come from outside."""
     return f"`pulumi {' '.join(takewhile(COMMAND.fullmatch, arguments))}`"
-
-
-def _raise_if_failed(arguments: Sequence[str], code: int, said: str) -> None:
-    if code != 0:
-        raise EngineFailed(f"{_shown(arguments)} failed: {said.strip()}. Mend what it says, then repeat this command.")
 
 
 def _wait_out(process: subprocess.Popen[str]) -> None:

@@ -13,7 +13,7 @@ from deployer import federation, left_behind
 from deployer import settings as deployer_settings
 from deployer.federation import Trust
 from deployer.left_behind import TRUST_TYPE, LeftBehind, resource_name
-from deployer.settings import Identity, Settings, SettingsError
+from deployer.settings import Identity, Settings
 from provisioning.entra.ownership import Owners, Wanted
 from provisioning.program import stack
 from provisioning.program.caller import Caller, sign_in
@@ -49,11 +49,8 @@ def prepare() -> Run:
     Raises RunError with a sentence for what ends the run.
     """
     stack.end_quietly_when_told()
-    try:
-        settings = deployer_settings.load(*deployer_settings.configuration())
-    except SettingsError as error:
-        raise pulumi.RunError(str(error)) from None
     with stack.errors_as_sentences():
+        settings = deployer_settings.load(deployer_settings.configuration())
         caller = sign_in()
         recorded = stack.last_resources()
         deployer = with_earlier(settings, recorded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,14 +20,16 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from deployer import federation
 from deployer.federation import Trust
+from provisioning.errors import Problem, SettingsError
+from provisioning.program import input_errors
 
 OWN_APPLICATIONS = "Application.ReadWrite.OwnedBy"
 """To create applications and change those that it owns: all that a deployment needs."""
@@ -47,22 +50,18 @@ ENTRA_ID = "login.microsoftonline.com"
 """The host of the issuer of newer service connections of Azure DevOps, whose subjects hold ids of Entra ID's own."""
 
 
-class SettingsError(Exception):
-    """One or more settings are missing or not allowed; the message names all of them."""
-
-
 def _https(address: str) -> str:
     if address and not address.startswith("https://"):
-        raise ValueError("it must begin with https://")
+        raise ValueError("It must begin with https://.")
     return address
 
 
 def _azure_dev_ops_issuer(address: str) -> str:
     if urlsplit(address).hostname == ENTRA_ID:
         raise ValueError(
-            f"the subject of a service connection with the issuer {ENTRA_ID} cannot be composed; unset "
+            f"The subject of a service connection with the issuer {ENTRA_ID} cannot be composed. Unset "
             "azureDevOpsProject and azureDevOpsIssuer, and copy issuer and subject of each service connection into "
-            "otherTrusts instead"
+            "otherTrusts instead."
         )
     return _https(address)
 
@@ -73,7 +72,7 @@ def _without_slash(address: str) -> str:
 
 def _path(text: str) -> str:
     if not re.fullmatch(r"[^\s/:]+(/[^\s/:]+)+", text):
-        raise ValueError("it must be two names or more with a slash between, such as contoso/mail, no spaces or colons")
+        raise ValueError("It must be two names or more with '/' between, without spaces and colons, like contoso/mail.")
     return text
 
 
@@ -83,8 +82,8 @@ def _azure_dev_ops_path(text: str) -> str:
     except ValueError as error:
         # It is not documented how a subject writes a space.
         raise ValueError(
-            f"{error}; where the project's name has any, copy issuer and subject of each service connection "
-            "into otherTrusts instead"
+            f"{error} Where the project's name has any, copy issuer and subject of each service connection "
+            "into otherTrusts instead."
         ) from None
 
 
@@ -92,16 +91,48 @@ GITHUB = "https://token.actions.githubusercontent.com"
 ENVIRONMENT = "{environment}"
 """What stands for the name of each environment."""
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
+        raise ValueError("It may contain only letters, digits, '.', '_' and '-', and begins with a letter or digit.")
+    return text
+
+
+def _trust_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{2,119}", text):
+        raise ValueError("It has 3 to 120 letters, digits, '-' and '_', and begins with a letter or digit.")
+    return text
+
+
+def _number(text: str) -> str:
+    if not re.fullmatch(r"[0-9]+", text):
+        raise ValueError("It must be a number.")
+    return text
+
+
+def _object_id(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise ValueError(f"It must be an object id of Entra ID, like {EXAMPLE_ID}.") from None
+
+
+EXAMPLE_ID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+
+Name = Annotated[str, AfterValidator(_name)]
 Path = Annotated[str, AfterValidator(_path)]
 Issuer = Annotated[str, AfterValidator(_https)]
 """Not normalised, since Entra ID compares it exactly; those of AKS end in a slash."""
 Address = Annotated[Issuer, AfterValidator(_without_slash)]
 """The address of a site that issues tokens; a slash at the end is dropped."""
-ObjectId = Annotated[str, AfterValidator(lambda text: str(UUID(text)))]
+ObjectId = Annotated[str, AfterValidator(_object_id)]
 
 
-Id = Annotated[str, BeforeValidator(str), StringConstraints(pattern=r"^[0-9]+$")]
+SYSTEMS = ("github_repository", "gitlab_project", "azure_dev_ops_project", "other_trusts")
+"""The settings that name who may sign in."""
+
+
+Id = Annotated[str, BeforeValidator(str), AfterValidator(_number)]
 """A number that GitHub or GitLab has given."""
 
 
@@ -124,7 +155,7 @@ class OtherTrust(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,119}$")]
+    name: Annotated[str, AfterValidator(_trust_name)]
     issuer: Issuer = Field(min_length=1, max_length=600)
     subject: str = Field("", max_length=600)
     audience: str = Field(federation.AUDIENCE, min_length=1, max_length=600)
@@ -134,7 +165,7 @@ class OtherTrust(BaseModel):
     @model_validator(mode="after")
     def _check_together(self) -> OtherTrust:
         if bool(self.subject) is bool(self.expression):
-            raise ValueError("either subject or expression is required, and not both")
+            raise ValueError("Either subject or expression is required, and not both.")
         return self
 
     @property
@@ -277,43 +308,48 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
         if self.azure_dev_ops_project and not self.azure_dev_ops_issuer:
-            raise ValueError("azureDevOpsIssuer is required with azureDevOpsProject; the service connection shows it.")
+            raise _together(
+                "It is required with azureDevOpsProject; the service connection shows it.", "azureDevOpsIssuer"
+            )
         if both := sorted(set(self.owners) & set(self.former_owners)):
-            raise ValueError(f"owners and formerOwners both name {', '.join(both)}; take each out of one of the two.")
+            raise _together(f"Both name {', '.join(both)}. Take each out of one of the two.", "owners", "formerOwners")
         if self.flexible_trusts:
             self._check_flexible()
+        named = [to_camel(name) for name in SYSTEMS if getattr(self, name)] or list(map(to_camel, SYSTEMS))
         if not self.deployer.trusts:
-            raise ValueError(
-                "No pipeline may sign in yet: set githubRepository, gitlabProject, azureDevOpsProject or otherTrusts."
-            )
+            raise _together("No pipeline may sign in yet. Set the one of these settings that is your system's.", *named)
         for identity in self.identities:
             if reason := federation.why_invalid_trusts(identity.trusts):
-                raise ValueError(f"{identity.application_name}: {reason}")
+                raise _together(f"{identity.application_name}: {reason}", *named)
         return self
 
     def _check_flexible(self) -> None:
-        """Raise ValueError for what an expression needs, or cannot hold."""
+        """Raise an error for what an expression needs, or cannot hold."""
         for key, path, number, of_number in (
             ("githubRepository", self.github_repository, self._repository_id, "githubRepositoryId"),
             ("gitlabProject", self.gitlab_project, self.gitlab_project_id, "gitlabProjectId"),
         ):
             if path and not number:
-                raise ValueError(f"{of_number} is required with flexibleTrusts and {key}: Entra ID demands the id.")
+                raise _together(f"It is required with flexibleTrusts and {key}: Entra ID demands the id.", of_number)
             if path and federation.NOT_IN_EXPRESSIONS.search(path):
-                raise ValueError(f"{key} has a quote, * or ?, which no expression of flexibleTrusts can hold.")
+                raise _together("It has a quote, * or ?, which no expression of flexibleTrusts can hold.", key)
         if self.github_repository and self.github_issuer != GITHUB:
-            raise ValueError(f"flexibleTrusts is possible for GitHub with the issuer {GITHUB} only.")
+            raise _together(f"It is possible for GitHub with the issuer {GITHUB} only.", "flexibleTrusts")
 
 
-def configuration() -> tuple[dict[str, str], str]:
-    """The stack's own configuration, keys without the project's name, and that name."""
-    project = pulumi.get_project()
+def _together(reason: str, *keys: str) -> PydanticCustomError:
+    """The error of settings that contradict each other."""
+    return PydanticCustomError("invalid", "{reason}", {"reason": reason, "keys": keys})
+
+
+def configuration() -> dict[str, str]:
+    """The stack's own configuration, keys without the project's name."""
     values = {**config.get_config_env(), **config.CONFIG.get()}
-    prefix = f"{project}:"
-    return {key.removeprefix(prefix): str(value) for key, value in values.items() if key.startswith(prefix)}, project
+    prefix = f"{pulumi.get_project()}:"
+    return {key.removeprefix(prefix): str(value) for key, value in values.items() if key.startswith(prefix)}
 
 
-def load(values: Mapping[str, str], project: str = "") -> Settings:
+def load(values: Mapping[str, str]) -> Settings:
     """The settings from the stack's configuration: every value a string, lists as JSON, unset ones empty.
 
     Raises SettingsError with everything that is wrong.
@@ -322,16 +358,12 @@ def load(values: Mapping[str, str], project: str = "") -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        listed = "\n".join(f"  {_sentence(details)}" for details in error.errors(include_url=False))
-        raise SettingsError(
-            f"Settings of {project or 'the deployer'} are wrong; nothing was changed.\n{listed}\n"
-            "Correct each with `pulumi config set`; bootstrap/README.md lists the settings."
-        ) from None
+        raise SettingsError([_problem(details) for details in error.errors(include_url=False)]) from None
 
 
 def _parsed(value: str) -> Any:
-    """A JSON list as a list; any other value unchanged."""
-    if not value.startswith("["):
+    """A JSON list or object as such; any other value unchanged."""
+    if value[0] not in "[{":
         return value
     try:
         return json.loads(value)
@@ -339,7 +371,16 @@ def _parsed(value: str) -> Any:
         return value
 
 
-def _sentence(details: Any) -> str:
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in details["loc"]).removeprefix(".")
-    said = str(details["msg"]).removeprefix("Value error, ")
-    return f"{where}: {said}" if where else said
+def _problem(details: ErrorDetails) -> Problem:
+    reason = input_errors.why(details)
+    if not details["loc"]:  # of several settings together
+        return Problem(", ".join(details["ctx"]["keys"]), None, reason, "bootstrap/README.md lists the settings.")
+    path = input_errors.path(details["loc"])
+    target = f"--path {shlex.quote(path)}" if len(details["loc"]) > 1 else shlex.quote(path)
+    if details["type"] == "extra_forbidden":
+        return Problem(path, None, reason, f"pulumi config rm {target}")
+    value = None if details["type"] == "missing" else input_errors.shown(details["input"])
+    if details["type"] == "tuple_type":
+        remedy = f"pulumi config rm {path}, then pulumi config set --path '{path}[0]' <value>"
+        return Problem(path, value, reason, f"Write it as a list: {remedy}")
+    return Problem(path, value, reason, f"Correct it: pulumi config set {target} <value>")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,7 @@ from provisioning import pins
 from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, if_interrupted, now, show_rows, words
 from provisioning.entra.sign_in_settings import NAMESPACE, use_configuration
 from provisioning.errors import AdoptionRejected, NocoBaseError, SettingsError
-from provisioning.foreign import listed, one_line
+from provisioning.foreign import listed
 from provisioning.pulumi_cli import Pulumi
 from provisioning.pulumi_events import SAME, StepBegun
 from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, COMPONENT_TYPE, PRINCIPAL_TYPE
@@ -72,8 +72,8 @@ def adopt(
         engine = Pulumi(stack)
         use_configuration(engine.configuration_of(NAMESPACE))
         name = engine.identity()
-        config = engine.configuration()[0]
-        settings = _settings(config)
+        config, secret_keys = engine.configuration()
+        settings = _settings(config, secret_keys)
         if client_id is None or search is not None:
             _list(settings, config, search, output)
             return
@@ -87,7 +87,7 @@ def adopt(
         for warning in [*plan.warnings, *plan.losses]:
             words.print(f"! {warning}", style="yellow")
         _tell_risks(plan)
-        _refuse_settings({**config, **plan.config})
+        _refuse_settings({**config, **plan.config}, secret_keys)
         words_given = accept or []
         command = _command(plan, client_id, stack)
         if not _agreed(plan, command, yes, accept_losses, words_given):
@@ -107,24 +107,23 @@ def adopt(
         _tell_next(engine)
 
 
-def _settings(config: Mapping[str, str]) -> Settings:
+def _settings(config: Mapping[str, str], secret_keys: Collection[str]) -> Settings:
     from provisioning.program.settings import validate  # noqa: PLC0415 - pydantic-settings is not for `--help`
 
-    settings, problems = validate(config)
+    settings, problems = validate(config, secret_keys)
     if settings is None:
         raise SettingsError(problems)
     return settings
 
 
-def _refuse_settings(config: Mapping[str, str | list[str]]) -> None:
+def _refuse_settings(config: Mapping[str, str | list[str]], secret_keys: Collection[str]) -> None:
     """Raise AdoptionRejected if the settings that keep what is there would be refused by the next `pulumi up`."""
     from provisioning.program.settings import validate  # noqa: PLC0415 - as above
 
-    _, problems = validate(
-        {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-    )
+    values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    _, problems = validate(values, secret_keys)
     if problems:
-        told = (f"  {at.key}{'' if at.value is None else f' = {one_line(at.value)}'}: {at.why}" for at in problems)
+        told = (f"  {at.key}{'' if at.value is None else f' = {at.value}'}: {at.why}" for at in problems)
         raise AdoptionRejected(
             "What the application has would be refused as settings of this stack; nothing was changed. Change it in "
             "Entra ID, then repeat this command.\n" + "\n".join(told)

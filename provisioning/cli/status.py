@@ -30,7 +30,7 @@ from provisioning.cli.common import (
 )
 from provisioning.cli.layout import CODE
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, names_a_sign_in, use_configuration, use_tenant
-from provisioning.errors import ProvisioningError, SettingsError
+from provisioning.errors import ProvisioningError, SettingsError, StackUnknown
 from provisioning.foreign import markdown
 from provisioning.pulumi_cli import Checkpoint, Pulumi
 from provisioning.waiting import answers_of, begin
@@ -68,6 +68,8 @@ class Read:
     stack: str
     view: Overview | None
     alarms: tuple[str, ...]
+    unknown: bool = False
+    """Whether there is no such stack."""
 
     @property
     def places(self) -> Addresses:
@@ -104,6 +106,8 @@ def status(
             raise ProvisioningError("The backend has no stack of this project. `pulumi stack init <name>` makes one.")
         # No login is sent anywhere before every address is known.
         exported = answers_of([partial(_export, name, offline) for name in names], AT_ONCE)
+        if not everything and isinstance(exported[0], Read) and exported[0].unknown:
+            raise ProvisioningError(*exported[0].alarms)
         places = {name: found.places for name, found in zip(names, exported, strict=True)}
         one = partial(_read, places=places, own_sign_ins=everything, moment=moment, warn_days=warn_days)
         read = answers_of([partial(one, found) for found in exported], AT_ONCE)
@@ -143,7 +147,7 @@ def _export(name: str, offline: bool) -> _Exported | Read:
         places = deployed_and_configured(deployed, addresses(own))
         return _Exported(engine, checkpoint, state, places, sign_in)
     except ProvisioningError as error:
-        return Read(name, None, (str(error),))
+        return Read(name, None, (str(error),), isinstance(error, StackUnknown))
     except Exception as error:  # a state that nobody has foreseen must not hide the other stacks
         return _not_understood(name, error)
 

@@ -31,7 +31,7 @@ from provisioning.cli.common import (
 from provisioning.errors import ProvisioningError
 from provisioning.fleet.deploy import Deployer
 from provisioning.fleet.runner import Result, StackOutcome, run
-from provisioning.fleet.selection import choose, configured
+from provisioning.fleet.selection import choose, configured, there_are
 from provisioning.foreign import one_line
 from provisioning.pulumi_cli import Engines
 
@@ -82,9 +82,12 @@ def up(
             reject_usage("Which stacks? Name them, or say --all." if not patterns else EITHER)
         patterns = patterns or ["*"]
         deployer = Deployer(Path.cwd(), preview, tuple(policy_packs or ()), tuple(policy_configs or ()))
-        choice = choose(configured(deployer.folder), deployer.stacks(), patterns, excepted or [])
+        files, known = configured(deployer.folder), deployer.stacks()
+        choice = choose(files, known, patterns, excepted or [])
         if not choice.stacks and not choice.left_out:
-            raise ProvisioningError("There is no such stack, neither in this folder nor in the backend.")
+            raise ProvisioningError(
+                f"There is no such stack, neither in this folder nor in the backend; {there_are({*files, *known})}."
+            )
         deployer = replace(deployer, logins=deployer.logins_of(choice.stacks, parallel))
         with _ended_by_signals(deployer.engines), _progress(len(choice.stacks), parallel) as watch:
             results = run(choice.stacks, deployer.deploy, parallel, watch)

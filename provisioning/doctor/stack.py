@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from provisioning.addresses import is_loopback
 from provisioning.doctor.runner import Finding, failed, ok, skipped
-from provisioning.errors import EngineFailed, SettingsError
+from provisioning.errors import EngineFailed, SettingsError, StackUnknown
 from provisioning.program.last_state import Deployed, read_state
 from provisioning.pulumi_cli import Pulumi
 
@@ -60,6 +60,8 @@ def ask_stack(engine: Pulumi) -> Finding:
         except EngineFailed:
             # The passphrase may be wrong, which a check of its own tells.
             values, secret_keys = engine.configuration(show_secrets=False)
+    except StackUnknown as error:
+        return failed(error.said, error.remedy)
     except EngineFailed as error:
         return failed(str(error), "pulumi stack select <name>, or pulumi stack init <name>; or name one by --stack.")
     return ok(name, Stack(name, values, frozenset(secret_keys)))

@@ -43,13 +43,20 @@ def choose(
     meant = [name for name in everything if _matches(name, patterns) and not _matches(name, excepted)]
     reasons = {name: _obstacle(name, name in files, known.get(name, [])) for name in meant}
     nowhere = [name for name in patterns if name not in everything and not set(name) & set("*?[")]
-    reasons |= dict.fromkeys(nowhere, "there is no such stack, neither in this folder nor in the backend")
+    reasons |= dict.fromkeys(
+        nowhere, f"there is no such stack, neither in this folder nor in the backend; {there_are(everything)}"
+    )
     left_out = [
         Result(name, StackOutcome.FAILED if name in patterns else StackOutcome.LEFT_OUT, error=reason, detail=reason)
         for name, reason in sorted(reasons.items())
         if reason
     ]
     return Choice(tuple(known[name][0] for name in meant if not reasons[name]), tuple(left_out))
+
+
+def there_are(names: Collection[str]) -> str:
+    """Which stacks there are, in words."""
+    return f"there are: {listed(sorted(names))}" if names else "there are none"
 
 
 def _obstacle(name: str, has_file: bool, known: Sequence[str]) -> str:

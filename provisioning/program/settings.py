@@ -15,6 +15,7 @@ import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, get_origin
@@ -43,6 +44,7 @@ from provisioning.entra.permissions import Permission
 from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import DEFAULT_SCOPES, SCOPE_IDS
 from provisioning.errors import Problem, SettingsError
+from provisioning.foreign import parsed_json, redact
 from provisioning.nocobase.installation import HEADERS, INSTALLATION_HEADERS, MAIN, Installation
 from provisioning.nocobase.layout import COLLECTION, VERIFY_ACTION, NocoBaseMapping
 from provisioning.nocobase.login import (
@@ -56,6 +58,7 @@ from provisioning.nocobase.login import (
     stored_logins,
 )
 from provisioning.nocobase.retry import DEFAULT_SECONDS
+from provisioning.program import input_errors
 from provisioning.program.kept import KEEPABLE
 
 CLOCK_DIFFERENCE = timedelta(minutes=5)
@@ -133,10 +136,10 @@ class StackConfiguration(PydanticBaseSettingsSource):
         values: dict[str, Any] = {key: value for key, value in self._config.items() if value != ""}
         for name, field in self.settings_cls.model_fields.items():
             value, key, is_json = self.get_field_value(field, name)
-            if value and is_json:
-                # What is not JSON stays a string, which pydantic then rejects.
-                with suppress(json.JSONDecodeError):
-                    values[key] = json.loads(value)
+            # A list or an object where text belongs is rejected as such; what is not JSON stays text.
+            if value and (is_json or value[0] in "[{"):
+                with suppress(ValueError):
+                    values[key] = parsed_json(value)
         return values
 
 
@@ -164,6 +167,24 @@ def _as_text(value: object) -> object:
     return json.dumps(value) if isinstance(value, int) else value
 
 
+def _collection(name: str) -> str:
+    if not re.fullmatch(r"\w+", name):
+        raise _invalid("It may contain only letters, digits and '_'.")
+    return name
+
+
+def _field_name(name: str) -> str:
+    if not re.fullmatch(r"\w+(\.\w+)*", name):
+        raise _invalid("It may contain only letters, digits and '_', with '.' before the name of an inner field.")
+    return name
+
+
+def _scalar(value: object) -> object:
+    if not isinstance(value, str | int):
+        raise _invalid("It must be text, a whole number, true or false.")
+    return value
+
+
 Text = Annotated[str, BeforeValidator(_as_text)]
 Address = Annotated[str, AfterValidator(_address)]
 SubApplication = Annotated[str | None, BeforeValidator(_as_text), AfterValidator(_sub_application)]
@@ -174,10 +195,10 @@ class MappingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
-    collection: str = Field(COLLECTION, pattern=r"^\w+$")
-    row_filter: dict[str, str | int | bool] = {}
-    client_id_field: str | None = Field(None, pattern=r"^\w+(\.\w+)*$")
-    client_secret_field: str | None = Field(None, pattern=r"^\w+(\.\w+)*$")
+    collection: Annotated[str, AfterValidator(_collection)] = COLLECTION
+    row_filter: dict[str, Annotated[Any, AfterValidator(_scalar)]] = {}
+    client_id_field: Annotated[str, AfterValidator(_field_name)] | None = None
+    client_secret_field: Annotated[str, AfterValidator(_field_name)] | None = None
     verify_action: str = VERIFY_ACTION
 
     @property
@@ -443,7 +464,7 @@ def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackS
     secret_keys: which of them are stored encrypted. Raises SettingsError with everything that is wrong, not only the
     first.
     """
-    settings, problems = validate(config)
+    settings, problems = validate(config, secret_keys)
     for key, command in ((API_KEY, f"--secret {API_KEY}"), (API_KEYS, f"--path --secret {API_KEYS}.<name>")):
         if config.get(key) not in (None, "", "{}") and key not in secret_keys:
             why = "It is stored in plain text; an API key must be encrypted, or set in the environment only."
@@ -469,13 +490,25 @@ def _logins(settings: Settings | None, config: Mapping[str, str], problems: list
     return {name: login for name, login in found.items() if login is not None}
 
 
-def validate(config: Mapping[str, str]) -> tuple[Settings | None, list[Problem]]:
-    """The settings in `config`, without the login to NocoBase; if they are not valid, None and every problem."""
+def validate(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> tuple[Settings | None, list[Problem]]:
+    """The settings in `config`, without the login to NocoBase; if they are not valid, None and every problem.
+
+    secret_keys: which of them are stored encrypted; no problem repeats their values.
+    """
     own: dict[str, Any] = {key: value for key, value in config.items() if key not in (API_KEY, API_KEYS)}
     try:
         return Settings(**own), []
     except ValidationError as error:
-        return None, [_problem(details) for details in error.errors(include_url=False)]
+        found = [_problem(details) for details in error.errors(include_url=False)]
+        return None, [_without_secret(problem, config, secret_keys) for problem in found]
+
+
+def _without_secret(problem: Problem, config: Mapping[str, str], secret_keys: Collection[str]) -> Problem:
+    """The problem without the value of a setting that is stored encrypted."""
+    key = re.split(r"[.[]", problem.key)[0]
+    if key not in secret_keys:
+        return problem
+    return replace(problem, value=None, why=redact(problem.why, set(input_errors.texts(config.get(key, "")))))
 
 
 def redirect_uri(nocobase_url: str, nocobase_app: str | None = None) -> str:
@@ -543,27 +576,27 @@ def _problem(details: ErrorDetails) -> Problem:
     name, *inner = details["loc"]
     # pydantic reports an invalid default by the field's name, not by its alias.
     key = str(Settings.model_fields[str(name)].alias if name in Settings.model_fields else name)
-    path = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in inner)
+    path, why = input_errors.path([key, *inner]), input_errors.why(details)
     field = _field(key)
     if field is None:
         close = _nearest(key, (known.alias or "" for known in Settings.model_fields.values()))
         hint = f" Did you mean {close[0]}?" if close else ""
-        return Problem(path, None, f"There is no such setting.{hint}", f"pulumi config rm {shlex.quote(key)}")
+        return Problem(path, None, f"{why}{hint}", f"pulumi config rm {shlex.quote(key)}")
     if details["type"] == "extra_forbidden":
         # Always quoted: a shell would take brackets for a pattern.
         quoted = shlex.quote(path) if "'" in path else f"'{path}'"
-        return Problem(path, None, "There is no such setting.", f"pulumi config rm --path {quoted}")
+        return Problem(path, None, why, f"pulumi config rm --path {quoted}")
     if details["type"] == "missing":
         target = f"--path '{path}'" if inner else path
-        return Problem(path, None, "It is not set.", f"pulumi config set {target} <value>")
-    why = "It must be a list." if details["type"] == "tuple_type" else details["msg"]
+        return Problem(path, None, why, f"pulumi config set {target} <value>")
     context = details.get("ctx", {})
     if "remedy" in context:
         blamed = str(Settings.model_fields[context["field"]].alias)
         return Problem(blamed, context["value"], why, context["remedy"])
-    value = json.dumps(details["input"], default=str, ensure_ascii=False)
-    # user:password@host must not be repeated, nor a header, which may be a secret.
-    shown = None if "@" in value or key in (HEADERS, INSTALLATION_HEADERS) else value
+    if details["type"] == "enum" and (close := _nearest(str(details["input"]), _allowed(field))):
+        why += f" Nearest: {close[0]}."
+    # A header may be a secret.
+    shown = None if key in (HEADERS, INSTALLATION_HEADERS) else input_errors.shown(details["input"])
     return Problem(path, shown, why, _remedy(path, inner, field, details["type"]))
 
 
@@ -585,10 +618,8 @@ def _remedy(path: str, inner: Sequence[object], field: FieldInfo, kind: str) -> 
         # A wrong item has had no effect, so its removal changes nothing; `keep` protects what is there by its items.
         removal = f", or remove it: pulumi config rm --path '{path}'" if single and key not in (*PLACES, "keep") else ""
         return f"Correct it: pulumi config set {target} <value>{removal}"
-    if field.annotation is Audience:
-        return f"Set it to one of: {', '.join(one for one in Audience if not rules.why_invalid_audience(one))}."
-    if isinstance(field.annotation, type) and issubclass(field.annotation, StrEnum):
-        return f"Set it to one of: {', '.join(field.annotation)}."
+    if allowed := _allowed(field):
+        return f"Set it to one of: {', '.join(allowed)}."
     if field.annotation is bool:
         # The default of one is less than what somebody has set.
         return "Set it to one of: true, false."
@@ -600,6 +631,15 @@ def _remedy(path: str, inner: Sequence[object], field: FieldInfo, kind: str) -> 
         "autodetected" if field.annotation is MappingSettings else "none" if field.default is None else field.default
     )
     return f"Correct it, or restore the default ({default}): pulumi config rm {key}"
+
+
+def _allowed(field: FieldInfo) -> list[str]:
+    """The values of a setting that has a fixed set of them; empty for any other."""
+    if field.annotation is Audience:
+        return [one for one in Audience if not rules.why_invalid_audience(one)]
+    return (
+        list(field.annotation) if isinstance(field.annotation, type) and issubclass(field.annotation, StrEnum) else []
+    )
 
 
 def _nearest(name: str, known: Iterable[str]) -> list[str]:

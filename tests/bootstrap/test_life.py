@@ -109,7 +109,7 @@ def life(tenant: Service, monkeypatch: pytest.MonkeyPatch) -> Life:
 def begun(tenant: Service, monkeypatch: pytest.MonkeyPatch) -> Life:
     """A new stack, whose settings the program reads from now on."""
     made = Life(tenant)
-    monkeypatch.setattr(settings, "configuration", lambda: (made.configured, "bootstrap"))
+    monkeypatch.setattr(settings, "configuration", lambda: made.configured)
     return made
 
 

@@ -36,7 +36,7 @@ def signed_in(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(stack, "_read_resources", lambda _: state)
     monkeypatch.setattr(stack, "_whole_name", lambda: "organization/nocobase-outlook-bootstrap/deployer")
     monkeypatch.setattr(preparing, "sign_in", lambda: Caller(NEXT, "tenant", application=False))
-    monkeypatch.setattr(settings, "configuration", lambda: (configured, "bootstrap"))
+    monkeypatch.setattr(settings, "configuration", lambda: configured)
     for read in ("application_owners", "principal_owners"):
         monkeypatch.setattr(directory, read, lambda _: (Owner(FIRST), Owner("by hand")))
     monkeypatch.setattr(left_behind, "find", lambda *_: LeftBehind())

@@ -10,7 +10,8 @@ import yaml
 
 from deployer import settings
 from deployer.federation import MOST_TRUSTS
-from deployer.settings import Identity, Settings, SettingsError
+from deployer.settings import Identity, Settings
+from provisioning.errors import SettingsError
 from sandbox.entra import claims_expression
 
 PROGRAM = Path(__file__).parents[2] / "bootstrap"
@@ -186,10 +187,10 @@ def test_a_token_that_is_meant_for_somebody_else_is_trusted_so() -> None:
 
 def test_an_issuer_whose_subjects_cannot_be_composed_is_rejected() -> None:
     issuer = "https://login.microsoftonline.com/1b4e28ba-2fa1-11d2-883f-0016d3cca427/v2.0"
-    with pytest.raises(SettingsError, match=r"azureDevOpsIssuer: the subject .* into otherTrusts instead"):
+    with pytest.raises(SettingsError, match=r"azureDevOpsIssuer = .*\n    The subject .* into otherTrusts instead"):
         settings.load({"azureDevOpsProject": "contoso/mail", "azureDevOpsIssuer": issuer})
     copied = {"name": "devops", "issuer": issuer, "subject": "/eid1/c/pub/t/x/a/y/sc/1/2"}
-    assert [trust.issuer for trust in settings.load({"otherTrusts": json.dumps([copied])}).trusts] == [issuer]
+    assert [trust.issuer for trust in settings.load({"otherTrusts": json.dumps([copied])}).deployer.trusts] == [issuer]
 
 
 def test_one_connection_for_all_environments_is_trusted_once() -> None:
@@ -208,43 +209,52 @@ def test_one_connection_for_all_environments_is_trusted_once() -> None:
     ("given", "words"),
     [
         ({}, "No pipeline may sign in yet"),
-        ({"githubRepository": "mail"}, "githubRepository: .* such as contoso/mail, no spaces or colons$"),
-        ({"githubRepository": "contoso/mail\n"}, "githubRepository: "),
+        (
+            {"githubRepository": "mail"},
+            r'Repository = "mail"\n    It must be two names .*, like contoso/mail\.$',
+        ),
+        ({"githubRepository": "contoso/mail\n"}, "githubRepository = "),
         (
             {"azureDevOpsProject": "contoso/our mail", "azureDevOpsIssuer": "https://vstoken.dev.azure.com/1"},
-            "azureDevOpsProject: .* no spaces or colons; .* into otherTrusts instead",
+            r"azureDevOpsProject = .*\n    .* without spaces and colons, .* into otherTrusts instead\.",
         ),
-        ({"githubRepository": "https://github.com/contoso/mail"}, "githubRepository: "),
-        ({**GITHUB, "githubIssuer": "http://ghe.example.com"}, r"githubIssuer: .* https://"),
-        ({**GITHUB, "environments": '["test prod"]'}, r"environments\[0\]: "),
-        ({**GITHUB, "environments": "prod"}, "environments: "),
-        ({**GITHUB, "owners": '["me"]'}, r"owners\[0\]: "),
-        ({**GITHUB, "azureDevOpsProject": "contoso/mail"}, "azureDevOpsIssuer is required"),
+        ({"githubRepository": "https://github.com/contoso/mail"}, "githubRepository = "),
+        ({**GITHUB, "githubIssuer": "http://ghe.example.com"}, r"githubIssuer = .*\n    It must begin with https://"),
+        ({**GITHUB, "environments": '["test prod"]'}, r"environments\[0\] = .*\n    It may contain only letters"),
+        ({**GITHUB, "environments": "prod"}, "environments = .*\n    It must be a list"),
+        ({**GITHUB, "owners": '["me"]'}, r'owners\[0\] = "me"\n    It must be an object id of Entra ID, like '),
+        (
+            {**GITHUB, "azureDevOpsProject": "contoso/mail"},
+            "azureDevOpsIssuer\n    It is required with ",
+        ),
         ({**GITHUB, "environments": '["a", "a"]'}, "same name"),
-        ({**GITHUB, "gitHubRepository": "x/y"}, "gitHubRepository: "),
+        ({**GITHUB, "gitHubRepository": "x/y"}, "gitHubRepository\n    There is no such setting"),
         (
             {"otherTrusts": '[{"name": "cluster", "issuer": "http://oidc.example.com", "subject": "x"}]'},
-            r"otherTrusts\[0\]\.issuer: .* https://",
+            r"otherTrusts\[0\]\.issuer = .*\n    It must begin with https://",
         ),
-        ({**GITHUB, "otherTrusts": '[{"name": "n"}]'}, r"otherTrusts\[0\]\.name: "),
+        ({**GITHUB, "otherTrusts": '[{"name": "n"}]'}, r"otherTrusts\[0\]\.name = .*\n    It has 3 to 120 letters"),
         (
             {"otherTrusts": '[{"name": "cluster", "issuer": "https://oidc.example.com"}]'},
-            r"otherTrusts\[0\]: either subject or expression is required",
+            r"otherTrusts\[0\](.|\n)*Either subject or expression is required",
         ),
-        ({**GITHUB, "flexibleTrusts": "true"}, "githubRepositoryId is required with flexibleTrusts"),
-        ({**GITHUB, "flexibleTrusts": "true", "githubRepositoryId": "x"}, "githubRepositoryId: "),
-        ({"gitlabProject": "group/project", "flexibleTrusts": "true"}, "gitlabProjectId is required"),
-        ({"gitlabProject": "group/*", "gitlabProjectId": "7", "flexibleTrusts": "true"}, "gitlabProject has a quote"),
+        ({**GITHUB, "flexibleTrusts": "true"}, r"githubRepositoryId\n    It is required with flexibleTrusts"),
+        ({**GITHUB, "flexibleTrusts": "true", "githubRepositoryId": "x"}, "githubRepositoryId = "),
+        ({"gitlabProject": "group/project", "flexibleTrusts": "true"}, r"gitlabProjectId\n    It is required"),
+        (
+            {"gitlabProject": "group/*", "gitlabProjectId": "7", "flexibleTrusts": "true"},
+            r"gitlabProject\n    It has a quote",
+        ),
         (
             {**GITHUB, "githubRepositoryId": "7", "githubIssuer": "https://ghe.example.com", "flexibleTrusts": "true"},
-            "flexibleTrusts is possible for GitHub with the issuer",
+            r"flexibleTrusts\n    It is possible for GitHub with the issuer",
         ),
     ],
 )
 def test_what_is_wrong_is_named(given: dict[str, str], words: str) -> None:
     with pytest.raises(SettingsError, match=f"(?m){words}") as refusal:
         settings.load(given)
-    assert "bootstrap/README.md" in str(refusal.value)
+    assert "pulumi config" in str(refusal.value) or "bootstrap/README.md" in str(refusal.value)
 
 
 def test_every_setting_is_declared_with_its_default_and_told_in_the_readme() -> None:
@@ -261,5 +271,5 @@ def test_every_setting_is_declared_with_its_default_and_told_in_the_readme() -> 
 
 def test_nobody_is_an_owner_and_a_former_one() -> None:
     both = {"owners": f'["{OWNER}"]', "formerOwners": f'["{OWNER}"]'}
-    with pytest.raises(SettingsError, match=f"owners and formerOwners both name {OWNER}"):
+    with pytest.raises(SettingsError, match=f"owners, formerOwners\n    Both name {OWNER}"):
         settings.load({**GITHUB, **both})

@@ -44,9 +44,14 @@ def test_all_wrong_settings_are_reported_at_once(stack: Stack) -> None:
     stack.set("applicationName", "n" * 91)
     stack.set("redirectUris", ["https://n.example.com/callback?x=1"])
     stack.set("secretLifetimeDays", "731")
+    stack.set("nocobasePatienceSeconds", "soon")
+    stack.set("nocobaseMapping", ["clientId"])
     refused(
         stack,
-        "6 settings are wrong; nothing was changed.",
+        "8 settings are wrong; nothing was changed.",
+        'nocobasePatienceSeconds = "soon"',
+        "It must be a whole number",
+        "It must be an object",
         "Only https is allowed outside this machine",
         "Nearest: IMAP.AccessAsUser.All",
         "at most 90",

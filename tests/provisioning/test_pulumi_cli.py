@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.errors import EngineFailed
+from provisioning.errors import EngineFailed, StackUnknown
 from provisioning.pulumi_cli import Engines, Pulumi
 from provisioning.pulumi_events import Event
 from provisioning.resource_types import PASSWORD_TYPE
@@ -87,8 +87,38 @@ def test_names(engine: FakePulumi) -> None:
 
 
 def test_a_failure_is_the_engines_own_words(engine: FakePulumi) -> None:
-    with pytest.raises(EngineFailed, match="`pulumi stack export` failed: error: no stack named 'x' found"):
-        Pulumi("x").export()
+    (engine.folder / "other.export").unlink()
+    with pytest.raises(EngineFailed, match="`pulumi stack export` failed: error: no stack named 'other' found"):
+        Pulumi("other").export()
+
+
+NOT_SELECTED = "error: no stack selected; please use `pulumi stack select` or `pulumi stack init` to choose one"
+
+
+@pytest.mark.parametrize(
+    ("stack", "known", "words"),
+    [
+        ("prd", ["prod", "other"], "There is no stack prd. There are: prod, other; the nearest is prod. Name one"),
+        ("x\x1by", ["prod"], r'There is no stack "x\x1by". There are: prod. Name one of them: --stack <name>'),
+        (None, ["prod", "other"], "No stack is selected. There are: prod, other. Select one (pulumi stack select"),
+        ("prod", [], "There is no stack prod: the state backend has none of this project. Make one: python -m prov"),
+        (None, [], "No stack is selected: the state backend has none of this project. Make one: python -m prov"),
+    ],
+)
+def test_a_stack_that_is_not_there_is_answered_by_those_that_are(
+    tmp_path: Path, stack: str | None, known: list[str], words: str
+) -> None:
+    listed = json.dumps([{"name": name} for name in known])
+    said = f"error: no stack named '{stack}' found" if stack else NOT_SELECTED
+    command = tmp_path / "pulumi"
+    command.write_text(f"#!/bin/sh\ncase $2 in ls) echo '{listed}' ;; *) cat >&2 {tmp_path}/said; exit 255 ;; esac\n")
+    command.chmod(0o755)
+    (tmp_path / "said").write_text(said)
+    asked = Pulumi(stack, command=str(command))
+    for ask in (asked.configuration, asked.export, asked.outputs, lambda: asked.configure({"audience": "x"})):
+        with pytest.raises(StackUnknown) as caught:
+            ask()
+        assert str(caught.value).startswith(words)
 
 
 FOLLOWED = """\

@@ -141,6 +141,12 @@ def test_a_state_that_nobody_has_foreseen_hides_no_other_stack(here: FakePulumi)
     assert [found["alarms"] for found in said[:2]] == [[], ["its state is not understood (KeyError)"]]
 
 
+def test_a_stack_that_is_not_there_is_answered_by_those_that_are(here: FakePulumi) -> None:
+    said = status("--stack", "prd")
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert said.stderr.startswith("There is no stack prd. There are: ")
+
+
 def test_a_stack_and_all_of_them_cannot_be_meant(here: FakePulumi) -> None:
     said = status("--all", "--stack", "prod")
     assert said.exit_code == 2

@@ -68,8 +68,8 @@ def test_a_stack_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setenv("PATH", fake_pulumi(tmp_path, {"prod": ""}).environment["PATH"])
     assert ask_stack(Pulumi("prod")).outcome == "OK"
     found = ask_stack(Pulumi("nowhere"))
-    assert (found.outcome, "no stack named 'nowhere'" in found.said) == ("failed", True)
-    assert "pulumi stack init" in str(found.remedy)
+    assert (found.outcome, "There is no stack nowhere. There are: " in found.said) == ("failed", True)
+    assert found.remedy == "Name one of them: --stack <name>"
 
 
 def test_a_stack_that_was_deployed_to_its_end() -> None:

@@ -113,7 +113,7 @@ def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -
     ]
     assert "IMAP.AccessAsUser.All" in found["scopes[0]"]
     assert "remove it: pulumi config rm --path 'scopes[0]'" in found["scopes[0]"]
-    assert "'AzureADMyOrg', 'AzureADMultipleOrgs'" in found["audience"]
+    assert "Set it to one of: AzureADMyOrg, AzureADMultipleOrgs," in found["audience"]
     assert "Did you mean secretLifetimeDays?" in found["secretLifetimeDay"]
     assert "Set it to one of: user, tenant." in found["consent"]
 
@@ -128,7 +128,7 @@ def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -
         ("nocobaseUrl", f"{URL}/admin", f"That is {URL}."),
         ("nocobaseUrl", f"{URL}:99999", "1 to 65535"),
         ("nocobaseApp", "a/b", "letters"),
-        ("nocobaseMapping", "clientId", "valid dictionary"),
+        ("nocobaseMapping", "clientId", "It must be an object"),
         ("nocobaseInstallations", "{}", "list"),
         ("applicationName", "   ", "empty"),
         ("applicationName", "n" * 91, "at most 90"),
@@ -147,7 +147,13 @@ def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -
         ("secretDescription", " ", "empty"),
         ("secretLifetimeDays", "0", "1 to 730"),
         ("secretLifetimeDays", "731", "1 to 730"),
-        ("secretLifetimeDays", "soon", "integer"),
+        ("secretLifetimeDays", "soon", "It must be a whole number."),
+        ("secretLifetimeDays", "[1]", "It must be a whole number."),
+        ("nocobasePatienceSeconds", "3601", "It must be 3600 or less."),
+        ("applicationName", '["NocoBase mail"]', "It must be text."),
+        ("nocobaseTakeOver", '{"id": 1}', "It must be text."),
+        ("rotateRequestedAt", "now", "It must be a time with its time zone, like 2027-01-31T12:00:00Z."),
+        ("rotateRequestedAt", "2027-01-31T12:00:00", "It must be a time with its time zone"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_rule_and_its_remedy(key: str, value: str, words: str) -> None:
@@ -162,8 +168,13 @@ def test_a_wrong_value_is_named_with_its_rule_and_its_remedy(key: str, value: st
     ("key", "value", "named", "words"),
     [
         ("nocobaseMapping", {"clientIdFeld": "x"}, "nocobaseMapping.clientIdFeld", "no such setting"),
-        ("nocobaseMapping", {"clientIdField": "a b"}, "nocobaseMapping.clientIdField", "pattern"),
-        ("nocobaseMapping", {"rowFilter": {"id": []}}, "nocobaseMapping.rowFilter.id.str", "string"),
+        ("nocobaseMapping", {"clientIdField": "a b"}, "nocobaseMapping.clientIdField", "may contain only letters"),
+        (
+            "nocobaseMapping",
+            {"rowFilter": {"id": []}},
+            "nocobaseMapping.rowFilter.id",
+            "text, a whole number, true or false",
+        ),
         ("nocobaseInstallations", [{"name": "a"}], "nocobaseInstallations[0].url", "not set"),
         ("nocobaseInstallations", [{"name": "A b", "url": URL}], "nocobaseInstallations[0].name", "lower-case letters"),
         (
@@ -351,6 +362,62 @@ def test_the_environment_never_sets_anything_but_the_login(monkeypatch: pytest.M
 
 KEYS = [field.alias or "" for field in Settings.model_fields.values()]
 
+OF_PYDANTIC = (
+    "Input ",
+    "valid ",
+    "dictionary",
+    "string",
+    "integer",
+    "boolean",
+    "tuple",
+    "parse",
+    "instance",
+    "pattern",
+)
+"""How pydantic's own sentences can be told."""
+
+WRONG = [
+    "x y",
+    "1.5",
+    "true",
+    "null",
+    "[]",
+    "[null, 1.5, {}, []]",
+    '{"a": {"b": []}}',
+    '[{"name": [], "url": {}, "app": [1]}]',
+    '{"collection": "a b", "rowFilter": {"id": {}}, "clientIdField": 1, "verifyAction": []}',
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_wrong_value_is_told_in_our_words(key: str) -> None:
+    found = [problem for value in WRONG for problem in validate({"nocobaseUrl": URL, key: value})[1]]
+    assert found != [] or key in ("applicationName", "secretDescription", "nocobaseTakeOver", "tags")
+    assert [problem for problem in found if any(word in problem.why for word in OF_PYDANTIC)] == []
+    assert [problem for problem in found if "not allowed." in problem.why] == []
+
+
+def test_a_value_is_shown_unless_it_may_hold_a_secret() -> None:
+    (owner,) = validate({"nocobaseUrl": URL, "owners": '["me@example.com"]'})[1]
+    assert owner.value == '"me@example.com"'
+    config = {"nocobaseUrl": URL, "applicationName": "s3cr3t" * 20, "scopes": '["s3cr3t", "s3cr3t"]'}
+    assert "s3cr3t" in str(validate(config)[1])
+    assert "s3cr3t" not in str(validate(config, {"applicationName", "scopes"})[1])
+    assert "s3cr3t" not in str(validate({"nocobaseUrl": URL, "tags": '["https://me:s3cr3t@example.com/ x"]'})[1])
+
+
+def test_the_nearest_of_the_allowed_values_is_named() -> None:
+    (found,) = validate({"nocobaseUrl": URL, "audience": "azureadmultipleorg"})[1]
+    assert found.why == "It is none of the allowed values. Nearest: AzureADMultipleOrgs."
+    (found,) = validate({"nocobaseUrl": URL, "audience": "PersonalMicrosoftAccounts"})[1]
+    assert "Nearest: PersonalMicrosoftAccount" not in found.why
+
+
+@pytest.mark.parametrize("name", ["Pulumi.yaml", "bootstrap/Pulumi.yaml"])
+def test_the_engine_checks_no_types_before_the_program(name: str) -> None:
+    declared = yaml.safe_load((PROJECT / name).read_text())["config"]
+    assert [key for key, entry in declared.items() if set(entry) != {"description", "default"}] == []
+
 
 @given(st.dictionaries(st.sampled_from(KEYS) | st.text(min_size=1), st.text() | st.integers().map(str)))
 def test_any_configuration_loads_or_names_its_problems(config: dict[str, str]) -> None:
@@ -409,7 +476,7 @@ def test_text_of_which_pulumi_made_a_number_or_a_truth_value_is_text_again() -> 
     assert loaded is not None
     assert loaded.tags == ("4711", "true", "0", "-5", "false")
     assert [(at.name, at.app) for at in loaded.nocobase_installations] == [("2027", "7")]
-    assert "valid string" in problems({"nocobaseUrl": URL, "tags": '[{"a": 1}]'})["tags[0]"]
+    assert "It must be text." in problems({"nocobaseUrl": URL, "tags": '[{"a": 1}]'})["tags[0]"]
     assert "not a delegated mail permission" in problems({"nocobaseUrl": URL, "scopes": "[1]"})["scopes[0]"]
 
 
