@@ -37,6 +37,9 @@ from provisioning.program.kept import (
 if TYPE_CHECKING:
     from provisioning.program.settings import Settings
 
+IN_NOCOBASE, SECRET_DESCRIPTION = "NocoBase", "secretDescription"
+"""Properties that the application does not have itself."""
+
 AS_IT_IS = "as it is"
 NOT_TOUCHED = "not touched"
 
@@ -159,7 +162,7 @@ def _in_nocobase(plan: Adoption, settings: Settings, there: InNocoBase, client_i
     """Say what becomes of the credentials that NocoBase holds, and whether `pulumi up` would reject its link."""
     if there.client_id == client_id:
         plan.lines.append(
-            Line("NocoBase", "this client id", "the same, with a new secret", "its present secret stays valid")
+            Line(IN_NOCOBASE, "this client id", "the same, with a new secret", "its present secret stays valid")
         )
     elif there.client_id and there.client_id != settings.nocobase_take_over:
         # What is no client id may be a secret in the wrong field, and is not repeated.
@@ -367,7 +370,7 @@ def _credentials(plan: Adoption, found: Found, settings: Settings, audience: Aud
         plan.config["secretDescription"] = f"{settings.secret_description} (since {_day(now)})"
         plan.lines.append(
             Line(
-                "secretDescription",
+                SECRET_DESCRIPTION,
                 settings.secret_description,
                 plan.config["secretDescription"],
                 "distinguishes this stack's secrets from the existing ones",
@@ -388,15 +391,27 @@ def _day(moment: datetime) -> date:
 def find_candidates(
     applications: Iterable[Candidate], name: str, redirect_uris: Sequence[str], in_nocobase: str | None
 ) -> list[Candidate]:
-    """The applications with this name (in any case) or one of the URIs, or whose client id NocoBase has."""
+    """The applications with one of the URIs, whose client id NocoBase has, or in whose name each word of `name` is.
+
+    Capital and small letters are the same.
+    """
     candidates = []
     for application in applications:
+        same = application.name.casefold() == name.casefold()
         reasons = {
             "NocoBase has its client id": application.client_id == in_nocobase,
             "redirect URI": bool(set(map(comparable, application.redirect_uris)) & set(redirect_uris)),
-            "same name": application.name.casefold() == name.casefold(),
+            "same name": same,
+            "part of its name": not same and _has_words(application.name, name),
         }
         why = ", ".join(reason for reason, true in reasons.items() if true)
         if why:
             candidates.append(replace(application, why=why))
-    return sorted(candidates, key=lambda candidate: (-candidate.why.count(","), candidate.name, candidate.client_id))
+    return sorted(
+        candidates,
+        key=lambda one: (-one.why.count(","), one.why.startswith("part"), one.name.casefold(), one.client_id),
+    )
+
+
+def _has_words(text: str, words: str) -> bool:
+    return bool(words.strip()) and all(word in text.casefold() for word in words.casefold().split())

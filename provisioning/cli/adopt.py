@@ -7,15 +7,27 @@ import shlex
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from provisioning import pins
-from provisioning.cli.common import Format, Output, Stack, errors_as_sentences, if_interrupted, now, show_rows, words
+from provisioning.cli.common import (
+    Format,
+    Output,
+    Stack,
+    errors_as_sentences,
+    if_interrupted,
+    in_words,
+    now,
+    show,
+    show_rows,
+    words,
+)
 from provisioning.entra.sign_in_settings import NAMESPACE, use_configuration
 from provisioning.errors import AdoptionRejected, NocoBaseError, SettingsError
-from provisioning.foreign import listed
+from provisioning.foreign import listed, quoted
 from provisioning.pulumi_cli import Pulumi
 from provisioning.pulumi_events import SAME, StepBegun
 from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, COMPONENT_TYPE, PRINCIPAL_TYPE
@@ -23,7 +35,7 @@ from provisioning.waiting import waiting_for
 
 if TYPE_CHECKING:
     from provisioning.adopt.plan import Adoption, InNocoBase, Line
-    from provisioning.entra.registration import Found
+    from provisioning.entra.registration import Candidate, Found
     from provisioning.program.settings import Settings
 
 PROTECT = "protectApplication"
@@ -45,7 +57,7 @@ def adopt(
     ] = None,
     search: Annotated[
         str | None,
-        typer.Option("--search", metavar="NAME", help="List candidates of this name instead of applicationName's."),
+        typer.Option("--search", metavar="PART", help="List those in whose name this is, instead of applicationName."),
     ] = None,
     stack: Stack = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, and without a terminal, only show.")] = False,
@@ -75,7 +87,7 @@ def adopt(
         config, secret_keys = engine.configuration()
         settings = _settings(config, secret_keys)
         if client_id is None or search is not None:
-            _list(settings, config, search, output)
+            _list(settings, config, search, name, output)
             return
         has = _adopted_before(engine, client_id)
         found, plan = _plan(settings, config, client_id, name)
@@ -83,10 +95,11 @@ def adopt(
         if not wanted:
             words.print("This stack has this application already; there is nothing to adopt.")
             return
-        show_rows([_row(line, output) for line in plan.lines], output)
+        _show(plan, output)
         for warning in [*plan.warnings, *plan.losses]:
             words.print(f"! {warning}", style="yellow")
         _tell_risks(plan)
+        _tell_what_comes(plan, found)
         _refuse_settings({**config, **plan.config}, secret_keys)
         words_given = accept or []
         command = _command(plan, client_id, stack)
@@ -130,8 +143,8 @@ def _refuse_settings(config: Mapping[str, str | list[str]], secret_keys: Collect
         )
 
 
-def _list(settings: Settings, config: Mapping[str, str], search: str | None, output: Format) -> None:
-    """Print the applications that may be meant."""
+def _list(settings: Settings, config: Mapping[str, str], search: str | None, stack: str, output: Format) -> None:
+    """Print the applications that may be meant; those of other stacks than `stack` apart, as they cannot be."""
     from provisioning.adopt.plan import find_candidates  # noqa: PLC0415 - not for `--help`
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
@@ -139,27 +152,41 @@ def _list(settings: Settings, config: Mapping[str, str], search: str | None, out
     found = find_candidates(
         directory.applications(), name, settings.redirect_uris, _in_nocobase(settings, config).client_id
     )
-    if found or output is Format.JSON:
-        show_rows(
-            [
-                {
-                    "clientId": item.client_id,
-                    "name": item.name,
-                    "why": item.why,
-                    "stack": item.stack or "none",
-                    "created": item.created and item.created.isoformat(timespec="seconds"),
-                }
-                for item in found
-            ],
-            output,
-        )
-    if found:
+    if output is Format.JSON:
+        show_rows([_candidate(item, output) for item in found], output)
+    own = [item for item in found if item.stack in (None, stack)]
+    if not own:
         words.print(
-            "Only if you know who made one: the same command with its client id, which shows the owners first. Name "
-            "and tags prove nothing. One with another stack's tag is refused."
+            f"No application that may be adopted has {quoted(name)} in its name, sends users to this NocoBase, or is "
+            "known to it. To look for others:\n    python -m provisioning adopt --search <part of the name>"
         )
-    else:
-        words.print(f"No application is called '{name}', sends users to this NocoBase, or is known to it.")
+    elif output is not Format.JSON:
+        show_rows([_candidate(item, output) for item in own], output)
+    if others := [item for item in found if item not in own]:
+        words.print("These have the tag of another stack, and are refused:")
+        if output is not Format.JSON:
+            show_rows([_candidate(item, output, apart=True) for item in others], output)
+    if own:
+        words.print(
+            "Name and tags prove nothing. Only if you know who made one; its owners are shown first:\n"
+            "    python -m provisioning adopt <client id>"
+        )
+
+
+def _candidate(item: Candidate, output: Format, apart: bool = False) -> dict[str, object]:
+    """One line of the list: all of it for a program; for a person the day, and the stack of those that stand apart."""
+    if output is Format.JSON:
+        created = item.created and item.created.isoformat(timespec="seconds")
+        return {
+            "clientId": item.client_id,
+            "name": item.name,
+            "why": item.why,
+            "stack": item.stack or "none",
+            "created": created,
+        }
+    shown = {"client ID": item.client_id, "name": item.name, "why": item.why}
+    created = item.created and item.created.astimezone(UTC).date().isoformat()
+    return {**shown, **({"stack": item.stack} if apart else {}), "created": created}
 
 
 def _in_nocobase(settings: Settings, config: Mapping[str, str]) -> InNocoBase:
@@ -233,6 +260,19 @@ def _tell_risks(plan: Adoption) -> None:
         words.print(f"! {risk.said} To keep them: --accept {risk.word}", style="bold red")
 
 
+def _tell_what_comes(plan: Adoption, found: Found) -> None:
+    """Say what the adoption itself does, and what the run after it does."""
+    from provisioning.adopt.next_run import next_run  # noqa: PLC0415 - not for `--help`
+
+    written = listed([*plan.config, PROTECT])
+    words.print("What the adoption does", style="bold")
+    words.print(f"  • It writes the settings {written}, and takes application and service principal into the state.")
+    words.print("  • It changes nothing in Entra ID or NocoBase.")
+    words.print("What the next `pulumi up` does", style="bold")
+    for sentence in next_run(plan, found):
+        words.print(f"  • {sentence}")
+
+
 def _command(plan: Adoption, client_id: str, stack: str | None) -> str:
     """The command that adopts without a question and accepts all that `plan` shows."""
     parts = ["python", "-m", "provisioning", "adopt", client_id, *(["--stack", stack] if stack else []), "--yes"]
@@ -254,12 +294,12 @@ def _agreed(plan: Adoption, command: str, yes: bool, accept_losses: bool, accept
     if yes and risks:
         missing = ", ".join(risk.word for risk in risks)
         raise AdoptionRejected(
-            f"--yes does not accept what others could use ({missing}); nothing was changed. {only_if}: {command}"
+            f"--yes does not accept what others could use ({missing}); nothing was changed. {only_if}:\n    {command}"
         )
     if yes:
         return True
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        words.print(f"Nothing was changed. {only_if}: {command}")
+        words.print(f"Nothing was changed. {only_if}:\n    {command}")
         return False
     for risk in risks:
         if not typer.confirm(f"Keep what {risk.word} stands for, which others could use?", err=True):
@@ -285,10 +325,27 @@ def _wanted(found: Found, has: set[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _row(line: Line, output: Format) -> dict[str, object]:
-    """A line for people says once what stays the same."""
-    same = output is not Format.JSON and line.after == line.there
-    return {**asdict(line), "after": "the same" if same else line.after}
+def _show(plan: Adoption, output: Format) -> None:
+    """Print what is there and what will be; for people what stays the same is said once."""
+    if output is Format.TABLE:
+        facts: dict[str, object] = {}
+        for line in plan.lines:
+            facts[line.property] = "; ".join([*filter(None, [str(facts.get(line.property, ""))]), _told(line)])
+        show(facts, output)
+        return
+    same = "the same" if output is Format.MARKDOWN else None
+    show_rows(
+        [{**asdict(line), "after": same if same and line.after == line.there else line.after} for line in plan.lines],
+        output,
+    )
+
+
+def _told(line: Line) -> str:
+    there, after = in_words(line.there), in_words(line.after)
+    if isinstance(line.there, list) and isinstance(line.after, list) and line.there:
+        added = [item for item in line.after if item not in line.there]
+        return f"{there}{f' + {in_words(added)}' if added else ''} ({line.how})"
+    return f"{there if there == after else f'{there} → {after}'} ({line.how})"
 
 
 def _tell_next(engine: Pulumi) -> None:

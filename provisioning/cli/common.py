@@ -196,15 +196,16 @@ def _print_markdown(rows: Sequence[Mapping[str, object]]) -> None:
 
 def _cell(value: object) -> Text:
     if isinstance(value, Text):
-        return Text(_words(value.plain), style=value.style)
-    return Text(_words(value))
+        return Text(in_words(value.plain), style=value.style)
+    return Text(in_words(value))
 
 
-def _words(value: object) -> str:
+def in_words(value: object) -> str:
+    """A value as a cell of a table shows it, on one line."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(_words, value)) or "none"
+        return ", ".join(map(in_words, value)) or "none"
     return "none" if value is None or value == "" else one_line(value, LONGEST_MESSAGE)
 
 

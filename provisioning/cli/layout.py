@@ -24,6 +24,9 @@ MARKED = re.compile(r" *(?:[!→•✓✗-] +)?")
 CODE = r"`[^`\n]+`"
 """A command within a sentence."""
 
+COPIED = re.compile(r" {4}(?:python -m|pulumi|az|make|export|read|eval|\.) ")
+"""The beginning of a line that is a command to copy, which is never wrapped: a shell would take the parts for two."""
+
 WORD = re.compile(rf"(?:{CODE}|[^ ])+ *| +")
 """What no line ends in the midst of: a word, or a command in backticks."""
 
@@ -32,12 +35,15 @@ NARROWEST = 24
 
 
 def wrapped(text: Text, width: int, indent: int | None = None) -> Text:
-    """`text`, each of its lines wrapped at blanks to `width` columns; what is no two words stays whole.
+    """`text`, each of its lines wrapped at blanks to `width` columns; a word or a command to copy stays whole.
 
     indent: the column below which the rest of a line goes; by default the one behind the line's blanks and mark.
     """
     lines: list[Text] = []
     for line in text.split("\n", allow_blank=True):
+        if COPIED.match(line.plain):
+            lines.append(line)
+            continue
         marked = MARKED.match(line.plain)
         hang = indent if indent is not None else marked.end() if marked else 0
         hang = hang if hang + NARROWEST <= width else 0

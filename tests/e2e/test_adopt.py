@@ -114,7 +114,7 @@ def announced(lines: list[dict[str, Any]]) -> set[str]:
 
 def changes(said: str) -> dict[str, set[str]]:
     """What `adopt` says that `pulumi up` will do: `create ApplicationPassword` → the properties that it touches."""
-    steps = (line.strip().partition(": ") for line in said.splitlines() if line.startswith("  "))
+    steps = (line.strip().partition(": ") for line in said.splitlines() if re.match("  [^ •]", line))
     return {step: set(changed.split(", ")) if changed else set() for step, _, changed in steps}
 
 
@@ -141,8 +141,7 @@ def adopted(made: ByHand, *options: str) -> list[dict[str, Any]]:
 def accepted(made: ByHand, *options: str) -> list[str]:
     """The options of the command that is shown to accept what others could use."""
     said = adopt(made.stack, made.client_id, *options)[1]
-    command = next(line for line in said.splitlines() if line.startswith("Nothing was changed. "))
-    found = command.split()
+    found = said.partition("Nothing was changed. ")[2].splitlines()[1].split()
     return [part for part in found[found.index("--yes") + 1 :] if part != "--accept-losses"]
 
 
@@ -311,7 +310,7 @@ def test_on_a_terminal_of_a_stack_whose_state_was_lost_without_a_service_princip
 def test_what_is_not_there(stack: Stack) -> None:
     said = adopt(stack, COLLEAGUE, "--yes", exit_code=1)[1]
     assert f"no application of client id {COLLEAGUE}" in said
-    assert "No application is called 'nobody'" in adopt(stack, "--search", "nobody")[1]
+    assert "has nobody in its name" in adopt(stack, "--search", "nobody")[1]
 
 
 def test_one_to_which_the_tenant_has_consented_already(stack: Stack) -> None:

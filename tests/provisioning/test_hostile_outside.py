@@ -11,7 +11,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -270,10 +270,11 @@ def test_adopt(text: str, said: Callable[[], str], monkeypatch: pytest.MonkeyPat
     for held in (text, PASTED, API_KEY):
         there = InNocoBase(held, SignIn(held, text, (text,), text))
         monkeypatch.setattr(adopt, "_in_nocobase", lambda *_, there=there: there)
-        _, plan = adopt._plan(settings(), {}, CLIENT_ID, "organization/nocobase-outlook/prod")
+        found, plan = adopt._plan(settings(), {}, CLIENT_ID, "organization/nocobase-outlook/prod")
         for output in Format:
-            show_rows([adopt._row(line, output) for line in plan.lines], output)
+            adopt._show(plan, output)
             judge(said())
+        adopt._tell_what_comes(plan, found)
         for warning in [*plan.warnings, *plan.losses]:
             words.print(f"! {warning}", style="yellow")
         adopt._tell_risks(plan)
@@ -282,7 +283,7 @@ def test_adopt(text: str, said: Callable[[], str], monkeypatch: pytest.MonkeyPat
         judge(said())
     candidates = find_candidates([Candidate(text, text, (text,), (text, f"pulumi:{text}"))], text, [], None)
     for output in Format:
-        show_rows([asdict(candidate) for candidate in candidates], output)
+        show_rows([adopt._candidate(candidate, output, apart=True) for candidate in candidates], output)
         judge(said())
     found = hostile_application(text)
     tagged = replace(found, application={**found.application, "tags": [f"pulumi:{text}"]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning.addresses import comparable
+from provisioning.adopt.next_run import next_run
 from provisioning.adopt.plan import Adoption, Caller, InNocoBase, find_candidates, plan_adoption
 from provisioning.entra.ownership import name_taken
 from provisioning.entra.permissions import Permission
@@ -264,13 +266,35 @@ def test_candidates_are_those_with_something_in_common_the_likeliest_first() -> 
         Candidate("2", "x", (URL,), ("pulumi:o/p/s",)),
         Candidate("3", "NocoBase mail", (URL,), ()),
         Candidate("4", "else", (), ()),
+        Candidate("5", "Mail of NocoBase (test)", (), ()),
+        Candidate("6", "NocoBase", (), ()),
     ]
     judged = find_candidates(known, "NocoBase mail", [URL], "2")
     assert [(item.client_id, item.why, item.stack) for item in judged] == [
         ("3", "redirect URI, same name", None),
         ("2", "NocoBase has its client id, redirect URI", "o/p/s"),
         ("1", "same name", None),
+        ("5", "part of its name", None),
     ]
+    assert [item.client_id for item in find_candidates(known, "nocob", [], None)] == ["5", "6", "1", "3"]
+    assert find_candidates(known, " ", [], None) == []
+
+
+def test_what_the_next_run_does_is_said_before() -> None:
+    used = InNocoBase("0a1b2c3d-0000-4000-8000-000000000001")
+    there = one(
+        appId=used.client_id, web={"redirectUris": ["https://old.example.com/cb"]}, spa={"redirectUris": [CALLBACK]}
+    )
+    there = replace(there, principal={"id": ME, "accountEnabled": True})
+    said = next_run(plan_beside(used, there), there)
+    assert said[0].startswith(f"It adds to redirectUris: {CALLBACK}")
+    assert f"It removes from singlePageApplication: {CALLBACK} (moved to redirectUris (platform Web))." in said
+    assert said[-2].endswith("gives it to NocoBase, in place of the one that it has, which stays valid.")
+    assert said[-1] == "It leaves everything else in the application as it is."
+    assert not [sentence for sentence in said if "service principal" in sentence]
+    without = next_run(plan(replace(there, principal=None)), replace(there, principal=None))
+    assert "It creates the service principal, which is missing." in without
+    assert "It issues a client secret of this stack's own and gives it to NocoBase." in without
 
 
 def test_only_namesakes_that_no_stack_made_are_in_the_way() -> None:

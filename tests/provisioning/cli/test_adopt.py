@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
-from provisioning.adopt.plan import Adoption, InNocoBase
+from provisioning.adopt.plan import Adoption, Caller, InNocoBase, plan_adoption
 from provisioning.adopt.risks import Risk
-from provisioning.cli import adopt, app
-from provisioning.entra.registration import Found
+from provisioning.cli import adopt, app, common
+from provisioning.entra.registration import Candidate, Found
 from provisioning.errors import NotReady
 from provisioning.nocobase.client import NocoBaseClient
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.push import SignIn
 from provisioning.program.settings import validate
 from provisioning.resource_types import COMPONENT_TYPE, PRINCIPAL_TYPE
+from tests.golden import check
 from tests.provisioning.checkpoints import CLIENT_ID, OBJECT_ID, URL, application, export, resource
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 from tests.provisioning.nocobase.fake_nocobase import CALLBACK, FakeNocoBase, connect, microsoft
 
+GOLDEN = Path(__file__).parent / "golden"
 FOUND = Found({"id": OBJECT_ID, "appId": CLIENT_ID}, (), None, ())
 
 
@@ -110,7 +114,7 @@ def test_yes_alone_accepts_nothing_that_others_could_use(risky: FakePulumi, give
     said = CliRunner().invoke(app, ["adopt", CLIENT_ID, "--stack", "prod", "--yes", *given])
     assert said.exit_code == 1
     whole = shlex.join(["adopt", CLIENT_ID, "--stack", "prod", "--yes", *WORDS])
-    assert said.stderr.endswith(f"Only if you know who made it: python -m provisioning {whole}\n")
+    assert said.stderr.endswith(f"Only if you know who made it:\n    python -m provisioning {whole}\n")
     assert "The application was created long ago." in said.stderr
     assert not [call for call in risky.asked if "set-all" in call or "import" in call]
 
@@ -143,6 +147,92 @@ def test_on_a_terminal_each_is_asked_for(
     monkeypatch.setattr("typer.confirm", lambda *_, **__: next(left))
     assert adopt._agreed(Adoption(risks=RISKS), "", False, False, given) is goes_on
     assert list(left) == []
+
+
+TODAY = datetime(2026, 3, 1, 8, 30, 15, tzinfo=UTC)
+CANDIDATES = [
+    Candidate("5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11", "NocoBase mail", (CALLBACK,), (), created=TODAY),
+    Candidate("5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a12", "Old NocoBase e-mail of the sales department", (), ()),
+    Candidate("5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a13", "NocoBase mail", (), ("pulumi:acme/mail/test",), created=TODAY),
+    Candidate(CLIENT_ID, "NocoBase mail", (), ("pulumi:organization/nocobase-outlook/prod",), created=TODAY),
+]
+
+
+@pytest.fixture
+def several(engine: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
+    """A stack that is not deployed, in a tenant with applications that may be meant."""
+    monkeypatch.delenv("NOCOBASE_API_KEY", raising=False)
+    monkeypatch.setattr("provisioning.entra.directory.applications", lambda: CANDIDATES)
+    return engine
+
+
+BOLD = re.compile(r"\x1b\[[0-9;]*m")
+WIDTHS = pytest.mark.parametrize("columns", ["80", "120", "piped"])
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    """Have what is printed in this process go to a terminal of so many columns, without colours."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns != "piped":
+        monkeypatch.setattr(common.Plain, "is_terminal", True)
+        monkeypatch.setenv("COLUMNS", columns)
+        monkeypatch.setenv("NO_COLOR", "1")
+        monkeypatch.setattr(common.words, "width", int(columns))
+
+
+@WIDTHS
+@pytest.mark.usefixtures("several")
+@pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
+def test_candidates_with_those_of_other_stacks_apart(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    on_terminal(monkeypatch, columns)
+    said = CliRunner().invoke(app, ["adopt"])
+    assert said.exit_code == 0
+    check(GOLDEN / f"adopt-list-{columns}.txt", BOLD.sub("", said.output))
+
+
+@pytest.mark.usefixtures("several")
+@pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
+def test_candidates_for_a_program_have_the_whole_time() -> None:
+    listed = json.loads(CliRunner().invoke(app, ["adopt", "--search", "SALES", "--format", "json"]).stdout)
+    assert [(one["name"][:3], one["why"]) for one in listed] == [
+        ("Noc", "redirect URI"),
+        ("Old", "part of its name"),
+    ]
+    assert (listed[0]["created"], listed[1]["created"]) == ("2026-03-01T08:30:15+00:00", None)
+
+
+@pytest.mark.usefixtures("several")
+@pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
+def test_no_candidate_is_answered_by_how_to_look_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioning.entra.directory.applications", lambda: CANDIDATES[2:3])
+    said = CliRunner().invoke(app, ["adopt"])
+    assert "adopt --search <part of the name>" in said.stderr
+    assert "These have the tag of another stack, and are refused:" in said.stderr
+
+
+@WIDTHS
+def test_what_the_next_run_does_comes_before_the_question(
+    engine: FakePulumi, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    on_terminal(monkeypatch, columns)
+    applied = {
+        "id": OBJECT_ID,
+        "appId": CLIENT_ID,
+        "displayName": "Outlook by hand",
+        "signInAudience": "AzureADMultipleOrgs",
+        "web": {"redirectUris": ["https://old.example.com/callback"]},
+        "createdDateTime": "2026-03-01T08:30:15Z",
+    }
+    found = Found(applied, ("0a1b2c3d-0000-4000-8000-0000000000b0",), None, ())
+    settings = validate({"nocobaseUrl": URL})[0]
+    assert settings is not None
+    caller = Caller("0a1b2c3d-0000-4000-8000-0000000000a0", "0a1b2c3d-0000-4000-8000-0000000000aa")
+    plan = plan_adoption(found, settings, caller, "pulumi:organization/nocobase-outlook/prod", TODAY)
+    monkeypatch.setattr(adopt, "_plan", lambda *_: (found, plan))
+    said = CliRunner().invoke(app, ["adopt", CLIENT_ID])
+    assert said.exit_code == 0
+    check(GOLDEN / f"adopt-plan-{columns}.txt", BOLD.sub("", said.output))
+    assert not [call for call in engine.asked if "set-all" in call]
 
 
 def test_a_stack_has_one_application_only(engine: FakePulumi) -> None:

@@ -83,3 +83,8 @@ def test_a_terminal_gets_whole_words_and_a_pipe_whole_lines(terminal: bool) -> N
     console.print(f"! The application {ID} is not there")
     assert isinstance(console.file, io.StringIO)
     assert (f"\n  {ID}\n" in console.file.getvalue()) is terminal
+
+
+def test_a_command_to_copy_stays_whole() -> None:
+    command = "    python -m provisioning adopt 0a1b2c3d-0000-4000-8000-000000000001 --yes"
+    assert wrapped(Text(f"Run this command, if you know who made it:\n{command}"), 30).plain.splitlines()[-1] == command
