@@ -220,18 +220,17 @@ def _due_row(body: Element, one: _Numbered, now: datetime) -> None:
 
 def _stacks(main: Element, numbered: Sequence[_Numbered]) -> None:
     section = _section(main, "stacks", "Stacks")
-    columns = ("Stack", "State", "Application", "Consent", "Entra ID", "NocoBase")
+    columns = ("Stack", "Application", "Consent", "Entra ID", "NocoBase")
     table = _table(section, "What each stack has, compared with what there is", columns)
     body = element(table, "tbody", role="rowgroup")
     for one in sorted(numbered, key=lambda one: one.shown.stack):
         row, view = _row(body, one), one.shown.view
+        _sync(element(row[0], "div"), view.sync if view else Sync.UNREAD)
         if view is None:
-            _sync(_cell(row, "State"), Sync.UNREAD)
-            for column in columns[2:]:
+            for column in columns[1:]:
                 _cell(row, column, "not known")
             continue
         application = view.deployed.application
-        _sync(_cell(row, "State"), view.sync)
         cell = _cell(row, "Application")
         element(cell, "div", application.declared.display_name if application else "none")
         if application:
