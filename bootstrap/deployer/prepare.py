@@ -78,15 +78,13 @@ def with_earlier(settings: Settings, recorded: Resources) -> Identity:
     if not kept:
         return deployer
     whole = replace(deployer, trusts=(*deployer.trusts, *kept))
-    remedy = "Once the pipelines use previewClientId: pulumi config set keepEarlierTrusts false, then pulumi up"
+    remedy = "Once the pipelines are switched (README.md): pulumi config set keepEarlierTrusts false, then pulumi up"
     if reason := federation.why_invalid_trusts(whole.trusts):
         raise pulumi.RunError(
             f"{reason} {len(kept)} of them are of an earlier version, and pipelines may still use them: "
             f"{_listed(kept)}. {remedy}."
         )
-    pulumi.warn(
-        f"The deployer still trusts jobs that are to sign in as the identity for previews: {_listed(kept)}. {remedy}."
-    )
+    pulumi.warn(f"The deployer still trusts jobs that an earlier version had it trust: {_listed(kept)}. {remedy}.")
     return whole
 
 

@@ -43,8 +43,8 @@ READ_DIRECTORY, READ_USERS = "Directory.Read.All", "User.Read.All"
 DEPLOYER, PREVIEW = "deployer", "preview"
 """The names of the two identities: of their components, applications and service principals."""
 
-EARLIER_JOBS = ("environment:{environment}-preview",)
-"""What deployers of version 1 trusted on GitHub and the pipelines' deployments do not need: it signs in as PREVIEW."""
+EARLIER_JOBS = ("environment:{environment}", "environment:{environment}-preview")
+"""What earlier deployers trusted on GitHub besides. The pipelines' jobs sign in there as nobody, and as PREVIEW."""
 
 ENTRA_ID = "login.microsoftonline.com"
 """The host of the issuer of newer service connections of Azure DevOps, whose subjects hold ids of Entra ID's own."""
@@ -187,7 +187,7 @@ class Settings(BaseModel):
     flexible_trusts: bool = False
     github_repository: Path | None = None
     github_issuer: Address = GITHUB
-    github_jobs: tuple[str, ...] = ("environment:{environment}", "environment:{environment}-upkeep")
+    github_jobs: tuple[str, ...] = ("environment:{environment}-upkeep",)
     github_preview_jobs: tuple[str, ...] = ("environment:{environment}-preview", "environment:{environment}-report")
     github_repository_id: Id | None = None
     github_workflows: str = "{repository}/.github/workflows/*@refs/heads/main"
@@ -249,7 +249,7 @@ class Settings(BaseModel):
 
     @cached_property
     def earlier_trusts(self) -> tuple[Trust, ...]:
-        """What deployers of version 1 trusted besides, and pipelines may still use until they are switched."""
+        """What earlier deployers trusted besides, and pipelines may still use until they are switched."""
         if not self.github_repository:
             return ()
         found = self._each(self.github_repository, EARLIER_JOBS)

@@ -65,10 +65,10 @@ def test_who_is_no_longer_to_be_an_owner_is_named(signed_in: dict[str, str]) -> 
         preparing.prepare()
 
 
-EARLIER = "repo:contoso/mail:environment:{}-preview"
+EARLIER = [f"repo:contoso/mail:environment:{name}" for name in ("test", "prod", "test-preview", "prod-preview")]
 RECORDED = {
-    (TRUST_TYPE, f"deployer-github-{name}-preview"): {"issuer": "x", "subject": EARLIER.format(name)}
-    for name in ("test", "prod")
+    (TRUST_TYPE, f"deployer-github-{subject.rpartition(':')[2]}"): {"issuer": "x", "subject": subject}
+    for subject in EARLIER
 }
 
 
@@ -81,20 +81,21 @@ def test_trusts_of_an_earlier_version_stay_until_a_setting_says_otherwise(monkey
     said: list[str] = []
     monkeypatch.setattr(pulumi, "warn", said.append)
     new = subjects(GITHUB, {})
-    assert EARLIER.format("test") not in new
+    assert not set(EARLIER) & set(new)
     assert said == []
-    assert subjects(GITHUB, RECORDED) == [*new, EARLIER.format("test"), EARLIER.format("prod")]
+    assert subjects(GITHUB, RECORDED) == [*new, *EARLIER]
+    assert subjects({**GITHUB, "githubJobs": json.dumps(["environment:{environment}"])}, RECORDED) == EARLIER
     assert "pulumi config set keepEarlierTrusts false, then pulumi up" in said[0]
     assert subjects({**GITHUB, "keepEarlierTrusts": "false"}, RECORDED) == new
     assert subjects({**GITHUB, "githubRepository": "contoso/other"}, {}) != new
-    assert len(said) == 1
+    assert len(said) == 2
 
 
 def test_trusts_of_an_earlier_version_count_against_the_limit() -> None:
-    ten = {**GITHUB, "environments": json.dumps(["test", "prod", *map(str, range(8))])}
-    assert len(subjects(ten, {})) == 20
-    with pytest.raises(pulumi.RunError, match=r"22 federated credentials; .* 2 of them are of an earlier version"):
-        subjects(ten, RECORDED)
+    many = {**GITHUB, "previews": "false", "environments": json.dumps(["test", "prod", *map(str, range(16))])}
+    assert len(subjects(many, {})) == 18
+    with pytest.raises(pulumi.RunError, match=r"22 federated credentials; .* 4 of them are of an earlier version"):
+        subjects(many, RECORDED)
 
 
 @pytest.mark.usefixtures("signed_in")

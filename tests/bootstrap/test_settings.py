@@ -26,7 +26,7 @@ def subjects(identity: Identity | None) -> list[str]:
 
 def test_github_alone_trusts_each_environment_and_those_of_previews_for_reading() -> None:
     found = settings.load(GITHUB)
-    assert subjects(found.deployer) == ["test", "prod", "test-upkeep", "prod-upkeep"]
+    assert subjects(found.deployer) == ["test-upkeep", "prod-upkeep"]
     assert found.deployer.permissions == ("Application.ReadWrite.OwnedBy",)
     assert subjects(found.preview) == ["test-preview", "prod-preview", "test-report", "prod-report"]
     assert found.preview is not None
@@ -35,13 +35,18 @@ def test_github_alone_trusts_each_environment_and_those_of_previews_for_reading(
     assert found.trusts == (*found.deployer.trusts, *found.preview.trusts)
 
 
-def test_ten_stacks_on_github_fit_and_eleven_do_not() -> None:
-    def load(stacks: int) -> Settings:
-        return settings.load({**GITHUB, "environments": json.dumps([f"stack{number}" for number in range(stacks)])})
+def test_ten_stacks_on_github_fit_and_twenty_without_previews() -> None:
+    def load(stacks: int, **given: str) -> list[int]:
+        environments = json.dumps([f"stack{number}" for number in range(stacks)])
+        found = settings.load({**GITHUB, "environments": environments, **given})
+        return [len(identity.trusts) for identity in found.identities]
 
-    assert [len(identity.trusts) for identity in load(10).identities] == [MOST_TRUSTS, MOST_TRUSTS]
-    with pytest.raises(SettingsError, match="NocoBase mail deployer: 22 federated credentials"):
+    assert load(10) == [10, MOST_TRUSTS]
+    assert load(20, previews="false") == [MOST_TRUSTS]
+    with pytest.raises(SettingsError, match="NocoBase mail previews: 22 federated credentials"):
         load(11)
+    with pytest.raises(SettingsError, match="NocoBase mail deployer: 21 federated credentials"):
+        load(21, previews="false")
 
 
 def test_all_systems_together() -> None:
@@ -66,7 +71,6 @@ def test_all_systems_together() -> None:
         }
     )
     assert [trust.name for trust in found.deployer.trusts] == [
-        "github-prod",
         "github-prod-upkeep",
         "gitlab-main",
         "azure-devops-nocobase-outlook-prod",
@@ -81,7 +85,7 @@ def test_all_systems_together() -> None:
         "azure-devops-nocobase-outlook-preview",
         "pulumi-preview",
     ]
-    assert found.deployer.trusts[2].issuer == "https://gitlab.example.com"
+    assert found.deployer.trusts[1].issuer == "https://gitlab.example.com"
     assert found.deployer.permissions == (
         "Application.ReadWrite.OwnedBy",
         "DelegatedPermissionGrant.ReadWrite.All",
@@ -138,7 +142,7 @@ def test_one_expression_for_all_environments_and_one_for_all_branches() -> None:
     for identity, expected in (
         (
             found.deployer,
-            [f"{here.format(jobs)}{at_main}" for jobs in ("environment:*", "environment:*-upkeep")],
+            [f"{here.format('environment:*-upkeep')}{at_main}"],
         ),
         (
             found.preview,
@@ -156,7 +160,7 @@ def test_one_expression_for_all_environments_and_one_for_all_branches() -> None:
         for trust in flexible:
             # What Entra ID takes, by the stand-in.
             claims_expression.check(trust.issuer, trust.expression)
-    assert subjects(found.deployer) == ["", "", "main"]
+    assert subjects(found.deployer) == ["", "main"]
 
 
 def test_issuers_that_are_given_word_for_word_stay_so() -> None:
@@ -182,7 +186,7 @@ def test_a_token_that_is_meant_for_somebody_else_is_trusted_so() -> None:
     pulumi = {"name": "pulumi", "issuer": "https://api.pulumi.com/oidc", "subject": "x", "audience": "contoso"}
     found = settings.load({**GITHUB, "otherTrusts": json.dumps([pulumi])})
     audiences = [trust.audience for trust in found.deployer.trusts]
-    assert audiences == ["api://AzureADTokenExchange"] * 4 + ["contoso"]
+    assert audiences == ["api://AzureADTokenExchange"] * 2 + ["contoso"]
 
 
 def test_an_issuer_whose_subjects_cannot_be_composed_is_rejected() -> None:

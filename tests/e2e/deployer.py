@@ -63,7 +63,7 @@ class Deployer:
 
     def graph(self, method: str, path: str, body: object = None) -> httpx.Response:
         """A request to Graph as the deployer."""
-        token = self.access_token("prod").raise_for_status().json()["access_token"]
+        token = self.access_token("prod-upkeep").raise_for_status().json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
         return entra(self.place).request(method, f"/v1.0{path}", json=body, headers=headers)
 

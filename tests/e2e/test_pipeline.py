@@ -71,7 +71,9 @@ class Pipeline:
     def applications(self) -> list[dict[str, Any]]:
         """The mail applications in Entra ID."""
         found = sandbox_entra(self.place, "GET", "state")["applications"]
-        return [item for item in found if item["displayName"] != "NocoBase mail deployer"]
+        return [
+            item for item in found if item["displayName"] not in ("NocoBase mail deployer", "NocoBase mail previews")
+        ]
 
     def application(self, stack: str) -> dict[str, Any]:
         """The application of a stack."""

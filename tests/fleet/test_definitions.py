@@ -76,8 +76,9 @@ def test_the_daily_run_of_the_workflow_waits_for_no_approver(workflow: Mapping[s
     environment = "${{ matrix.stack }}${{ github.event_name == 'schedule' && '-upkeep' || '' }}"
     assert deploy["environment"] == environment
     assert deploy["concurrency"]["group"] == f"nocobase-outlook-{environment}"
-    stacks = {"githubRepository": "contoso/mail", "environments": '["eu", "us"]', "previews": "false"}
-    trusted = {trust.subject.rpartition(":")[2] for trust in deployer_settings.load(stacks).trusts}
+    jobs = '["environment:{environment}", "environment:{environment}-upkeep"]'
+    stacks = {"githubRepository": "contoso/mail", "environments": '["eu", "us"]', "githubJobs": jobs}
+    trusted = {trust.subject.rpartition(":")[2] for trust in deployer_settings.load(stacks).deployer.trusts}
     assert trusted == {"eu", "us", "eu-upkeep", "us-upkeep"}
 
 
@@ -85,11 +86,16 @@ def test_the_deployment_settings_are_of_the_engines_type() -> None:
     assert check("--schemafile", SCHEMAS / "deployments.json", FLEET / "deployments.json") == ""
 
 
-def test_the_operators_stack_is_of_its_type(kubernetes: list[dict[str, Any]], tmp_path: Path) -> None:
-    account, binding, stack = kubernetes
-    file = tmp_path / "stack.json"
-    file.write_text(json.dumps(stack))
-    assert check("--schemafile", SCHEMAS / "operator-stack.json", file) == ""
+def test_the_operators_objects_are_of_their_types(kubernetes: list[dict[str, Any]], tmp_path: Path) -> None:
+    account, binding, stack = kubernetes[:3]
+    for name, found in (
+        ("operator-stack", stack),
+        ("cron-job", of(kubernetes, "CronJob")),
+        ("prometheus-rule", kubernetes[-1]),
+    ):
+        file = tmp_path / f"{name}.json"
+        file.write_text(json.dumps(found))
+        assert check("--schemafile", SCHEMAS / f"{name}.json", file) == ""
     assert stack["spec"]["serviceAccountName"] == account["metadata"]["name"] == binding["subjects"][0]["name"]
     assert account["kind"] == binding["subjects"][0]["kind"] == "ServiceAccount"
 
@@ -98,8 +104,16 @@ def test_a_mistake_in_either_is_found(kubernetes: list[dict[str, Any]], tmp_path
     stack = {**kubernetes[2], "spec": {**kubernetes[2]["spec"], "resyncFrequencySecond": 60}}
     settings = json.loads((FLEET / "deployments.json").read_text())
     settings["operationContext"]["environmentVariables"]["NOCOBASE_API_KEY"] = {"secrets": "x"}
+    job = of(kubernetes, "CronJob")
+    rule = of(kubernetes, "PrometheusRule")
     for name, content, words in (
         ("operator-stack", stack, "resyncFrequencySecond"),
+        ("cron-job", {**job, "spec": {**job["spec"], "schedules": "@daily"}}, "schedules"),
+        (
+            "prometheus-rule",
+            {**rule, "spec": {"groups": [{"name": "x", "rules": [{"alerts": "x", "expr": "1"}]}]}},
+            "alert",
+        ),
         ("deployments", settings, "NOCOBASE_API_KEY"),
     ):
         file = tmp_path / f"{name}.json"
@@ -115,6 +129,63 @@ def test_the_tokens_file_is_where_it_is_mounted(kubernetes: list[dict[str, Any]]
     for variable in ("ARM_OIDC_TOKEN_FILE_PATH", "AZURE_FEDERATED_TOKEN_FILE"):
         assert spec["envRefs"][variable]["literal"]["value"] == f"{mount['mountPath']}/{token['path']}"
     assert mount["name"] == pod["volumes"][0]["name"]
+
+
+def of(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """The only object of a kind that is there once."""
+    (found,) = [one for one in objects if one["kind"] == kind]
+    return found
+
+
+def test_a_stack_that_the_operator_has_given_up_is_tried_again(kubernetes: list[dict[str, Any]]) -> None:
+    """The annotation gets a value that no earlier one was, by whoever may change this one object and nothing else."""
+    stack, job, role = (of(kubernetes, kind) for kind in ("Stack", "CronJob", "Role"))
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    name = stack["metadata"]["name"]
+    # kubernetes-operator, operator/api/pulumi/shared/stack_types.go: ReconcileRequestAnnotation.
+    assert container["args"] == [
+        "annotate",
+        f"stacks.pulumi.com/{name}",
+        f"--namespace={stack['metadata']['namespace']}",
+        "--overwrite",
+        "pulumi.com/reconciliation-request=$(POD)",
+    ]
+    assert container["env"] == [{"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]
+    assert role["rules"] == [
+        {"apiGroups": ["pulumi.com"], "resources": ["stacks"], "resourceNames": [name], "verbs": ["get", "patch"]}
+    ]
+    binding = of(kubernetes, "RoleBinding")
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert [subject["name"] for subject in binding["subjects"]] == [pod["serviceAccountName"]]
+    assert pod["serviceAccountName"] != stack["spec"]["serviceAccountName"]
+
+
+def test_somebody_hears_of_a_stack_that_stays_as_it_is(kubernetes: list[dict[str, Any]]) -> None:
+    (group,) = of(kubernetes, "PrometheusRule")["spec"]["groups"]
+    watched = {rule["alert"]: rule["expr"] for rule in group["rules"]}
+    name = of(kubernetes, "Stack")["metadata"]["name"]
+    assert f'stacks_failing{{name="{name}"}}' in watched["NocobaseOutlookStackFailing"]
+    assert f'name="{name}", type="Stalled"' in watched["NocobaseOutlookStackStalled"]
+    assert watched["NocobaseOutlookOperatorSilent"] == "absent(stacks_active)"
+
+
+def test_the_operations_that_are_scheduled_are_trusted_and_no_preview() -> None:
+    readme = (FLEET / "README.md").read_text()
+    commands = re.findall(r"^ +pulumi stack schedule new (.*)$", readme, re.MULTILINE)
+    given = [dict(re.findall(r"--(\w+) ('[^']+'|\S+)", command)) for command in commands]
+    assert [(one["kind"], one.get("operation")) for one in given] == [("raw", "update"), ("drift", None)]
+    assert all(len(one["cron"].strip("'").split()) == 5 for one in given)
+    assert not any("--auto-remediate" in command for command in commands)
+    assert json.loads((FLEET / "deployments.json").read_text())["operationContext"]["options"] == {
+        "skipIntermediateDeployments": True,
+        "remediateIfDriftDetected": False,
+        "deleteAfterDestroy": False,
+    }
+    subjects = [f"pulumi:deploy:org:contoso:project:x:stack:s{one}:operation:{{}}:scope:write" for one in range(10)]
+    both = [subject.format(operation) for subject in subjects for operation in ("update", "detect-drift")]
+    trusts = [{"name": f"t-{n}", "issuer": "https://api.pulumi.com/oidc", "subject": one} for n, one in enumerate(both)]
+    assert len(deployer_settings.load({"otherTrusts": json.dumps(trusts)}).deployer.trusts) == 20
 
 
 def test_no_definition_ever_destroys(kubernetes: list[dict[str, Any]]) -> None:
