@@ -15,6 +15,9 @@ from provisioning.foreign import harmless, one_line
 SAME = "same"
 """The engine's word for a resource of which nothing changes."""
 
+REFRESH = "refresh"
+"""Its word for the reading of a resource."""
+
 COLOUR_TAG = re.compile(r"<\{%.*?%\}>")
 """How the engine marks colours in its messages."""
 
@@ -42,6 +45,11 @@ class StepBegun:
     kind: str
     urn: str
     changed: tuple[str, ...] = ()
+
+    @property
+    def is_change(self) -> bool:
+        """Whether the engine changes the resource, or would; each run begins by reading them all (`refresh`)."""
+        return self.operation not in (SAME, REFRESH)
 
     @property
     def words(self) -> str:

@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from provisioning.command_line import Version, new_program
+from provisioning.command_line import Command, Version, new_program
 from sandbox import private
 from sandbox.dev_stack import set_nocobase_url
 from sandbox.errors import SandboxError
@@ -61,7 +61,8 @@ def install() -> None:
 @app.command()
 def up(
     port: Annotated[
-        int | None, typer.Option("--port", min=1, max=65535, help="Have NocoBase listen there, from now on.")
+        int | None,
+        typer.Option("--port", metavar="PORT", min=1, max=65535, help="Have NocoBase listen there, from now on."),
     ] = None,
 ) -> None:
     """Install and start what is missing, run `pulumi up` on the dev stack, and show what is there now."""
@@ -140,8 +141,10 @@ def env(
         print(as_unset(variables, place, os.environ.get("PATH", os.defpath)) if unset else as_shell(variables))
 
 
-@app.command("sub-application")
-def sub_application(name: Annotated[str, typer.Argument(help="Lower-case letters and digits.")]) -> None:
+@app.command("sub-application", cls=Command)
+def sub_application(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters and digits.")],
+) -> None:
     """Make a sub-application in the running NocoBase, with an email manager of its own."""
     with _errors_as_sentences():
         from sandbox.nocobase import sub_applications

@@ -9,7 +9,7 @@ from typing import Any
 from provisioning.errors import EngineFailed
 from provisioning.fleet.runner import WORDS
 from provisioning.pulumi_cli import Pulumi
-from provisioning.pulumi_events import SAME, Diagnostic, Event, StepBegun
+from provisioning.pulumi_events import Diagnostic, Event, StepBegun
 from sandbox import processes
 from sandbox.dev_stack import STACK
 from sandbox.environment import environment
@@ -29,8 +29,8 @@ def up(place: Place, report: Report) -> str:
 
 
 def destroy(place: Place, report: Report) -> str:
-    """`pulumi destroy --refresh` on the stack: what was removed by hand does not stop it then."""
-    return _operation(place, report, "destroy", "--refresh")
+    """`pulumi destroy` on the stack."""
+    return _operation(place, report, "destroy")
 
 
 def outputs(place: Place) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _operation(place: Place, report: Report, name: str, *options: str) -> str:
 
         def follow(event: Event) -> None:
             match event:
-                case StepBegun(operation) if operation != SAME:
+                case StepBegun() if event.is_change:
                     step = f"{event.words} {event.urn.rpartition('::')[2]}"
                     report(step)
                     print(step, file=log, flush=True)

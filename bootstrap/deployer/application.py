@@ -10,8 +10,12 @@ from deployer.left_behind import LeftBehind, resource_name
 from deployer.prepare import Planned, Run
 from deployer.settings import DEPLOYER, PREVIEW
 from provisioning.entra.scopes import MICROSOFT_GRAPH
-from provisioning.program.application import keeping
+from provisioning.program.application import leaving
 from provisioning.program.provider import VERSION, with_pinned_provider
+from provisioning.program.undeclared import OF_APPLICATION, OF_PRINCIPAL
+
+UNDECLARED = (*(name for name in OF_APPLICATION if not name.startswith("web.")), "web")
+"""What this program does not declare of its applications: nobody signs in to them in a browser."""
 
 TYPE_TOKENS = {
     DEPLOYER: "nocobase-outlook-bootstrap:deployer:Deployer",
@@ -52,7 +56,7 @@ class PipelineIdentity(pulumi.ComponentResource):
                     ],
                 )
             ],
-            opts=keeping(child, [], planned.owners),
+            opts=leaving(child, UNDECLARED, planned.owners),
         )
         # What Entra ID deletes with another object needs no request of its own, which would fail for what somebody has
         # removed by hand, and wait 20 s for each federated credential.
@@ -66,7 +70,7 @@ class PipelineIdentity(pulumi.ComponentResource):
             # creation only.
             use_existing=True,
             owners=list(planned.principal_owners.object_ids),
-            opts=keeping(of_application, ["useExisting"], planned.principal_owners),
+            opts=leaving(of_application, [*OF_PRINCIPAL, "useExisting"], planned.principal_owners),
         )
         of_principal = pulumi.ResourceOptions(parent=self, deleted_with=principal)
         for role, role_id in roles.items():

@@ -1,7 +1,7 @@
 """The plan for adopting an application that was made by hand: what it has, what it will have, and why. Pure.
 
 Nothing that works may change. If a setting can express what the application has, the setting is written. Properties
-that this program does not declare are named in `keep`. Secrets that somebody else made are never touched. Everything
+that this program does not declare stay as they are, and secrets that somebody else made are never touched. Everything
 else is a loss, which a person has to accept.
 """
 
@@ -21,18 +21,10 @@ from provisioning.entra.ownership import STACK_TAG, Owner, origin
 from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
 from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, who_disabled
 from provisioning.entra.rules import Audience, why_invalid_audience, why_invalid_redirect_uri, why_unkeepable
+from provisioning.entra.weaknesses import at
 from provisioning.errors import AdoptionRejected
 from provisioning.foreign import guid, quoted
 from provisioning.nocobase.push import SignIn, redirect_uri_mismatch
-from provisioning.program.kept import (
-    APPLICATION,
-    PRINCIPAL,
-    PRINCIPAL_OWNERS,
-    SERVICE_PRINCIPAL,
-    at,
-    meaningful,
-    would_be_reset,
-)
 
 if TYPE_CHECKING:
     from provisioning.program.settings import Settings
@@ -44,7 +36,7 @@ AS_IT_IS = "as it is"
 NOT_TOUCHED = "not touched"
 
 PUBLIC_CLIENT = "publicClient"
-"""azuread's name of the redirect URIs of a public client."""
+"""Graph's name of the platform of a public client."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +107,13 @@ def plan_adoption(
     tags = found.application.get("tags") or []
     own = [] if stack_tag in tags else [stack_tag]
     _extend(plan, "tags", [tag for tag in tags if tag != stack_tag], settings.tags, own)
-    owners = _owners(plan, found, settings, caller.object_id)
-    moved = _misplaced(plan, found, settings)
-    _undeclared(plan, found, settings, owners, moved)
+    _owners(plan, found, settings, caller.object_id)
+    reject_misplaced(found, settings)
+    reject_unusable_addresses(found)
+    reject_disabled_principal(found)
+    if found.principal is None:
+        plan.lines.append(Line("service principal", None, "one", "created by `pulumi up`"))
+    plan.lines.append(Line("everything else", AS_IT_IS, AS_IT_IS, NOT_TOUCHED))
     _disabled(plan, found)
     _credentials(plan, found, settings, audience, now)
     _in_nocobase(plan, settings, there, str(found.application["appId"]))
@@ -132,17 +128,16 @@ def _risks(plan: Adoption, found: Found, settings: Settings, caller: Caller, the
     created = found.application.get("createdDateTime")
     when = datetime.fromisoformat(str(created)) if created else None
     plan.origin = f"The application was {origin(when, dict.fromkeys(owners))}. Adopt it only if you know who made it."
-    keep = plan.config.get("keep", settings.keep)
     kept = list(plan.config.get("redirectUris", settings.redirect_uris))
-    for name, platform in PLATFORMS.items():
-        kept += (at(found.application, f"{platform}.redirectUris") or []) if name in keep else []
+    for platform in OTHER_PLATFORMS:
+        kept += at(found.application, f"{platform}.redirectUris") or []
     used = UsedSecret(there.secret_begins) if there.client_id == found.application["appId"] else None
     each = (
         risks.owners_at_risk(found, {caller.object_id, *settings.owners}),
         risks.redirect_uris_at_risk(found, kept, settings),
         risks.credentials_at_risk(found, used, now),
         risks.permissions_at_risk(found, _permissions_there(found), settings),
-        risks.weaknesses(found),
+        risks.weaknesses_at_risk(found),
     )
     plan.risks = [risk for risk in each if risk is not None]
 
@@ -221,50 +216,58 @@ def _redirect_uris(plan: Adoption, found: Found, settings: Settings, audience: A
     _extend(plan, "redirectUris", list(kept), settings.redirect_uris)
 
 
-PLATFORMS = {"singlePageApplication": "spa", "publicClient": "publicClient"}
-"""Property, as in `keep` → Graph's name of the platform."""
+def reject_misplaced(found: Found, settings: Settings) -> None:
+    """Raise AdoptionRejected if a declared redirect URI is registered for another platform than Web.
 
-
-def _misplaced(plan: Adoption, found: Found, settings: Settings) -> set[str]:
-    """Plan the declared redirect URIs that are registered for another platform than Web; return their properties.
-
-    Entra ID takes a URI for one platform only. An update empties a platform that is not kept, and so moves its URIs.
-    Raises AdoptionRejected for a platform that has to be kept because of its other URIs.
+    Entra ID takes a URI for one platform only, and what another platform has is not touched.
     """
-    moved = set()
-    for name, platform in PLATFORMS.items():
+    for platform, title in OTHER_PLATFORMS.items():
         there = at(found.application, f"{platform}.redirectUris") or []
         misplaced = [uri for uri in there if uri in settings.redirect_uris]
-        if not misplaced:
-            continue
-        shown, title = ", ".join(misplaced), OTHER_PLATFORMS[platform]
-        if misplaced != there or name in settings.keep:
+        if misplaced:
+            shown = ", ".join(misplaced)
             raise AdoptionRejected(
-                f"The redirect URI {shown} is registered for the platform {title}, whose other redirect URIs are to be "
-                f"kept, and Entra ID takes a URI for one platform only. Remove it from {title} (App registrations → "
-                f"Authentication), then run the command again: `pulumi up` adds it to {WEB}. Nothing was changed."
+                f"The redirect URI {shown} is registered for the platform {title}, where NocoBase's server cannot "
+                f"complete a sign-in, and Entra ID takes a URI for one platform only. Remove it from {title} (App "
+                f"registrations → Authentication), then run the command again: `pulumi up` adds it to {WEB}. Nothing "
+                "was changed."
             )
-        moved.add(name)
-        plan.lines.append(Line(name, there, None, f"moved to redirectUris (platform {WEB})"))
-        plan.warnings.append(
-            f"The redirect URI {shown} is registered for the platform {title}, where NocoBase's server cannot complete "
-            f"a sign-in. `pulumi up` moves it to the platform {WEB}."
+
+
+def reject_unusable_addresses(found: Found) -> None:
+    """Raise AdoptionRejected for redirect URIs of other platforms that the azuread provider would reject in each run.
+
+    An import takes them into the stack, and the provider validates all that a stack has.
+    """
+    for platform, title in OTHER_PLATFORMS.items():
+        there = at(found.application, f"{platform}.redirectUris") or []
+        reasons = {uri: why_unkeepable(uri, public=platform == PUBLIC_CLIENT) for uri in there}
+        wrong = [f"{quoted(uri)}: {reason}" for uri, reason in reasons.items() if reason]
+        if wrong:
+            raise AdoptionRejected(
+                f"The azuread provider would reject redirect URIs of the platform {title} in each run. "
+                f"{' '.join(wrong)} Correct them (App registrations → Authentication), then run the command again. "
+                "Nothing was changed."
+            )
+
+
+def reject_disabled_principal(found: Found) -> None:
+    """Raise AdoptionRejected if the service principal is disabled: whoever did that may have had a reason."""
+    if found.principal is not None and found.principal.get("accountEnabled") is False:
+        raise AdoptionRejected(
+            "The service principal is disabled, so nobody can sign in (AADSTS7000112), and `pulumi up` would enable "
+            "it. Ask who disabled it, and why; then enable it (Enterprise applications → Properties), and run this "
+            "command again. Nothing was changed."
         )
-    return moved
 
 
 def _disabled(plan: Adoption, found: Found) -> None:
-    """Warn of what is disabled; that an administrator disabled it may have a reason, so it is not enabled."""
+    """Warn of an application that is deactivated; the program does not declare whether it is."""
     who = who_disabled(found.application.get("isDisabled"), found.application.get("disabledByMicrosoftStatus"))
     if who is not None:
         plan.warnings.append(
             f"The application was deactivated by {who}: nobody can sign in, and `pulumi up` will fail until it is "
             "activated again (App registrations → Overview)."
-        )
-    if found.principal is not None and found.principal.get("accountEnabled") is False:
-        plan.warnings.append(
-            "The service principal is disabled: nobody can sign in, and `pulumi up` will fail (AADSTS7000112). If that "
-            "is not meant, enable it first (Enterprise applications → Properties), then run this command again."
         )
 
 
@@ -287,8 +290,8 @@ def _permissions(plan: Adoption, found: Found, settings: Settings) -> None:
         plan.warnings.append("consent is tenant: `pulumi up` also consents to the scopes that are added.")
 
 
-def _owners(plan: Adoption, found: Found, settings: Settings, caller: str) -> set[str]:
-    """Plan the owners, the caller among them; return all that will be declared."""
+def _owners(plan: Adoption, found: Found, settings: Settings, caller: str) -> None:
+    """Plan the owners, the caller among them."""
     others = sorted(set(found.owners) - {caller})
     _extend(plan, "owners", others, settings.owners, [] if caller in found.owners else [caller])
     if caller not in found.owners:
@@ -297,49 +300,6 @@ def _owners(plan: Adoption, found: Found, settings: Settings, caller: str) -> se
             "`pulumi up` will fail: have an owner run `az ad app owner add --id "
             f"{guid(found.application['appId'], '<client id>')} --owner-object-id {guid(caller, '<object id>')}` first."
         )
-    return {caller, *others, *settings.owners}
-
-
-def _undeclared(plan: Adoption, found: Found, settings: Settings, owners: set[str], moved: set[str]) -> None:
-    """Keep what an update would reset, in the application and in its service principal, except for `moved`."""
-    present = would_be_reset(found.application, {name: path for name, path in APPLICATION.items() if name not in moved})
-    for name, platform in PLATFORMS.items():
-        reasons = {uri: why_unkeepable(uri, public=name == PUBLIC_CLIENT) for uri in present.get(name, ())}
-        wrong = [f"{quoted(uri)}: {reason}" for uri, reason in reasons.items() if reason]
-        if wrong:
-            # None of the list could be kept as it is.
-            title = OTHER_PLATFORMS[platform]
-            plan.losses.append(
-                f"The redirect URIs of the platform {title} cannot be kept. {' '.join(wrong)} To keep them, correct "
-                "that in Entra ID first."
-            )
-            plan.lines.append(Line(name, _shown(present.pop(name)), None, "cannot be kept"))
-    if found.principal is None:
-        plan.lines.append(Line("service principal", None, "one", "created by `pulumi up`"))
-    else:
-        of_principal = would_be_reset(found.principal, SERVICE_PRINCIPAL)
-        present |= {f"{PRINCIPAL}{name}": value for name, value in of_principal.items()}
-        if set(found.principal_owners) != owners:
-            present[PRINCIPAL_OWNERS] = sorted(found.principal_owners)
-    keep = [*settings.keep, *(name for name in present if name not in settings.keep)]
-    if keep != list(settings.keep):
-        plan.config["keep"] = keep
-    plan.lines += [Line(name, _shown(value), _shown(value), "kept by keep") for name, value in present.items()]
-
-
-def _shown(value: object) -> object:
-    """A value for a table cell; nested values are shortened."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {_shown(inner)}" for key, inner in value.items() if meaningful(inner)) or "defaults"
-    if isinstance(value, list):
-        return ", ".join(str(_name(item)) for item in value)
-    return value
-
-
-def _name(item: object) -> object:
-    return (
-        next((item[key] for key in ("value", "name", "id") if item.get(key)), item) if isinstance(item, dict) else item
-    )
 
 
 def _credentials(plan: Adoption, found: Found, settings: Settings, audience: Audience, now: datetime) -> None:

@@ -8,7 +8,7 @@ nothing that came later, and nothing in another application.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from provisioning.addresses import comparable
 from provisioning.entra.ownership import Owner
 from provisioning.entra.permissions import DELEGATED, Permission, scope_name, written
+from provisioning.entra.weaknesses import weaknesses
 from provisioning.foreign import counted, quoted
-from provisioning.program.kept import at
 
 if TYPE_CHECKING:
     from provisioning.entra.registration import Found
@@ -147,9 +147,9 @@ def permissions_at_risk(found: Found, there: Iterable[Permission], settings: Set
     )
 
 
-def weaknesses(found: Found) -> Risk | None:
+def weaknesses_at_risk(found: Found) -> Risk | None:
     """Properties by which others could get tokens, or use the application as an API."""
-    told = list(_weak(found.application))
+    told = list(weaknesses(found.application))
     return _risk(
         found,
         "weaknesses",
@@ -157,19 +157,6 @@ def weaknesses(found: Found) -> Risk | None:
         f"It is more open than mail needs: {counted(told)}. If nobody needs that, turn it off: App registrations → "
         "Authentication, and Expose an API.",
     )
-
-
-def _weak(application: Mapping[str, Any]) -> Iterator[str]:
-    implicit = at(application, "web.implicitGrantSettings") or {}
-    if implicit.get("enableAccessTokenIssuance") or implicit.get("enableIdTokenIssuance"):
-        yield "the implicit grant gives tokens to the browser"
-    if application.get("isFallbackPublicClient"):
-        yield "programs without a secret may sign users in"
-    for scope in at(application, "api.oauth2PermissionScopes") or ():
-        if scope.get("isEnabled") is not False:
-            yield f"it exposes the scope {quoted(scope.get('value') or scope.get('id') or '')}"
-    for client in at(application, "api.preAuthorizedApplications") or ():
-        yield f"users are not asked about the application {quoted(client.get('appId') or '')}"
 
 
 def _risk(found: Found, kind: str, values: Iterable[str], said: str) -> Risk | None:

@@ -29,7 +29,7 @@ from provisioning.entra.sign_in_settings import NAMESPACE, use_configuration
 from provisioning.errors import AdoptionRejected, NocoBaseError, SettingsError
 from provisioning.foreign import listed, quoted
 from provisioning.pulumi_cli import Pulumi
-from provisioning.pulumi_events import SAME, StepBegun
+from provisioning.pulumi_events import StepBegun
 from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, COMPONENT_TYPE, PRINCIPAL_TYPE
 from provisioning.waiting import waiting_for
 
@@ -356,7 +356,7 @@ def _tell_next(engine: Pulumi) -> None:
         words.print("! `pulumi preview` failed: " + "\n".join(preview.errors), style="yellow")
         words.print("When that is mended: `pulumi preview`, then `pulumi up`.")
         return
-    steps = [event for event in preview.events if isinstance(event, StepBegun) and event.operation != SAME]
+    steps = [event for event in preview.events if isinstance(event, StepBegun) and event.is_change]
     for step in steps:
         changed = f": {listed(step.changed)}" if step.changed else ""
         words.print(f"  {step.words}{changed}")

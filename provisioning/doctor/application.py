@@ -12,28 +12,30 @@ from typing import TYPE_CHECKING
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra.account import CHANGE_ANY, Account
 from provisioning.entra.registration import Declared, Principal, Registration
-from provisioning.foreign import guid, listed, quoted
+from provisioning.foreign import counted, guid, listed, quoted
 from provisioning.status.compare import (
     ASSIGNED_ONLY,
     REACTIVATE,
     disabled_difference,
     identity_differences,
     misplaced_redirect_uris,
+    openings,
     permission_differences,
     redirect_uri_differences,
 )
 
 if TYPE_CHECKING:
+    from provisioning.program.last_state import Deployed
     from provisioning.program.settings import Settings
 
 
-PUT_BACK = "pulumi up --refresh"
+PUT_BACK = "pulumi up"
 """Looks at what is there, and puts back what is declared."""
 
 
 ENABLE = (
     "Ask who disabled it, and why; then enable it: Entra ID → Enterprise applications → Properties → Enabled for users "
-    "to sign in."
+    "to sign in. The next pulumi up enables it, too."
 )
 
 ASSIGN = (
@@ -41,8 +43,11 @@ ASSIGN = (
     "users there, under Users and groups."
 )
 
-MOVE = (
-    "Remove it there (Entra ID → App registrations → Authentication), then pulumi up --refresh, which adds it to Web."
+MOVE = "Remove it there (Entra ID → App registrations → Authentication), then pulumi up, which adds it to Web."
+
+CLOSE = (
+    "pulumi up leaves it as it is. If nobody needs it, turn it off or remove it: Entra ID → App registrations → "
+    "Authentication, Expose an API, and Certificates & secrets."
 )
 
 
@@ -76,6 +81,14 @@ def check_redirect_uris(declared: Declared, found: Registration, deployed: Colle
         return failed("; ".join(wrong), MOVE if misplaced_redirect_uris(declared, found) else PUT_BACK)
     gone = "".join(f"; the next `pulumi up` removes {quoted(uri)}" for uri in sorted(leaving))
     return ok(listed(sorted(found.redirect_uris - leaving)) + gone)
+
+
+def check_openings(state: Deployed, declared: Declared, found: Registration) -> Finding:
+    """Whether others could use the application."""
+    known = {secret.key_id for secret in state.secrets}
+    foreign = [one for one in found.secrets if one.key_id not in known]
+    opened = [*openings(found, declared), *(f"{one} is a client secret beside the stack's" for one in foreign)]
+    return warning(counted(opened), CLOSE) if opened else ok("nothing that mail does not need")
 
 
 def check_principal(found: Principal | None) -> Finding:

@@ -127,6 +127,9 @@ def _of_application(now: datetime) -> list[Question]:
         declared = replace(application.declared_by(settings), redirect_uris=frozenset(planned))
         return application.check_redirect_uris(declared, found, deployed)
 
+    def check_openings(found: Registration, settings: Settings, state: Deployed) -> Finding:
+        return application.check_openings(state, application.declared_by(settings), found)
+
     def ask_principal(_: Account, state: Deployed) -> Finding:
         return application.ask_principal(_application(state).client_id)
 
@@ -137,6 +140,7 @@ def _of_application(now: datetime) -> list[Question]:
         Question("application", ask_application, ("sign-in", "deployment", "settings")),
         Question("permissions", check_permissions, ("application", "settings")),
         Question("redirect URIs", check_redirect_uris, ("application", "settings", "deployment")),
+        Question("open to others", check_openings, ("application", "settings", "deployment")),
         Question("service principal", ask_principal, ("sign-in", "deployment")),
         Question("owner", application.ask_owners, ("sign-in", "application")),
         Question("client secret", ask_secrets, ("deployment",)),

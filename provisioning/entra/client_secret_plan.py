@@ -68,16 +68,13 @@ class LastSecrets:
     """What the last state holds.
 
     slots: the secrets that were issued and not removed. active: the slot whose secret NocoBase was last verified to
-    use. since: when NocoBase switched to it. gone: the slots whose secret Entra ID no longer has. forgotten: secrets
-    that are gone; their slots are free, but the state still records them. replaced: the slots in which the engine has
-    replaced a secret that a NocoBase was last verified to use, and that it still has to delete.
+    use. since: when NocoBase switched to it. replaced: the slots in which the engine has replaced a secret that a
+    NocoBase was last verified to use, and that it still has to delete.
     """
 
     slots: Mapping[Slot, IssuedSecret] = field(default_factory=dict)
     active: Slot | None = None
     since: datetime | None = None
-    gone: frozenset[Slot] = frozenset()
-    forgotten: Mapping[Slot, IssuedSecret] = field(default_factory=dict)
     replaced: frozenset[Slot] = frozenset()
 
 
@@ -87,8 +84,7 @@ class SecretPlan:
 
     slots: the secrets that should exist. active: the one that NocoBase should use. since: when NocoBase switched to it.
     reasons: what happens to secrets in this run and why, a sentence each. next_rotation: when the next secret is due.
-    old_retires: when the old secret is removed; None if there is none. gone: secrets that Entra ID no longer has; their
-    records in the state are dropped.
+    old_retires: when the old secret is removed; None if there is none.
     """
 
     slots: Mapping[Slot, IssuedSecret]
@@ -97,7 +93,6 @@ class SecretPlan:
     reasons: tuple[str, ...]
     next_rotation: datetime
     old_retires: datetime | None
-    gone: Mapping[Slot, IssuedSecret] = field(default_factory=dict)
 
 
 def why_invalid_policy(lifetime_days: int, rotate_every_days: int, retire_after_days: int) -> str | None:
@@ -123,30 +118,17 @@ def why_invalid_policy(lifetime_days: int, rotate_every_days: int, retire_after_
 def plan_secrets(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
     """What should exist after this run; the module's docstring has the rules.
 
-    The engine deletes a secret that is no longer in the plan at the very end, if everything else has succeeded. One
-    that is gone in Entra ID cannot be deleted: the plan lists it as gone and issues nothing into its slot in this run.
+    The engine deletes a secret that is no longer in the plan at the very end, if everything else has succeeded.
     """
-    plan = _plan(last, now, policy)
-    gone = {slot: secret for slot, secret in last.slots.items() if slot in last.gone and slot is not plan.active}
-    if not gone:
-        return plan
-    forgotten = tuple(f"the secret in slot {slot} is gone in Entra ID: its record is forgotten" for slot in gone)
-    slots = {slot: secret for slot, secret in plan.slots.items() if slot not in gone}
-    old_retires = plan.old_retires if plan.active.other in slots else None
-    return replace(plan, slots=slots, reasons=(*plan.reasons, *forgotten), old_retires=old_retires, gone=gone)
-
-
-def _plan(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
     policy = _with_past_requests(now, policy)
     current = _current(last, now)
     if current is None:
-        new = _issue(Slot.A, max([_midnight(now), *_requests(policy)]), last, policy)
+        new = _issue(Slot.A, max([_midnight(now), *_requests(policy)]), policy)
         reasons = (f"there is no secret: a new one in slot {Slot.A}, valid until {_day(new.end)}",)
         return _planned({Slot.A: new}, Slot.A, now, reasons, policy)
     held, other = last.slots[current], current.other
     spare = last.slots.get(other)
-    gone = other in last.gone
-    if spare is not None and (gone or now >= spare.end):
+    if spare is not None and now >= spare.end:
         spare = None  # it no longer works
     if spare is not None and spare.issued > held.issued:
         return _switched(current, held, spare, now, policy)
@@ -158,16 +140,11 @@ def _plan(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
         settled = _settled(last, current, now, policy)
         reason = f"{why}: it is first pushed to where a replaced one is in use, the next run issues a new one"
         return replace(settled, reasons=(reason, *settled.reasons))
-    if gone and now >= held.end:
-        # The secret in the slot no longer works, and the other slot is not free yet.
-        new = _issue(current, _start(held, now, policy), last, policy)
-        reason = f"{why}: a new one takes its place, valid until {_day(new.end)}"
-        return _planned({current: new}, current, now, (reason,), policy)
-    if spare is not None or gone:
+    if spare is not None:
         # A restored backup of NocoBase may use the other secret: remove it only after the push has verified this one.
         reason = f"{why}: slot {other} is freed first, the next run issues a new one"
         return _planned({current: held}, current, _since(last, current, now), (reason,), policy)
-    new = _issue(other, _start(held, now, policy), last, policy)
+    new = _issue(other, _start(held, now, policy), policy)
     reason = f"{why}: a new one in slot {other}, valid until {_day(new.end)}"
     if _is_revoked_at_once(held, now, policy):
         removed = f"the old secret in slot {current} is removed once NocoBase uses the new one"
@@ -188,7 +165,7 @@ def _switched(current: Slot, held: IssuedSecret, newer: IssuedSecret, now: datet
 def _settled(last: LastSecrets, current: Slot, now: datetime, policy: Policy) -> SecretPlan:
     """Nothing is due: keep the secret in use, and the old one until it retires."""
     since = _since(last, current, now)
-    spare = None if current.other in last.gone else last.slots.get(current.other)
+    spare = last.slots.get(current.other)
     retires = since + timedelta(days=policy.retire_after_days)
     if spare is not None and not _is_revoked_at_once(spare, now, policy) and now < retires:
         return _planned(dict(last.slots), current, since, (), policy)
@@ -197,7 +174,7 @@ def _settled(last: LastSecrets, current: Slot, now: datetime, policy: Policy) ->
 
 
 def _current(last: LastSecrets, now: datetime) -> Slot | None:
-    """The slot whose secret NocoBase uses; the other slot if that secret is gone or has expired."""
+    """The slot whose secret NocoBase uses; the other slot if there is none in it, or if it has expired."""
     if not last.slots:
         return None
     # If NocoBase was never verified to use one, assume that it uses the one issued first.
@@ -205,8 +182,8 @@ def _current(last: LastSecrets, now: datetime) -> Slot | None:
     here, there = last.slots.get(slot), last.slots.get(slot.other)
     if here is None:
         return slot.other
-    usable = there is not None and now < there.end and slot.other not in last.gone
-    return slot.other if usable and (slot in last.gone or now >= here.end) else slot
+    usable = there is not None and now < there.end
+    return slot.other if usable and now >= here.end else slot
 
 
 def _since(last: LastSecrets, current: Slot, now: datetime) -> datetime:
@@ -263,11 +240,7 @@ def _start(held: IssuedSecret, now: datetime, policy: Policy) -> datetime:
     return max(min(_due(held, policy), now), held.issued + timedelta(seconds=1))
 
 
-def _issue(slot: Slot, start: datetime, last: LastSecrets, policy: Policy) -> IssuedSecret:
-    former = last.forgotten.get(slot)
-    if former is not None:
-        # With exactly the inputs of the former secret, the engine would see no change and issue nothing.
-        start = max(start, former.issued + timedelta(seconds=1))
+def _issue(slot: Slot, start: datetime, policy: Policy) -> IssuedSecret:
     name = f"{policy.description} {slot} {_day(start)}"
     return IssuedSecret(name, start, start + timedelta(days=policy.lifetime_days))
 
@@ -294,9 +267,6 @@ def secret_name(name: str, slot: Slot) -> str:
 
 ISSUED = "issued"
 """The key under which a client secret's resource records when it was issued."""
-
-FORGOTTEN = "forgottenSecrets"
-"""The output with the key ids of secrets that were gone in Entra ID; the state still holds them until the next run."""
 
 
 def rfc3339(moment: datetime) -> str:

@@ -52,6 +52,7 @@ from provisioning.entra.registration import (
 from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.entra.sign_in import credential
 from provisioning.entra.sign_in_settings import rejected, sign_in_settings
+from provisioning.entra.weaknesses import certificates, weaknesses
 from provisioning.errors import DirectoryFailure, DirectoryUnreadable, ProvisioningError
 from provisioning.foreign import parsed_json
 from provisioning.waiting import SIGN_OF_LIFE, answer_of, is_watched, say_on_stderr
@@ -445,6 +446,7 @@ def _restrictions(enabled: bool | None, found: Any) -> tuple[Restriction, ...]:
 
 
 def _registration(found: Application) -> Registration:
+    sent = _as_sent(found)
     return Registration(
         display_name=found.display_name or "",
         audience=found.sign_in_audience or "",
@@ -463,6 +465,8 @@ def _registration(found: Application) -> Registration:
             for name, platform in (("spa", found.spa), ("publicClient", found.public_client))
             for uri in (platform.redirect_uris if platform else None) or []
         },
+        weaknesses=tuple(weaknesses(sent)),
+        certificates=tuple(certificates(sent)),
     )
 
 

@@ -35,7 +35,7 @@ REMEDIES = {
     "provider.",
     DirectoryFailure.DENIED: "Is this account an owner of the application, or may it manage applications?",
     DirectoryFailure.NOT_FOUND: "What was made a moment ago may appear only in a minute; what was deleted by hand "
-    "comes back by `pulumi up --refresh`.",
+    "comes back by `pulumi up`.",
     DirectoryFailure.QUOTA: "The account (250 objects without an administrator's role, deleted ones included for 30 "
     "days) or the tenant has as many as Entra ID allows. Delete applications that nobody needs, for good (App "
     "registrations → Deleted applications).",

@@ -36,6 +36,7 @@ class Registration(Declared):
 
     secrets: all of its client secrets, without values. disabled: who has deactivated it; None if nobody has.
     of_other_platforms: redirect URI → the platform, for those that are not of Web. owners: None if they are not told.
+    weaknesses, certificates: see the module of that name.
     """
 
     object_id: str
@@ -44,6 +45,8 @@ class Registration(Declared):
     disabled: str | None = None
     of_other_platforms: Mapping[str, str] = field(default_factory=dict)
     owners: tuple[Owner, ...] | None = None
+    weaknesses: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
 
 
 def who_disabled(deactivated: bool | None, by_microsoft: str | None) -> str | None:

@@ -18,7 +18,7 @@ from provisioning.fleet.logins import Granted, addresses, any_login, granted
 from provisioning.fleet.runner import Result, StackOutcome, Watch, sentence
 from provisioning.nocobase.login import stored_logins
 from provisioning.pulumi_cli import Engines, Pulumi
-from provisioning.pulumi_events import SAME, Event, StepBegun
+from provisioning.pulumi_events import Event, StepBegun
 from provisioning.waiting import answers_of
 
 
@@ -69,7 +69,7 @@ class Deployer:
         changes: dict[str, int] = {}
 
         def follow(event: Event) -> None:
-            if isinstance(event, StepBegun) and event.operation != SAME:
+            if isinstance(event, StepBegun) and event.is_change:
                 watch.step(name, event.words)
 
         try:

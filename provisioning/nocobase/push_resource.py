@@ -15,10 +15,11 @@ version, which did not look, a failure would stop rotations and mend nothing. Th
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -45,7 +46,6 @@ from provisioning.errors import (
     NocoBaseError,
     ProvisioningError,
     SettingsError,
-    Unreachable,
 )
 from provisioning.foreign import LONGEST, guid, harmless, listed, one_line, redact
 from provisioning.nocobase import push
@@ -83,6 +83,20 @@ Properties = dict[str, Any]
 Place = tuple[str, str | None]
 """A NocoBase's URL, and the sub-application."""
 
+FRESH_SECONDS = 10.0
+"""How long what a refresh has read counts as what NocoBase holds: a run compares it twice more, at once."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a NocoBase showed at one moment, and by which declaration it was read."""
+
+    reading: Reading
+    link: SignIn | None
+    mapping: object
+    transformed: bool
+    at: float = field(default_factory=time.monotonic)
+
 
 class MailSettingsProvider(ResourceProvider):
     """Creates, compares, reads and clears the credentials in NocoBase, each time through its REST API."""
@@ -99,6 +113,12 @@ class MailSettingsProvider(ResourceProvider):
 
     _read: dict[Place, Reading]
     """What Diff read of a NocoBase, kept for the Update in the same run, so that the push reads once."""
+
+    _seen: dict[Place, _Seen]
+    """What the refresh has read of a NocoBase, kept for the comparisons that follow in the same run."""
+
+    _unread: set[Place]
+    """What the refresh could not read; the engine compares each at once with what was declared."""
 
     _verifying: Lock
     _verified: set[Credentials]
@@ -118,6 +138,7 @@ class MailSettingsProvider(ResourceProvider):
         self._patience_seconds = seconds_or_default(req.config.get(PATIENCE))
         self._patience = {}
         self._read = {}
+        self._seen, self._unread = {}, set()
         self._verifying, self._verified = Lock(), set()
         self._served = {}
 
@@ -130,17 +151,25 @@ class MailSettingsProvider(ResourceProvider):
         """Whether the declaration has changed, or NocoBase differs from it.
 
         NocoBase is read in either case, so that a preview fails if it cannot be reached, before anything is changed.
-        The engine compares one resource after the other: with several NocoBases, this waits for none of them.
+        The engine compares one resource after the other: with several NocoBases, this waits for none of them. It also
+        compares after each read of a refresh: what could not be read counts as changed there, and fails nothing.
         """
+        if _place(_news) in self._unread:
+            self._unread.remove(_place(_news))
+            return DiffResult(changes=True)
         several = bool(_news.get("several"))
         changed = any(_olds.get(key) != _news.get(key) for key in (*DECLARED, *HOW)) or bool(_olds.get("problem"))
         try:
             with self._nocobase(_news, patient=not several) as nocobase:
-                found = push.read(nocobase, _mapping(_news), transformed=_transformed(_olds, _news))
-                self._read[_place(_news)] = found
+                transformed = _transformed(_olds, _news)
+                seen = self._seen_just_now(_news, transformed)
+                if seen is None:
+                    self._read[_place(_news)] = found = push.read(nocobase, _mapping(_news), transformed=transformed)
+                else:
+                    found = seen.reading
                 in_sync = not changed and found.surely_holds(_credentials(_olds), _olds.get("updated_at") or "")
                 if in_sync:
-                    link = push.sign_in(nocobase, _mapping(_news))
+                    link = push.sign_in(nocobase, _mapping(_news)) if seen is None else seen.link
                     _warn_of_audience(nocobase.url, link, _news)
                     in_sync = push.sign_in_mismatch(link, _news["client_id"], _news["redirect_uris"]) is None
         except NocoBaseError as error:
@@ -150,8 +179,14 @@ class MailSettingsProvider(ResourceProvider):
             in_sync = False
         return DiffResult(changes=not in_sync)
 
+    def _seen_just_now(self, props: Properties, transformed: bool) -> _Seen | None:
+        seen = self._seen.get(_place(props))
+        fits = seen is not None and (seen.mapping, seen.transformed) == (props.get("mapping"), transformed)
+        return seen if seen is not None and fits and time.monotonic() - seen.at < FRESH_SECONDS else None
+
     def create(self, props: Properties) -> CreateResult:
         """Push into a NocoBase for the first time; foreign credentials there are not overwritten."""
+        self._seen.pop(_place(props), None)
         id_ = f"{props['nocobase_url']}#{props.get('nocobase_app') or 'main'}"
         try:
             with self._nocobase(props) as nocobase:
@@ -178,6 +213,7 @@ class MailSettingsProvider(ResourceProvider):
         A changed address is an update, not a replacement: a replacement would empty the values at the old address,
         which mostly belongs to the same NocoBase.
         """
+        self._seen.pop(_place(_news), None)
         try:
             return UpdateResult(self._update(_olds, _news))
         except ProvisioningError as error:
@@ -234,16 +270,21 @@ class MailSettingsProvider(ResourceProvider):
                 self._verified.add(credentials)
 
     def read(self, id_: str, props: Properties) -> ReadResult:
-        """What NocoBase holds now; an empty id, which means a deleted resource to the engine, if the row is gone."""
+        """What NocoBase holds now; an empty id, which means a deleted resource to the engine, if the row is gone.
+
+        A NocoBase that cannot be read stops no refresh, which begins every run: it may have moved, and its key may be a
+        new one, which only the program knows. Whatever needs it fails by itself.
+        """
         try:
             with self._nocobase(props) as nocobase:
-                found = push.read(nocobase, _mapping(props), transformed=_transformed(props, props))
+                transformed = _transformed(props, props)
+                found = push.read(nocobase, _mapping(props), transformed=transformed)
                 if found.layout.row is None:
                     return ReadResult("", {})
                 link = push.sign_in(nocobase, _mapping(props))
-        except NocoBaseError as error:
-            if not props.get("several"):
-                raise (_with_way_out(error, props) if isinstance(error, Unreachable) else error) from None
+                self._seen[_place(props)] = _Seen(found, link, props.get("mapping"), transformed)
+        except (NocoBaseError, SettingsError) as error:
+            self._unread.add(_place(props))
             _say(f"{error} This run assumes that it still holds what the last run wrote.")
             return ReadResult(id_, props, _inputs(props))
         own = props["client_id"]

@@ -9,11 +9,10 @@ import pulumi
 import pulumi_azuread as azuread
 
 from provisioning.entra.client_secret_plan import ISSUED, rfc3339, secret_name
-from provisioning.entra.ownership import stack_tag
 from provisioning.entra.permissions import by_resource
 from provisioning.entra.scopes import MICROSOFT_GRAPH
-from provisioning.program.kept import of_application, of_principal
 from provisioning.program.provider import VERSION, with_pinned_provider
+from provisioning.program.undeclared import OF_APPLICATION, OF_PRINCIPAL, TOKEN_VERSION
 from provisioning.resource_types import COMPONENT_TYPE, taken_over
 
 if TYPE_CHECKING:
@@ -51,13 +50,17 @@ class MailApplication(pulumi.ComponentResource):
         # None, not False: an option that is given is recorded.
         lasting = pulumi.ResourceOptions(parent=self, protect=settings.protect_application or None)
 
+        left = [*OF_APPLICATION]
+        left += ["tags"] if run.tags.as_they_are else []
+        left += [TOKEN_VERSION] if run.other_token_version else []
         application = azuread.Application(
             name,
             display_name=settings.application_name,
             sign_in_audience=settings.audience.value,
-            tags=[stack_tag(pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()), *settings.tags],
+            tags=list(run.tags.names),
             owners=list(run.owners.object_ids),
-            # Entra ID requires version 2 if personal accounts may sign in.
+            # Entra ID requires version 2 if personal accounts may sign in. Mail does without: it is of tokens for an
+            # API of the application's own, whose programs may rely on the one that was adopted.
             api=azuread.ApplicationApiArgs(requested_access_token_version=2),
             web=azuread.ApplicationWebArgs(redirect_uris=list(run.redirect_uris)),
             required_resource_accesses=[
@@ -70,7 +73,7 @@ class MailApplication(pulumi.ComponentResource):
                 )
                 for resource, accesses in by_resource(settings.permissions).items()
             ],
-            opts=keeping(lasting, of_application(settings.keep), run.owners),
+            opts=leaving(lasting, left, run.owners),
         )
         # Without it, the tenant issues no tokens (AADSTS7000229).
         principal = azuread.ServicePrincipal(
@@ -84,7 +87,7 @@ class MailApplication(pulumi.ComponentResource):
             owners=list(run.principal_owners.object_ids),
             # Entra ID deletes it with the application, also one that somebody has removed already.
             opts=pulumi.ResourceOptions.merge(
-                keeping(lasting, [*of_principal(settings.keep), "useExisting"], run.principal_owners),
+                leaving(lasting, [*OF_PRINCIPAL, "useExisting"], run.principal_owners),
                 pulumi.ResourceOptions(deleted_with=application),
             ),
         )
@@ -104,11 +107,9 @@ class MailApplication(pulumi.ComponentResource):
                     delete_before_replace=issued.key_id is None,
                     # Deleting the application deletes its secrets, also those that somebody has removed already.
                     deleted_with=application,
-                    # The next run then drops a secret that is gone without the provider, which would fail.
-                    retain_on_delete=slot in secrets.gone,
                 ),
             )
-            for slot, issued in {**secrets.slots, **secrets.gone}.items()
+            for slot, issued in secrets.slots.items()
         }
         consents = []
         with_principal = pulumi.ResourceOptions(parent=self, deleted_with=principal)
@@ -149,14 +150,10 @@ class MailApplication(pulumi.ComponentResource):
         )
 
 
-def keeping(opts: pulumi.ResourceOptions, properties: list[str], owners: Owners) -> pulumi.ResourceOptions:
-    """`opts`, with `properties` kept as the state has them; `owners`, too, if they are to stay as they are.
-
-    A refresh in the same run may have found owners that nobody declared: they stay.
-    """
-    if owners.as_they_are:
-        properties = [*properties, *({"owners"} - set(properties))]
-    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=properties)) if properties else opts
+def leaving(opts: pulumi.ResourceOptions, properties: Sequence[str], owners: Owners) -> pulumi.ResourceOptions:
+    """`opts`, with `properties` left as the refresh of this run finds them; `owners`, too, if they are to stay so."""
+    left = [*properties, *(["owners"] if owners.as_they_are else [])]
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=left))
 
 
 def _taking_over(opts: pulumi.ResourceOptions, name: str, consent: TakenOver | None) -> pulumi.ResourceOptions:

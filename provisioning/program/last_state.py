@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from provisioning.entra.client_secret_plan import FORGOTTEN, ISSUED, IssuedSecret, LastSecrets, Slot, secret_name
+from provisioning.entra.client_secret_plan import ISSUED, IssuedSecret, LastSecrets, Slot, secret_name
 from provisioning.entra.permissions import Permission
 from provisioning.entra.registration import Declared
 from provisioning.nocobase.layout import NocoBaseMapping
@@ -102,7 +102,8 @@ class Push:
 class Application:
     """The application that the state holds, as it was declared when it was deployed last.
 
-    client_id: empty where its creation was interrupted. owners: object ids.
+    client_id: empty where its creation was interrupted. owners: object ids. token_version: of the access tokens for an
+    API of its own; None where the state does not say.
     """
 
     client_id: str
@@ -110,6 +111,7 @@ class Application:
     declared: Declared
     tags: tuple[str, ...] = ()
     owners: frozenset[str] = frozenset()
+    token_version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,6 @@ class Deployed:
 
     next_rotation, old_retires, expires: as the last complete run planned them; expires is the end of the secret in use.
     consent_url: where an administrator of the home tenant consents for everybody.
-    forgotten: secrets that Entra ID was seen not to hold any more, and whose records the state still has.
     consent: the id of the declared consent for the tenant; None if there is none. consent_taken_over: whether an
     administrator had given it before.
     """
@@ -140,7 +141,6 @@ class Deployed:
     old_retires: datetime | None = None
     consent_url: str | None = None
     expires: datetime | None = None
-    forgotten: tuple[KnownSecret, ...] = ()
     principal: Principal | None = None
     consent: str | None = None
     consent_taken_over: bool = False
@@ -160,11 +160,6 @@ class Deployed:
         return self.application.object_id if self.application else None
 
     @property
-    def records(self) -> tuple[KnownSecret, ...]:
-        """Every client secret of which the state has a record."""
-        return (*self.secrets, *self.forgotten)
-
-    @property
     def pushed(self) -> dict[str, str]:
         """When the settings of each NocoBase were changed by its push, by the push's resource name."""
         return {push.name: push.updated_at or "" for push in self.pushes}
@@ -182,12 +177,11 @@ class Deployed:
         interrupted between the write to that NocoBase and the record of it.
         """
         slots = {secret.slot: secret.as_issued for secret in self.secrets}
-        forgotten = {secret.slot: secret.as_issued for secret in self.forgotten}
         usages = [self._usage(push) for push in self.pushes]
         if usages and len(slots) > 1:
             usages += [Usage() for name in declared if name not in self.pushed]
         replaced = frozenset(push.slot for push in self.pushes if push.slot in slots and self._maybe_replaced(push))
-        return replace(in_use(slots, usages), forgotten=forgotten, replaced=replaced)
+        return replace(in_use(slots, usages), replaced=replaced)
 
     def _maybe_replaced(self, push: Push) -> bool:
         """Whether the secret that a NocoBase was given may be one that the engine has replaced since.
@@ -198,7 +192,7 @@ class Deployed:
 
     def _recorded(self, push: Push) -> bool:
         """Whether the state has a record of the very secret that a NocoBase was given."""
-        return any(push.gave(secret) for secret in self.records)
+        return any(push.gave(secret) for secret in self.secrets)
 
     def _usage(self, push: Push) -> Usage:
         # Else a run issued a new secret into the slot, and was interrupted before the push.
@@ -235,21 +229,18 @@ def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NA
     application = resources.get((APPLICATION_TYPE, name))
     principal = resources.get((PRINCIPAL_TYPE, name))
     passwords = {slot: resources.get((PASSWORD_TYPE, secret_name(name, slot))) for slot in Slot}
-    secrets = [_secret(slot, outputs) for slot, outputs in passwords.items() if outputs]
-    forgotten = exported.get(FORGOTTEN) or ()
     own, given = (resources.get((GRANT_TYPE, one)) or {} for one in (name, taken_over(name)))
     consent = given.get("id") or own.get("id")
     return Deployed(
         stack=stack,
         application=_application(application) if application else None,
         tenant_id=exported.get("tenantId"),
-        secrets=tuple(secret for secret in secrets if secret.key_id not in forgotten),
+        secrets=tuple(_secret(slot, outputs) for slot, outputs in passwords.items() if outputs),
         pushes=tuple(_push(name, outputs) for (kind, name), outputs in resources.items() if kind == PUSH_TYPE),
         next_rotation=_moment(exported.get("nextRotation")),
         old_retires=_moment(exported.get("oldSecretRetires")),
         consent_url=exported.get("adminConsentUrl"),
         expires=_moment(exported.get("clientSecretExpiry")),
-        forgotten=tuple(secret for secret in secrets if secret.key_id in forgotten),
         principal=Principal(_object_id(principal), _owners(principal)) if principal else None,
         consent=consent,
         consent_taken_over=consent is not None and consent in (given.get("id"), exported.get(CONSENT_TAKEN_OVER)),
@@ -273,6 +264,7 @@ def _application(outputs: Mapping[str, Any]) -> Application:
         declared,
         tuple(outputs.get("tags") or ()),
         _owners(outputs),
+        (outputs.get("api") or {}).get("requestedAccessTokenVersion"),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pulumi
 
-from provisioning.entra.client_secret_plan import FORGOTTEN, rfc3339
+from provisioning.entra.client_secret_plan import rfc3339
 from provisioning.nocobase.push_resource import MailSettings
 from provisioning.program.application import MailApplication
 from provisioning.program.prepare import Run
@@ -26,5 +26,3 @@ def export_outputs(run: Run, application: MailApplication, pushes: Sequence[Mail
     pulumi.export("oldSecretRetires", rfc3339(secrets.old_retires) if secrets.old_retires else None)
     pulumi.export("adminConsentUrl", application.admin_consent_url)
     pulumi.export("clientSecret", application.client_secret)
-    if secrets.gone:
-        pulumi.export(FORGOTTEN, [secret.key_id for secret in secrets.gone.values()])

@@ -7,7 +7,7 @@ deployment, and when the plan changes owners or client secrets. An `up` without 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -29,11 +29,14 @@ from provisioning.entra.orphans import classify_secrets, descriptions, reject_if
 from provisioning.entra.ownership import (
     Owner,
     Owners,
+    Tags,
     Wanted,
     last_deployer_leaves,
     plan_owners,
+    plan_tags,
     reject_namesakes,
     reject_own_removal,
+    stack_tag,
 )
 from provisioning.errors import Problem, ProvisioningError, SettingsError
 from provisioning.foreign import harmless
@@ -53,17 +56,19 @@ class Run:
     """What one run declares: the stack's settings, and the client secrets and owners that exist after it.
 
     redirect_uris: of the application. installations: the NocoBases to serve. consent: what an administrator
-    gave before.
+    gave before. other_token_version: whether the application's own access tokens stay of another version.
     """
 
     settings: Settings
     secrets: SecretPlan
     redirect_uris: Sequence[str]
+    tags: Tags
     installations: Sequence[Installation]
     caller: Caller
     owners: Owners
     principal_owners: Owners
     consent: TakenOver | None = None
+    other_token_version: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,14 +88,15 @@ def prepare(last: Deployed) -> Run:
     Warns of problems that do not end the run. Raises RunError with a sentence for those that do.
     """
     with stack.errors_as_sentences():
-        settings, _, logins = stack_settings.load(*stack.configuration())
+        config, secret_keys = stack.configuration()
+        settings, _, logins = stack_settings.load(config, secret_keys)
         caller = sign_in()
         pushed = last.pushed
         uris = redirect_uris.plan_of(settings, last)
         installations = redirect_uris.as_recorded(settings, last, uris)
         new = [one for one in installations if one.resource_name not in pushed]
         patience = settings.nocobase_patience_seconds
-        known_values = {secret.value for secret in last.records if secret.value}
+        known_values = {secret.value for secret in last.secrets if secret.value}
         own = [last.client_id] if last.client_id else []
         warnings = check_installations(new, logins, own, bool(pushed), patience)
         # Before anything changes in Entra ID: a wrong address must not cost the redirect URI that is in use.
@@ -107,8 +113,9 @@ def prepare(last: Deployed) -> Run:
             settings.former_owners,
             caller.application and not reads_only,
         )
-        owners, principal_owners, warning = plan_ownership(wanted, last)
+        owners, principal_owners, warning = plan_ownership(wanted, last, settings.protect_application)
         warnings += [warning] if warning else []
+        warnings += [NO_EFFECT] if stack_settings.RETIRED in config else []
         reject_too_many_owners((owners, principal_owners))
         warnings += [] if reads_only else warn_of_added_owners(caller, (owners, principal_owners))
         consent = plan_consent(settings, last)
@@ -122,7 +129,6 @@ def prepare(last: Deployed) -> Run:
                 policy=settings.rotation_policy,
                 two_at_most=settings.audience.personal,
                 preview=pulumi.runtime.is_dry_run(),
-                removed_for_replacement=stack.removed_for_replacement,
                 awaiting_deletion=stack.awaiting_deletion,
                 why_maybe_in_use=partial(
                     may_hold_unknown_secret,
@@ -143,7 +149,37 @@ def prepare(last: Deployed) -> Run:
         pulumi.info("Consent: the one that an administrator has given for the tenant is taken into the stack as it is.")
     for warning in warnings:
         pulumi.warn(harmless(warning))
-    return Run(settings, secrets, uris.uris, installations, caller, owners, principal_owners, consent)
+    other_version = keeps_token_version(settings, last)
+    tags = own_tags(settings, last)
+    return Run(
+        settings, secrets, uris.uris, tags, installations, caller, owners, principal_owners, consent, other_version
+    )
+
+
+def own_tags(settings: Settings, last: Deployed) -> Tags:
+    """The tags of the application. Entra ID is asked only if they change. Raises DirectoryUnreadable."""
+
+    def read() -> tuple[str, ...]:
+        # 0.4 s of imports (msgraph) that only a change needs.
+        from provisioning.entra import directory  # noqa: PLC0415
+
+        found = directory.named_application(last.client_id) if last.client_id else None
+        return tuple(found[1]) if found else ()
+
+    tag = stack_tag(pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack())
+    return plan_tags([tag, *settings.tags], last.application.tags if last.application else None, read)
+
+
+NO_EFFECT = (
+    f"The setting {stack_settings.RETIRED} has no effect: what the program does not declare always stays as it is. To "
+    f"remove it: pulumi config rm {stack_settings.RETIRED}"
+)
+
+
+def keeps_token_version(settings: Settings, last: Deployed) -> bool:
+    """Whether the application's own access tokens stay of another version than 2, as they were when it was adopted."""
+    version = last.application.token_version if last.application else None
+    return version not in (None, 2) and not settings.audience.personal
 
 
 def plan_consent(settings: Settings, last: Deployed) -> TakenOver | None:
@@ -217,10 +253,12 @@ def warn_of_added_owners(caller: Caller, planned: Sequence[Owners]) -> list[str]
     return [f"Owners: {caller.object_id} lacks a permission: {missing[0]}. To mend it: {missing[1]}"] if missing else []
 
 
-def plan_ownership(wanted: Wanted, last: Deployed) -> tuple[Owners, Owners, str | None]:
+def plan_ownership(wanted: Wanted, last: Deployed, adopted: bool = False) -> tuple[Owners, Owners, str | None]:
     """The owners of the application and of its service principal, and a warning if no deployer is left among them.
 
-    Entra ID is asked only if they change. Raises CallerLockedOut and DirectoryUnreadable.
+    adopted: whether somebody made the application by hand. Whoever owned it then, and not its service principal, is not
+    added there: that could take a right that the caller lacks. Entra ID is asked only if they change.
+    Raises CallerLockedOut and DirectoryUnreadable.
     """
     reject_own_removal(wanted)
 
@@ -239,7 +277,8 @@ def plan_ownership(wanted: Wanted, last: Deployed) -> tuple[Owners, Owners, str 
     if last.principal is None:
         # Whoever may look after the application has to look after its service principal, too.
         return application, Owners(application.object_ids), last_deployer_leaves(wanted, application, "application")
-    principal = plan_owners(wanted, last.principal.owners, of_principal)
+    left_out = last.application.owners - last.principal.owners if adopted and last.application else frozenset()
+    principal = plan_owners(wanted, last.principal.owners, of_principal, left_out)
     return (
         application,
         principal,
@@ -248,10 +287,7 @@ def plan_ownership(wanted: Wanted, last: Deployed) -> tuple[Owners, Owners, str 
     )
 
 
-GONE = (
-    "the application is gone in Entra ID, so they are planned as for a new one; without a refresh this run fails, then "
-    "run `pulumi up --refresh`"
-)
+GONE = "the application is gone in Entra ID, so they are planned as for a new one"
 
 
 @dataclass(frozen=True)
@@ -260,8 +296,6 @@ class PlanInputs:
 
     object_id: of the application, None if there is none yet. two_at_most: whether Entra ID's limit of two secrets holds
     for the application's audience.
-    removed_for_replacement: key ids of secrets that the engine recorded as removed by a run that was interrupted
-    before it issued their successors: their slots are free, and declaring them again would issue them again.
     awaiting_deletion: slots in which the engine has replaced a secret that it still has to delete; asked only if the
     last state looks so.
     why_maybe_in_use: why a NocoBase may use an orphaned secret; empty if none does. One that may be in use stays.
@@ -273,7 +307,6 @@ class PlanInputs:
     policy: Policy
     two_at_most: bool
     preview: bool
-    removed_for_replacement: Callable[[], Collection[str]]
     awaiting_deletion: Callable[[], frozenset[Slot]]
     why_maybe_in_use: Callable[[], Sequence[str]]
 
@@ -281,52 +314,45 @@ class PlanInputs:
 def plan_run(given: PlanInputs) -> tuple[SecretPlan, list[str]]:
     """The plan, and a sentence for each orphaned secret; they are removed before one is issued, except in a preview.
 
-    A secret may be gone in Entra ID although the state holds it: it was removed by hand, or by a run that was killed
-    before it recorded that. The azuread provider fails to remove it again, so the plan takes it into account.
-    So may the whole application be, which a refresh in this very run has noticed and this program cannot see: the
-    engine still answers the state from before. Then the plan is that of a new application.
-    Entra ID is asked only if the plan has something to do. Raises SecretLimitReached and DirectoryUnreadable.
+    What the engine tells the program is the state before this run's refresh: a preview never records a refresh, and an
+    `up` does with its first change only (`refreshSnapshotMutation.End` in pkg/backend/snapshot.go of Pulumi 3.255 and
+    3.274). So a secret may be gone in Entra ID although that state holds it, and so may the whole application; the
+    engine itself has noticed. Entra ID is therefore asked before one is issued, or an old one declared again: else a
+    secret that somebody has removed would be issued anew. Only the single one in use is: mail needs it.
+    Raises SecretLimitReached and DirectoryUnreadable.
     """
     last = given.last
     if last.replaced:
         last = replace(last, replaced=last.replaced & given.awaiting_deletion())
     plan = plan_secrets(last, given.now, given.policy)
-    if given.object_id is None or not plan.reasons:
+    if given.object_id is None or not (plan.reasons or len(last.slots) > 1):
         return plan, []
-    # 0.4 s of imports (msgraph) that only a rotation needs.
+    # 0.4 s of imports (msgraph) that only these runs need.
     from provisioning.entra import directory  # noqa: PLC0415
 
     stored = directory.stored_secrets(given.object_id)
     if stored is None:
         return plan_secrets(LastSecrets(), given.now, given.policy), [GONE]
     keys = {secret.key_id for secret in stored}
-    gone = frozenset(slot for slot, secret in last.slots.items() if secret.key_id not in keys)
+    slots = {slot: secret for slot, secret in last.slots.items() if secret.key_id in keys}
+    gone = [f"the secret in slot {slot} is gone in Entra ID" for slot in last.slots if slot not in slots]
     if gone:
-        replaced = given.removed_for_replacement()
-        free = {slot for slot in gone if last.slots[slot].key_id in replaced}
-        gone -= free
-        last = replace(
-            last,
-            slots={slot: secret for slot, secret in last.slots.items() if slot not in free},
-            gone=gone,
-            forgotten={**last.forgotten, **{slot: last.slots[slot] for slot in free}},
-        )
+        last = replace(last, slots=slots)
         plan = plan_secrets(last, given.now, given.policy)
     if all(last.slots.get(slot) == secret for slot, secret in plan.slots.items()):
-        return plan, []
+        return plan, gone
     known = {secret.key_id for secret in last.slots.values()}
-    names = descriptions((secret.display_name for secret in last.slots.values()), given.policy.description)
+    names = descriptions((secret.display_name for secret in given.last.slots.values()), given.policy.description)
     unrecorded = classify_secrets(stored, known, names)
     # A secret that is removed at the end of the run still exists when the new one is issued.
-    planned = len(last.slots.keys() - gone | plan.slots.keys())
+    planned = len(last.slots.keys() | plan.slots.keys())
     why = given.why_maybe_in_use() if unrecorded.orphans else ()
     reject_if_full(unrecorded, planned, given.two_at_most, why)
     if why:
         kept = f"is not in this stack's state and may be in use, so it stays: {'; '.join(why)}"
-        return plan, [f"{orphan} {kept}" for orphan in unrecorded.orphans]
+        return plan, [*gone, *(f"{orphan} {kept}" for orphan in unrecorded.orphans)]
     if not given.preview:
         for orphan in unrecorded.orphans:
             directory.remove_secret(given.object_id, orphan.key_id)
-    return plan, [
-        f"{orphan} was left by an interrupted run and is not in use: removed" for orphan in unrecorded.orphans
-    ]
+    removed = "was left by an interrupted run and is not in use: removed"
+    return plan, [*gone, *(f"{orphan} {removed}" for orphan in unrecorded.orphans)]

@@ -59,7 +59,9 @@ from provisioning.nocobase.login import (
 )
 from provisioning.nocobase.retry import DEFAULT_SECONDS
 from provisioning.program import input_errors
-from provisioning.program.kept import KEEPABLE
+
+RETIRED = "keep"
+"""A setting of earlier versions, accepted without effect: it named some of what the program does not declare."""
 
 CLOCK_DIFFERENCE = timedelta(minutes=5)
 """How far the clock of another machine, which set a time, may be ahead of this one's."""
@@ -104,14 +106,6 @@ def _permission(text: str) -> str:
     if permission is None:
         raise _invalid("It is not written as <client id of the API>/<id of the permission>=Scope (or =Role).")
     return permissions.written(permission)
-
-
-def _keepable(name: str) -> str:
-    if name in KEEPABLE:
-        return name
-    close = _nearest(name, KEEPABLE)
-    hint = f"Nearest: {', '.join(close)}." if close else f"Known: {', '.join(KEEPABLE)}."
-    raise _invalid(f"This cannot be kept. {hint}")
 
 
 def _tag(tag: str) -> str:
@@ -263,7 +257,6 @@ class Settings(BaseSettings):
     consent: Consent = Consent.USER
     further_permissions: tuple[Annotated[Text, AfterValidator(_permission)], ...] = ()
     tags: tuple[Annotated[Text, AfterValidator(_tag)], ...] = ()
-    keep: tuple[Annotated[Text, AfterValidator(_keepable)], ...] = ()
     same_name: SameName = SameName.REFUSE
     protect_application: bool = False
 
@@ -495,7 +488,7 @@ def validate(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> tu
 
     secret_keys: which of them are stored encrypted; no problem repeats their values.
     """
-    own: dict[str, Any] = {key: value for key, value in config.items() if key not in (API_KEY, API_KEYS)}
+    own: dict[str, Any] = {key: value for key, value in config.items() if key not in (API_KEY, API_KEYS, RETIRED)}
     try:
         return Settings(**own), []
     except ValidationError as error:
@@ -615,8 +608,8 @@ def _remedy(path: str, inner: Sequence[object], field: FieldInfo, kind: str) -> 
     if inner or key in PLACES:
         single = _is_list(field) and len(inner) == 1
         target = f"--path '{path}'" if inner else path
-        # A wrong item has had no effect, so its removal changes nothing; `keep` protects what is there by its items.
-        removal = f", or remove it: pulumi config rm --path '{path}'" if single and key not in (*PLACES, "keep") else ""
+        # A wrong item has had no effect, so its removal changes nothing.
+        removal = f", or remove it: pulumi config rm --path '{path}'" if single and key not in PLACES else ""
         return f"Correct it: pulumi config set {target} <value>{removal}"
     if allowed := _allowed(field):
         return f"Set it to one of: {', '.join(allowed)}."

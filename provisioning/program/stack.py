@@ -55,7 +55,10 @@ def configuration() -> tuple[dict[str, str], set[str]]:
 
 
 def last_state(name: str = APPLICATION_NAME) -> Deployed:
-    """The last checkpoint, as far as this program plans with it. name: of its application. Raises StateUnreadable."""
+    """The last checkpoint, as far as this program plans with it. name: of its application. Raises StateUnreadable.
+
+    It is from before this run's refresh (see `prepare.plan_run`).
+    """
     return read_state(last_resources(), name=name)
 
 
@@ -87,26 +90,14 @@ def _read_resources(stack: str) -> Mapping[str, Mapping[str, Any]]:
     raise StateUnreadable(f"The stack's last state could not be read ({reason}). Run the command again.")
 
 
-def removed_for_replacement() -> frozenset[str]:
-    """The key ids of secrets that a run removed in order to replace them before it was interrupted.
-
-    The engine keeps their records and marks them; only an exported state shows the mark. Raises EngineFailed.
-    """
-    return frozenset(str(item["outputs"]["keyId"]) for item in _exported_secrets() if item.get("pendingReplacement"))
-
-
 def awaiting_deletion() -> frozenset[Slot]:
     """The slots in which a run replaced a secret and ended before it removed the former one.
 
     The engine keeps the former one's record and marks it; only an exported state shows it. Raises EngineFailed.
     """
-    names = {str(item["urn"]).rpartition("::")[2] for item in _exported_secrets() if item.get("delete")}
+    secrets = [item for item in Pulumi(_whole_name()).export().resources if item["type"] == PASSWORD_TYPE]
+    names = {str(item["urn"]).rpartition("::")[2] for item in secrets if item.get("delete")}
     return frozenset(slot for slot in Slot if secret_name(APPLICATION_NAME, slot) in names)
-
-
-def _exported_secrets() -> list[Mapping[str, Any]]:
-    checkpoint = Pulumi(_whole_name()).export()
-    return [item for item in checkpoint.resources if item["type"] == PASSWORD_TYPE]
 
 
 def now(environment: Mapping[str, str] = os.environ) -> datetime:

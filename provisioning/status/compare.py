@@ -19,7 +19,7 @@ from provisioning.entra.ownership import Owner
 from provisioning.entra.permissions import Permission
 from provisioning.entra.registration import WEB, Declared, Principal, Registration
 from provisioning.entra.rules import Audience
-from provisioning.foreign import LONGEST_MESSAGE, MOST_LISTED, guid, one_line, quoted
+from provisioning.foreign import LONGEST_MESSAGE, MOST_LISTED, counted, guid, one_line, quoted
 from provisioning.nocobase.push import Accounts, audience_mismatch, sign_in_mismatch
 from provisioning.program.last_state import Deployed, Push
 from provisioning.status.read import NOT_ASKED, Extra, Held, HeldRow, Unread
@@ -66,6 +66,16 @@ def misplaced_redirect_uris(declared: Declared, found: Registration) -> dict[str
     """Declared redirect URI → the platform, for those that are registered for another platform than Web."""
     missing = declared.redirect_uris - found.redirect_uris
     return {uri: found.of_other_platforms[uri] for uri in sorted(missing & found.of_other_platforms.keys())}
+
+
+def openings(found: Registration, declared: Declared) -> tuple[str, ...]:
+    """What in the application others could use, beside what mail needs; not its client secrets. A clause each."""
+    elsewhere = sorted(found.of_other_platforms.items() - misplaced_redirect_uris(declared, found).items())
+    return (
+        *found.weaknesses,
+        *(f"it sends users to {quoted(uri)}, too ({platform})" for uri, platform in elsewhere),
+        *(f"{certificate} signs in as it" for certificate in found.certificates),
+    )
 
 
 REACTIVATE = (
@@ -207,7 +217,8 @@ def compare_entra(state: Deployed, found: Registration | Unread | None, extra: E
         return Side(ENTRA_ID, Sync.UNREAD, ("there is no application",), skipped=True)
     if isinstance(found, Unread):
         return Side(ENTRA_ID, Sync.UNREAD, (found.reason,), skipped=found.asked_for)
-    notes = tuple(_notes(extra)) if extra else ()
+    opened = openings(found, state.application.declared) if found else ()
+    notes = (*_notes(extra), *_opened(opened)) if extra else ()
     if found is None:
         return Side(ENTRA_ID, Sync.NO, (f"the application {state.application.client_id} is not there",), notes)
     principal = extra.principal if extra else NOT_ASKED
@@ -235,6 +246,11 @@ def _notes(extra: Extra) -> Iterator[str]:
         yield f"whether there is a duplicate application could not be read ({extra.duplicates.reason})"
     elif extra.duplicates:
         yield f"{_count(len(extra.duplicates), 'duplicate application')} (see `prune`)"
+
+
+def _opened(opened: Sequence[str]) -> Iterator[str]:
+    if opened:
+        yield f"more open than mail needs: {counted(opened)} (see `doctor`)"
 
 
 def _count(number: int, what: str) -> str:
@@ -275,14 +291,13 @@ def overview(
 
 
 def _way_out(side: Side) -> str:
-    """What puts a side right that was read; a plain `pulumi up` compares NocoBase, but not Entra ID."""
+    """What puts a side right that was read."""
     if side.sync is not Sync.NO:
         return ""
-    command = "run `pulumi up --refresh`" if side.target == ENTRA_ID else "run `pulumi up`"
     by_hand = " ".join(dict.fromkeys(side.by_hand.values()))
     if all(reason in side.by_hand for reason in side.reasons):
         return f": {by_hand}"
-    return f": {by_hand} Then {command}." if by_hand else f": {command}"
+    return f": {by_hand} Then run `pulumi up`." if by_hand else ": run `pulumi up`"
 
 
 def alarms(state: Deployed, now: datetime, warn_days: int) -> tuple[str, ...]:

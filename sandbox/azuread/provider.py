@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal, NoReturn
 
@@ -131,9 +131,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         news = read(request.news)
         self._check_plan(resource, news, request.urn, f"diffing {request.urn}", context)
         found = diffing.difference(resource.type, read(request.olds), news)
-        ignored = set(request.ignoreChanges)
-        changed = [name for name in found.changed if name not in ignored]
-        kinds = {path: kind for path, kind in found.kinds.items() if _top(path) in changed}
+        kinds = {path: kind for path, kind in found.kinds.items() if not _is_ignored(path, request.ignoreChanges)}
+        changed = [name for name in found.changed if name in set(map(_top, kinds))]
         some = provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
         return provider_pb2.DiffResponse(
             replaces=[name for name in found.replaces if name in changed],
@@ -292,6 +291,20 @@ def _top(path: str) -> str:
     return path.partition(".")[0].partition("[")[0]
 
 
-def _with_ignored(inputs: Properties, olds: Properties, ignored: Any) -> Properties:
-    """The inputs, with the last values of the properties whose changes are to be ignored."""
-    return {**inputs, **{name: olds[name] for name in ignored if name in olds}}
+def _is_ignored(path: str, ignored: Iterable[str]) -> bool:
+    """Whether a changed path is at or below an ignored one (pulumi-terraform-bridge, `processIgnoreChanges`)."""
+    return any(path == one or path.startswith((f"{one}.", f"{one}[")) for one in ignored)
+
+
+def _with_ignored(inputs: Properties, olds: Properties, ignored: Iterable[str]) -> Properties:
+    """The inputs, with the last values of the properties whose changes are to be ignored, such as `web.logoutUrl`."""
+    result = dict(inputs)
+    for path in ignored:
+        name, _, inner = path.partition(".")
+        if name not in olds:
+            continue
+        if not inner:
+            result[name] = olds[name]
+        elif isinstance(result.get(name), dict) and isinstance(olds[name], dict):
+            result[name] = _with_ignored(result[name], olds[name], [inner])
+    return result

@@ -199,16 +199,14 @@ def test_a_stack_of_an_earlier_version_goes_over_step_by_step(life: Life) -> Non
     assert [trust for trust in life.held()["trusts"] if trust == old] == [old]
 
 
-def converge(life: Life, refresh: bool = False) -> int:
-    """Run until a run succeeds, with `--refresh` or without; how many did not, at most two."""
+def converge(life: Life) -> int:
+    """Run until a run succeeds; how many did not, at most two."""
     for failed in range(2):
         try:
             life.up()
         except StepFailed:
-            if refresh:
-                life.engine.refresh()
-        else:
-            return failed
+            continue
+        return failed
     life.up()
     return 2
 
@@ -278,12 +276,11 @@ def test_whatever_goes_wrong_when_the_identity_for_previews_comes_the_next_run_r
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_new_name_is_survived_as_well(life: Life, fault: str) -> None:
-    """What was deleted by a request whose answer is lost is only known to be gone after a refresh."""
     life.up()
     for number, (old, new) in enumerate([("prod", "one"), ("one", "two")]):
         life.trust("test", new, **{new: "prod"})
         life.tenant.fault("^(POST|DELETE) /v1.0/applications/.*/federated", skip=number, **FAULTS[fault])
-        converge(life, refresh=True)
+        converge(life)
         assert life.up() == [], (old, new)
         assert life.held()["trusts"] == sorted([ANY_BRANCH, (new, "prod"), ("test", "test")])
 

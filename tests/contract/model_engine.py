@@ -1,7 +1,8 @@
 """A model of the engine, in this process: it runs a program against the azuread stand-in and keeps the state.
 
-It does what pkg/resource/deploy of Pulumi 3.274 does, one step after the other: aliases, imports followed by updates,
-ignored changes, replacements, half-made resources, deletions in reverse order, and those that go with another resource.
+It does what pkg/resource/deploy of Pulumi 3.274 does, one step after the other: a refresh of which the program learns
+nothing (`options: refresh: always`), aliases, imports followed by updates, ignored changes, replacements, half-made
+resources, deletions in reverse order, and those that go with another resource.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class ModelEngine(mocks.MockMonitor):
         self.records: dict[str, Record] = {}
         self.steps: list[tuple[str, str]] = []
         self._declared: set[str] = set()
+        self._told: Json = {}
         self._failure: str | None = None
         self._dry = False
         self._lock = threading.Lock()
@@ -68,7 +70,7 @@ class ModelEngine(mocks.MockMonitor):
     # Runs ----------------------------------------------------------------------------------------------------------
 
     def up(self, program: Callable[[], None]) -> None:
-        """Run the program, then delete what it does not declare any more. Raises StepFailed."""
+        """Refresh, run the program, then delete what it does not declare any more. Raises StepFailed."""
         self._run(program)
         self._delete([urn for urn in self.records if urn not in self._declared])
 
@@ -82,6 +84,8 @@ class ModelEngine(mocks.MockMonitor):
             self._dry, self.records = False, before
 
     def _run(self, program: Callable[[], None]) -> None:
+        self._told = self._state()
+        self.refresh()
         self.steps, self._declared, self._failure = [], set(), None
         failures: list[BaseException] = []
 
@@ -124,7 +128,8 @@ class ModelEngine(mocks.MockMonitor):
                 del self.records[urn]
 
     def destroy(self) -> None:
-        """Delete everything. Raises StepFailed."""
+        """Refresh, and delete everything. Raises StepFailed."""
+        self.refresh()
         self.steps = []
         self._delete(list(self.records))
 
@@ -139,7 +144,7 @@ class ModelEngine(mocks.MockMonitor):
 
     def Invoke(self, request: Any) -> Any:
         """A function of the provider, or the state."""
-        result = self._state() if request.tok == STATE else self._invoked(request)
+        result = self._told if request.tok == STATE else self._invoked(request)
         answer = resource_pb2.ResourceInvokeResponse()
         getattr(answer, "return").CopyFrom(write(result))
         return answer
@@ -178,10 +183,8 @@ class ModelEngine(mocks.MockMonitor):
             self.steps.append(("import", _name(urn)))
         old = self.records.get(urn)
         inputs = read(request.object)
-        for name in request.ignoreChanges if old else ():
-            inputs.pop(name, None)
-            if old and name in old.inputs:
-                inputs[name] = old.inputs[name]
+        for path in request.ignoreChanges if old else ():
+            _reset(path, old.inputs if old else {}, inputs)
         inputs = self._checked(urn, old, inputs)
         record = self._created(urn, request.type, inputs) if old is None else self._changed(urn, request, old, inputs)
         record.deleted_with, record.retained = request.deletedWith, request.retainOnDelete
@@ -189,6 +192,11 @@ class ModelEngine(mocks.MockMonitor):
         return record
 
     # Steps ---------------------------------------------------------------------------------------------------------
+
+    def read_anew(self, record: Record) -> Properties:
+        """The inputs with which `pulumi import` would record an object that exists."""
+        urn = next(urn for urn, one in self.records.items() if one is record)
+        return read(self._do("Read", provider_pb2.ReadRequest(urn=urn, id=record.id)).inputs)
 
     def _imported(self, urn: str, request: Any) -> Record:
         found = self._do("Read", provider_pb2.ReadRequest(urn=urn, id=request.importId))
@@ -221,6 +229,7 @@ class ModelEngine(mocks.MockMonitor):
 
     def _changed(self, urn: str, request: Any, old: Record, inputs: Properties) -> Record:
         asked = provider_pb2.DiffRequest(urn=urn, id=old.id, olds=write(old.outputs), news=write(inputs))
+        asked.ignoreChanges.extend(request.ignoreChanges)
         found = self._do("Diff", asked)
         if found.replaces:
             if not request.deleteBeforeReplace:
@@ -233,6 +242,7 @@ class ModelEngine(mocks.MockMonitor):
             change = provider_pb2.UpdateRequest(
                 urn=urn, id=old.id, olds=write(old.outputs), news=write(inputs), preview=self._dry
             )
+            change.ignoreChanges.extend(request.ignoreChanges)
             outputs = read(self._do("Update", change).properties)
             self.records[urn] = Record(request.type, old.id, inputs, outputs)
             self.steps.append(("update", _name(urn)))
@@ -267,6 +277,21 @@ def _find_plugin(request: Any) -> None:
     """The engine takes the very version that is asked for, and this machine has the pinned one only."""
     if request.version != pins.version(pins.PLUGIN):
         raise StepFailed(f"no resource plugin 'azuread-v{request.version}' found")
+
+
+def _reset(path: str, old: Properties, new: Properties) -> None:
+    """Give the property at a path its old value, or take it out (`PropertyPath.Reset`).
+
+    Raises NotImplementedError where the engine would only tell people that it ignores nothing.
+    """
+    name, _, inner = path.partition(".")
+    if not inner:
+        new.pop(name, None)
+        new.update({name: old[name]} if name in old else {})
+    elif name in old and name not in new:
+        raise NotImplementedError(path)
+    elif name in new:
+        _reset(inner, old.get(name) or {}, new[name])
 
 
 def _name(urn: str) -> str:

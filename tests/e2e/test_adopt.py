@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
-from provisioning.program.kept import meaningful
 from sandbox import holdings
 from sandbox.entra import identity
 from sandbox.setup import nocobase_url
@@ -157,7 +156,7 @@ def deployed(made: ByHand, lost: str = "") -> None:
     if principal is not None:
         assert survived(principal, made.principal or {}) == []
     assert all(before <= after for before, after in zip(owners, made.owners, strict=True))
-    stack.pulumi("preview", "--expect-no-changes", "--refresh")
+    stack.pulumi("preview", "--expect-no-changes")
 
 
 def survived(before: Any, after: Any, path: str = "") -> list[str]:
@@ -169,6 +168,14 @@ def survived(before: Any, after: Any, path: str = "") -> list[str]:
             return [] if permissions(before) <= permissions(after) else [path]
         return [] if all(any(survived(item, other) == [] for other in after or []) for item in before) else [path]
     return [] if meaningful(before) in (meaningful(after), None) else [path]
+
+
+def meaningful(value: Any) -> Any:
+    """`value` without the empty values of Graph's objects, at every depth: null, false, "", [] and {}."""
+    if isinstance(value, dict):
+        kept = {key: meaningful(inner) for key, inner in value.items() if key != "@odata.type"}
+        return {key: inner for key, inner in kept.items() if inner is not None} or None
+    return value or None
 
 
 def permissions(resources: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
@@ -223,17 +230,17 @@ def test_with_more_of_everything_than_the_program_declares(stack: Stack) -> None
     said = adopt(stack, made.client_id, "--format", "markdown", exit_code=1)
     golden.check(GOLDEN / "adopt.md", masked("".join(said)))
     lines = adopted(made, "--accept-losses")
-    assert {"appRoles", "identifierUris", "furtherPermissions", "certificates"} <= {line["property"] for line in lines}
+    assert {"furtherPermissions", "certificates", "everything else"} <= {line["property"] for line in lines}
     deployed(made, lost=pathless)
     assert made.owners == (
         {COLLEAGUE, identity.DEPLOYER_OBJECT_ID},
         {OTHER_COLLEAGUE, identity.DEPLOYER_OBJECT_ID},
     )
 
-    # What is kept may still be changed by hand: a refresh learns it, and no later update takes it back.
+    # What is not declared may still be changed by hand: the next update does not take it back.
     graph(stack, "PATCH", f"/applications/{made.object_id}", {"notes": "changed by hand"})
     stack.set("applicationName", "renamed")
-    stack.up("--refresh")
+    stack.up()
     assert (made.application["displayName"], made.application["notes"]) == ("renamed", "changed by hand")
     assert made.application["optionalClaims"]["idToken"][0]["name"] == "email"
 
@@ -269,7 +276,6 @@ def test_for_personal_accounts_with_a_secret_that_nocobase_uses(stack: Stack) ->
     graph(stack, "POST", f"/applications/{made.object_id}/removePassword", {"keyId": first})
     lines = adopted(made)
     assert {"NocoBase", "client secret"} <= {line["property"] for line in lines}
-    assert [line["property"] for line in lines if line["how"] == "kept by keep"] == []
     deployed(made)
     assert second in [secret["keyId"] for secret in made.application["passwordCredentials"]]
 

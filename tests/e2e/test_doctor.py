@@ -269,7 +269,7 @@ def test_the_application_in_entra(ask: Patient) -> None:
     graph(stack, "PATCH", f"/servicePrincipals/{_principal_id(stack, client_id)}", {"accountEnabled": False})
     found = ask(*names)
     wrong = found["redirect URIs"]
-    failed(wrong, "redirect URI https://elsewhere.example.com is not declared", "pulumi up --refresh")
+    failed(wrong, "redirect URI https://elsewhere.example.com is not declared", "pulumi up")
     failed(found["service principal"], "disabled", "Enterprise applications")
     follow(stack, wrong)
     assert {check.outcome for check in ask(*names).values()} == {OK}
@@ -288,9 +288,9 @@ def test_the_application_in_entra(ask: Patient) -> None:
     assert ask("client secret", **due)["client secret"].outcome is Outcome.WARNING
     graph(stack, "DELETE", f"/applications/{object_id}")
     found = ask(*names, **later)
-    failed(found["application"], "not in Entra ID any more", "pulumi up --refresh")
+    failed(found["application"], "not in Entra ID any more", "pulumi up")
     assert found["owner"].said == "because 'application' failed"
-    failed(found["service principal"], "there is none in this tenant", "pulumi up --refresh")
+    failed(found["service principal"], "there is none in this tenant", "pulumi up")
     failed(found["client secret"], f"ended on {ends.astimezone(UTC):%Y-%m-%d}", "pulumi up")
     follow(stack, found["application"])
     assert {check.outcome for check in ask(*names).values()} == {OK}

@@ -18,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import pytest
 
-from provisioning.entra.client_secret_plan import FORGOTTEN
 from sandbox.faults import Fault
 from sandbox.nocobase.bad_day import BadDay
 from sandbox.place import Place
@@ -223,11 +222,6 @@ def test_kills_are_survived(choose: Callable[[Counted], list[Point]], counted: C
         rotations.resume()
         (application,) = rotations.stack.applications
         assert len(application["passwordCredentials"]) == 1, point
-        if FORGOTTEN in rotations.stack.outputs:
-            # The secret went before the kill; the state forgets it now, without asking Entra ID.
-            rotations.forget()
-            rotations.up()
-            assert not any(request.endswith("Password") for request in rotations.requests(ENTRA))
         if choose is every:
             rotations.up("--expect-no-changes")
     rotations.up("--expect-no-changes")

@@ -24,7 +24,6 @@ from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 from provisioning.errors import AdoptionRejected
 from provisioning.foreign import quoted
 from provisioning.nocobase.push import SignIn
-from provisioning.program import kept
 from provisioning.program.settings import Settings
 from provisioning.program.settings import validate as validate_settings
 
@@ -82,7 +81,7 @@ applications = st.fixed_dictionaries(
     }
 )
 principals = st.none() | st.fixed_dictionaries(
-    {"id": ids, "accountEnabled": st.booleans(), "appRoleAssignmentRequired": st.booleans()}
+    {"id": ids, "accountEnabled": st.just(True), "appRoleAssignmentRequired": st.booleans()}
 )
 owners = st.lists(st.sampled_from([ME, COLLEAGUE]), unique=True).map(tuple)
 found = st.builds(Found, applications, owners, principals, owners)
@@ -129,25 +128,7 @@ def test_what_is_there_is_declared_kept_or_told_as_a_loss_and_a_second_plan_has_
     assert permissions(application) <= set(after.permissions)
     assert set(application["tags"]) <= {TAG, *after.tags}
     assert set(there.owners) <= {ME, *after.owners}
-    reset = kept.would_be_reset(application, kept.APPLICATION)
-    assert set(reset) <= set(after.keep)
-    if there.principal is not None and set(there.principal_owners) != {ME, *after.owners}:
-        assert kept.PRINCIPAL_OWNERS in after.keep
-
     assert plan(there, **made.config).config == {}
-
-
-@pytest.mark.parametrize(
-    ("value", "resets"),
-    [
-        ({}, ["api"]),
-        ({"api": {"requestedAccessTokenVersion": 2, "oauth2PermissionScopes": []}}, []),
-        ({"api": {"requestedAccessTokenVersion": 2, "acceptMappedClaims": True}}, ["api"]),
-        ({"api": {"requestedAccessTokenVersion": 2}, "notes": "x", "info": {"supportUrl": ""}}, ["notes"]),
-    ],
-)
-def test_only_what_means_something_is_kept(value: dict[str, Any], resets: list[str]) -> None:
-    assert list(kept.would_be_reset(value, kept.APPLICATION)) == resets
 
 
 def one(**application: object) -> Found:
@@ -210,34 +191,32 @@ def test_a_link_with_another_redirect_uri_is_told() -> None:
     assert plan_beside(InNocoBase(None, link), one(web={"redirectUris": [elsewhere]})).warnings == []
 
 
-@pytest.mark.parametrize(("name", "platform"), [("singlePageApplication", "spa"), ("publicClient", "publicClient")])
-def test_a_redirect_uri_of_another_platform_is_moved_and_that_is_said(name: str, platform: str) -> None:
-    there = one(**{platform: {"redirectUris": [CALLBACK]}})
-    made = plan(there)
-    assert name not in made.config.get("keep", [])
-    assert ([CALLBACK], None) in [(line.there, line.after) for line in made.lines if line.property == name]
-    (warning,) = made.warnings
-    assert "moves it to the platform Web" in warning
-    # Beside others, which stay, Entra ID would reject it for Web.
-    for more in ({platform: {"redirectUris": ["https://spa.example.com", CALLBACK]}}, {"keep": [name]}):
-        with pytest.raises(AdoptionRejected, match=r"takes a URI for one platform only.*Nothing was changed\.$"):
-            plan(one(**more) if platform in more else there, **({} if platform in more else more))
+@pytest.mark.parametrize("platform", ["spa", "publicClient"])
+@pytest.mark.parametrize("others", [[], ["https://spa.example.com/"]])
+def test_a_redirect_uri_of_another_platform_has_to_be_moved_first(platform: str, others: list[str]) -> None:
+    with pytest.raises(AdoptionRejected, match=r"takes a URI for one platform only.*Nothing was changed\.$"):
+        plan(one(**{platform: {"redirectUris": [*others, CALLBACK]}}))
 
 
-def test_another_redirect_uri_of_another_platform_is_kept() -> None:
+def test_another_redirect_uri_of_another_platform_stays() -> None:
     made = plan(one(spa={"redirectUris": ["https://spa.example.com/callback"]}))
-    assert "singlePageApplication" in made.config["keep"]
-    assert made.warnings == []
+    assert (made.warnings, made.losses) == ([], [])
+    (risk,) = made.risks
+    assert "https://spa.example.com/callback" in risk.said
 
 
-def test_what_is_disabled_is_said_and_stays() -> None:
-    disabled = Found(one(isDisabled=True).application, (ME,), {"id": ME, "accountEnabled": False}, (ME,))
-    made = plan(disabled)
-    assert ["deactivated by an owner" in made.warnings[0], "AADSTS7000112" in made.warnings[1]] == [True, True]
-    assert "servicePrincipal.accountEnabled" in made.config["keep"]
+def test_an_application_that_is_deactivated_is_said_and_stays_so() -> None:
+    (warning,) = plan(one(isDisabled=True)).warnings
+    assert "deactivated by an owner" in warning
     (warning,) = plan(one(disabledByMicrosoftStatus="DisabledDueToViolationOfServicesAgreement")).warnings
     assert "by Microsoft (DisabledDue" in warning
     assert plan(one(disabledByMicrosoftStatus="NotDisabled")).warnings == []
+
+
+def test_a_service_principal_that_somebody_has_disabled_is_not_enabled_in_passing() -> None:
+    disabled = Found(one().application, (ME,), {"id": ME, "accountEnabled": False}, (ME,))
+    with pytest.raises(AdoptionRejected, match=r"AADSTS7000112.*Ask who disabled it.*Nothing was changed\.$"):
+        plan(disabled)
 
 
 def test_secrets_of_a_lost_state_are_not_taken_for_orphans() -> None:
@@ -282,13 +261,10 @@ def test_candidates_are_those_with_something_in_common_the_likeliest_first() -> 
 
 def test_what_the_next_run_does_is_said_before() -> None:
     used = InNocoBase("0a1b2c3d-0000-4000-8000-000000000001")
-    there = one(
-        appId=used.client_id, web={"redirectUris": ["https://old.example.com/cb"]}, spa={"redirectUris": [CALLBACK]}
-    )
+    there = one(appId=used.client_id, web={"redirectUris": ["https://old.example.com/cb"]})
     there = replace(there, principal={"id": ME, "accountEnabled": True})
     said = next_run(plan_beside(used, there), there)
     assert said[0].startswith(f"It adds to redirectUris: {CALLBACK}")
-    assert f"It removes from singlePageApplication: {CALLBACK} (moved to redirectUris (platform Web))." in said
     assert said[-2].endswith("gives it to NocoBase, in place of the one that it has, which stays valid.")
     assert said[-1] == "It leaves everything else in the application as it is."
     assert not [sentence for sentence in said if "service principal" in sentence]
@@ -306,19 +282,21 @@ def test_only_namesakes_that_no_stack_made_are_in_the_way() -> None:
 
 
 @pytest.mark.parametrize(
-    ("platform", "name", "wrong", "reason"),
+    ("platform", "address", "reason"),
     [
-        ("spa", "singlePageApplication", "https://spa.example.com", "After the host a path"),
-        ("spa", "singlePageApplication", "myapp://auth/", "Only these schemes"),
-        ("publicClient", "publicClient", "myapp:/callback", "A host is required"),
-        ("publicClient", "publicClient", "https://example.com", None),
-        ("publicClient", "publicClient", "urn:ietf:wg:oauth:2.0:oob", None),
+        ("spa", "https://spa.example.com", "After the host a path"),
+        ("spa", "myapp://auth/", "Only these schemes"),
+        ("publicClient", "myapp:/callback", "A host is required"),
+        ("publicClient", "https://example.com", None),
+        ("publicClient", "urn:ietf:wg:oauth:2.0:oob", None),
     ],
 )
-def test_addresses_that_the_provider_rejects_are_told_before(
-    platform: str, name: str, wrong: str, reason: str | None
+def test_addresses_that_the_provider_would_reject_in_each_run_are_corrected_first(
+    platform: str, address: str, reason: str | None
 ) -> None:
-    made = plan(one(**{platform: {"redirectUris": ["https://spa.example.com/", wrong]}}))
-    losses = [loss for loss in made.losses if wrong in loss]
-    assert [f"{quoted(wrong)}: {reason}" in loss for loss in losses] == ([True] if reason else [])
-    assert (name in made.config.get("keep", ())) is (reason is None)
+    there = one(**{platform: {"redirectUris": ["https://spa.example.com/", address]}})
+    if reason is None:
+        assert plan(there).losses == []
+        return
+    with pytest.raises(AdoptionRejected, match=re.escape(f"{quoted(address)}: {reason}")):
+        plan(there)

@@ -7,6 +7,7 @@ import pytest
 from provisioning.doctor import application as checks
 from provisioning.doctor.runner import Outcome
 from provisioning.entra.account import Account
+from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.permissions import of_scopes
 from provisioning.entra.registration import Principal
 from provisioning.program.settings import Settings
@@ -21,7 +22,7 @@ def test_the_application() -> None:
     assert (found.outcome, found.said) == (Outcome.OK, f"NocoBase mail, client id {CLIENT_ID}")
     assert found.value == registration()
     missing = checks.check_application(declared, None)
-    assert (missing.said, missing.remedy) == ("it is not in Entra ID any more", "pulumi up --refresh")
+    assert (missing.said, missing.remedy) == ("it is not in Entra ID any more", "pulumi up")
     assert "its audience is X" in checks.check_application(declared, registration(audience="X")).said
     # What has a check of its own is not told twice.
     other = registration(permissions=frozenset(of_scopes(["email"])), redirect_uris=frozenset({"https://x"}))
@@ -53,6 +54,25 @@ def test_a_deactivated_application_and_a_redirect_uri_of_another_platform() -> N
     assert found.said == f"the declared redirect URI {REDIRECT_URI} {instead}"
     assert str(found.remedy).startswith("Remove it there")
     assert checks.check_redirect_uris(declared, registration(of_other_platforms=elsewhere)).outcome is Outcome.OK
+
+
+def test_what_others_could_use_is_a_warning_with_what_to_do() -> None:
+    assert ONE.application is not None
+    declared = ONE.application.declared
+    assert checks.check_openings(ONE, declared, registration()).outcome is Outcome.OK
+    theirs = StoredSecret("key-x", "by hand")
+    opened = registration(
+        weaknesses=("programs without a secret may sign users in",), secrets=(*registration().secrets, theirs)
+    )
+    found = checks.check_openings(ONE, declared, opened)
+    assert (found.outcome, found.said) == (
+        Outcome.WARNING,
+        'programs without a secret may sign users in, "by hand" (key-x) is a client secret beside the stack\'s',
+    )
+    assert str(found.remedy).startswith("pulumi up leaves it as it is.")
+    # That it is there instead of on the platform Web has a check of its own.
+    elsewhere = registration(redirect_uris=frozenset(), of_other_platforms={REDIRECT_URI: "Single-page application"})
+    assert checks.check_openings(ONE, declared, elsewhere).outcome is Outcome.OK
 
 
 def test_what_the_settings_declare() -> None:

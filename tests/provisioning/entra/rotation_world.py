@@ -50,14 +50,12 @@ class Credential:
 class Held:
     """A client secret in the engine's state.
 
-    removed: it was removed to make place for its replacement, which is not there yet. retained: the engine drops it
-    without asking Entra ID.
+    removed: it was removed to make place for its replacement, which is not there yet.
     """
 
     secret: IssuedSecret
     key: int
     removed: bool = False
-    retained: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,6 @@ class World:
         self.entra: dict[int, Credential] = {}
         self.slots: dict[Slot, Held] = {}
         self.nocobases = [NocoBase() for _ in range(installations)]
-        self.forgotten: set[int] = set()
         self.runs = 0
         self._effects_left = 0
         self._next_key = 0
@@ -153,13 +150,9 @@ class World:
             self._excuse()
 
     def clear_the_way(self) -> None:
-        """What the program asks people for: start NocoBase, remove their secrets, refresh if the used one is gone."""
+        """What the program asks people for: start NocoBase, remove their secrets."""
         for one in self.nocobases:
             one.down = False
-        last = self.last_secrets()
-        used = last.slots.get(self.plan(last, self.now, self.policy).active)
-        if used is not None and int(used.key_id or 0) not in self.entra:
-            self.refresh()
         misnamed = self._misnamed()
         for key in [key for key, credential in self.entra.items() if not credential.ours or key in misnamed]:
             del self.entra[key]
@@ -167,17 +160,19 @@ class World:
     # What the program does -------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """`pulumi refresh`: secrets that are gone leave the state. NocoBase hides its secret, so the push stays."""
-        self.slots = {slot: held for slot, held in self.slots.items() if held.key in self.entra}
+        """`pulumi refresh`: secrets that are gone leave the state. NocoBase hides its secret, so the push stays.
+
+        The engine does not ask for what an interrupted replacement has removed.
+        """
+        self.slots = {slot: held for slot, held in self.slots.items() if held.removed or held.key in self.entra}
 
     def last_secrets(self) -> LastSecrets:
         """What the program reads from the state: each push proves its slot if it pushed the very secret in it."""
-        secrets = {slot: held.secret for slot, held in self.slots.items() if held.key not in self.forgotten}
-        forgotten = {slot: held.secret for slot, held in self.slots.items() if held.key in self.forgotten}
+        secrets = {slot: held.secret for slot, held in self.slots.items()}
         proofs = [self._proof(one.pushed) for one in self.nocobases if one.pushed is not None or one.failed]
         if proofs and len(secrets) > 1:
             proofs += [Usage() for one in self.nocobases if one.pushed is None and not one.failed]
-        return replace(in_use(secrets, proofs), forgotten=forgotten)
+        return in_use(secrets, proofs)
 
     def _proof(self, pushed: Pushed | None) -> Usage:
         if pushed is None:
@@ -186,33 +181,29 @@ class World:
         proved = held is not None and held.key == pushed.key
         return Usage(pushed.slot if proved else None, pushed.since)
 
-    def up(self, effects: int = 0, refresh: bool = False) -> SecretPlan:
-        """`pulumi up`, or `pulumi up --refresh`; it breaks off after so many effects, 0 for never. Raises RunEnded."""
+    def up(self, effects: int = 0) -> SecretPlan:
+        """`pulumi up`, which refreshes; it breaks off after so many effects, 0 for never. Raises RunEnded."""
         self.runs += 1
         self._effects_left = effects
+        # The program reads the state as it was before.
         last = self.last_secrets()
-        if refresh:
-            # The program still reads the state as it was before.
-            self.refresh()
+        self.refresh()
         plan = self.plan(last, self.now, self.policy)
-        if plan.reasons:
+        asked = bool(plan.reasons) or len(last.slots) > 1
+        if asked:
             keys = {str(key) for key in self.entra}
-            gone = frozenset(slot for slot, secret in last.slots.items() if secret.key_id not in keys)
-            last = replace(last, gone=gone)
+            last = replace(last, slots={slot: one for slot, one in last.slots.items() if one.key_id in keys})
             plan = self.plan(last, self.now, self.policy)
         assert plan.active in plan.slots
         if any(last.slots.get(slot) != secret for slot, secret in plan.slots.items()):
             self._make_room(last, plan)
         for slot in sorted(plan.slots):
-            self._place(slot, plan.slots[slot], planned_with_all=not refresh)
-        for slot in plan.gone:
-            self._mark(slot)
+            self._place(slot, plan.slots[slot], asked)
         for one in self.nocobases:
             self._push(plan, one)
         if any(one.failed for one in self.nocobases):
             raise Refused("not every NocoBase is served")
-        self.forgotten = {int(secret.key_id or 0) for secret in plan.gone.values()}
-        for slot in [slot for slot in self.slots if slot not in plan.slots and slot not in plan.gone]:
+        for slot in [slot for slot in self.slots if slot not in plan.slots]:
             self._retire(slot)
         return plan
 
@@ -227,7 +218,7 @@ class World:
         known = {held.key for held in self.slots.values()}
         unknown = [key for key in self.entra if key not in known]
         foreign = [key for key in unknown if not self.entra[key].ours or key in self._misnamed()]
-        if len(last.slots.keys() - last.gone | plan.slots.keys()) + len(foreign) > LIMIT:
+        if len(last.slots.keys() | plan.slots.keys()) + len(foreign) > LIMIT:
             raise Refused("a secret that is not this stack's is in the way")
         for key in unknown:
             if key not in foreign:
@@ -239,31 +230,24 @@ class World:
         known = {held.key for held in self.slots.values()}
         return {key for key, one in self.entra.items() if key not in known and one.display_name.split()[0] not in named}
 
-    def _place(self, slot: Slot, secret: IssuedSecret, planned_with_all: bool) -> None:
+    def _place(self, slot: Slot, secret: IssuedSecret, asked: bool) -> None:
         held = self.slots.get(slot)
         if held is not None and not held.removed:
             if _same(held.secret, secret):
                 return
             assert not self.accepts(held.key), "a valid secret is replaced in its slot"
-            if not held.retained:
-                self._remove(held.key)
+            self._remove(held.key)
             self.slots[slot] = replace(held, removed=True)
             self._made()
         if secret.end <= self.now:
             raise Refused("it would end before it starts")
         if len(self.entra) >= LIMIT:
-            assert not planned_with_all, "a third secret is asked for"
+            assert not asked, "a third secret is asked for"
             raise Refused("there are two already")
         key = self._issue(Credential(secret.display_name, secret.end))
         self._made()
         self.slots[slot] = Held(_as_recorded(secret, key), key)
         self._made()
-
-    def _mark(self, slot: Slot) -> None:
-        """Have the engine drop what is in the slot, in a later run, without asking Entra ID."""
-        if slot in self.slots:
-            self.slots[slot] = replace(self.slots[slot], retained=True)
-            self._made()
 
     def _issue(self, credential: Credential) -> int:
         self._next_key += 1
@@ -301,7 +285,7 @@ class World:
 
     def _retire(self, slot: Slot) -> None:
         held = self.slots[slot]
-        if not held.removed and not held.retained:
+        if not held.removed:
             assert self._may_retire(held.secret), "an old secret is removed too early"
             self._remove(held.key)
         del self.slots[slot]

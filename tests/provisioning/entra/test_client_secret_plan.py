@@ -226,44 +226,11 @@ def test_impossible_policies_are_refused_with_the_arithmetic(
     assert (refusal is None) if words is None else (refusal is not None and words in refusal)
 
 
-def test_an_old_secret_that_is_gone_is_forgotten_instead_of_removed() -> None:
-    last = LastSecrets({A: secret(0), B: secret(90)}, B, day(90), gone=frozenset({A}))
-    plan = plan_secrets(last, day(97), POLICY)
-    assert (plan.slots, plan.gone, plan.active) == ({B: secret(90)}, {A: secret(0)}, B)
-    assert plan.old_retires is None
-    assert plan.reasons == ("the secret in slot a is gone in Entra ID: its record is forgotten",)
+def test_without_the_secret_in_use_the_other_one_is_pushed() -> None:
+    plan = plan_secrets(LastSecrets({B: secret(90)}, A, day(0)), day(95), POLICY)
+    assert (plan.slots, plan.active, plan.since) == ({B: secret(90)}, B, day(95))
 
 
-def test_nothing_is_issued_into_the_slot_of_a_secret_that_is_gone() -> None:
-    last = LastSecrets({A: secret(0, lifetime=100), B: secret(90)}, B, day(90), gone=frozenset({A}))
-    plan = plan_secrets(last, day(185), POLICY)
-    assert (plan.slots, plan.gone, plan.active) == ({B: secret(90)}, {A: secret(0, lifetime=100)}, B)
-    assert "slot a is freed first" in plan.reasons[0]
-
-
-def test_a_successor_that_is_gone_is_not_pushed() -> None:
-    last = LastSecrets({A: secret(0), B: secret(90)}, A, day(0), gone=frozenset({B}))
-    plan = plan_secrets(last, day(95), POLICY)
-    assert (plan.slots, plan.gone, plan.active) == ({A: secret(0)}, {B: secret(90)}, A)
-
-
-def test_a_secret_in_use_that_is_gone_goes_with_its_successor() -> None:
-    last = LastSecrets({A: secret(0)}, A, day(0), gone=frozenset({A}))
-    plan = plan_secrets(last, day(95), POLICY)
-    assert set(plan.slots) == {B}
-    assert (plan.gone, plan.active) == ({A: secret(0)}, B)
-
-
-def test_what_is_issued_after_a_forgotten_secret_differs_from_it() -> None:
-    # The engine would take the same inputs for the record that it still has.
-    first = plan_secrets(LastSecrets(), START, POLICY).slots[A]
-    again = plan_secrets(LastSecrets(forgotten={A: first}), START, POLICY).slots[A]
-    assert again.issued == first.issued + timedelta(seconds=1)
-
-
-def test_an_expired_secret_is_replaced_in_its_slot_where_the_other_is_not_free_yet() -> None:
-    last = LastSecrets({A: secret(0), B: secret(90)}, A, day(0), gone=frozenset({B}))
-    plan = plan_secrets(last, day(185), POLICY)
-    assert (set(plan.slots), set(plan.gone), plan.active) == ({A}, {B}, A)
-    assert plan.slots[A].issued == day(180)
-    assert "a new one takes its place" in plan.reasons[0]
+def test_where_the_old_secret_is_gone_its_slot_is_free() -> None:
+    plan = plan_secrets(LastSecrets({B: secret(90)}, B, day(90)), day(185), POLICY)
+    assert (set(plan.slots), plan.active) == ({A, B}, A)

@@ -74,15 +74,15 @@ class Histories(RuleBasedStateMachine):
     def time_passes(self, time: timedelta) -> None:
         self.world.wait(time)
 
-    @rule(refresh=st.booleans())
-    def up(self, refresh: bool) -> None:
+    @rule()
+    def up(self) -> None:
         with suppress(RunEnded):
-            self.world.up(refresh=refresh)
+            self.world.up()
 
-    @rule(effects=EFFECTS, refresh=st.booleans(), pause=PAUSES)
-    def up_is_interrupted(self, effects: int, refresh: bool, pause: timedelta) -> None:
+    @rule(effects=EFFECTS, pause=PAUSES)
+    def up_is_interrupted(self, effects: int, pause: timedelta) -> None:
         with suppress(RunEnded):
-            self.world.up(effects, refresh)
+            self.world.up(effects)
         self.world.wait(pause)
 
     @rule(effects=EFFECTS, pause=PAUSES)
@@ -239,12 +239,14 @@ def does_not_switch(last: LastSecrets, now: datetime, policy: Policy) -> SecretP
 
 def _newer(secret: IssuedSecret, last: LastSecrets) -> bool:
     """Whether it was issued after the one that is known to be in use."""
-    return last.active is not None and secret.issued > last.slots[last.active].issued
+    used = last.slots.get(last.active) if last.active else None
+    return used is not None and secret.issued > used.issued
 
 
 def _older(secret: IssuedSecret, last: LastSecrets) -> bool:
     """Whether it was issued before the one that is known to be in use."""
-    return last.active is not None and secret.issued < last.slots[last.active].issued
+    used = last.slots.get(last.active) if last.active else None
+    return used is not None and secret.issued < used.issued
 
 
 def _moved(secret: IssuedSecret, start: datetime) -> IssuedSecret:

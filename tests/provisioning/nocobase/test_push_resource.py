@@ -712,14 +712,69 @@ def test_a_nocobase_that_is_gone_for_good_has_a_way_out(
 
     connect(gone, monkeypatch)
     properties = {**PROPERTIES, "logins": logins}
-    for call in (lambda: provider.delete(ID, properties), lambda: provider.read(ID, properties)):
-        with pytest.raises(errors.Unreachable, match=f"MailSettings::{name};") as caught:
-            call()
-        assert "pulumi state delete '<URN>'" in str(caught.value)
+    with pytest.raises(errors.Unreachable, match=f"MailSettings::{name};") as caught:
+        provider.delete(ID, properties)
+    assert "pulumi state delete '<URN>'" in str(caught.value)
     # Its key is gone, too.
     monkeypatch.delenv("NOCOBASE_API_KEY")
     with pytest.raises(errors.SettingsError, match=f"MailSettings::{name};"):
         provider.delete(ID, properties)
+
+
+@pytest.mark.parametrize("trouble", ["unreachable", "its key is refused", "no key"])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_nocobase_that_a_refresh_cannot_read_stays_in_the_state_and_stops_nothing(
+    provider: MailSettingsProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    trouble: str,
+    several: bool,
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server, several=several)
+
+    def down(_: httpx.Request) -> httpx.Response:
+        if trouble == "unreachable":
+            raise httpx.ConnectError("x")
+        return httpx.Response(401, json={"errors": [{"message": "x"}]})
+
+    connect(down, monkeypatch)
+    if trouble == "no key":
+        monkeypatch.delenv("NOCOBASE_API_KEY")
+    found = provider.read(ID, outs)
+    assert (found.id, found.outs) == (ID, outs)
+    assert "assumes that it still holds what the last run wrote" in capsys.readouterr().out
+    # The engine compares after it has read: never as if all were in sync.
+    assert provider.diff(ID, outs, dict(found.inputs or {})).changes is True
+    # The program then finds it in sync, perhaps at another address or with another key.
+    monkeypatch.setenv("NOCOBASE_API_KEY", "key")
+    connect(server, monkeypatch)
+    assert provider.diff(ID, outs, outs).changes is False
+
+
+def test_what_a_refresh_has_read_is_not_read_again_at_once(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    server.requests.clear()
+    provider.read(ID, outs)
+    asked = len(server.requests)
+    # Once by the refresh, and once for the program.
+    assert provider.diff(ID, outs, outs).changes is False
+    assert provider.diff(ID, outs, outs).changes is False
+    assert len(server.requests) == asked
+    # With other credentials to push, it is read again before it is written.
+    assert provider.diff(ID, outs, NEXT).changes is True
+    outs = dict(provider.update(ID, outs, NEXT).outs or {})
+    assert provider.diff(ID, outs, NEXT).changes is False
+    server.change(clientId="by hand")
+    monkeypatch.setattr(push_resource, "FRESH_SECONDS", 0.0)
+    provider.read(ID, outs)
+    server.change(clientId=outs["client_id"])
+    assert provider.diff(ID, outs, NEXT).changes is False
 
 
 def test_a_traceback_holds_no_secret(provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,13 @@ The model of the engine is `tests/contract/model_engine.py`; of NocoBase there i
 
 from __future__ import annotations
 
+import inspect
 import os
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import pulumi_azuread as azuread
 import pytest
 
 from provisioning.entra.ownership import Owners
@@ -17,14 +20,17 @@ from provisioning.program import prepare, stack
 from provisioning.program import settings as stack_settings
 from provisioning.program.application import MailApplication
 from provisioning.program.caller import Caller
+from provisioning.program.last_state import read_state
 from provisioning.program.prepare import PlanInputs, Run, plan_consent
 from provisioning.program.settings import Settings
-from provisioning.resource_types import GRANT_TYPE, STACK_TYPE
+from provisioning.program.undeclared import OF_APPLICATION, OF_PRINCIPAL
+from provisioning.resource_types import APPLICATION_TYPE, GRANT_TYPE, PRINCIPAL_TYPE, STACK_TYPE
 from sandbox.azuread import resources
 from sandbox.entra import identity
 from tests.contract import in_process
 from tests.contract.model_engine import ModelEngine, StepFailed
 from tests.figures import Say
+from tests.provisioning import checkpoints
 from tests.provisioning.entra.conftest import certificates, entra, entra_server, tenant
 from tests.sandbox.entra.service import Service
 
@@ -47,6 +53,29 @@ FAULTS: dict[str, Json] = {
 }
 
 
+SCOPE = {"id": "1b19509b-32b1-4e9f-b71d-4992aa991968", "isEnabled": True, "type": "User", "value": "read"}
+ROLE = {
+    "id": "1b19509b-32b1-4e9f-b71d-4992aa991967",
+    "allowedMemberTypes": ["User"],
+    "description": "May administer",
+    "displayName": "Administrator",
+    "isEnabled": True,
+    "value": "administrator",
+}
+VERSION = "requestedAccessTokenVersion"
+
+
+def below(block: str) -> tuple[str, ...]:
+    """The undeclared properties within a block of the application."""
+    return tuple(name.removeprefix(f"{block}.") for name in OF_APPLICATION if name.startswith(f"{block}."))
+
+
+def camel(name: str) -> str:
+    """A property's name in the engine."""
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
 def program(settings: Settings = SETTINGS) -> None:
     """What `__main__.py` declares in Entra ID, with a secret for each state that has none."""
     last = stack.last_state()
@@ -57,14 +86,14 @@ def program(settings: Settings = SETTINGS) -> None:
         policy=settings.rotation_policy,
         two_at_most=settings.audience.personal,
         preview=False,
-        removed_for_replacement=frozenset,
         awaiting_deletion=frozenset,
         why_maybe_in_use=lambda: (),
     )
     secrets, _ = prepare.plan_run(inputs)
     caller, owners = Caller(ME, identity.TENANT_ID, application=True), Owners((ME,))
     consent = plan_consent(settings, last)
-    MailApplication("mail", Run(settings, secrets, settings.redirect_uris, (), caller, owners, owners, consent))
+    tags = prepare.own_tags(settings, last)
+    MailApplication("mail", Run(settings, secrets, settings.redirect_uris, tags, (), caller, owners, owners, consent))
 
 
 def program_for_users() -> None:
@@ -128,6 +157,160 @@ def test_a_stack_of_an_earlier_version_is_not_changed(tenant: Service) -> None:
             record.outputs["useExisting"] = None
     made.up(program)
     assert made.steps == []
+
+
+BY_HAND: Json = {
+    "api": {"knownClientApplications": [ME], "acceptMappedClaims": True, "oauth2PermissionScopes": [SCOPE]},
+    "appRoles": [ROLE],
+    "description": "by hand",
+    "groupMembershipClaims": "SecurityGroup",
+    "identifierUris": ["api://by-hand"],
+    "info": {
+        "marketingUrl": "https://a.example.com",
+        "privacyStatementUrl": "https://b.example.com",
+        "supportUrl": "https://c.example.com",
+        "termsOfServiceUrl": "https://d.example.com",
+    },
+    "isDeviceOnlyAuthSupported": True,
+    "isFallbackPublicClient": True,
+    "notes": "by hand",
+    "optionalClaims": {"idToken": [{"name": "email", "essential": True, "additionalProperties": []}]},
+    "publicClient": {"redirectUris": ["myapp://auth"]},
+    "serviceManagementReference": "SVC-1",
+    # The provider would reject it as an input.
+    "spa": {"redirectUris": ["https://spa.example.com"]},
+    "web": {
+        "homePageUrl": "https://e.example.com",
+        "implicitGrantSettings": {"enableIdTokenIssuance": True},
+        "logoutUrl": "https://f.example.com/out",
+    },
+}
+PRINCIPAL_BY_HAND: Json = {
+    "alternativeNames": ["by hand"],
+    "appRoleAssignmentRequired": True,
+    "description": "by hand",
+    "loginUrl": "https://login.example.com",
+    "notes": "by hand",
+    "notificationEmailAddresses": ["it@example.com"],
+    "preferredSingleSignOnMode": "oidc",
+    "samlSingleSignOnSettings": {"relayState": "https://g.example.com"},
+    "tags": ["HideApp"],
+}
+
+
+def shows(item: Json, wanted: Json) -> bool:
+    """Whether an object has all of `wanted`, at every depth."""
+    return all(
+        shows(item.get(key) or {}, value)
+        if isinstance(value, dict)
+        else [shows(one, other) for one, other in zip(item.get(key) or [], value, strict=True)] == [True] * len(value)
+        if isinstance(value, list) and value and isinstance(value[0], dict)
+        else item.get(key) == value
+        for key, value in wanted.items()
+    )
+
+
+def change_by_hand(service: Service) -> None:
+    """What people may set, set in both objects."""
+    found = service.directory.snapshot()
+    service.directory.update_application(found["applications"][0]["id"], BY_HAND, ME)
+    service.directory.update_service_principal(found["servicePrincipals"][0]["id"], PRINCIPAL_BY_HAND, ME)
+
+
+@pytest.mark.parametrize("how", ["created", "imported"])
+def test_what_is_not_declared_is_not_touched_and_what_is_any_run_puts_right(tenant: Service, how: str) -> None:
+    made = engine()
+    made.up(program_for_users)
+    change_by_hand(tenant)
+    if how == "imported":
+        for record in made.records.values():
+            if record.type in (APPLICATION_TYPE, PRINCIPAL_TYPE):
+                found = made.read_anew(record)
+                # `adopt` rejects it: see above.
+                found.pop("singlePageApplication", None)
+                record.inputs = found
+    made.up(program_for_users)
+    assert made.steps == []
+
+    found = tenant.directory.snapshot()
+    tenant.directory.update_application(
+        found["applications"][0]["id"],
+        {"displayName": "by hand", "signInAudience": "AzureADMultipleOrgs", "web": {"redirectUris": []}},
+        ME,
+    )
+    tenant.directory.update_service_principal(found["servicePrincipals"][0]["id"], {"accountEnabled": False}, ME)
+    made.up(program_for_users)
+    assert sorted(made.steps) == [("update", "mail"), ("update", "mail")]
+    found = tenant.directory.snapshot()
+    (application,), (principal,) = found["applications"], found["servicePrincipals"]
+    assert (application["displayName"], application["signInAudience"]) == ("NocoBase mail", SETTINGS.audience.value)
+    assert application["web"]["redirectUris"] == list(SETTINGS.redirect_uris)
+    assert principal["accountEnabled"] is True
+    assert shows(application, BY_HAND)
+    assert shows(principal, PRINCIPAL_BY_HAND)
+    made.up(program_for_users)
+    assert made.steps == []
+
+
+def test_the_stacks_tag_comes_back_beside_those_of_others(tenant: Service) -> None:
+    made = engine()
+    made.up(program_for_users)
+    (application,) = tenant.directory.snapshot()["applications"]
+    (own,) = application["tags"]
+    for tags, after in (([own, "theirs"], {own, "theirs"}), (["theirs"], {"theirs"})):
+        tenant.directory.update_application(application["id"], {"tags": tags}, ME)
+        made.up(program_for_users)
+        assert made.steps == []
+        assert set(tenant.directory.snapshot()["applications"][0]["tags"]) == after
+    # The program was told the state before the refresh, in which the tag was there.
+    tenant.directory.update_application(application["id"], {"tags": ["theirs", "new"]}, ME)
+    made.up(program_for_users)
+    assert made.steps == [("update", "mail")]
+    assert set(tenant.directory.snapshot()["applications"][0]["tags"]) == {own, "theirs", "new"}
+
+
+def test_another_version_of_its_own_tokens_stays_where_entra_id_lets_it() -> None:
+    for version, audience, stays in ((1, "AzureADMultipleOrgs", True), (2, "AzureADMultipleOrgs", False)):
+        resources = {(APPLICATION_TYPE, "mail"): {**checkpoints.application()["outputs"], "api": {VERSION: version}}}
+        declared = stack_settings.load({**VALUES, "audience": audience}, {"nocobaseApiKey"})[0]
+        assert prepare.keeps_token_version(declared, read_state(resources)) is stays
+        assert prepare.keeps_token_version(SETTINGS, read_state(resources)) is False
+    assert prepare.keeps_token_version(SETTINGS, read_state({})) is False
+
+
+ONCE = {"password", "preventDuplicateNames", "templateId", "logoImage"}
+"""What azuread takes at the creation alone, or sends only where it is declared."""
+
+PRINCIPAL_DECLARED = {"clientId", "accountEnabled", "owners", "useExisting"}
+
+COMPUTED = {"tags", "features", "featureTags"}
+"""What azuread leaves as it is where it is not declared. Tags are declared of the application."""
+
+
+@pytest.mark.parametrize(
+    ("known", "declared", "undeclared"),
+    [
+        (
+            azuread.Application._internal_init,
+            {"displayName", "signInAudience", "tags", "owners", "api", "web", "requiredResourceAccesses"},
+            OF_APPLICATION,
+        ),
+        (
+            azuread.ServicePrincipal._internal_init,
+            {"clientId", "accountEnabled", "useExisting", "owners"},
+            OF_PRINCIPAL,
+        ),
+        (azuread.ApplicationApiArgs.__init__, {"requestedAccessTokenVersion"}, below("api")),
+        (azuread.ApplicationWebArgs.__init__, {"redirectUris"}, below("web")),
+    ],
+)
+def test_every_property_that_azuread_knows_is_declared_or_left_alone(
+    known: Callable[..., None], declared: set[str], undeclared: Sequence[str]
+) -> None:
+    names = inspect.signature(known).parameters.keys() - {"self", "__self__", "resource_name", "opts", "__props__"}
+    left = {name for name in undeclared if "." not in name}
+    assert not declared & left
+    assert set(map(camel, names)) - ONCE - COMPUTED == (declared | left) - COMPUTED
 
 
 def consented(service: Service) -> Json:

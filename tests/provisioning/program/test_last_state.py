@@ -32,7 +32,6 @@ APPLICATION = application()
 SECRET = password("a", "2027-01-01", "2027-06-30")
 PUSH = push("a", "2027-01-01")
 PROVIDER = resource("pulumi:providers:pulumi-python", "nocobase", {})
-FORGOTTEN = outputs(forgottenSecrets=["key-a"])
 ISSUED = {Slot.A: IssuedSecret("NocoBase mail a 2027-01-01", DAY, DAY + timedelta(days=180), key_id="key-a")}
 IN_USE = LastSecrets(ISSUED, Slot.A, DAY + timedelta(hours=8))
 
@@ -49,7 +48,6 @@ def state(*resources: Json) -> Deployed:
         ([], LastSecrets()),
         ([PROVIDER], LastSecrets()),
         ([APPLICATION], LastSecrets()),
-        ([FORGOTTEN, APPLICATION, SECRET], LastSecrets(forgotten=ISSUED)),
         ([APPLICATION, SECRET], LastSecrets(ISSUED)),
         ([PROVIDER, APPLICATION, SECRET, PUSH], IN_USE),
     ],
@@ -59,7 +57,7 @@ def test_the_plan_starts_from_what_each_step_left(resources: list[Json], secrets
     assert found.last_secrets == secrets
     assert (found.client_id, found.object_id) == ((CLIENT_ID, OBJECT_ID) if APPLICATION in resources else (None, None))
     assert found.pushed == ({"nocobase": "2027-01-01T08:00:05.000Z"} if PUSH in resources else {})
-    assert [known.value for known in found.records] == (["value-a"] if SECRET in resources else [])
+    assert [known.value for known in found.secrets] == (["value-a"] if SECRET in resources else [])
 
 
 def test_nothing_is_no_state_of_a_deployed_stack() -> None:

@@ -28,6 +28,7 @@ from provisioning.program import settings as stack_settings
 from provisioning.program.caller import Caller
 from provisioning.program.last_state import Deployed, read_state
 from provisioning.program.prepare import (
+    GONE,
     PlanInputs,
     TakenOver,
     plan_consent,
@@ -77,17 +78,17 @@ def plan(
     preview: bool = False,
     last: LastSecrets = LAST,
     awaiting: frozenset[Slot] = frozenset(),
+    now: datetime = DUE,
 ) -> tuple[SecretPlan, list[str]]:
     declared = settings(audience)
     return plan_run(
         PlanInputs(
             object_id="object",
             last=last,
-            now=DUE,
+            now=now,
             policy=declared.rotation_policy,
             two_at_most=declared.audience.personal,
             preview=preview,
-            removed_for_replacement=frozenset,
             awaiting_deletion=lambda: awaiting,
             why_maybe_in_use=lambda: doubts,
         )
@@ -103,8 +104,28 @@ def test_an_application_that_is_gone_is_planned_as_a_new_one(
     planned, said = plan("AzureADMyOrg", [])
     assert (set(planned.slots), planned.active) == ({Slot.A}, Slot.A)
     assert planned.slots[Slot.A].issued == DUE
-    assert "pulumi up --refresh" in said[0]
+    assert said == [GONE]
     assert removed == []
+
+
+BOTH = LastSecrets({Slot.A: IN_USE, Slot.B: replace(IN_USE, issued=DUE, key_id="key-b")}, Slot.B, DUE)
+
+
+def test_an_old_secret_that_somebody_has_removed_is_not_issued_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - as above
+
+    # The state that the program is told is from before the refresh. Nothing is due.
+    assert set(plan("AzureADMyOrg", [], last=LAST, now=DAY)[0].slots) == {Slot.A}
+    monkeypatch.setattr(directory, "stored_secrets", lambda _: [KNOWN, ORPHAN])
+    assert plan("AzureADMyOrg", [], last=BOTH)[0].slots == BOTH.slots
+    monkeypatch.setattr(directory, "stored_secrets", lambda _: [ORPHAN])
+    planned, said = plan("AzureADMyOrg", [], last=BOTH)
+    assert (set(planned.slots), planned.active, planned.reasons) == ({Slot.B}, Slot.B, ())
+    assert said == ["the secret in slot a is gone in Entra ID"]
+    # The one in use is gone: NocoBase gets the other.
+    monkeypatch.setattr(directory, "stored_secrets", lambda _: [KNOWN])
+    planned, _ = plan("AzureADMyOrg", [], last=BOTH, now=DAY)
+    assert (set(planned.slots), planned.active) == ({Slot.A}, Slot.A)
 
 
 @pytest.mark.parametrize("preview", [False, True])
@@ -193,6 +214,13 @@ def test_the_two_are_planned_apart(owned: list[str]) -> None:
     assert application == Owners(("pipeline",), as_they_are=True)
     assert principal.object_ids == ("person", "pipeline")
     assert owned == ["principal"]
+
+
+def test_of_an_adopted_application_only_new_owners_are_added_to_the_service_principal(owned: list[str]) -> None:
+    application, principal, _ = plan_ownership(Wanted("pipeline"), deployed(["pipeline"], ["person"]), adopted=True)
+    assert (application.as_they_are, principal.as_they_are, owned) == (True, True, [])
+    _, principal, _ = plan_ownership(Wanted("next", ["pipeline"]), deployed(["pipeline"], ["person"]), adopted=True)
+    assert principal.added == {"next"}
 
 
 def test_a_service_principal_that_is_yet_to_be_created_gets_the_owners_of_the_application(owned: list[str]) -> None:

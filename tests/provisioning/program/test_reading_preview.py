@@ -67,13 +67,13 @@ def program(caller: Caller, settings: Settings = FOR_USERS) -> None:
         policy=settings.rotation_policy,
         two_at_most=settings.audience.personal,
         preview=True,
-        removed_for_replacement=frozenset,
         awaiting_deletion=frozenset,
         why_maybe_in_use=lambda: (),
     )
     secrets, _ = prepare.plan_run(inputs)
     consent = plan_consent(settings, last)
-    run = Run(settings, secrets, settings.redirect_uris, (), caller, owners, principal_owners, consent)
+    tags = prepare.own_tags(settings, last)
+    run = Run(settings, secrets, settings.redirect_uris, tags, (), caller, owners, principal_owners, consent)
     MailApplication("mail", run)
 
 

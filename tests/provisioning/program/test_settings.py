@@ -438,20 +438,23 @@ def test_a_default_that_does_not_go_with_what_is_set_is_told_by_its_key() -> Non
     assert "256 are allowed" in long["redirectUris"]
 
 
-def test_what_cannot_be_kept_tagged_or_asked_for_is_told() -> None:
+def test_what_cannot_be_tagged_or_asked_for_is_told() -> None:
     found = problems(
         {
             "nocobaseUrl": URL,
-            "keep": '["note", "web.homepageUrl"]',
             "tags": '["two words", "pulumi:o/p/s"]',
             "furtherPermissions": '["Calendars.Read"]',
             "sameName": "maybe",
         }
     )
-    assert set(found) == {"keep[0]", "tags[0]", "tags[1]", "furtherPermissions[0]", "sameName"}
-    assert "Nearest: notes" in found["keep[0]"]
+    assert set(found) == {"tags[0]", "tags[1]", "furtherPermissions[0]", "sameName"}
     assert "are reserved: stacks set them" in found["tags[1]"]
     assert "=Scope (or =Role)" in found["furtherPermissions[0]"]
+
+
+@pytest.mark.parametrize("value", ["", "[]", '["api", "web.homepageUrl"]', "nonsense"])
+def test_the_setting_of_earlier_versions_is_accepted_whatever_it_says(value: str) -> None:
+    assert validate({"nocobaseUrl": URL, "keep": value}) == validate({"nocobaseUrl": URL})
 
 
 def test_permissions_and_owners_that_are_more_than_entra_id_allows() -> None:
@@ -544,7 +547,6 @@ def test_what_is_allowed_for_durations_is_allowed(lifetime: int, every: int, ret
         ("compromisedBefore", "x", "Correct it, or restore the default (none): pulumi config rm compromisedBefore"),
         ("nocobaseApp", "a b", "Correct it: pulumi config set nocobaseApp <value>"),
         ("nocobaseUrl", "x", "Correct it: pulumi config set nocobaseUrl <value>"),
-        ("keep", '["note"]', "Correct it: pulumi config set --path 'keep[0]' <value>"),
         ("scopes", '["Mail.Red"]', "--path 'scopes[0]' <value>, or remove it: pulumi config rm --path 'scopes[0]'"),
         ("secretLifetimeDays", "soon", "restore the default (180): pulumi config rm secretLifetimeDays"),
     ],

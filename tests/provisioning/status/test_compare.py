@@ -71,11 +71,11 @@ def held(link: SignIn | None = None, **changed: Any) -> Held:
 def test_what_puts_a_side_right_is_told() -> None:
     renamed = registration(display_name="by hand")
     view = overview(ONE, renamed, [held(client_id="by-hand")], NOW, 14)
-    assert [alarm.partition(": run ")[2] for alarm in view.alarms] == ["`pulumi up --refresh`", "`pulumi up`"]
+    assert [alarm.partition(": run ")[2] for alarm in view.alarms] == ["`pulumi up`", "`pulumi up`"]
     unread = overview(ONE, Unread("403"), [held()], NOW, 14)
     assert unread.alarms == ("Entra ID is not read: 403",)
     gone = overview(ONE, None, [held()], NOW, 14)
-    assert gone.alarms[0].endswith("is not there: run `pulumi up --refresh`")
+    assert gone.alarms[0].endswith("is not there: run `pulumi up`")
 
 
 def test_no_command_is_promised_to_undo_what_it_does_not_undo() -> None:
@@ -86,21 +86,34 @@ def test_no_command_is_promised_to_undo_what_it_does_not_undo() -> None:
     off = "an owner or administrator"
     assert alarm(registration(disabled=off)).endswith(f"nobody can sign in: {REACTIVATE}")
     assert alarm(registration(disabled=off, display_name="by hand")).endswith(
-        f"instead of 'NocoBase mail': {REACTIVATE} Then run `pulumi up --refresh`."
+        f"instead of 'NocoBase mail': {REACTIVATE} Then run `pulumi up`."
     )
     shut = alarm(registration(), SignIn(CLIENT_ID, REDIRECT_URI, (), "common"))
     assert "`pulumi up`" not in shut
     assert shut.endswith("pulumi config set audience AzureADMultipleOrgs")
 
 
+def test_what_weakens_the_application_is_a_note_and_no_alarm() -> None:
+    spa = "Single-page application"
+    open_wide = registration(
+        weaknesses=("the implicit grant gives tokens to the browser",),
+        of_other_platforms={"https://spa.example.com/": spa},
+        certificates=('certificate "by hand" (key-c)',),
+    )
+    view = overview(ONE, open_wide, [held()], NOW, 14, Extra())
+    assert (view.sync, view.alarms) == (Sync.YES, ())
+    (note,) = view.entra.notes
+    assert note == (
+        "more open than mail needs: the implicit grant gives tokens to the browser, it sends users to "
+        f'https://spa.example.com/, too ({spa}), certificate "by hand" (key-c) signs in as it (see `doctor`)'
+    )
+    assert overview(ONE, registration(), [held()], NOW, 14, Extra()).entra.notes == ()
+
+
 def test_several_installations_each_have_their_own_slot() -> None:
     found = state(*TWO_SECRETS, push("a", "2027-01-01", "other", nocobase_app="sales"))
     assert [pushed.target for pushed in found.pushes] == [URL, f"{URL} (sales)"]
     assert [bool(found.used_by(secret)) for secret in found.secrets] == [True, True]
-
-
-def test_a_secret_that_was_gone_in_entra_id_is_forgotten() -> None:
-    assert state(*TWO_SECRETS, outputs(forgottenSecrets=["key-a"])).secrets == TWO.secrets[1:]
 
 
 @pytest.mark.parametrize(
