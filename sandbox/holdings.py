@@ -21,14 +21,25 @@ from sandbox.setup import load_record, nocobase_url
 
 def entra(place: Place) -> dict[str, Any]:
     """Everything the stand-in for Entra ID holds. Raises SandboxError if it does not run."""
+    state: dict[str, Any] = _asked(place, "GET", "state")
+    return state
+
+
+def take_entra_requests(place: Place) -> list[dict[str, Any]]:
+    """The requests that the stand-in for Entra ID got since the last call. Raises SandboxError if it does not run."""
+    seen: list[dict[str, Any]] = _asked(place, "GET", "requests")["value"]
+    _asked(place, "DELETE", "requests")
+    return seen
+
+
+def _asked(place: Place, method: str, page: str) -> Any:
     trusted = ssl.create_default_context(cafile=certificates(place).bundle)
     with httpx.Client(verify=trusted, trust_env=False) as client:
         try:
-            answer = client.get(f"https://localhost:{load_record(place).entra_port}/_sandbox/state")
+            answer = client.request(method, f"https://localhost:{load_record(place).entra_port}/_sandbox/{page}")
         except httpx.ConnectError:
             raise SandboxError("The sandbox's Entra ID does not run.", "Run `make up`.") from None
-        state: dict[str, Any] = answer.raise_for_status().json()
-        return state
+        return answer.raise_for_status().json() if answer.content else None
 
 
 def holdings(place: Place) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What was changed by hand in Entra ID or NocoBase since the last deployment; nothing is changed by this.
 
-Exit code 1 where anything was: a person decides whether `pulumi refresh` and `pulumi up` are to undo it.
+Exit code 1 where anything was: the next `pulumi up` puts right what the program declares.
 """
 
 from __future__ import annotations

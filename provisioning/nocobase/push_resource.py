@@ -83,7 +83,7 @@ Properties = dict[str, Any]
 Place = tuple[str, str | None]
 """A NocoBase's URL, and the sub-application."""
 
-FRESH_SECONDS = 10.0
+FRESH_SECONDS = 30.0
 """How long what a refresh has read counts as what NocoBase holds: a run compares it twice more, at once."""
 
 

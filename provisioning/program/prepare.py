@@ -7,6 +7,7 @@ deployment, and when the plan changes owners or client secrets. An `up` without 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -115,6 +116,7 @@ def prepare(last: Deployed) -> Run:
         )
         owners, principal_owners, warning = plan_ownership(wanted, last, settings.protect_application)
         warnings += [warning] if warning else []
+        warnings += [NOT_REFRESHED] if os.environ.get(REFRESH_OPTION, "").lower() in FALSE else []
         warnings += [NO_EFFECT] if stack_settings.RETIRED in config else []
         reject_too_many_owners((owners, principal_owners))
         warnings += [] if reads_only else warn_of_added_owners(caller, (owners, principal_owners))
@@ -169,6 +171,16 @@ def own_tags(settings: Settings, last: Deployed) -> Tags:
     tag = stack_tag(pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack())
     return plan_tags([tag, *settings.tags], last.application.tags if last.application else None, read)
 
+
+REFRESH_OPTION = "PULUMI_OPTION_REFRESH"
+"""The variable by which a shell sets `--refresh`, before `Pulumi.yaml` does."""
+
+FALSE = ("0", "f", "false")
+
+NOT_REFRESHED = (
+    f"{REFRESH_OPTION} has this run see nothing of what was changed by hand; an update takes it back. To have each run "
+    f"look first: unset {REFRESH_OPTION}"
+)
 
 NO_EFFECT = (
     f"The setting {stack_settings.RETIRED} has no effect: what the program does not declare always stays as it is. To "

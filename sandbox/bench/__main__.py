@@ -2,7 +2,8 @@
 
 1. A no-change `pulumi up` of the product compared with a bare program with the same three resources: the same engine,
    host and sandbox, alternating; medians, and the median of the ratios pair by pair. Both run in a virtualenv of
-   requirements.txt alone, as `pulumi install` makes it.
+   requirements.txt alone, as `pulumi install` makes it. And the same of both without the refresh, with the requests to
+   Entra ID and the processor time, which a busy machine changes less: what the refresh costs.
 2. The requests that reach NocoBase in each kind of run, counted by a proxy in front of it.
 3. `make up` in a fresh clone and again, by step. The caches of pip, npm, Go and the built engine are as they are on
    this machine; with --no-caches they are empty, as on a new machine.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -36,6 +38,7 @@ from sandbox.dev_stack import set_nocobase_url
 from sandbox.engine.obtain import engine
 from sandbox.engine.tools import install_tools
 from sandbox.environment import environment
+from sandbox.holdings import take_entra_requests
 from sandbox.nocobase.bad_day import BadDay
 from sandbox.place import PROJECT, Place, cache_folder, default_place
 from sandbox.project_copy import copy_project
@@ -79,6 +82,7 @@ def main() -> None:
             else:
                 use_product_virtualenv(place, [place.project, bare])
                 results["no change"] = no_change(place, bare, given.runs)
+                results["refresh"] = refresh(place, bare, given.runs)
                 results["requests to NocoBase"] = requests(place)
         finally:
             stop(place)
@@ -126,6 +130,34 @@ def no_change(place: Place, bare: Path, runs: int) -> dict[str, Any]:
     table.add_row("ratio, pair by pair", f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f}", f"{max(ratios):.2f}")
     console.print(table)
     return {"seconds": seconds, "ratio of the medians": of_medians, "ratios": ratios}
+
+
+def refresh(place: Place, bare: Path, runs: int) -> dict[str, Any]:
+    """What a no-change `up` costs with the refresh and without it, the product's and the bare program's in turn."""
+    kinds = [(name, how) for name in ("bare", "product") for how in ("true", "false")]
+    folders = {"bare": bare, "product": place.project}
+    measured: dict[str, dict[str, list[float]]] = {f"{name}, refresh {how}": {} for name, how in kinds}
+    for number in range(runs + 1):
+        for name, how in kinds:
+            take_entra_requests(place)
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            took = pulumi(
+                place, folders[name], "up", "--yes", "--skip-preview", "--expect-no-changes", f"--refresh={how}"
+            )
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            asked = float(len(take_entra_requests(place)))
+            for what, value in (("seconds", took), ("processor seconds", spent), ("requests to Entra ID", asked)):
+                if number:
+                    measured[f"{name}, refresh {how}"].setdefault(what, []).append(value)
+    table = Table(title=f"What the refresh costs a no-change `pulumi up`, medians of {runs}", title_justify="left")
+    for heading in ("program", "seconds", "processor seconds", "requests to Entra ID"):
+        table.add_column(heading, justify="left" if heading == "program" else "right")
+    for name, values in measured.items():
+        seconds, spent, asked = (statistics.median(each) for each in values.values())
+        table.add_row(name, f"{seconds:.2f} s", f"{spent:.2f} s", f"{asked:.0f}")
+    console.print(table)
+    return measured
 
 
 def requests(place: Place) -> dict[str, Any]:

@@ -93,5 +93,5 @@ def test_with_every_setting_it_may_do_more_and_is_unmade_whole(stack: Stack) -> 
 
         assert deployer.graph("PATCH", f"/applications/{application}", {"notes": "x"}).is_success
         assert deployer.graph("PATCH", f"/applications/{application}", {"notes": None}).is_success
-    bootstrap(place, "destroy", "--refresh")
+    bootstrap(place, "destroy")
     assert held(place, application) == before

@@ -52,7 +52,7 @@ def open_file(name: str, stack: Stack, empty: Moment) -> dict[str, Any]:
 def would_do(stack: Stack, today: str) -> dict[str, str]:
     """What a preview would do to which resource; nothing for what stays the same."""
     answer = json.loads(stack.pulumi("preview", "--json", extra={"PROVISIONING_TODAY": today}))
-    return {step["urn"]: step["op"] for step in answer["steps"] if step["op"] != "same"}
+    return {step["urn"]: step["op"] for step in answer["steps"] if step["op"] not in ("same", "refresh")}
 
 
 SHOWN_ELSEWHERE = ("created", "rotated", "rotated-half-way")

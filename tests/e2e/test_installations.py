@@ -163,7 +163,7 @@ def test_an_installation_that_is_renamed_keeps_its_credentials(served: Stack, el
     renamed = {"PROVISIONING_TODAY": "2027-01-02", **login(served, "shop")}
     assert "is served under another name now" in served.up(extra=renamed)
     assert credentials(served) == before == [declared(served)] * 2
-    served.pulumi("destroy", "--yes", "--skip-preview", "--refresh", extra=renamed)
+    served.pulumi("destroy", "--yes", "--skip-preview", extra=renamed)
     assert credentials(served) == [("", "")] * 2
 
 

@@ -53,13 +53,9 @@ def test_create_no_change_change_drift_refresh_destroy(deployed: Stack) -> None:
     stack.nocobase("mailSettings:update", {"clientId": "changed by hand"}, filterByTk=row_id)
     stack.pulumi("preview", "--expect-no-changes", ok=False)
 
-    # Drift on both sides, a row that is gone: seen by refresh, repaired by the next `up`, with other scopes at once.
+    # Drift on both sides, a row that is gone: repaired by the next `up`, with other scopes at once.
     stack.nocobase("mailSettings:destroy", {}, filterByTk=row_id)
     graph(stack, "PATCH", f"/applications/{outputs['objectId']}", {"displayName": "changed by hand"})
-    said = stack.pulumi("refresh", "--yes", "--skip-preview")
-    # Not the number of updates: an engine of 2026 learns the inputs of what was taken over by this refresh only.
-    assert "[diff: ~displayName]" in said
-    assert "1 deleted" in said
     stack.set("scopes", ["Mail.Read"])
     stack.set("consent", "user")
     stack.up()
@@ -88,7 +84,6 @@ def test_no_secret_in_state_logs_or_output(stack: Stack) -> None:
     secrets = [stack.outputs["clientSecret"], server.api_key(stack.place), "wrong-key-of-the-test"]
     stack.nocobase("mailSettings:update", {"clientId": "changed by hand"}, filterByTk=str(stack.row["id"]))
     stack.pulumi("preview", "--diff", "--json")
-    stack.pulumi("refresh", "--yes", "--diff")
     stack.up(ok=False, extra={"NOCOBASE_API_KEY": "wrong-key-of-the-test"})
     texts = {"output": "\n".join(stack.said), "state": stack.state_file.read_text()}
     folders = (stack.place.logs, stack.place.pulumi_home)

@@ -40,7 +40,7 @@ def test_what_was_disabled_and_moved_by_hand_is_put_back(deployed: Stack) -> Non
     principal = f"/servicePrincipals/{graph(deployed, 'GET', principal)['id']}"
     graph(deployed, "PATCH", path, {"web": {"redirectUris": []}, "spa": {"redirectUris": callback}})
     graph(deployed, "PATCH", principal, {"accountEnabled": False})
-    deployed.up("--refresh")
+    deployed.up()
     (application,) = deployed.applications
     assert (application["web"]["redirectUris"], application["spa"]["redirectUris"]) == (callback, [])
     assert graph(deployed, "GET", principal)["accountEnabled"] is True

@@ -452,6 +452,11 @@ def test_what_cannot_be_tagged_or_asked_for_is_told() -> None:
     assert "=Scope (or =Role)" in found["furtherPermissions[0]"]
 
 
+@pytest.mark.parametrize("project", ["Pulumi.yaml", "bootstrap/Pulumi.yaml", "sandbox/bench/bare/Pulumi.yaml"])
+def test_every_run_begins_with_a_refresh(project: str) -> None:
+    assert yaml.safe_load((PROJECT / project).read_text())["options"] == {"refresh": "always"}
+
+
 @pytest.mark.parametrize("value", ["", "[]", '["api", "web.homepageUrl"]', "nonsense"])
 def test_the_setting_of_earlier_versions_is_accepted_whatever_it_says(value: str) -> None:
     assert validate({"nocobaseUrl": URL, "keep": value}) == validate({"nocobaseUrl": URL})
