@@ -748,7 +748,7 @@ def test_a_nocobase_that_a_refresh_cannot_read_stays_in_the_state_and_stops_noth
     # The engine compares after it has read: never as if all were in sync.
     assert provider.diff(ID, outs, dict(found.inputs or {})).changes is True
     # The program then finds it in sync, perhaps at another address or with another key.
-    monkeypatch.setenv("NOCOBASE_API_KEY", "key")
+    monkeypatch.setenv("NOCOBASE_API_KEY", API_KEY)
     connect(server, monkeypatch)
     assert provider.diff(ID, outs, outs).changes is False
 
@@ -781,6 +781,8 @@ def test_a_traceback_holds_no_secret(provider: MailSettingsProvider, monkeypatch
     def fail(_: httpx.Request) -> httpx.Response:
         raise RuntimeError(f"unforeseen {ECHO}")
 
+    # Other tests of this process may have taken the whole of it for one.
+    monkeypatch.setattr(push_resource, "_SECRETS", set())
     connect(fail, monkeypatch)
     with pytest.raises(errors.UnexpectedAnswer, match=r"is not understood \(RuntimeError in client\.py, line \d+\)"):
         provider.create(PROPERTIES)
