@@ -233,6 +233,8 @@ def interruptible(command: Callable[Arguments, None]) -> Callable[Arguments, Non
             with signs_of_life(Signs(words)):
                 command(*arguments, **options)
         except (KeyboardInterrupt, typer.Abort):
+            if words.is_terminal:
+                words.print("")  # the cursor is behind a question, or behind ^C
             words.print(f"Interrupted. {_if_interrupted[0]}")
             raise typer.Exit(INTERRUPTED) from None
 

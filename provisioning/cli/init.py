@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
+from provisioning.cli import layout
 from provisioning.cli.common import errors_as_sentences, if_interrupted, reject_usage, words
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, sign_in_settings, use_configuration, use_tenant
-from provisioning.errors import ProvisioningError, SettingsError
+from provisioning.errors import EngineFailed, ProvisioningError, SettingsError
+from provisioning.foreign import quoted
 from provisioning.pulumi_cli import Pulumi
 
 if TYPE_CHECKING:
@@ -40,6 +45,9 @@ def init(
     ] = None,
     nocobase_app: Annotated[
         str | None, typer.Option("--nocobase-app", metavar="NAME", help="A sub-application of NocoBase.")
+    ] = None,
+    application_name: Annotated[
+        str | None, typer.Option("--application-name", metavar="NAME", help="The application's name in Entra ID.")
     ] = None,
     audience: Annotated[
         str | None,
@@ -84,26 +92,29 @@ def init(
         "tenantId": tenant,
         "nocobaseUrl": nocobase_url,
         "nocobaseApp": nocobase_app,
+        "applicationName": application_name,
         "audience": audience,
         "scopes": scope,
         "secretLifetimeDays": secret_lifetime_days,
         "rotateEveryDays": rotate_every_days,
     }
     answers: Answers = {key: _stripped(value) for key, value in given.items() if value is not None and value != []}
-    ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
+    if nocobase_url:
+        from provisioning.init import questions  # noqa: PLC0415 - pydantic-settings is not for `--help`
+
+        answers["nocobaseUrl"] = questions.completed_address(nocobase_url.strip())
+    ask = not yes and _somebody_is_there()
     with errors_as_sentences():
         run = _Init(ask, not no_checks, answers)
         try:
             run.run(stack, state, secrets_provider)
         except ProvisioningError:
-            if again := run.again():
-                words.print(again)
+            if kept := run.keep():
+                words.print(kept)
             raise
         except (typer.Abort, KeyboardInterrupt):
-            if run.begun:
-                if_interrupted("The stack may be there, and its settings be written. Run the command again.")
-            elif again := run.again():
-                if_interrupted(f"Nothing was written. {again}")
+            written = "The stack may be there, and its settings be written." if run.begun else "Nothing was written."
+            if_interrupted(f"{written} {run.keep() or 'Run the command again.'}")
             raise
 
 
@@ -117,37 +128,42 @@ class _Init:
         self.begun = False
         """Whether something may be written."""
         self.written = False
-        self._typed: list[str] = []
-        """The options of what a person has answered, to repeat the command with them."""
+        self._folder = Path.cwd()
+        self._before: Answers = {}
+        """What was answered in a run that was not completed."""
+        self._around: Answers = {}
+        """What was answered besides settings: stack, state, secrets provider."""
+        self._settled: set[str] = set(answers)
+        """Settings that are not asked for (again)."""
+        self._explained: set[str] = set()
+        self._not_there: set[str] = set()
+        """What a person insists on although it was not found."""
 
-    def again(self) -> str:
-        """The command that repeats this one with what was answered, in words; empty if that is nothing."""
-        from provisioning.init import questions  # noqa: PLC0415 - as below
+    def keep(self) -> str:
+        """Keep what was answered for the next run; says so, or nothing if there is nothing to keep."""
+        from provisioning.init import remembered  # noqa: PLC0415 - as below
 
-        if not self.ask or self.written:
+        if not self.ask or self.written or not remembered.remember(self._folder, {**self._around, **self.answers}):
             return ""
-        options = list(self._typed)
-        for prompt in questions.PROMPTS:
-            answer = self.answers.get(prompt.key, [])
-            options += [
-                f"{prompt.flag} {shlex.quote(one)}" for one in ([answer] if isinstance(answer, str) else answer)
-            ]
-        return f"To repeat it with these answers: python -m provisioning init {' '.join(options)}" if options else ""
+        return "What was answered is kept: the next `python -m provisioning init` proposes it."
 
     def run(self, stack: str | None, state: str | None, provider: str | None) -> None:
         """Ask, check, write, and say the next command."""
         from provisioning.entra.audiences import warning_for_nocobase  # noqa: PLC0415 - not for `--help`
-        from provisioning.init import questions  # noqa: PLC0415 - pydantic-settings is not for `--help`
+        from provisioning.init import questions, remembered  # noqa: PLC0415 - pydantic-settings is not for `--help`
 
+        found = remembered.recall(self._folder) if self.ask else {}
+        if found and stack in (None, found.get("stack")):
+            self._before = found
+            words.print("The answers of the run that was not completed are proposed; Enter takes each.")
         if stack is None and self.ask:
-            stack = self._asked("Stack: the environment's name", "", questions.why_invalid_stack)
+            stack = self._asked(questions.STACK_NAME, "", questions.why_invalid_stack)
+        if self._before.get("stack") != stack:
+            self._before = {}
         if stack is not None:
-            self._typed.append(f"--stack {shlex.quote(stack)}")
-        backend = self._backend(state)
-        engine = Pulumi(stack, {"PULUMI_BACKEND_URL": backend} if backend else {})
-        exists = stack is not None and self._exists(stack, engine)
+            self._around["stack"] = stack
+        engine, exists, kept_in = self._state(stack, state)
         lacking = [] if self.ask else questions.missing(stack, exists, self.answers)
-        kept_in = backend or (Pulumi().backend() if not exists else "")
         if not exists and not self.ask and provider is None and questions.usual_secrets_provider(kept_in) is None:
             lacking.append("--secrets-provider")
         if lacking or stack is None:
@@ -156,52 +172,124 @@ class _Init:
         if exists and provider is not None:
             command = f"pulumi stack change-secrets-provider '{provider}' --stack {stack}"
             raise ProvisioningError(f"The stack {stack} has a secrets provider already. To change it: {command}")
+        asks_provider = self.ask and provider is None
         if not exists:
             provider = self._provider(kept_in, provider)
-            self._typed.append(f"--secrets-provider {shlex.quote(provider)}")
         present = self._present(engine) if exists else {}
-        for group in questions.GROUPS:
-            self._settle(group, present, exists)
-        self._propose_rotation(present)
-        config = self._config(present)
-        self._judge(config)
-        if self.check and not self.ask:
-            self._look(config, set(self.answers))
-        config = self._config(present)
+        config = self._settle_all(stack, present, exists)
         warning = warning_for_nocobase(config.get("audience", ""), config.get("tenantId"))
         if "audience" in self.answers and warning:
             words.print(f"! {warning}", style="yellow")
-        if "tenantId" in self.answers:
-            _raise_if(questions.why_invalid_tenant_id(config["tenantId"]))
         self.begun = True
         if not exists:
-            engine.create(provider or "")
+            self._create(engine, kept_in, provider or "", asks_provider)
         written = {TENANT if key == "tenantId" else key: value for key, value in self.answers.items()}
         if written:
             engine.configure(written)
         self.written = True
+        remembered.forget(self._folder)
         self._tell_consent(config)
-        self._tell_next(stack, config, backend)
+        self._tell_next(stack, config, engine, exists)
+
+    def _state(self, stack: str | None, state: str | None) -> tuple[Pulumi, bool, str]:
+        """The engine with the chosen state, whether that has the stack, and where it is if it has not.
+
+        A state that does not answer is asked for again. Raises EngineFailed if it was not asked for.
+        """
+        while True:
+            backend = self._backend(state)
+            engine = Pulumi(stack, {"PULUMI_BACKEND_URL": backend} if backend else {})
+            try:
+                exists = stack is not None and self._exists(stack, engine)
+                return engine, exists, backend or ("" if exists else Pulumi().backend())
+            except EngineFailed as error:
+                if state is not None or not self.ask:
+                    raise
+                words.print(f"✗ State: {error}", style="yellow")
+                self._around.pop("state", None)
+                self._before.pop("state", None)
+
+    def _create(self, engine: Pulumi, kept_in: str, provider: str, asked: bool) -> None:
+        """Make the stack; a secrets provider that was asked for, and does not work, is asked for again."""
+        while True:
+            try:
+                engine.create(provider)
+            except EngineFailed as error:
+                if not asked:
+                    raise
+                words.print(f"✗ Secrets provider: {error}", style="yellow")
+                self._before.pop("secretsProvider", None)
+                provider = self._provider(kept_in, None)
+            else:
+                return
+
+    def _settle_all(self, stack: str, present: Mapping[str, str], exists: bool) -> dict[str, str]:
+        """Ask for every setting, and again for those that turn out wrong; return what the stack would have."""
+        from provisioning.init import questions  # noqa: PLC0415 - as above
+
+        usual = {} if exists else {questions.NAME.key: questions.usual_name(stack)}
+        while True:
+            for prompt in questions.PROMPTS:
+                self._settle(prompt, present, exists, usual.get(prompt.key))
+            self._propose_rotation(present)
+            try:
+                self._judge(self._config(present))
+            except SettingsError as error:
+                wrong = {re.split(r"[.[]", problem.key)[0] for problem in error.problems}
+                again = wrong & {prompt.key for prompt in questions.PROMPTS}
+                if not (self.ask and again):
+                    raise
+                words.print(str(error), style="yellow")
+                self._ask_again(*again)
+            else:
+                break
+        if self.check and not self.ask:
+            self._look_at_all(self._config(present))
+        if "tenantId" in self.answers:
+            _raise_if(questions.why_invalid_tenant_id(self._config(present)["tenantId"]))
+        return self._config(present)
+
+    def _ask_again(self, *keys: str) -> None:
+        for key in keys:
+            for answers in (self.answers, self._before):
+                answers.pop(key, None)
+            self._settled.discard(key)
 
     def _config(self, present: Mapping[str, str]) -> dict[str, str]:
         """What the stack would have."""
         return {**present, **{key: _text(value) for key, value in self.answers.items()}}
 
-    def _settle(self, group: Sequence[Prompt], present: Mapping[str, str], exists: bool) -> None:
-        """Ask a group of questions, until what they name is there or a person insists."""
-        keys = {prompt.key for prompt in group}
-        while True:
-            for prompt in group:
-                self._prompt(prompt, present, exists)
-            if not (self.ask and self.check):
-                return
+    def _settle(self, prompt: Prompt, present: Mapping[str, str], exists: bool, usual: str | None) -> None:
+        """Ask, until the answer is valid, and what it names is there or a person insists."""
+        while self.ask:
+            self._prompt(prompt, present, exists, usual)
+            reason = self._refusal(prompt.key, present)
             try:
-                self._look(self._config(present), keys & set(self.answers))
+                if reason is None and self.check:
+                    self._look_at(prompt.key, self._config(present))
+                    reason = self._refusal(prompt.key, present, looked=True)
             except ProvisioningError:
-                for key in keys:
-                    self.answers.pop(key, None)
+                self._ask_again(prompt.key)
             else:
-                return
+                if reason is None:
+                    return
+                words.print(f"  {reason}", style="yellow")
+                self._ask_again(prompt.key)
+
+    def _refusal(self, key: str, present: Mapping[str, str], looked: bool = False) -> str | None:
+        """Why an answer, which may be an option of the command, is not valid. looked: whether it was looked up."""
+        from provisioning.init import questions  # noqa: PLC0415 - as above
+
+        if key not in self.answers:
+            return None
+        answer = str(self.answers[key])
+        if key != questions.TENANT.key:
+            proposed = self._config(present)
+            proposed.pop(questions.TENANT.key, None)
+            return questions.why_invalid_setting(proposed, key)
+        if looked or not self.check:
+            return questions.why_invalid_tenant_id(answer)
+        return questions.why_invalid_tenant(answer)
 
     def _propose_rotation(self, present: Mapping[str, str]) -> None:
         """Give a lifetime that was named alone the rotation that a person is offered."""
@@ -232,12 +320,13 @@ class _Init:
 
         present = os.environ.get("PULUMI_BACKEND_URL", "")
         if state is None and self.ask:
-            text = "State: cloud, local, azblob://<container>?storage_account=<account>, s3://<bucket>, file://<folder>"
-            state = self._asked(text, present, lambda answer: None if not answer else _refuses_state(answer))
+            enter = "" if present else " Enter: the one of `pulumi login`."
+            prompt = replace(questions.STATE, explained=questions.STATE.explained + enter)
+            state = self._asked(prompt, present, lambda answer: None if not answer else _refuses_state(answer))
         if not state:
             return None
         _raise_if(_refuses_state(state))
-        self._typed.append(f"--state {shlex.quote(state)}")
+        self._around["state"] = state
         chosen = questions.state_url(state)
         return None if chosen == present else chosen
 
@@ -250,13 +339,15 @@ class _Init:
             if usual and (reason := questions.why_invalid_secrets_provider(usual, os.environ)):
                 words.print(f"  {usual}: {reason}", style="yellow")
                 usual = ""
-            return self._asked(
-                "Secrets provider: default (Pulumi Cloud), passphrase, azurekeyvault://<vault>.vault.azure.net/keys/<key>",
+            chosen = self._asked(
+                questions.SECRETS_PROVIDER,
                 usual,
                 lambda answer: questions.why_invalid_secrets_provider(answer, os.environ),
             )
-        chosen = provider or questions.usual_secrets_provider(url) or ""
-        _raise_if(questions.why_invalid_secrets_provider(chosen, os.environ))
+        else:
+            chosen = provider or questions.usual_secrets_provider(url) or ""
+            _raise_if(questions.why_invalid_secrets_provider(chosen, os.environ))
+        self._around["secretsProvider"] = chosen
         return chosen
 
     def _present(self, engine: Pulumi) -> dict[str, str]:
@@ -267,47 +358,55 @@ class _Init:
         tenant = provider.get(TENANT)
         return {**config, **({"tenantId": tenant} if tenant else {})}
 
-    def _prompt(self, prompt: Prompt, present: Mapping[str, str], exists: bool) -> None:
-        """Ask, unless a flag has answered or nobody can be asked. An answer that changes nothing is none."""
+    def _prompt(self, prompt: Prompt, present: Mapping[str, str], exists: bool, usual: str | None) -> None:
+        """Ask, unless it is settled. An answer that changes nothing is none. usual: what is proposed otherwise."""
         from provisioning.init import questions  # noqa: PLC0415 - as above
 
         key = prompt.key
-        if key in self.answers or not self.ask:
+        if key in self._settled:
             return
-        usual = questions.default(key)
+        if usual is None:
+            usual = questions.default(key)
         if key == "rotateEveryDays" and isinstance(lifetime := self.answers.get("secretLifetimeDays"), str):
             usual = str(questions.usual_rotation(lifetime))
         if key == questions.TENANT.key:
             usual = sign_in_settings()["tenantId"]
         shown = questions.as_line(present[key]) if present.get(key) else usual
+        answer = self._asked(prompt, shown, lambda _: None)
+        if key == questions.ADDRESS.key and (whole := questions.completed_address(answer)) != answer:
+            words.print(f"  {whole}")
+            answer = whole
+        self._settled.add(key)
+        current = shown if exists and present.get(key) else questions.default(key)
+        if answer != current or (prompt.required and not current):
+            self.answers[key] = questions.as_items(answer) if key == "scopes" else answer
 
-        def refuses(answer: str) -> str | None:
-            if key == questions.TENANT.key:
-                return questions.why_invalid_tenant(answer)
-            known = {**present, **{name: _text(value) for name, value in self.answers.items()}}
-            proposed = {name: value for name, value in known.items() if name != "tenantId"} | {
-                key: _text(self._as_answer(key, answer))
-            }
-            return questions.why_invalid_setting(proposed, key)
-
-        answer = self._asked(prompt.text, shown, refuses)
-        if answer != (shown if exists and present.get(key) else questions.default(key)):
-            self.answers[key] = self._as_answer(key, answer)
-
-    @staticmethod
-    def _as_answer(key: str, answer: str) -> str | list[str]:
-        from provisioning.init import questions  # noqa: PLC0415 - as above
-
-        return questions.as_items(answer) if key == "scopes" else answer
-
-    def _asked(self, text: str, default: str, refuses: Callable[[str], str | None]) -> str:
-        """An answer that is taken. Raises typer.Abort if the person leaves."""
+    def _asked(self, prompt: Prompt, usual: str, refuses: Callable[[str], str | None]) -> str:
+        """An answer that is taken. usual: what Enter takes. Raises typer.Abort if the person leaves."""
+        before = self._before.get(prompt.key)
+        if before is not None:
+            usual = ", ".join(before) if isinstance(before, list) else before
+        if prompt.key not in self._explained:
+            self._explain(prompt)
         while True:
-            answer: str = typer.prompt(text, default=default, show_default=bool(default), err=True)
-            reason = refuses(answer.strip())
+            typed: str = typer.prompt(prompt.text, default=usual, show_default=bool(usual), err=True)
+            answer = prompt.chosen(typed.strip())
+            reason = refuses(answer)
             if reason is None:
-                return answer.strip()
+                if prompt.key in ("stack", "state", "secretsProvider"):
+                    self._around[prompt.key] = answer
+                return answer
             words.print(f"  {reason}", style="yellow")
+
+    def _explain(self, prompt: Prompt) -> None:
+        """Say what is asked, and what there is to choose from."""
+        self._explained.add(prompt.key)
+        words.print("")
+        words.print(prompt.explained)
+        if prompt.choices:
+            numbers = [f"{number}  " if prompt.is_closed else "" for number in range(1, len(prompt.choices) + 1)]
+            names = [f"  {number}{value}" for number, value in zip(numbers, prompt.choices, strict=True)]
+            words.print(layout.named(names, [Text(meaning) for meaning in prompt.choices.values()], words.width))
 
     def _judge(self, config: dict[str, str]) -> None:
         """Take the address as it is shown from now on. Raises ProvisioningError if something is wrong."""
@@ -322,27 +421,50 @@ class _Init:
         if "nocobaseUrl" in self.answers:
             self.answers["nocobaseUrl"] = settings.nocobase_url
 
-    def _look(self, config: Mapping[str, str], asked: set[str]) -> None:
-        """Look whether the tenant and the NocoBase are there that were asked for.
+    def _look_at(self, key: str, config: Mapping[str, str]) -> None:
+        """Look whether that is there what the setting `key` names, if it was asked for.
 
         Raises ProvisioningError if not, and nobody overrides it.
         """
-        from provisioning.doctor.nocobase import ask_plugins, ask_server  # noqa: PLC0415 - as above
+        from provisioning.init import questions  # noqa: PLC0415 - as above
+
+        asked = set(self.answers)
+        if key == questions.TENANT.key and key in asked:
+            self._look_at_tenant()
+        elif key == questions.ADDRESS.key and key in asked:
+            # Its sub-application is named next, and has an email manager of its own.
+            self._look_at_nocobase({name: value for name, value in config.items() if name != "nocobaseApp"}, False)
+        elif key == questions.SUB_APPLICATION.key and {key, questions.ADDRESS.key} & asked:
+            self._look_at_nocobase(config, True)
+
+    def _look_at_all(self, config: Mapping[str, str]) -> None:
+        """The same for all settings that were asked for."""
+        if "tenantId" in self.answers:
+            self._look_at_tenant()
+        if {"nocobaseUrl", "nocobaseApp"} & set(self.answers):
+            self._look_at_nocobase(config, True)
+
+    def _look_at_tenant(self) -> None:
         from provisioning.doctor.tenant import ask_tenant  # noqa: PLC0415 - as above
+
+        finding = self._found("Tenant", lambda: ask_tenant(str(self.answers["tenantId"])))
+        if finding is not None:
+            self.answers["tenantId"] = str(finding.value)
+
+    def _look_at_nocobase(self, config: Mapping[str, str], email_manager: bool) -> None:
+        """Look for the server, or the sub-application, and for its email manager."""
+        from provisioning.doctor.nocobase import ask_plugins, ask_server  # noqa: PLC0415 - as above
         from provisioning.program.settings import validate  # noqa: PLC0415 - as above
 
-        if "tenantId" in asked and isinstance(tenant := self.answers["tenantId"], str):
-            finding = self._found("Tenant", lambda: ask_tenant(tenant))
-            if finding is not None:
-                self.answers["tenantId"] = str(finding.value)
         # What else is wrong is told of its own.
         place = {key: config[key] for key in ("nocobaseUrl", "nocobaseApp", "nocobaseHeaders") if key in config}
         settings, _ = validate(place)
-        if (
-            {"nocobaseUrl", "nocobaseApp"} & asked
-            and settings is not None
-            and self._found("NocoBase", lambda: ask_server(settings))
-        ):
+        if settings is None or settings.nocobase_url in self._not_there:
+            return
+        known = self.ask and email_manager and settings.nocobase_app is None
+        if not known and self._found("NocoBase", lambda: ask_server(settings)) is None:
+            self._not_there.add(settings.nocobase_url)
+        elif email_manager:
             self._found("Email manager", lambda: ask_plugins(settings))
 
     def _found(self, name: str, ask: Callable[[], Finding]) -> Finding | None:
@@ -378,19 +500,41 @@ class _Init:
             for line in (found.remedy or "").splitlines():
                 words.print(f"  {line}")
 
-    def _tell_next(self, stack: str, config: dict[str, str], backend: str | None) -> None:
-        """Say what was written, and the commands that come next."""
+    def _tell_next(self, stack: str, config: dict[str, str], engine: Pulumi, exists: bool) -> None:
+        """Say what was written, which stack is selected, and the commands that come next."""
         changed = ", ".join(self.answers) or "nothing"
         words.print(f"Pulumi.{stack.rpartition('/')[2]}.yaml: {changed} written.")
+        selected = _selected(engine) if exists else stack
+        if selected in (stack, stack.rpartition("/")[2]):
+            words.print(
+                f"The stack {stack} is selected{'' if exists else ' from now on'}: commands without --stack use it."
+            )
+        else:
+            words.print(f"The stack {quoted(selected)} is still selected." if selected else "No stack is selected.")
         lines = []
-        if backend:
-            lines.append(f"export PULUMI_BACKEND_URL='{backend}'")
+        if backend := engine.environment.get("PULUMI_BACKEND_URL"):
+            lines.append(f"export PULUMI_BACKEND_URL={shlex.quote(backend)}")
         if not sign_in_settings().is_named("clientId", "clientIdFilePath", "useMsi"):
             lines.append(f"az login --tenant {config.get('tenantId', '<tenant>')}")
         if not os.environ.get("NOCOBASE_API_KEY"):
             lines.append("read -rs NOCOBASE_API_KEY && export NOCOBASE_API_KEY")
+        if selected not in (stack, stack.rpartition("/")[2]):
+            lines.append(f"pulumi stack select {stack}")
         lines += [f"python -m provisioning doctor --stack {stack}", f"pulumi up --stack {stack}"]
         words.print("Next:\n" + "\n".join(f"    {line}" for line in lines))
+
+
+def _somebody_is_there() -> bool:
+    """Whether a person can read questions and type answers."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _selected(engine: Pulumi) -> str:
+    """The stack that is selected; empty if none is."""
+    try:
+        return replace(engine, stack=None).name()
+    except EngineFailed:
+        return ""
 
 
 def _stripped(value: str | list[str]) -> str | list[str]:

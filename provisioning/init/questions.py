@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from provisioning.addresses import is_loopback
 from provisioning.entra.client_secret_plan import Policy
+from provisioning.entra.rules import Audience
+from provisioning.entra.scopes import SCOPE_IDS
 from provisioning.foreign import GUID
 from provisioning.program.settings import Settings, validate
 
@@ -44,34 +47,94 @@ PROVIDERS = ("default", PASSPHRASE, VAULT, "awskms", "gcpkms", "hashivault")
 class Prompt:
     """What a person is asked.
 
-    key: of the setting that the answer becomes. flag: its option. required: for a new stack.
+    key: of the setting that the answer becomes. flag: its option. explained: what is said before the question.
+    choices: value → meaning; one with a `<` is a pattern. required: for a new stack.
     """
 
     key: str
     flag: str
     text: str
+    explained: str
+    choices: Mapping[str, str] = field(default_factory=dict)
     required: bool = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing but the choices is possible."""
+        return bool(self.choices) and not any("<" in value for value in self.choices)
+
+    def chosen(self, answer: str) -> str:
+        """The choice that an answer names by its number, or in other capitals; the answer itself if it names none."""
+        numbered = {str(number): value for number, value in enumerate(self.choices, 1)} if self.is_closed else {}
+        by_name = {value.casefold(): value for value in self.choices}
+        return numbered.get(answer) or by_name.get(answer.casefold(), answer)
 
 
 DURATIONS = ("secretLifetimeDays", "rotateEveryDays")
 
-TENANT = Prompt("tenantId", "--tenant", "Tenant (its ID, or a domain of it)", required=True)
+STACK_NAME = Prompt("stack", "--stack", "Stack", "The name of the environment, such as test or prod.")
+STATE = Prompt(
+    "state",
+    "--state",
+    "State",
+    "Where Pulumi keeps the state of its stacks.",
+    {
+        "cloud": "Pulumi Cloud",
+        "azblob://<container>?storage_account=<account>": "Azure Blob Storage",
+        "s3://<bucket>": "Amazon S3",
+        "file://<folder>": "a folder",
+        "local": "your home folder on this machine",
+    },
+)
+SECRETS_PROVIDER = Prompt(
+    "secretsProvider",
+    "--secrets-provider",
+    "Secrets provider",
+    "What encrypts the secrets in the state.",
+    {
+        "default": "Pulumi Cloud, for a state there",
+        PASSPHRASE: "a passphrase from the environment",
+        "azurekeyvault://<vault>.vault.azure.net/keys/<key>": "Azure Key Vault",
+        "awskms://<key>?region=<region>": "AWS KMS",
+        "gcpkms://<key>": "Google Cloud KMS",
+        "hashivault://<key>": "HashiCorp Vault",
+    },
+)
+TENANT = Prompt(
+    "tenantId", "--tenant", "Tenant", "The directory in Entra ID: its ID, or a domain of it.", required=True
+)
+ADDRESS = Prompt(
+    "nocobaseUrl", "--nocobase-url", "NocoBase's address", "As its users see it, without /admin.", required=True
+)
+SUB_APPLICATION = Prompt("nocobaseApp", "--nocobase-app", "Sub-application", "Of NocoBase; empty for the main one.")
+NAME = Prompt(
+    "applicationName", "--application-name", "Application's name", "As administrators and users see it in Entra ID."
+)
 PROMPTS = (
     TENANT,
-    Prompt("nocobaseUrl", "--nocobase-url", "NocoBase's address as its users see it, without /admin", required=True),
-    Prompt("nocobaseApp", "--nocobase-app", "Sub-application of NocoBase (empty: the main one)"),
+    ADDRESS,
+    SUB_APPLICATION,
+    NAME,
     Prompt(
         "audience",
         "--audience",
-        "Whose accounts may sign in (NocoBase 2 serves AzureADMultipleOrgs, AzureADandPersonalMicrosoftAccount)",
+        "Audience",
+        "Whose accounts may sign in.",
+        {
+            Audience.ANY_TENANT_AND_PERSONAL: "of any organization, and personal ones",
+            Audience.ANY_TENANT: "of any organization",
+            Audience.ONE_TENANT: "of this tenant only; NocoBase 2 does not serve it",
+        },
     ),
-    Prompt("scopes", "--scope", "Scopes, separated by commas"),
-    Prompt("secretLifetimeDays", "--secret-lifetime-days", "Days that a client secret is valid"),
-    Prompt("rotateEveryDays", "--rotate-every-days", "Days after which a new one is issued"),
+    Prompt(
+        "scopes",
+        "--scope",
+        "Scopes",
+        f"Delegated permissions of Microsoft Graph, separated by commas: {', '.join(sorted(SCOPE_IDS))}.",
+    ),
+    Prompt("secretLifetimeDays", "--secret-lifetime-days", "Lifetime", "Days that a client secret is valid, 1 to 730."),
+    Prompt("rotateEveryDays", "--rotate-every-days", "Rotation", "Days after which a new client secret is issued."),
 )
-
-GROUPS = (PROMPTS[:1], PROMPTS[1:3], PROMPTS[3:])
-"""What is looked for together, and asked again together if it is not there: the tenant, NocoBase, and the rest."""
 
 Answers = Mapping[str, str | Sequence[str]]
 
@@ -118,6 +181,19 @@ def why_invalid_setting(config: Mapping[str, str], key: str) -> str | None:
         asked["rotateEveryDays"] = str(int(retire) + 1) if retire.isdecimal() else "1"
     problems = validate(asked)[1]
     return next((problem.why for problem in problems if problem.key.partition("[")[0] in watched), None)
+
+
+def completed_address(answer: str) -> str:
+    """An address as it was typed, with the scheme that it lacks: http for this machine, https for any other."""
+    if not answer or "://" in answer:
+        return answer
+    host = urlsplit(f"//{answer}").hostname or ""
+    return f"{'http' if is_loopback(host) else 'https'}://{answer}"
+
+
+def usual_name(stack: str) -> str:
+    """The name in Entra ID that is proposed for a new stack's application: it says the environment."""
+    return f"{default(NAME.key)} ({stack.rpartition('/')[2]})"
 
 
 def state_url(answer: str) -> str | None:

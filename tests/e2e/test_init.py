@@ -70,7 +70,8 @@ class Folder:
 
     def masked(self, text: str) -> str:
         """Without what differs from run to run."""
-        return text.replace(self.nocobase, "http://localhost:13000").replace(str(self.path), "/folder")
+        shown = text.replace(self.nocobase, "http://localhost:13000").replace(str(self.path), "/folder")
+        return shown.replace(self.nocobase.removeprefix("http://"), "localhost:13000")
 
 
 @pytest.fixture(scope="module")
@@ -161,10 +162,11 @@ def test_on_a_terminal_it_asks_until_an_answer_is_taken(folder: Folder) -> None:
         "",  # the usual secrets provider
         "common",
         identity.TENANT_ID,
-        "nocobase.example.com",
-        folder.nocobase,
+        "ftp://nocobase.example.com",
+        folder.nocobase.removeprefix("http://"),
         "",
-        "AzureADMyOrg",
+        "",  # the name with the environment
+        "3",  # AzureADMyOrg
         "email, SMTP.Send",
         "60",
         "",  # half of it
@@ -176,6 +178,7 @@ def test_on_a_terminal_it_asks_until_an_answer_is_taken(folder: Folder) -> None:
     assert folder.config == {
         "azuread:tenantId": identity.TENANT_ID,
         "nocobase-outlook:nocobaseUrl": folder.nocobase,
+        "nocobase-outlook:applicationName": "NocoBase mail (prod)",
         "nocobase-outlook:audience": "AzureADMyOrg",
         "nocobase-outlook:scopes": ["email", "SMTP.Send"],
         "nocobase-outlook:secretLifetimeDays": "60",

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from provisioning.cli import app
+from provisioning.cli import app, init
+from provisioning.cli.common import Plain, words
 from provisioning.cli.init import _Init
-from provisioning.errors import DirectoryFailure, DirectoryUnreadable
+from provisioning.errors import DirectoryFailure, DirectoryUnreadable, EngineFailed
+from provisioning.init import remembered
 from provisioning.pulumi_cli import Pulumi
 from sandbox.entra.policies import DEFAULT_CONSENT, FOR_THEMSELVES, LEGACY
-from tests.golden import on_terminal
+from tests.golden import check
 from tests.provisioning.checkpoints import TENANT_ID, URL, export
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
+
+GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture
@@ -51,6 +56,8 @@ def test_a_stack_of_another_organization_is_another_one(stack: str, exists: bool
     assert _Init._exists(stack, Pulumi(stack)) is exists
 
 
+Person = Callable[..., tuple[str, int]]
+
 NOWHERE = "http://localhost:9"
 """Nobody listens there."""
 
@@ -68,38 +75,144 @@ def written(engine: FakePulumi) -> list[dict[str, str]]:
     return [{key: entry["value"] for key, entry in call.items()} for call in calls]
 
 
-def on_terminal_with(engine: FakePulumi, *typed: str) -> tuple[str, int]:
-    """`init` of the stack prod, with answers that a person types ahead."""
-    around = {**engine.environment, "PULUMI_BACKEND_URL": "file://~", "HTTP_PROXY": "", "http_proxy": ""}
-    return on_terminal(["init", "--stack", "prod"], extra=around, typed="".join(f"{line}\n" for line in typed))
+@pytest.fixture
+def person(prod: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> Person:
+    """`init` in the engine's folder, with answers that a person types ahead."""
+    for name, value in prod.environment.items():
+        monkeypatch.setenv(name, value)
+    for name in ("HTTP_PROXY", "http_proxy", "NOCOBASE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "file://~")
+    monkeypatch.chdir(prod.folder)
+    monkeypatch.setattr(init, "_somebody_is_there", lambda: True)
+    # What the tenant's policy says is not asked for.
+    monkeypatch.setattr(_Init, "_tell_consent", lambda *_: None)
+
+    def answering(*typed: str, stack: str = "prod", options: Sequence[str] = ()) -> tuple[str, int]:
+        lines = "".join(f"{line}\n" for line in typed)
+        ended = CliRunner().invoke(app, ["init", "--stack", stack, *options], input=lines)
+        return ended.output, ended.exit_code
+
+    return answering
 
 
-def test_on_a_terminal_enter_leaves_a_stack_as_it_is(prod: FakePulumi) -> None:
-    shown, code = on_terminal_with(prod, *("",) * 8)
+def test_on_a_terminal_enter_leaves_a_stack_as_it_is(prod: FakePulumi, person: Person) -> None:
+    shown, code = person(*("",) * 9)
     assert code == 0, shown
     assert written(prod) == []
 
 
-def test_a_nocobase_that_comes_later_is_written_only_if_a_person_insists(prod: FakePulumi) -> None:
-    shown, code = on_terminal_with(prod, "", "", NOWHERE, "", "y", *("",) * 4)
+def test_a_nocobase_that_comes_later_is_written_only_if_a_person_insists(prod: FakePulumi, person: Person) -> None:
+    shown, code = person("", "", NOWHERE, "y", *("",) * 6)
     assert f"NocoBase at {NOWHERE} cannot be reached" in shown
     assert "Go on all the same?" in shown
     assert (code, written(prod)) == (0, [{"nocobaseUrl": NOWHERE}])
 
 
-def test_an_address_at_which_nothing_is_costs_no_other_answer(prod: FakePulumi) -> None:
+def test_an_address_at_which_nothing_is_costs_no_other_answer(prod: FakePulumi, person: Person) -> None:
     # Asked again at once, and answered by the one that the stack has.
-    shown, code = on_terminal_with(prod, "", "", NOWHERE, "", "n", "", "", "AzureADMyOrg", *("",) * 3)
+    shown, code = person("", "", NOWHERE, "n", "", "", "", "azureadmyorg", *("",) * 3)
     assert (code, written(prod)) == (0, [{"audience": "AzureADMyOrg"}]), shown
 
 
-def test_whoever_leaves_is_told_how_to_repeat_it_with_the_answers(prod: FakePulumi) -> None:
-    shown, code = on_terminal_with(prod, "", "", NOWHERE, "", "y", "AzureADMyOrg", "\x04")
+def test_whoever_leaves_finds_the_answers_proposed(prod: FakePulumi, person: Person, tmp_path: Path) -> None:
+    shown, code = person("", "", "localhost:9", "y", "", "", "3")
     assert code == 130, shown
-    again = f"--stack prod --state file://~ --nocobase-url {NOWHERE} --audience AzureADMyOrg"
-    assert again.replace("file://~", "'file://~'") in shown
+    assert "What was answered is kept: the next `python -m provisioning init` proposes it." in " ".join(shown.split())
     assert "Traceback" not in shown
     assert written(prod) == []
+    shown, code = person("", "", "", "y", "", "", "", "", "", "")
+    assert "The answers of the run that was not completed are proposed" in shown
+    assert (code, written(prod)) == (0, [{"nocobaseUrl": NOWHERE, "audience": "AzureADMyOrg"}]), shown
+    assert not (tmp_path / remembered.FILE).exists()
+
+
+def test_the_answers_of_another_stack_are_not_proposed(prod: FakePulumi, person: Person, tmp_path: Path) -> None:
+    remembered.remember(tmp_path, {"stack": "test", "audience": "AzureADMyOrg"})
+    shown, code = person(*("",) * 9)
+    assert (code, written(prod)) == (0, []), shown
+    assert "are proposed" not in shown
+
+
+def test_only_what_a_late_check_rejects_is_asked_again(prod: FakePulumi, person: Person) -> None:
+    given = ["--audience", "everybody", "--secret-lifetime-days", "60", "--no-checks"]
+    shown, code = person(*("",) * 5, "2", "", "", options=given)
+    assert code == 0, shown
+    assert "It is none of the allowed values." in shown
+    expected = {"audience": "AzureADMultipleOrgs", "secretLifetimeDays": "60", "rotateEveryDays": "30"}
+    assert written(prod) == [expected]
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_a_new_stack_says_its_environment_in_the_name_and_which_one_is_selected(
+    prod: FakePulumi, person: Person, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setattr(Plain, "is_terminal", True)
+    monkeypatch.setattr(words, "width", int(columns))
+    needed = ["--tenant", TENANT_ID, "--secrets-provider", "awskms://x", "--no-checks"]
+    shown, code = person("", "n.example.com", *("",) * 6, stack="test", options=needed)
+    assert code == 0, shown
+    check(GOLDEN / f"init-{columns}.txt", shown)
+    assert written(prod) == [
+        {
+            "azuread:tenantId": TENANT_ID,
+            "nocobaseUrl": "https://n.example.com",
+            "applicationName": "NocoBase mail (test)",
+        }
+    ]
+
+
+def test_a_secrets_provider_that_does_not_work_is_asked_for_again(
+    prod: FakePulumi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def create(_: Pulumi, provider: str) -> None:
+        tried.append(provider)
+        if len(tried) == 1:
+            raise EngineFailed("no such vault")
+
+    answers = iter(["hashivault://x", "awskms://y"])
+    run = _Init(ask=True, check=False, answers={})
+    monkeypatch.setattr(Pulumi, "create", create)
+    monkeypatch.setattr(run, "_asked", lambda *_: next(answers))
+    run._create(Pulumi("test"), "file://~", next(answers), asked=True)
+    assert tried == ["hashivault://x", "awskms://y"]
+    tried.clear()
+    with pytest.raises(EngineFailed):
+        run._create(Pulumi("test"), "file://~", "hashivault://x", asked=False)
+
+
+def test_a_state_that_does_not_answer_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str | None] = []
+
+    def stacks(engine: Pulumi) -> list[str]:
+        tried.append(engine.environment.get("PULUMI_BACKEND_URL"))
+        if len(tried) == 1:
+            raise EngineFailed("no such bucket")
+        return ["prod"]
+
+    answers = iter(["s3://x", "s3://y"])
+    run = _Init(ask=True, check=False, answers={})
+    monkeypatch.setattr(Pulumi, "stacks", stacks)
+    monkeypatch.setattr(run, "_asked", lambda *_: next(answers))
+    assert run._state("prod", None)[1] is True
+    assert tried == ["s3://x", "s3://y"]
+    tried.clear()
+    with pytest.raises(EngineFailed):
+        run._state("prod", "s3://x")
+
+
+def test_which_stack_is_selected_is_said(prod: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", prod.environment["PATH"])
+    arguments = ["init", "--stack", "prod", "--no-checks", "--yes"]
+    assert "The stack prod is selected: commands without --stack use it.\n" in CliRunner().invoke(app, arguments).stderr
+    (prod.folder / "name").write_text("test")
+    said = CliRunner().invoke(app, arguments).stderr
+    assert "The stack test is still selected.\n" in said
+    assert "    pulumi stack select prod\n" in said
+    (prod.folder / "name").unlink()
+    assert init._selected(Pulumi()) == ""
 
 
 @pytest.mark.parametrize(("lifetime", "rotation"), [("60", {"rotateEveryDays": "30"}), ("365", {})])

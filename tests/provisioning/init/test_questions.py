@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from provisioning.entra.rules import Audience, why_invalid_audience
 from provisioning.init import questions
 from provisioning.init.questions import State
 from provisioning.program.settings import Settings
@@ -132,6 +133,34 @@ def test_the_rotation_that_is_proposed_goes_with_the_lifetime(lifetime: int) -> 
     }
     if lifetime > 2 * (Settings.model_fields["retire_after_days"].default + 1):
         assert questions.why_invalid_setting(config, "rotateEveryDays") is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "whole"),
+    [
+        ("nocobase.example.com", "https://nocobase.example.com"),
+        ("nocobase.example.com:8443/crm", "https://nocobase.example.com:8443/crm"),
+        ("localhost:13000", "http://localhost:13000"),
+        ("127.0.0.1", "http://127.0.0.1"),
+        ("http://10.0.0.1", "http://10.0.0.1"),
+        ("", ""),
+    ],
+)
+def test_the_scheme_of_an_address_is_completed(typed: str, whole: str) -> None:
+    assert questions.completed_address(typed) == whole
+
+
+def test_a_choice_is_named_by_its_number_or_in_any_capitals() -> None:
+    (audience,) = (prompt for prompt in questions.PROMPTS if prompt.key == "audience")
+    assert set(audience.choices) == {one for one in Audience if why_invalid_audience(one) is None}
+    assert audience.chosen("2") == audience.chosen("azureadmultipleorgs") == "AzureADMultipleOrgs"
+    assert audience.chosen("4") == "4"
+    assert questions.STATE.chosen("Cloud") == "cloud"
+    assert questions.STATE.chosen("1") == "1"
+
+
+def test_the_name_that_is_proposed_says_the_environment() -> None:
+    assert questions.usual_name("acme/mail/test") == "NocoBase mail (test)"
 
 
 def test_defaults_and_lists_are_shown_as_a_person_writes_them() -> None:
