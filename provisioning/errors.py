@@ -257,9 +257,13 @@ class Problem:
     why: str
     remedy: str
 
+    @property
+    def named(self) -> str:
+        """The setting, with its value if that may be shown."""
+        return self.key if self.value is None else f"{self.key} = {self.value}"
+
     def __str__(self) -> str:
-        given = "" if self.value is None else f" = {self.value}"
-        return f"{self.key}{given}\n    {self.why}\n    {self.remedy}"
+        return f"{self.named}\n    {self.why}\n    {self.remedy}"
 
 
 class SettingsError(ProvisioningError):

@@ -136,7 +136,7 @@ def _refuse_settings(config: Mapping[str, str | list[str]], secret_keys: Collect
     values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     _, problems = validate(values, secret_keys)
     if problems:
-        told = (f"  {at.key}{'' if at.value is None else f' = {at.value}'}: {at.why}" for at in problems)
+        told = (f"  {problem.named}: {problem.why}" for problem in problems)
         raise AdoptionRejected(
             "What the application has would be refused as settings of this stack; nothing was changed. Change it in "
             "Entra ID, then repeat this command.\n" + "\n".join(told)

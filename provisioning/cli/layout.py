@@ -27,8 +27,11 @@ CODE = r"`[^`\n]+`"
 COPIED = re.compile(r" {4}(?:python -m|pulumi|az|make|export|read|eval|\.) ")
 """The beginning of a line that is a command to copy, which is never wrapped: a shell would take the parts for two."""
 
-WORD = re.compile(rf"(?:{CODE}|[^ ])+ *| +")
-"""What no line ends in the midst of: a word, or a command in backticks."""
+NAMED = r"(?:(?<=: )|(?<=, then ))(?:pulumi|python -m|az) (?:(?!,? (?:then|or) |; |\. )[^\n])+ *"
+"""A command that a sentence ends with, or names before another one."""
+
+WORD = re.compile(rf"{NAMED}|(?:{CODE}|[^ ])+ *| +")
+"""What no line ends in the midst of: a word, or a command."""
 
 NARROWEST = 24
 """Columns that a text needs beside what it would hang below; with fewer, it goes below the beginning of its line."""

@@ -40,13 +40,13 @@ def check_settings(stack: Stack) -> Finding:
     """Whether the settings are allowed, all of them at once."""
     from provisioning.program import settings  # noqa: PLC0415 - pydantic takes longer than the rest of this module
 
-    found, wrong = settings.validate(stack.values)
+    found, wrong = settings.validate(stack.values, stack.secret_keys)
     try:
         settings.load(stack.values, stack.secret_keys)
     except SettingsError as error:
         wrong += [it for it in error.problems if it not in wrong and not it.key.startswith(LOGIN)]
     if found is None or wrong:
-        said = "; ".join(f"{problem.key}: {problem.why}" for problem in wrong)
+        said = " ".join(f"{problem.named}: {problem.why}" for problem in wrong)
         return failed(said, "\n".join(f"{problem.key}: {problem.remedy}" for problem in wrong))
     return ok(f"{found.nocobase_url}, {found.audience}", found)
 

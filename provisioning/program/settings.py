@@ -131,7 +131,7 @@ class StackConfiguration(PydanticBaseSettingsSource):
         for name, field in self.settings_cls.model_fields.items():
             value, key, is_json = self.get_field_value(field, name)
             # A list or an object where text belongs is rejected as such; what is not JSON stays text.
-            if value and (is_json or value[0] in "[{"):
+            if isinstance(value, str) and (is_json or value.startswith(("[", "{"))):
                 with suppress(ValueError):
                     values[key] = parsed_json(value)
         return values

@@ -211,6 +211,37 @@ def test_no_candidate_is_answered_by_how_to_look_further(monkeypatch: pytest.Mon
 
 
 @WIDTHS
+def test_everything_wrong_in_the_settings_is_said_at_once(
+    engine: FakePulumi, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    on_terminal(monkeypatch, columns)
+    wrong = {
+        "nocobaseUrl": "nocobase.example.com",
+        "nocobaseInstallations": '[{"name": "Sales", "url": "https://sales.example.com"}]',
+        "audience": "azureadmultiple",
+        "scopes": "IMAP.AccessAsUser.All",
+        "owners": '["me@example.com"]',
+        "secretLifetimeDays": "soon",
+        "nocobaseTakeOver": "[1]",
+    }
+    values = {f"nocobase-outlook:{key}": {"value": value} for key, value in wrong.items()}
+    (engine.folder / "prod.config").write_text(json.dumps(values))
+    said = CliRunner().invoke(app, ["adopt"])
+    assert said.exit_code == 1
+    check(GOLDEN / f"settings-{columns}.txt", BOLD.sub("", said.output))
+
+
+@WIDTHS
+def test_a_stack_that_is_not_there_is_answered(
+    engine: FakePulumi, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    on_terminal(monkeypatch, columns)
+    said = CliRunner().invoke(app, ["adopt", "--stack", "prd"])
+    assert said.exit_code == 1
+    check(GOLDEN / f"no-stack-{columns}.txt", BOLD.sub("", said.output))
+
+
+@WIDTHS
 def test_what_the_next_run_does_comes_before_the_question(
     engine: FakePulumi, monkeypatch: pytest.MonkeyPatch, columns: str
 ) -> None:

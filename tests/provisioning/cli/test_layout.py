@@ -88,3 +88,13 @@ def test_a_terminal_gets_whole_words_and_a_pipe_whole_lines(terminal: bool) -> N
 def test_a_command_to_copy_stays_whole() -> None:
     command = "    python -m provisioning adopt 0a1b2c3d-0000-4000-8000-000000000001 --yes"
     assert wrapped(Text(f"Run this command, if you know who made it:\n{command}"), 30).plain.splitlines()[-1] == command
+
+
+def test_a_command_at_the_end_of_a_sentence_stays_whole() -> None:
+    said = "Correct it, or restore the default (180): pulumi config rm secretLifetimeDays"
+    assert wrapped(Text(said), 60).plain.splitlines() == [said[:41], said[42:]]
+    said = "Write it as a list: pulumi config rm scopes, then pulumi config set --path 'scopes[0]' <value>"
+    assert wrapped(Text(said), 60).plain.splitlines() == [
+        "Write it as a list: pulumi config rm scopes, then",
+        "pulumi config set --path 'scopes[0]' <value>",
+    ]

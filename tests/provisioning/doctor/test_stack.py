@@ -49,7 +49,10 @@ def test_a_missing_login_is_told_by_its_own_check(keys: dict[str, str], missing:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"nocobaseUrl": URL, "nocobaseApiKeys": '{"sales": "key"}', "audience": "all"}, "audience: "),
+        (
+            {"nocobaseUrl": URL, "nocobaseApiKeys": '{"sales": "key"}', "audience": "all"},
+            'audience = "all": It is none',
+        ),
         ({"nocobaseUrl": URL, "nocobaseApiKeys": "[]"}, "nocobaseApiKeys: It is not an object of keys by name."),
         ({"nocobaseUrl": URL, "NOCOBASE_API_KEY": "key"}, "NOCOBASE_API_KEY: There is no such setting."),
     ],
@@ -57,6 +60,12 @@ def test_a_missing_login_is_told_by_its_own_check(keys: dict[str, str], missing:
 def test_other_problems_are_told_here_and_once(values: dict[str, str], said: str) -> None:
     found = check_settings(Stack("prod", values, SECRET))
     assert (found.outcome, found.said.count(said)) == ("failed", 1)
+
+
+def test_a_value_that_is_stored_encrypted_is_not_shown() -> None:
+    values = {"nocobaseUrl": URL, "audience": "s3cr3t", "nocobaseApiKey": "key"}
+    found = check_settings(Stack("prod", values, frozenset({"audience", "nocobaseApiKey"})))
+    assert (found.outcome, found.said) == ("failed", "audience: It is none of the allowed values.")
 
 
 def test_a_key_in_plain_text_is_told() -> None:
