@@ -10,6 +10,7 @@ ProvisioningError
 ├── CertificatesUnusable       the certificate authorities that the environment names cannot be used
 ├── SignInUnusable             the settings of the sign-in contradict each other, or are not supported
 ├── NoPipelineToken            a pipeline should sign in with its own token, and has none
+├── CommitUnknown              a pipeline cannot tell which commit it may deploy
 ├── SecretRejected             the token endpoint does not accept a new client secret
 ├── DirectoryUnreadable        the application or its secrets cannot be read or changed in Entra ID
 │   └── SignInRejected         Entra ID rejected the caller's sign-in, or there is none
@@ -74,6 +75,10 @@ class StackUnknown(EngineFailed):
         super().__init__(f"{said} {remedy}")
         self.said = harmless(said)
         self.remedy = harmless(remedy)
+
+
+class CommitUnknown(ProvisioningError):
+    """A pipeline cannot tell which commit it may deploy."""
 
 
 class ClockRejected(ProvisioningError):

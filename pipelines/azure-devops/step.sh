@@ -1,8 +1,16 @@
 #!/usr/bin/env bash
-# step.sh STEP STACK: runs a step with the token that the task AzureCLI@2 has from the service connection.
+# step.sh STEP STACK [OPTION...]: runs a step, signed in by the service connection that the task AzureCLI@2 was given.
 set -euo pipefail
 
-# The task gives its token these names (addSpnToEnvironment).
-# shellcheck disable=SC2154
-export ARM_USE_OIDC=true ARM_TENANT_ID="$tenantId" ARM_CLIENT_ID="$servicePrincipalId" ARM_OIDC_TOKEN="$idToken"
-exec .venv/bin/python -m "pipelines.steps.$1" "$2"
+# The task names the connection. The token that it has itself is not used: it may be old, and cannot be renewed. With
+# SYSTEM_ACCESSTOKEN a new one is asked for by each sign-in.
+: "${SYSTEM_ACCESSTOKEN:?map it to \$(System.AccessToken)}"
+export ARM_USE_OIDC=true \
+  ARM_TENANT_ID="$AZURESUBSCRIPTION_TENANT_ID" \
+  ARM_CLIENT_ID="$AZURESUBSCRIPTION_CLIENT_ID" \
+  ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID="$AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"
+unset ARM_OIDC_TOKEN
+
+step=$1
+shift
+exec .venv/bin/python -m "pipelines.steps.$step" "$@"

@@ -14,6 +14,11 @@ CHANGED = "error: no changes were expected"
 """The engine's own last error, on its stderr; what programs and servers say is on its stdout."""
 
 
+def none_in(stack: str) -> str:
+    """The report about a stack without drift."""
+    return f"### Drift of `{stack}`: none\n"
+
+
 def main() -> int:
     """Compare, and say how it ended by the exit code."""
     stack = stack_argument(__doc__)
@@ -22,7 +27,7 @@ def main() -> int:
         "--stack", stack, "--color", "never", "--non-interactive",
     )  # fmt: skip
     if ended.code == 0:
-        text = f"### Drift of `{stack}`: none\n"
+        text = none_in(stack)
     else:
         what = "found" if CHANGED in ended.errors else "could not be looked for"
         text = f"### Drift of `{stack}` {what}\n\n{report.fenced(ended.said)}"

@@ -30,6 +30,25 @@ def publish(stack: str, step: str, markdown: str, environment: Mapping[str, str]
         print(f"##vso[task.uploadsummary]{file.resolve()}", flush=True)
 
 
+def output(name: str, value: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Hand a value to the steps and jobs that follow: an output on GitHub, a variable on Azure DevOps.
+
+    On GitLab it is a variable of the jobs that need this one, which takes reports/outputs.env as such. A value has
+    letters and digits only; an empty one is not handed on.
+    """
+    if not value:
+        return
+    if file := environment.get("GITHUB_OUTPUT"):
+        with Path(file).open("a", encoding="utf-8") as outputs:
+            outputs.write(f"{name}={value}\n")
+    if environment.get("TF_BUILD"):
+        print(f"##vso[task.setvariable variable={name};isOutput=true]{value}", flush=True)
+    if environment.get("GITLAB_CI"):
+        FOLDER.mkdir(exist_ok=True)
+        with (FOLDER / "outputs.env").open("a", encoding="utf-8") as outputs:
+            outputs.write(f"{name}={value}\n")
+
+
 def fenced(text: str) -> str:
     """`text` as a block of code, cut in the middle where it is too long for a comment. Nothing in it is Markdown."""
     text = visible_lines(text)

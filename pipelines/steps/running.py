@@ -8,15 +8,19 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from pipelines import sign_in
 from pipelines.job_log import foreign, say
 from provisioning import pins
+from provisioning.errors import ProvisioningError
 from provisioning.plain_text import use_plain_marks
+from provisioning.pulumi_cli import Pulumi
+from provisioning.variables import forget_unresolved
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 """What a system sends to the step of a run that is cancelled."""
@@ -37,28 +41,46 @@ class Ended:
     errors: str = ""
 
 
+NOT_FOR_PROGRAMS = ("GITHUB_TOKEN", "GITLAB_TOKEN")
+"""Tokens with which a step asks its own system; no program that it runs needs them."""
+
+
 def cli_folder() -> Path:
     """Where the Pulumi CLI of the pinned version is, if a pipeline installed it."""
-    return Path.home() / ".pulumi" / "versions" / pins.version(pins.CLI)
+    home = os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi"
+    return Path(home) / "versions" / pins.version(pins.CLI)
 
 
 def environment(inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The step's own variables, with the installed CLI and this Python last on PATH."""
-    last = (str(cli_folder() / "bin"), str(Path(sys.executable).parent))
-    path = os.pathsep.join([inherited.get("PATH", os.defpath), *last])
+    """The step's own variables for a program, with the installed CLI first on PATH and this Python last.
+
+    The image of a job may bring a Pulumi of its own, of another version.
+    """
+    own = (str(cli_folder() / "bin"), inherited.get("PATH", os.defpath), str(Path(sys.executable).parent))
+    kept = {name: value for name, value in inherited.items() if name not in NOT_FOR_PROGRAMS}
     # What a Python program prints is read as UTF-8, whatever the locale says.
-    return {**inherited, "PATH": path, "PYTHONIOENCODING": "utf-8"}
+    return {**kept, "PATH": os.pathsep.join(own), "PYTHONIOENCODING": "utf-8"}
 
 
 def run(*command: str) -> Ended:
     """Run `command` to its end. Where this step is told to stop, the command is told once.
 
-    `pulumi` then ends the change that it is making, writes its state and releases its lock.
+    `pulumi` then ends the change that it is making, writes its state and releases its lock. Without a token for a
+    backend that needs one, the command does not begin; the error's sentence is what it said.
     """
     print(f"$ {' '.join(command)}", flush=True)
+    try:
+        with sign_in.backend(environment()) as variables:
+            return _run(command, variables)
+    except ProvisioningError as error:
+        say(str(error))
+        return Ended(1, f"{error}\n", errors=f"{error}\n")
+
+
+def _run(command: Sequence[str], variables: Mapping[str, str]) -> Ended:
     process = subprocess.Popen(
         command,
-        env=environment(),
+        env=dict(variables),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -81,7 +103,7 @@ def run(*command: str) -> Ended:
     assert process.stderr is not None
     at_a_time = threading.Lock()
     beside = threading.Thread(target=follow, args=(process.stderr, True))
-    with foreign(), _passing_on(process) as stopped:
+    with process, foreign(), _passing_on(process) as stopped:
         beside.start()
         follow(process.stdout, of_stderr=False)
         beside.join()
@@ -108,11 +130,43 @@ def _passing_on(process: subprocess.Popen[str]) -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def stack_argument(description: str | None) -> str:
-    """The stack that the step was called with; from here on, the step can print whatever it meets."""
+def ask(stack: str, *arguments: str) -> str:
+    """What a `pulumi` command that changes nothing prints. Raises EngineFailed, SignInUnusable and NoPipelineToken."""
+    with sign_in.backend(environment()) as variables:
+        return Pulumi(stack, variables).ask(*arguments)
+
+
+def stack_argument(description: str | None, signs_in: bool = True) -> str:
+    """The stack that the step was called with, where it has no other argument; see `arguments`."""
+    stack: str = arguments(step_parser(description), signs_in).stack
+    return stack
+
+
+def step_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser for a step's arguments, of which the first is the stack."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     parser.add_argument("stack")
+    return parser
+
+
+def arguments(parser: argparse.ArgumentParser, signs_in: bool = True) -> argparse.Namespace:
+    """What the step was called with; from here on, the step can print whatever it meets.
+
+    The step's variables are checked first: those that were left unresolved count as not set. Ends the step with exit
+    code 1 if one is missing that signs the job in. signs_in: whether it has to.
+    """
     # What a command says in UTF-8 must not end a step whose log has another encoding.
     use_plain_marks()
-    stack: str = parser.parse_args().stack
-    return stack
+    given = parser.parse_args()
+    for name in forget_unresolved():
+        say(f"{name} is not set: it refers to a variable that does not exist, and counts as unset.")
+    try:
+        missing = sign_in.what_is_missing() if signs_in else []
+    except ProvisioningError as error:
+        missing = [str(error)]
+    for sentence in missing:
+        say(sentence)
+    if missing:
+        say("Nothing was done. pipelines/README.md describes what to set on each system; then run the job again.")
+        raise SystemExit(1)
+    return given

@@ -1,13 +1,13 @@
-"""The ready GitHub pipeline, played on this machine with tokens of the sandbox's issuer: no Azure secret anywhere."""
+"""The ready pipelines, played on this machine with tokens of the sandbox's issuers: no Azure secret anywhere."""
 
 from __future__ import annotations
 
 import json
 import re
-import signal
+import shutil
 import subprocess
 import time
-from collections.abc import Collection
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,18 +18,21 @@ import pytest
 from sandbox.faults import Fault
 from sandbox.nocobase import sub_applications
 from sandbox.place import Place
+from sandbox.setup import load_record
 from tests.e2e.conftest import Stack, sandbox_entra
-from tests.e2e.deployer import Deployer
-from tests.e2e.github import Job
-from tests.e2e.test_rotation_killed import kill
+from tests.e2e.deployer import REPOSITORY, Deployer
+from tests.e2e.jobs import AzureDevOps, GitHub, GitLab, Job, cancel
+from tests.e2e.outside import ADMINISTRATOR, graph
+from tests.pipelines.test_commits import git
 
 pytestmark = pytest.mark.e2e
 
 STACKS = ("test", "prod")
-INSTALLED = ("Install",)
-"""A runner begins with nothing; here the first job's packages are there for the next."""
+INSTALLED = ("Install", "Install what it needs")
+"""An agent begins with nothing; here the first job's packages are there for the next."""
 HOLD, PATIENCE = 5.0, 60.0
 ADD_PASSWORD = r"POST /v1.0/applications/[^/]+/addPassword$"
+HISTORY = ".venv\n__pycache__\nreports/\n"
 
 
 @dataclass
@@ -41,23 +44,44 @@ class Pipeline:
     folder: Path
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def job(self, name: str, stack: str) -> Job:
-        """A job that runs now."""
+    def job(self, system: type[Job], name: str, stack: str, before: Job | None = None) -> Job:
+        """A job that runs now, for the newest commit of main."""
         clock = {"PROVISIONING_TODAY": self.now.isoformat()}
-        return Job(self.place, self.deployer, name, stack, clock)
+        given = before.outputs if before else {}
+        return system(self.place, self.deployer, self.folder, name, stack, self.newest, clock, given)
 
-    def run(self, name: str, stack: str, without: Collection[str] = INSTALLED) -> Job:
+    def run(self, system: type[Job], name: str, stack: str, before: Job | None = None) -> Job:
         """Run a job, whose steps must all succeed."""
-        job = self.job(name, stack)
-        failed, said = job.run(self.folder, without)
+        job = self.job(system, name, stack, before)
+        failed, said = job.run(INSTALLED)
         assert failed == [], said
         assert "secretText" not in said
         return job
 
+    @property
+    def origin(self) -> Path:
+        """The repository that the jobs clone."""
+        return self.folder / "origin.git"
+
+    @property
+    def newest(self) -> str:
+        """The newest commit of main."""
+        return git(self.origin, "rev-parse", "main")
+
+    def merge(self) -> str:
+        """Somebody merges something."""
+        git(self.place.project, "checkout", "--quiet", "main")
+        git(self.place.project, "commit", "--quiet", "--allow-empty", "-m", "change")
+        git(self.place.project, "push", "--quiet", "origin", "main")
+        return self.newest
+
+    def report(self, stack: str, step: str) -> str:
+        """What a step has left for people."""
+        return (self.place.project / "reports" / f"{stack}-{step}.md").read_text()
+
     def deploy(self, ok: bool = True) -> str:
         """What the deployment of test says, without the other steps of its job."""
-        job = self.job("test", "test")
-        with job.start(job.step("Deploy"), self.folder / "deploy.sh") as process:
+        with self.job(GitHub, "deploy", "test").start("Deploy") as process:
             said, _ = process.communicate()
         assert (process.returncode == 0) is ok, said
         return said
@@ -87,12 +111,11 @@ class Pipeline:
         """The locks in the state's folder."""
         return list((self.place.pulumi_state / ".pulumi" / "locks").rglob("*.json"))
 
-    def held_at(self, request: str) -> subprocess.Popen[str]:
-        """The deployment of test, at the moment at which Entra ID has got `request` and does not answer yet."""
-        job = self.job("test", "test")
+    def held_at(self, request: str, job: Job, step: str) -> subprocess.Popen[str]:
+        """A deployment of test, at the moment at which Entra ID has got `request` and does not answer yet."""
         sandbox_entra(self.place, "DELETE", "requests")
         sandbox_entra(self.place, "POST", "faults", Fault(match=request, delay=HOLD).model_dump())
-        process = job.start(job.step("Deploy"), self.folder / "held.sh")
+        process = job.start(step)
         deadline = time.monotonic() + PATIENCE
         while not any(re.search(request, f"{one['method']} {one['path']}") for one in self.requests()):
             assert process.poll() is None, process.stdout and process.stdout.read()
@@ -106,87 +129,109 @@ class Pipeline:
         return seen
 
 
+def trust(place: Place, client_id: str, name: str, system: str, subject: str) -> None:
+    """Have an identity trust a system's token, as bootstrap's settings for that system would."""
+    found = graph(place, "GET", f"/applications?$filter=appId eq '{client_id}'", login=ADMINISTRATOR)["value"]
+    issuer = f"https://localhost:{load_record(place).entra_port}/_sandbox/oidc/{system}"
+    path = f"/applications/{found[0]['id']}/federatedIdentityCredentials"
+    body = {"name": name, "issuer": issuer, "subject": subject, "audiences": ["api://AzureADTokenExchange"]}
+    graph(place, "POST", path, body, login=ADMINISTRATOR)
+
+
 @pytest.fixture
-def pipeline(deployer: Deployer, tmp_path: Path) -> Pipeline:
-    """A deployer, and the empty stacks test and prod."""
+def pipeline(deployer: Deployer, tmp_path: Path) -> Iterator[Pipeline]:
+    """A deployer that all three systems' jobs sign in as, the empty stacks test and prod, and their repository."""
     place = deployer.place
     sub_applications.create(place, "sales")
     for stack, app in (("test", {}), ("prod", {"nocobaseApp": "sales"})):
         Stack(place).make(stack, **app)
-    return Pipeline(place, deployer, tmp_path)
+    for client, connections in (
+        (deployer.preview_client_id, ("preview",)),
+        (deployer.variables["ARM_CLIENT_ID"], STACKS),
+    ):
+        trust(place, client, "gitlab", "gitlab", GitLab.subject)
+        for connection in connections:
+            subject = f"sc://{REPOSITORY}/nocobase-outlook-{connection}"
+            trust(place, client, f"devops-{connection}", "azure-devops", subject)
+    made = Pipeline(place, deployer, tmp_path)
+    git(tmp_path, "init", "--quiet", "--bare", str(made.origin))
+    git(place.project, "init", "--quiet")
+    (place.project / ".git" / "info" / "exclude").write_text(HISTORY)
+    git(place.project, "add", "--all")
+    git(place.project, "commit", "--quiet", "-m", "one")
+    git(place.project, "remote", "add", "origin", str(made.origin))
+    git(place.project, "push", "--quiet", "origin", "main")
+    yield made
+    shutil.rmtree(place.project / ".git")
 
 
-def test_a_company_deploys_by_its_pipeline(pipeline: Pipeline) -> None:
-    for name, stack in (("preview", "test"), ("preview", "prod"), ("test", "test"), ("upkeep", "prod")):
-        for step in pipeline.job(name, stack).steps:
-            assert [key for key in pipeline.job(name, stack).environment(step) if "SECRET" in key] == []
-
+def test_a_company_deploys_by_its_pipelines(pipeline: Pipeline) -> None:
     # A pull request.
-    pipeline.run("preview", "test", without=())
-    report = (pipeline.place.project / "reports" / "test-preview.md").read_text()
-    assert report.startswith("### Preview of `test`\n")
+    pipeline.run(GitHub, "preview", "test")
+    report = pipeline.report("test", "preview")
+    assert report.startswith(f"### Preview of `test`\n\nOf commit {pipeline.newest}.\n")
     assert "azuread:index/application:Application: (create)" in report
     assert pipeline.applications == []
 
     # An approval of a merge after which there was another.
-    late = pipeline.job("prod", "prod")
-    late.newest = "f" * 40
-    failed, said = late.run(pipeline.folder, INSTALLED)
-    assert (failed, pipeline.applications) == ([], [])
-    assert f"`main` is at {late.newest} by now" in said
-    assert "### `prod` was left as it is" in late.summary.read_text()
+    late = pipeline.job(GitHub, "deploy", "prod")
+    newer = pipeline.merge()
+    failed, said = late.run(INSTALLED)
+    assert (failed, late.outputs, pipeline.applications) == ([], {"deployed": "false"}, [])
+    assert f"`main` is at {newer} by now" in said
 
     # The merge: test, then prod.
-    for stack in STACKS:
-        summary = pipeline.run(stack, stack).summary.read_text()
-        assert f"### Deployment of `{stack}`\n" in summary
-        assert pipeline.application(stack)["appId"] in summary.partition(f"### Status of `{stack}`")[2]
+    for system, stack in ((GitLab, "test"), (GitHub, "prod")):
+        job = pipeline.run(system, "deploy", stack)
+        assert job.outputs["deployed"] == "true"
+        assert pipeline.report(stack, "deploy").startswith(f"### Deployment of `{stack}`\n")
+        assert pipeline.application(stack)["appId"] in pipeline.report(stack, "status")
     owners = sandbox_entra(pipeline.place, "GET", "state")["owners"]
     assert {tuple(owners[item["id"]]) for item in pipeline.applications} == {(pipeline.deployer.outputs["objectId"],)}
 
-    # A quarter later.
+    # A quarter later, after a merge that nobody has approved.
+    merged = pipeline.merge()
     pipeline.pass_days(91)
-    summary = pipeline.run("upkeep", "prod").summary.read_text()
-    assert "### Drift of `prod`: none" in summary
+    drift = pipeline.run(AzureDevOps, "drift", "prod")
+    assert drift.outputs["commit"] == newer != merged
+    upkeep = pipeline.run(AzureDevOps, "upkeep", "prod", drift)
+    assert upkeep.outputs["deployed"] == "true"
+    assert pipeline.report("prod", "drift") == "### Drift of `prod`: none\n"
     assert pipeline.secrets("prod") == ["NocoBase mail a", "NocoBase mail b"]
 
     # Somebody has changed something by hand: told, and put right by the run that looks after mail.
     application = pipeline.application("test")
     pipeline.deployer.graph("PATCH", f"/applications/{application['id']}", {"displayName": "by hand"})
-    failed, _ = pipeline.job("upkeep", "test").run(pipeline.folder, INSTALLED)
-    assert failed == ["Drift"]
-    drift = (pipeline.place.project / "reports" / "test-drift.md").read_text()
-    assert "### Drift of `test` found" in drift
-    assert "by hand" in drift
+    drift = pipeline.job(GitHub, "drift", "test")
+    failed, _ = drift.run(INSTALLED)
+    assert (failed, drift.outputs["commit"]) == (["Drift"], newer)
+    assert "### Drift of `test` found" in pipeline.report("test", "drift")
+    assert "by hand" in pipeline.report("test", "drift")
+    pipeline.run(GitLab, "upkeep", "test", drift)
     assert pipeline.application("test")["displayName"] == application["displayName"]
     assert pipeline.secrets("test") == ["NocoBase mail a", "NocoBase mail b"]
 
 
-def test_a_killed_run_is_gone_on_with_and_a_persons_lock_is_respected(pipeline: Pipeline) -> None:
+def test_a_cancelled_run_is_resumed_and_a_persons_lock_is_respected(pipeline: Pipeline) -> None:
     pipeline.deploy()
-    pipeline.pass_days(91)
-
-    killed = pipeline.held_at(ADD_PASSWORD)
-    kill(killed)  # type: ignore[arg-type] # its output is text; that makes no difference to a kill
-    killed.stdout and killed.stdout.close()
-    (lock,) = pipeline.locks()
-    left = json.loads(lock.read_text())
-    assert "left its lock; it is removed" in pipeline.deploy()
-    assert pipeline.locks() == []
-    assert pipeline.secrets("test") == ["NocoBase mail a", "NocoBase mail b"]
-
-    # Cancelled in the next rotation: the engine ends what it is at, and leaves no lock.
-    pipeline.pass_days(99)
-    cancelled = pipeline.held_at(ADD_PASSWORD)
-    cancelled.send_signal(signal.SIGINT)
-    said, _ = cancelled.communicate(timeout=PATIENCE)
-    assert cancelled.returncode != 0, said
-    assert pipeline.locks() == []
-    pipeline.deploy()
-    assert pipeline.secrets("test") == ["NocoBase mail a", "NocoBase mail b"]
+    # Cancelled in a rotation. On Azure DevOps the engine is killed and leaves its lock; the next run removes it. On the
+    # others it ends what it is at.
+    for days, system, step in ((91, AzureDevOps, "deploy"), (99, GitHub, "Deploy"), (99, GitLab, "script")):
+        pipeline.pass_days(days)
+        job = pipeline.job(system, "deploy", "test")
+        process = pipeline.held_at(ADD_PASSWORD, job, step)
+        said = cancel(job, process)
+        assert process.returncode != 0, said
+        if left := pipeline.locks():
+            (lock,) = left
+            held = json.loads(lock.read_text())
+        assert bool(left) is (system is AzureDevOps), said
+        assert ("left its lock; it is removed" in pipeline.deploy()) is bool(left)
+        assert pipeline.locks() == []
+        assert pipeline.secrets("test") == ["NocoBase mail a", "NocoBase mail b"]
 
     # Somebody deploys from a workstation meanwhile: the pipeline waits for nobody, and removes nobody's lock.
     lock.parent.mkdir(parents=True, exist_ok=True)
-    lock.write_text(json.dumps({**left, "username": "alice", "hostname": "workstation"}))
+    lock.write_text(json.dumps({**held, "username": "alice", "hostname": "workstation"}))
     assert "created by alice@workstation" in pipeline.deploy(ok=False)
     assert pipeline.locks() == [lock]

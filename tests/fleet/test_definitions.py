@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from deployer import settings as deployer_settings
+from tests.pipelines.jobs import GITHUB, GITHUB_STACK
 
 PROJECT = Path(__file__).parents[2]
 FLEET = PROJECT / "fleet"
@@ -58,28 +59,18 @@ def test_the_workflow_finds_the_stacks_by_their_files(workflow: Mapping[str, Any
     assert output.read_text() == 'stacks=["prod-eu", "prod-us"]\n'
 
 
-def test_one_failed_stack_of_the_workflow_stops_no_other(workflow: Mapping[str, Any]) -> None:
-    deploy = workflow["jobs"]["deploy"]
-    assert deploy["strategy"]["fail-fast"] is False
-    assert deploy["concurrency"]["cancel-in-progress"] is False
+def test_the_workflow_runs_the_jobs_of_the_ready_pipeline_for_each_stack(workflow: Mapping[str, Any]) -> None:
+    stack = workflow["jobs"]["stack"]
+    assert stack["uses"] == f"./.github/workflows/{GITHUB_STACK.name}"
+    assert stack["with"]["stack"] == "${{ matrix.stack }}"
+    assert stack["strategy"]["fail-fast"] is False
+    ready = yaml.safe_load(GITHUB.read_text())["jobs"]["test"]
+    assert stack["permissions"] == ready["permissions"]
+    assert "secrets." not in str(workflow["jobs"]["stacks"])
 
 
-def test_only_the_deployment_of_the_workflow_gets_secrets(workflow: Mapping[str, Any]) -> None:
-    for job in workflow["jobs"].values():
-        assert "secrets." not in str({**job, "steps": []})
-        for step in job["steps"]:
-            assert ("secrets." in str(step)) is (step.get("name") == "Deploy")
-
-
-def test_the_daily_run_of_the_workflow_waits_for_no_approver(workflow: Mapping[str, Any]) -> None:
-    deploy = workflow["jobs"]["deploy"]
-    environment = "${{ matrix.stack }}${{ github.event_name == 'schedule' && '-upkeep' || '' }}"
-    assert deploy["environment"] == environment
-    assert deploy["concurrency"]["group"] == f"nocobase-outlook-{environment}"
-    jobs = '["environment:{environment}", "environment:{environment}-upkeep"]'
-    stacks = {"githubRepository": "contoso/mail", "environments": '["eu", "us"]', "githubJobs": jobs}
-    trusted = {trust.subject.rpartition(":")[2] for trust in deployer_settings.load(stacks).deployer.trusts}
-    assert trusted == {"eu", "us", "eu-upkeep", "us-upkeep"}
+def test_a_repository_without_stacks_has_no_empty_matrix(workflow: Mapping[str, Any]) -> None:
+    assert workflow["jobs"]["stack"]["if"] == "needs.stacks.outputs.stacks != '[]'"
 
 
 def test_the_deployment_settings_are_of_the_engines_type() -> None:

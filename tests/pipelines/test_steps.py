@@ -1,4 +1,4 @@
-"""The steps' own decisions: locks, reports, the comment, and how they end."""
+"""The steps' own decisions: locks, reports, and how they end."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines import pulumi_release
-from pipelines.steps import cli, comment, deploy, drift, locks, newest, report, running, status, unlock
+from pipelines.steps import cli, deploy, drift, locks, report, running, status, unlock
 from pipelines.steps.running import Ended
+from provisioning import pins
 from provisioning.errors import EngineFailed
-from provisioning.pulumi_cli import Pulumi
 from sandbox.place import PROJECT
 
 HERE, THERE = "here", "fv-az12"
@@ -236,7 +235,7 @@ def test_a_pending_operation_is_one_that_the_state_holds(
 
     engine = Engine(PENDING, DONE, DONE)
     monkeypatch.setattr(deploy, "run", engine)
-    monkeypatch.setattr(Pulumi, "ask", ask)
+    monkeypatch.setattr(deploy, "ask", ask)
     deploy.deploy("test")
     assert engine.asked == asked
 
@@ -286,115 +285,7 @@ def test_a_long_preview_fits_into_a_comment() -> None:
     assert "140008 characters are left out" in block
 
 
-def answered(pages: list[list[dict[str, Any]]]) -> tuple[list[tuple[str, str, str]], httpx.Client]:
-    """A GitHub with these pages of comments: what changed there, and a client."""
-    changes: list[tuple[str, str, str]] = []
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        if request.method == "GET":
-            return httpx.Response(200, json=pages[int(request.url.params["page"]) - 1])
-        changes.append((request.method, request.url.path, json.loads(request.content)["body"]))
-        return httpx.Response(201, json={})
-
-    return changes, httpx.Client(base_url="https://github.example.com/api/v3", transport=httpx.MockTransport(handle))
-
-
-RUN = {"GITHUB_REF": "refs/pull/7/merge", "GITHUB_REPOSITORY": "contoso/mail"}
-
-
-BOT = {"login": comment.AUTHOR, "type": "Bot"}
-MARKER = "<!-- nocobase-outlook preview of prod -->"
-
-
-def test_a_comment_is_written_once_a_stack_and_then_renewed() -> None:
-    mine = {"id": 3, "user": BOT, "body": f"{MARKER}\nold"}
-    others: list[dict[str, Any]] = [{"id": number, "user": BOT, "body": "nice"} for number in range(comment.PAGE)]
-    nobodys: list[list[dict[str, Any]]] = [[]]
-    for pages, method, path in (
-        (nobodys, "POST", "/api/v3/repos/contoso/mail/issues/7/comments"),
-        ([others, [mine]], "PATCH", "/api/v3/repos/contoso/mail/issues/comments/3"),
-    ):
-        changes, client = answered(pages)
-        comment.comment("prod", "new", RUN, client)
-        assert changes == [(method, path, f"{MARKER}\nnew")]
-    changes, client = answered([[mine]])
-    comment.comment("test", "new", RUN, client)
-    assert [change[0] for change in changes] == ["POST"]
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"user": {"login": "mallory", "type": "User"}},
-        {"user": {"login": comment.AUTHOR, "type": "User"}},
-        {"user": {"login": "another-app[bot]", "type": "Bot"}},
-        {"user": None},
-        {"body": None},
-        {"body": f"{MARKER} quoted"},
-    ],
-)
-def test_the_comment_of_somebody_else_is_not_touched(changed: dict[str, Any]) -> None:
-    theirs = {"id": 2, "user": BOT, "body": f"{MARKER}\nold", **changed}
-    mine = {"id": 3, "user": BOT, "body": f"{MARKER}\nold"}
-    for found, method, path in (
-        ([theirs], "POST", "issues/7/comments"),
-        ([theirs, mine], "PATCH", "issues/comments/3"),
-    ):
-        changes, client = answered([found])
-        comment.comment("prod", "new", RUN, client)
-        ((used, where, _),) = changes
-        assert (used, where) == (method, f"/api/v3/repos/contoso/mail/{path}")
-
-
-@pytest.mark.parametrize(
-    ("status_code", "head", "code", "output", "words"),
-    [
-        (200, "a" * 40, 0, "newest=true\n", ""),
-        (200, "b" * 40, 0, "newest=false\n", f"`main` is at {'b' * 40} by now, and this run is of {'a' * 40}"),
-        (503, "", 1, "", "nothing was deployed. Run it again."),
-    ],
-)
-def test_only_the_newest_commit_is_deployed(
-    status_code: int,
-    head: str,
-    code: int,
-    output: str,
-    words: str,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    def handle(request: httpx.Request) -> httpx.Response:
-        assert request.url.path == "/api/v3/repos/contoso/mail/commits/heads/main"
-        assert request.headers["Accept"] == "application/vnd.github.sha"
-        assert request.headers["Authorization"] == "Bearer token"
-        return httpx.Response(status_code, text=head)
-
-    client = httpx.Client
-    monkeypatch.setattr(httpx, "Client", lambda **given: client(transport=httpx.MockTransport(handle), **given))
-    outputs = tmp_path / "outputs"
-    outputs.touch()
-    run = {
-        "GITHUB_API_URL": "https://github.example.com/api/v3",
-        "GITHUB_OUTPUT": str(outputs),
-        "GITHUB_REF": "refs/heads/main",
-        "GITHUB_REF_NAME": "main",
-        "GITHUB_REPOSITORY": "contoso/mail",
-        "GITHUB_SHA": "a" * 40,
-        "GITHUB_TOKEN": "token",
-    }
-    for name, value in run.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["newest", "prod"])
-    assert newest.main() == code
-    assert outputs.read_text() == output
-    assert words in capsys.readouterr().out
-    assert report.path("prod", "newest").exists() is (output == "newest=false\n")
-
-
-def test_the_cli_is_installed_only_where_there_is_none(
+def test_the_cli_is_always_of_the_locked_version(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[Path] = []
@@ -404,23 +295,32 @@ def test_the_cli_is_installed_only_where_there_is_none(
         return root / "bin" / "pulumi"
 
     monkeypatch.setattr(pulumi_release, "install", install)
-    monkeypatch.setattr(cli, "cli_folder", lambda: tmp_path / "home")
-    (tmp_path / "pulumi").touch(mode=0o755)
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
+    home = running.cli_folder()
+    assert home == tmp_path / "versions" / pins.version(pins.CLI)
+    on_path = tmp_path / "pulumi"
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert cli.main() == 0
+    for said in (f"v{version('pulumi')}", "v3.1.0"):
+        on_path.write_text(f"#!/bin/sh\necho {said}\n")
+        on_path.chmod(0o755)
+        assert cli.main() == 0
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     assert cli.main() == 0
-    installed = tmp_path / "home" / "bin" / "pulumi"
+    installed = home / "bin" / "pulumi"
     installed.parent.mkdir(parents=True)
     installed.touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert cli.main() == 0
-    assert asked == [tmp_path / "home"]
-    assert capsys.readouterr().out == f"Pulumi CLI: {tmp_path / 'pulumi'}\n" + f"Pulumi CLI: {installed}\n" * 2
+    assert asked == [home] * 2
+    assert capsys.readouterr().out == f"Pulumi CLI: {on_path}\n" + f"Pulumi CLI: {installed}\n" * 3
 
 
-def test_a_step_finds_the_installed_cli_after_everything_else() -> None:
-    path = running.environment({"PATH": "/usr/bin"})["PATH"].split(os.pathsep)
-    assert path == ["/usr/bin", str(running.cli_folder() / "bin"), str(Path(sys.executable).parent)]
+def test_a_program_finds_the_locked_cli_first_and_gets_no_token_of_the_step() -> None:
+    found = running.environment({"PATH": "/usr/bin", "GITHUB_TOKEN": "hush", "GITLAB_TOKEN": "hush", "OTHER": "1"})
+    assert found.pop("PATH").split(os.pathsep) == [
+        str(running.cli_folder() / "bin"), "/usr/bin", str(Path(sys.executable).parent),
+    ]  # fmt: skip
+    assert found == {"OTHER": "1", "PYTHONIOENCODING": "utf-8"}
 
 
 def test_a_command_is_told_once_to_stop_and_may_finish() -> None:
@@ -472,20 +372,27 @@ def test_drift_is_what_the_engine_calls_so(
     assert text in report.path("test", "drift").read_text().partition("\n")[0]
 
 
-def test_a_step_on_azure_devops_signs_in_with_the_tasks_token(tmp_path: Path) -> None:
+def test_a_step_on_azure_devops_signs_in_by_the_tasks_connection(tmp_path: Path) -> None:
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.write_text('#!/bin/sh\necho "$ARM_USE_OIDC $ARM_TENANT_ID $ARM_CLIENT_ID $ARM_OIDC_TOKEN $*"\nexit 3\n')
+    names = ("USE_OIDC", "TENANT_ID", "CLIENT_ID", "ADO_PIPELINE_SERVICE_CONNECTION_ID", "OIDC_TOKEN")
+    shown = " ".join(f"$ARM_{name}" for name in names)
+    python.write_text(f'#!/bin/sh\necho "{shown} $*"\nexit 3\n')
     python.chmod(0o755)
     script = PROJECT / "pipelines" / "azure-devops" / "step.sh"
-    task = {"PATH": os.environ["PATH"], "tenantId": "t", "servicePrincipalId": "c", "idToken": "j"}
-    ended = subprocess.run(
-        [script, "deploy", "prod"], cwd=tmp_path, env=task, capture_output=True, text=True, check=False
-    )
-    assert (ended.returncode, ended.stdout) == (3, "true t c j -m pipelines.steps.deploy prod\n")
-    del task["idToken"]
-    ended = subprocess.run(
-        [script, "deploy", "prod"], cwd=tmp_path, env=task, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode != 0
-    assert "idToken" in ended.stderr
+    connection = {f"AZURESUBSCRIPTION_{name}": name for name in ("TENANT_ID", "CLIENT_ID", "SERVICE_CONNECTION_ID")}
+    job = {"PATH": os.environ["PATH"], "SYSTEM_ACCESSTOKEN": "j", "ARM_OIDC_TOKEN": "old", **connection}
+
+    def run() -> subprocess.CompletedProcess[str]:
+        command = [str(script), "deploy", "prod", "--only", "newest"]
+        return subprocess.run(command, cwd=tmp_path, env=job, capture_output=True, text=True, check=False)
+
+    ended = run()
+    given = "true TENANT_ID CLIENT_ID SERVICE_CONNECTION_ID  -m pipelines.steps.deploy prod --only newest\n"
+    assert (ended.returncode, ended.stdout) == (3, given)
+    for missing in ("SYSTEM_ACCESSTOKEN", "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"):
+        kept = job.pop(missing)
+        ended = run()
+        assert ended.returncode not in (0, 3)
+        assert missing in ended.stderr
+        job[missing] = kept

@@ -1,8 +1,7 @@
-"""The connection to GitHub's API, by the same rules for proxies and certificates as all others."""
+"""The connection to a system's API, by the same rules for proxies and certificates as all others."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 import httpx
@@ -12,9 +11,8 @@ from provisioning.connections import proxy_for, trusted
 ANSWER_SECONDS = 30
 
 
-def github_client(headers: Mapping[str, str]) -> httpx.Client:
-    """A client for the API of the run's GitHub. Raises ProxyUnusable and CertificatesUnusable."""
-    url = os.environ["GITHUB_API_URL"]
+def api_client(url: str, headers: Mapping[str, str]) -> httpx.Client:
+    """A client for the API at `url`. Raises ProxyUnusable and CertificatesUnusable."""
     return httpx.Client(
         base_url=url,
         headers=headers,

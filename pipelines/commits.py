@@ -1,0 +1,111 @@
+"""Which commit is checked out, which is its branch's newest, and which one a stack was last deployed from."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from provisioning.errors import CommitUnknown
+
+COMMIT = re.compile("[0-9a-f]{40,64}")
+
+BRANCH = ("GITHUB_REF_NAME", "CI_COMMIT_BRANCH", "BUILD_SOURCEBRANCH")
+"""Where each system says of which branch a run is."""
+
+
+def checked_out() -> str:
+    """The commit of the working tree. Raises CommitUnknown."""
+    return _commit(_git("rev-parse", "HEAD"))
+
+
+def is_here(commit: str) -> bool:
+    """Whether the clone has this commit. Raises CommitUnknown without git."""
+    return COMMIT.fullmatch(commit) is not None and _ran("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+
+
+def branch(environment: Mapping[str, str] = os.environ) -> str:
+    """The branch of this run. Raises CommitUnknown if no system names one."""
+    named = next((environment[name] for name in BRANCH if environment.get(name)), "")
+    if not named:
+        raise CommitUnknown(f"No branch is named by {', '.join(BRANCH)}. Nothing was deployed.")
+    return named.removeprefix("refs/heads/")
+
+
+def newest(environment: Mapping[str, str] = os.environ) -> str:
+    """The newest commit of this run's branch, as its repository has it now. Raises CommitUnknown."""
+    head = f"refs/heads/{branch(environment)}"
+    return _commit(_git("ls-remote", "--exit-code", "origin", head, credentials=_credentials(environment)))
+
+
+def last_deployed(history: str) -> str | None:
+    """The commit of the last deployment that succeeded; None if there was none, or the stack was destroyed since.
+
+    history: what `pulumi stack history --json` prints, the newest first. Raises CommitUnknown for a deployment whose
+    commit it does not have.
+    """
+    updates: list[dict[str, Any]] = json.loads(history) or []
+    last = next((one for one in updates if one["kind"] in KINDS and one.get("result") == "succeeded"), None)
+    if last is None or last["kind"] != UPDATE:
+        return None
+    commit = str((last.get("environment") or {}).get("git.head", ""))
+    if not COMMIT.fullmatch(commit):
+        raise CommitUnknown(
+            "The last deployment of this stack was made from no commit, so nobody knows what was approved. Have the "
+            "pipeline deploy it once: run it by hand on its branch."
+        )
+    return commit
+
+
+UPDATE = "update"
+KINDS = (UPDATE, "destroy")
+"""What the engine calls a deployment and its opposite; it keeps refreshes and imports in the same list."""
+
+
+def _commit(text: str) -> str:
+    found = text.split()
+    if not found or not COMMIT.fullmatch(found[0]):
+        raise CommitUnknown("`git` answered no commit. Nothing was deployed.")
+    return found[0]
+
+
+def _credentials(environment: Mapping[str, str]) -> dict[str, str]:
+    """The header to ask the repository with, by git's own variables: no argument and no file has it.
+
+    GitLab leaves its own in the clone.
+    """
+    if token := environment.get("GITHUB_TOKEN"):
+        key = f"http.{environment['GITHUB_SERVER_URL']}/.extraheader"
+        value = f"basic {base64.b64encode(f'x-access-token:{token}'.encode()).decode()}"
+    elif (token := environment.get("SYSTEM_ACCESSTOKEN")) and (at := environment.get("SYSTEM_COLLECTIONURI")):
+        key, value = f"http.{at}.extraheader", f"bearer {token}"
+    else:
+        return {}
+    return {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": key, "GIT_CONFIG_VALUE_0": f"AUTHORIZATION: {value}"}
+
+
+def _git(*arguments: str, credentials: Mapping[str, str] | None = None) -> str:
+    ended = _ran(*arguments, credentials=credentials or {})
+    if ended.returncode != 0:
+        said = ended.stderr.strip() or f"exit code {ended.returncode}"
+        raise CommitUnknown(f"`git {arguments[0]}` failed: {said}. Nothing was deployed.")
+    return ended.stdout
+
+
+def _ran(*arguments: str, credentials: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            ["git", *arguments],
+            env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **(credentials or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except FileNotFoundError:
+        raise CommitUnknown("The `git` command was not found. Nothing was deployed.") from None
