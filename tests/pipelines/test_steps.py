@@ -285,7 +285,7 @@ def test_a_long_preview_fits_into_a_comment() -> None:
     assert "140008 characters are left out" in block
 
 
-def test_the_cli_is_always_of_the_locked_version(
+def test_the_cli_is_always_of_the_pinned_version(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[Path] = []
@@ -300,7 +300,7 @@ def test_the_cli_is_always_of_the_locked_version(
     assert home == tmp_path / "versions" / pins.version(pins.CLI)
     on_path = tmp_path / "pulumi"
     monkeypatch.setenv("PATH", str(tmp_path))
-    for said in (f"v{version('pulumi')}", "v3.1.0"):
+    for said in (f"v{pins.version(pins.CLI)}", "v3.1.0"):
         on_path.write_text(f"#!/bin/sh\necho {said}\n")
         on_path.chmod(0o755)
         assert cli.main() == 0
