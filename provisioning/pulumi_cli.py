@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from provisioning.errors import EngineFailed, StackUnknown
-from provisioning.foreign import harmless, listed, quoted
+from provisioning.foreign import listed, quoted
 from provisioning.pulumi_events import Event, Operation, parse_event
 from provisioning.waiting import waiting_for
 
@@ -117,18 +116,6 @@ class Pulumi:
     folder: Path | None = None
     command: str = "pulumi"
     engines: Engines | None = None
-
-    def up(self) -> None:
-        """`pulumi up` without questions, its display passed through. Raises EngineFailed."""
-        # A terminal gets the engine's own display; a log gets lines, which may hold what came from outside.
-        piped = not sys.stdout.isatty()
-        streams = (subprocess.PIPE, subprocess.STDOUT) if piped else (None, None)
-        with self._started(["up", *WITHOUT_QUESTIONS], *streams) as process:
-            for line in process.stdout or ():
-                print(harmless(line.rstrip("\n")), flush=True)
-            process.wait()
-        if process.returncode != 0:
-            raise EngineFailed("`pulumi up` failed. Mend what it says, then repeat this command.")
 
     def operate(self, operation: str, *options: str, on_event: Callable[[Event], object] = lambda _: None) -> Operation:
         """Run `up`, `destroy` or `preview` to its end, without questions and without a display.

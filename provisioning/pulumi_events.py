@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from provisioning.foreign import harmless, one_line
 
@@ -58,6 +59,19 @@ class StepBegun:
 
 
 @dataclass(frozen=True)
+class StepEnded:
+    """The engine has completed its work on one resource.
+
+    outputs: the resource's, secrets masked; empty where it is gone.
+    """
+
+    operation: str
+    kind: str
+    urn: str
+    outputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
 class Diagnostic:
     """What the engine, the program or a provider says. severity: info, info#err, warning or error."""
 
@@ -81,7 +95,7 @@ class Summary:
     changes: Mapping[str, int]
 
 
-Event = StepBegun | Diagnostic | PolicyViolation | Summary
+Event = StepBegun | StepEnded | Diagnostic | PolicyViolation | Summary
 
 
 @dataclass(frozen=True)
@@ -118,6 +132,8 @@ def parse_event(line: str) -> Event | None:
         case {"resourcePreEvent": {"metadata": {"op": str(operation), "type": str(kind), "urn": str(urn)} as step}}:
             changed = {one_line(path.partition("[")[0]) for path in step.get("detailedDiff") or {}}
             return StepBegun(operation, kind, urn, tuple(sorted(changed)))
+        case {"resOutputsEvent": {"metadata": {"op": str(operation), "type": str(kind), "urn": str(urn)} as step}}:
+            return StepEnded(operation, kind, urn, (step.get("new") or {}).get("outputs") or {})
         case {"diagnosticEvent": {"severity": str(severity), "message": str(message)}} if severity != "debug":
             return Diagnostic(severity, message)
         case {"policyEvent": {"policyName": str(policy), "message": str(message), "enforcementLevel": level}}:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
 COLUMNS = "100"
+WIDE = "1000"
+"""Where lines must not depend on how long the names of this machine are."""
 
 
 def check(file: Path, text: str) -> None:
@@ -41,7 +44,7 @@ def on_terminal(
     typed: str = "",
     columns: str = COLUMNS,
 ) -> tuple[str, int]:
-    """All that `python -m provisioning` with `arguments` shows on a terminal, and its exit code.
+    """What `python -m provisioning` with `arguments` leaves on a terminal, and its exit code.
 
     typed: what a person types ahead. columns: how wide the terminal is.
     """
@@ -64,4 +67,15 @@ def on_terminal(
         else:
             program.kill()  # it waits for an answer that nobody gives
     os.close(ours)
-    return shown.decode().replace("\r\n", "\n"), program.returncode
+    return settled(shown.decode().replace("\r\n", "\n")), program.returncode
+
+
+LIVE = re.compile(
+    r"\x1b\[\?25l(?:(?:\r\x1b\[2K)?[\u2800-\u28ff] \x1b\[2m[^\x1b]*\x1b\[0m *)+\n\x1b\[\?25h\r\x1b\[1A\x1b\[2K"
+)
+"""The line of what is waited for, from its first picture to its end."""
+
+
+def settled(shown: str) -> str:
+    """What is left on a terminal: without the live line, however often it was drawn."""
+    return LIVE.sub("", shown)

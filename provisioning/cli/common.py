@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,7 +24,7 @@ from provisioning.cli.signs_of_life import Signs, printing, signs_of_life
 from provisioning.doctor.runner import Check, Outcome
 from provisioning.errors import ProvisioningError
 from provisioning.foreign import LONGEST_MESSAGE, harmless, markdown, one_line
-from provisioning.pulumi_cli import Pulumi
+from provisioning.pulumi_cli import Engines, Pulumi
 
 
 class Plain(Console):
@@ -100,7 +102,7 @@ def show(facts: Mapping[str, object], output: Format) -> None:
     A `Text` keeps its style on a terminal.
     """
     if output is Format.JSON:
-        print(json_text(facts))
+        print_whole(json_text(facts))
     elif output is Format.MARKDOWN:
         _print_markdown([{"name": name, "value": value} for name, value in facts.items()])
     else:
@@ -115,7 +117,7 @@ def show_rows(rows: Sequence[Mapping[str, object]], output: Format) -> None:
     each thing is printed as by `show`, one below the other.
     """
     if output is Format.JSON:
-        print(json_text(list(rows)))
+        print_whole(json_text(list(rows)))
     elif output is Format.MARKDOWN:
         _print_markdown(rows)
     elif rows:
@@ -130,6 +132,12 @@ def show_rows(rows: Sequence[Mapping[str, object]], output: Format) -> None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def print_whole(text: str) -> None:
+    """Print a document to stdout as it is; nothing else is shown meanwhile."""
+    with printing():
+        print(text)
 
 
 def json_text(value: object) -> str:
@@ -191,7 +199,7 @@ PIPED_WIDTH = 100_000
 def _print_markdown(rows: Sequence[Mapping[str, object]]) -> None:
     columns = list(rows[0]) if rows else []
     cells = [[markdown(_cell(row[column]).plain) for column in columns] for row in rows]
-    print("\n".join(f"| {' | '.join(line)} |" for line in [columns, ["---"] * len(columns), *cells]))
+    print_whole("\n".join(f"| {' | '.join(line)} |" for line in [columns, ["---"] * len(columns), *cells]))
 
 
 def _cell(value: object) -> Text:
@@ -239,6 +247,30 @@ def interruptible(command: Callable[Arguments, None]) -> Callable[Arguments, Non
             raise typer.Exit(INTERRUPTED) from None
 
     return run
+
+
+@contextmanager
+def ended_by_signals(engines: Engines, ending: str) -> Iterator[None]:
+    """Within, Ctrl-C, and a pipeline's cancellation, end every engine in its own orderly way.
+
+    ending: what is said then, because that takes as long as the engine's present step.
+    """
+
+    def end(*_: object) -> None:
+        engines.stop()
+        words.print(ending, style="yellow")
+
+    kept = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def can_be_asked() -> bool:
+    """Whether a person sits at this terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 @contextmanager

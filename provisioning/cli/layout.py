@@ -85,15 +85,22 @@ def fits(columns: Sequence[str], rows: Sequence[Sequence[Text]], width: int) -> 
 
 
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[Text]], width: int) -> list[int]:
-    """The width of each column: its longest word, and more for those that lack most, as long as there is more."""
+    """The width of each column: its longest word; what is left goes to the one whose cells are the highest, each time.
+
+    Of those that are equally high, it goes to the one that lacks least.
+    """
     sizes = _sizes(columns, rows)
+    longest = [max((cell.cell_len for cell in cells), default=0) for cells in zip(*rows, strict=True)]
     found = [size.minimum for size in sizes]
-    left = width - sum(found) - GAP * (len(columns) - 1)
-    if left >= sum(size.maximum - size.minimum for size in sizes):
-        return [size.maximum for size in sizes]
-    for _ in range(left):
-        lacks = [size.maximum - now for size, now in zip(sizes, found, strict=True)]
-        found[lacks.index(max(lacks))] += 1
+
+    def urgency(index: int) -> tuple[int, int]:
+        return -(-longest[index] // found[index]), found[index] - sizes[index].maximum
+
+    for _ in range(width - sum(found) - GAP * (len(columns) - 1)):
+        lacking = [index for index, size in enumerate(sizes) if found[index] < size.maximum]
+        if not lacking:
+            break
+        found[max(lacking, key=urgency)] += 1
     return found
 
 

@@ -54,7 +54,7 @@ def prune(
                 if_interrupted(f"{UNKNOWN} {orphan} was removed. {AGAIN}")
                 directory.remove_secret(own, orphan.key_id)
                 if_interrupted(f"What is listed as removed is gone. {AGAIN}")
-            words.print(f"{'Removed' if yes else 'Orphaned secret'}: {orphan}")
+            words.print(f"• {'Removed' if yes else 'Orphaned secret'}: {orphan}")
         duplicates = read.find_duplicates(state)
         if application is not None and application not in duplicates:
             raise ProvisioningError(
@@ -76,10 +76,16 @@ def prune(
                 if_interrupted(f"What is listed as removed is gone. {AGAIN}")
             told = "" if made_by(owners[object_id], own_owners) else f", {NOT_OURS}"
             words.print(
-                f"{'Removed' if removed else 'Duplicate application'}: {quoted(name)} ({quoted(object_id)}), owned by "
-                f"{counted(map(str, owners[object_id])) or 'nobody'}{told}"
+                f"• {'Removed' if removed else 'Duplicate application'}: {quoted(name)} ({quoted(object_id)}), "
+                f"owned by {counted(map(str, owners[object_id])) or 'nobody'}{told}"
             )
         if not orphans and not duplicates:
             words.print("There is nothing to remove: no orphaned secret and no duplicate application.")
         elif not yes:
-            words.print("To remove secrets: prune --yes; a duplicate: prune --application <object id> --yes.")
+            of = f" --stack {stack}" if stack else ""
+            if orphans:
+                words.print(f"To remove secrets: `python -m provisioning prune --yes{of}`")
+            if duplicates:
+                words.print(
+                    f"To remove a duplicate, too: `python -m provisioning prune --application <object id> --yes{of}`"
+                )

@@ -1,19 +1,35 @@
-"""`rotate`: a new client secret now."""
+"""`rotate`: a new client secret now, and the steps that matter while it is made."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import datetime
+from textwrap import indent
 from typing import Annotated, Any
 
 import typer
 
-from provisioning.cli.common import Stack, deployed, errors_as_sentences, if_interrupted, now, words
-from provisioning.errors import ProvisioningError
+from provisioning.cli.common import (
+    Stack,
+    can_be_asked,
+    deployed,
+    ended_by_signals,
+    errors_as_sentences,
+    if_interrupted,
+    now,
+    words,
+)
+from provisioning.errors import EngineFailed, ProvisioningError
 from provisioning.foreign import quoted
-from provisioning.pulumi_cli import Pulumi
+from provisioning.pulumi_cli import Engines, Pulumi
+from provisioning.pulumi_events import SAME, Diagnostic, Event, StepBegun, StepEnded
+from provisioning.resource_types import PASSWORD_TYPE, PUSH_TYPE
+from provisioning.waiting import waiting_for
 
 MOST_RUNS = 3
 """A rotation takes one run, or two where a slot has to be freed first; one more shows that nothing is left to do."""
+
+ENDING = "Ending: `pulumi up` finishes its present step, and no other begins."
 
 
 def rotate(
@@ -24,47 +40,152 @@ def rotate(
             "--compromised", help="The present secret has leaked: remove it as soon as the new one is in use."
         ),
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a secret is removed at once.")] = False,
 ) -> None:
-    """Issue a new client secret now, by `pulumi up`. Safe to repeat: an interrupted rotation is resumed."""
+    """Issue a new client secret now, by `pulumi up`. Safe to repeat: an interrupted rotation is resumed.
+
+    With --compromised it asks first, unless --yes says so; without a terminal it ends with the command then.
+    """
     with errors_as_sentences():
-        engine = Pulumi(stack)
+        engines = Engines()
+        engine = Pulumi(stack, engines=engines)
+        name = engine.name()
         key = "compromisedBefore" if compromised else "rotateRequestedAt"
         asked = _pending(key, engine.config(key), deployed(engine))
+        if compromised and not yes and not _agreed(name):
+            return
         stays = (
-            "The request stays in the stack's settings: the next `pulumi up` resumes this rotation. To take it back, "
-            f"if no new secret was issued yet: pulumi config rm {key}{_named(engine)}"
+            f"The request stays in {_file(name)}: the next `pulumi up` resumes this rotation. To take it back, if no "
+            f"new secret was issued yet: `pulumi config rm {key} --stack {name}`"
         )
         # Before it is set: Ctrl-C does not end `pulumi config set`.
         if_interrupted(stays)
         if asked is None:
             asked = now().replace(microsecond=0)
-            engine.set_config(key, asked.strftime("%Y-%m-%dT%H:%M:%SZ"))
-        outputs = _rotate(engine, asked, compromised, stays)
-        words.print(f"NocoBase uses a new client secret, valid until {quoted(outputs['clientSecretExpiry'])}.")
-        if outputs.get("oldSecretRetires"):
-            words.print(f"The old one is removed by the first `pulumi up` after {quoted(outputs['oldSecretRetires'])}.")
+            written = asked.strftime("%Y-%m-%dT%H:%M:%SZ")
+            engine.set_config(key, written)
+            words.print(f"Wrote {key}: {written} to {_file(name)}; commit it, like any setting.")
+        outputs = _rotate(engine, engines, asked, compromised, stays)
+        _tell_end(outputs, compromised)
 
 
-def _rotate(engine: Pulumi, asked: datetime, compromised: bool, stays: str) -> dict[str, Any]:
+def _agreed(stack: str) -> bool:
+    """Whether a secret may be removed at once. Ends the command with another one where nobody can be asked."""
+    if not can_be_asked():
+        words.print("Nothing was changed. --compromised removes the present client secret at once. To do that:")
+        words.print(f"  `python -m provisioning rotate --compromised --yes --stack {stack}`")
+        raise typer.Exit(1)
+    words.print(
+        f"Stack {stack}: a new client secret is issued and given to NocoBase; then the present one is removed, and "
+        "whatever else uses it stops. Mailboxes stay connected."
+    )
+    agreed = typer.confirm("Remove the present client secret?", err=True)
+    if not agreed:
+        words.print("Nothing was changed.")
+    return agreed
+
+
+def _rotate(engine: Pulumi, engines: Engines, asked: datetime, compromised: bool, stays: str) -> dict[str, Any]:
     """Run `pulumi up` until the request of `asked` is fulfilled; return the outputs.
 
     stays: what is said of the request if this fails. Raises ProvisioningError, and EngineFailed if a run failed.
     """
     try:
         for _ in range(MOST_RUNS):
-            engine.up()
+            with ended_by_signals(engines, ENDING):
+                _up(engine)
             outputs = deployed(engine)
             if _fulfilled(asked, outputs, compromised):
                 if_interrupted("The rotation is complete.")
                 return outputs
-        raise ProvisioningError("The rotation is not complete yet. Repeat this command.")
+            if engines.told_to_end:
+                break
+        else:
+            raise ProvisioningError("The rotation is not complete yet. Repeat this command.")
     except ProvisioningError:
-        words.print(stays, style="yellow")
-        raise
+        if not engines.told_to_end:
+            words.print(stays, style="yellow")
+            raise
+    raise KeyboardInterrupt
 
 
-def _named(engine: Pulumi) -> str:
-    return f" --stack {engine.stack}" if engine.stack else ""
+def _up(engine: Pulumi) -> None:
+    """Run `pulumi up`, and tell of its steps. Raises EngineFailed."""
+    with ExitStack() as step:
+
+        def wait_for(what: str) -> None:
+            step.close()
+            step.enter_context(waiting_for(what))
+
+        def follow(event: Event) -> None:
+            match event:
+                case StepBegun(operation, kind) if operation != SAME:
+                    wait_for(WAITS.get(kind) or f"`pulumi up`: {event.words}")
+                case StepEnded(operation) if operation != SAME:
+                    wait_for("`pulumi up`")
+                    if problem := event.outputs.get("problem"):
+                        words.print(f"! {_time()}  {problem}", style="yellow")
+                    elif said := step_in_words(event):
+                        words.print(f"✓ {_time()}  {said}", style="green")
+                case Diagnostic(severity, message) if severity != "error":
+                    words.print(indent(message.strip(), "  "), style="dim")
+
+        wait_for("`pulumi up`")
+        ended = engine.operate("up", on_event=follow)
+    if not ended.succeeded:
+        raise EngineFailed(
+            "\n".join([*ended.errors, "`pulumi up` failed. Mend what it says, then repeat this command."])
+        )
+
+
+WAITS = {PUSH_TYPE: "Entra ID to accept the client secret, and NocoBase to use it"}
+"""What is waited for while the engine works on a resource of this type."""
+
+
+def step_in_words(step: StepEnded) -> str | None:
+    """What a completed step means for the rotation; None if it means nothing."""
+    slot = step.urn[-1:]
+    if step.kind == PASSWORD_TYPE and step.operation in CREATED:
+        return f"new client secret issued (slot {slot})"
+    if step.kind == PASSWORD_TYPE and step.operation in REMOVED:
+        return f"old client secret removed (slot {slot})"
+    if step.kind == PUSH_TYPE and step.operation in (*CREATED, "update"):
+        where = step.outputs.get("nocobase_url")
+        return f"accepted by Entra ID, and given to NocoBase{f' at {quoted(where)}' if where else ''}, which uses it"
+    return None
+
+
+CREATED, REMOVED = ("create", "create-replacement"), ("delete", "delete-replaced")
+"""The engine's operations."""
+
+
+def _tell_end(outputs: dict[str, Any], compromised: bool) -> None:
+    """Say what the person has to know next."""
+    if compromised:
+        words.print(f"The leaked client secret is removed (at {_time()}). {GONE}", style="bold")
+    words.print(f"NocoBase uses a new client secret, valid until {quoted(outputs['clientSecretExpiry'])}.")
+    if outputs.get("oldSecretRetires"):
+        words.print(f"The old one is removed by the first `pulumi up` after {quoted(outputs['oldSecretRetires'])}.")
+    words.print(TOKENS if compromised else "Mailboxes stay connected: nobody has to sign in again.")
+
+
+GONE = "Nobody can sign in with it any more, once all of Entra ID's servers have learned of that, in a few minutes."
+
+TOKENS = """\
+Mailboxes stay connected: tokens that were issued before stay valid. If somebody may have tokens, too:
+  → An access token works until it ends, 60 to 90 minutes after its issue. Nothing revokes it.
+  → A refresh token lasts 90 days, but needs a valid client secret. To revoke those of a user: Entra ID → Users → \
+the user → Revoke sessions. A new password does not revoke them. The user then connects the mailbox again.
+  See docs/rotation.md."""
+"""Sources: Microsoft's pages "Refresh tokens in the Microsoft identity platform" and "Access tokens"."""
+
+
+def _time() -> str:
+    return now().strftime("%H:%M UTC")
+
+
+def _file(stack: str) -> str:
+    return f"Pulumi.{stack.rpartition('/')[2]}.yaml"
 
 
 def _pending(key: str, asked: str | None, outputs: dict[str, Any]) -> datetime | None:

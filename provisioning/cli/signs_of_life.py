@@ -34,12 +34,12 @@ _printing = threading.RLock()
 
 
 class Signs(Watcher):
-    """The signs of life on one console."""
+    """The signs of life on one console. shown_after, every: by default SHOWN_AFTER and EVERY."""
 
-    def __init__(self, console: Console, shown_after: float = SHOWN_AFTER, every: float = EVERY) -> None:
+    def __init__(self, console: Console, shown_after: float | None = None, every: float | None = None) -> None:
         self._console = console
-        self._shown_after = shown_after
-        self._every = every
+        self._shown_after = SHOWN_AFTER if shown_after is None else shown_after
+        self._every = EVERY if every is None else every
         self._last = time.monotonic()
         self._spinner = Spinner("dots" if console.encoding.startswith("utf") else "line")
         self._live: Live | None = None

@@ -24,6 +24,7 @@ from provisioning.cli.common import (
     errors_as_sentences,
     json_text,
     now,
+    print_whole,
     reject_usage,
     show,
     show_rows,
@@ -266,17 +267,17 @@ def _show(read: Sequence[Read], moment: datetime, output: StatusFormat, everythi
                 else {"stack": found.stack, "sync": None, "alarms": list(found.alarms)}
                 for found in read
             ]
-            print(json_text(listed if everything else listed[0]))
+            print_whole(json_text(listed if everything else listed[0]))
         case StatusFormat.PROMETHEUS:
             from provisioning.status import metrics  # noqa: PLC0415 - nobody else needs the library
 
-            print(metrics.exposition(views, moment), end="")
+            print_whole(metrics.exposition(views, moment).rstrip("\n"))
         case StatusFormat.SVG:
-            print(timeline.svg(bars, moment))
+            print_whole(timeline.svg(bars, moment))
         case StatusFormat.HTML:
             from provisioning.status import page  # noqa: PLC0415 - nobody else needs it
 
-            print(page.html([page.Shown(found.stack, found.view, found.alarms) for found in read], moment))
+            print_whole(page.html([page.Shown(found.stack, found.view, found.alarms) for found in read], moment))
         case StatusFormat.MARKDOWN:
             _show_markdown(read, moment)
         case StatusFormat.TABLE:
@@ -286,14 +287,14 @@ def _show(read: Sequence[Read], moment: datetime, output: StatusFormat, everythi
 def _show_markdown(read: Sequence[Read], moment: datetime) -> None:
     alarms = [f"- **{markdown(found.stack)}**: {markdown(alarm)}" for found in read for alarm in found.alarms]
     if alarms:
-        print("\n".join(alarms), end="\n\n")
+        print_whole("\n".join([*alarms, ""]))
     show_rows([_facts(found, moment) for found in read], Format.MARKDOWN)
     if secrets := _secrets(read, moment):
-        print()
+        print_whole("")
         show_rows(secrets, Format.MARKDOWN)
-        print(f"\n{'; '.join(_legend(read, moment))}.")
+        print_whole(f"\n{'; '.join(_legend(read, moment))}.")
     if duplicates := _duplicates(read):
-        print()
+        print_whole("")
         show_rows(duplicates, Format.MARKDOWN)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
@@ -17,12 +16,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from provisioning.cli import layout
 from provisioning.cli.common import (
     EITHER,
     INTERRUPTED,
     All,
     Format,
     Output,
+    ended_by_signals,
     errors_as_sentences,
     reject_usage,
     show_rows,
@@ -33,10 +34,11 @@ from provisioning.fleet.deploy import Deployer
 from provisioning.fleet.runner import Result, StackOutcome, run
 from provisioning.fleet.selection import choose, configured, there_are
 from provisioning.foreign import one_line
-from provisioning.pulumi_cli import Engines
 
 PARALLEL = 4
 """Stacks at a time. Each takes some 200 MB of memory and a second of one core, and for the rest waits for others."""
+
+ENDING = "Ending: each stack finishes its present step, and no other begins."
 
 SIGN_OF_LIFE = 60.0
 """Seconds between two lines of a log about a stack that waits."""
@@ -89,7 +91,7 @@ def up(
                 f"There is no such stack, neither in this folder nor in the backend; {there_are({*files, *known})}."
             )
         deployer = replace(deployer, logins=deployer.logins_of(choice.stacks, parallel))
-        with _ended_by_signals(deployer.engines), _progress(len(choice.stacks), parallel) as watch:
+        with ended_by_signals(deployer.engines, ENDING), _progress(len(choice.stacks), parallel) as watch:
             results = run(choice.stacks, deployer.deploy, parallel, watch)
         show_rows([row(result, output) for result in sorted([*results, *choice.left_out], key=_by_name)], output)
         _sum_up(results, choice.left_out)
@@ -118,22 +120,6 @@ def _by_name(result: Result) -> str:
 def _sum_up(results: Sequence[Result], left_out: Sequence[Result]) -> None:
     counts = {outcome: sum(result.outcome is outcome for result in (*results, *left_out)) for outcome in StackOutcome}
     words.print(", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count) + ".")
-
-
-@contextmanager
-def _ended_by_signals(engines: Engines) -> Iterator[None]:
-    """Have Ctrl-C, and a pipeline's cancellation, end every engine in its own orderly way."""
-
-    def end(*_: object) -> None:
-        engines.stop()
-        words.print("Ending: each stack finishes its present step, and no other begins.", style="yellow")
-
-    kept = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
 
 
 class _Lines:
@@ -200,11 +186,12 @@ class _Table:
         """What is shown now."""
         with self._lock:
             failed = f", {self._failed} failed" if self._failed else ""
-            table = Table(title=f"{self._ended} of {self._total} done{failed}", title_justify="left", box=None)
-            for column in ("stack", "step", "seconds"):
-                table.add_column(column, justify="right" if column == "seconds" else "left")
-            for stack, (began, step) in self._running.items():
-                table.add_row(Text(one_line(stack)), Text(step), f"{time.monotonic() - began:.0f}")
+            rows = [
+                [Text(one_line(stack)), Text(step), Text(f"{time.monotonic() - began:.0f}")]
+                for stack, (began, step) in self._running.items()
+            ]
+            table = layout.table(("stack", "step", "seconds"), rows, words.width, numbers=[2])
+            table.title, table.title_justify = f"{self._ended} of {self._total} done{failed}", "left"
         return table
 
 

@@ -171,7 +171,9 @@ def test_on_a_terminal_it_asks_until_an_answer_is_taken(folder: Folder) -> None:
         "60",
         "",  # half of it
     ]
-    shown, code = golden.on_terminal(["init"], folder.path, folder.variables, typed="\n".join([*typed, ""]))
+    shown, code = golden.on_terminal(
+        ["init"], folder.path, folder.variables, typed="\n".join([*typed, ""]), columns=golden.WIDE
+    )
     assert code == 0, shown
     golden.check(GOLDEN / "init-terminal.txt", folder.masked(shown))
     assert list(folder.path.glob("other/.pulumi/stacks/*/prod.json"))

@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from provisioning import errors
@@ -45,7 +46,8 @@ from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.push import SignIn
 from provisioning.program.settings import Settings, validate
 from provisioning.pulumi_cli import Checkpoint, Pulumi
-from provisioning.pulumi_events import Operation, parse_event
+from provisioning.pulumi_events import Diagnostic, Event, Operation, StepBegun, StepEnded, parse_event
+from provisioning.resource_types import PASSWORD_TYPE, PUSH_TYPE
 from provisioning.status import compare
 from provisioning.status.read import Extra, Held, Unread, read_nocobase
 from tests.hostile import API_KEY, CLIENT_SECRET, PASTED, PAYLOADS, SECRETS
@@ -364,25 +366,39 @@ def test_up(text: str, said: Callable[[], str]) -> None:
 
 
 def test_rotate(said: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the engine prints where it is piped, and how the rotation ended."""
+    """What the engine says meanwhile, and how the rotation ended."""
     printable = [text for text in PAYLOADS.values() if text.isascii() or "\ud800" not in text]
-    (tmp_path / "said").write_text("\n".join(printable), encoding="utf-8")
-    fake = tmp_path / "pulumi"
-    fake.write_text(f"#!/bin/sh\ncat {tmp_path}/said; cat {tmp_path}/said >&2\n")
-    fake.chmod(0o755)
-    Pulumi("prod", command=str(fake)).up()
-    printed = said()
-    assert "BASH_ENV" in printed
-    judge(printed)
+    events = [
+        event
+        for text in printable
+        for event in (
+            Diagnostic("info#err", text),
+            StepBegun(text, text, text),
+            StepEnded("update", PUSH_TYPE, text, {"nocobase_url": text}),
+            StepEnded("update", PUSH_TYPE, text, {"problem": text}),
+            StepEnded("create", PASSWORD_TYPE, text),
+        )
+    ]
+
+    def operate(_: Pulumi, __: str, on_event: Callable[[Event], object]) -> Operation:
+        for event in events:
+            on_event(event)
+        return Operation(True, ())
+
     for text in printable:
         outputs = {"clientSecretIssued": "2027-04-06T00:00:00Z", "clientSecretExpiry": text, "oldSecretRetires": text}
         monkeypatch.setattr(Pulumi, "outputs", lambda _, outputs=outputs: outputs)
         monkeypatch.setattr(Pulumi, "config", lambda *_: "2027-04-05T00:00:00Z")
         monkeypatch.setattr(Pulumi, "set_config", lambda *_: None)
-        monkeypatch.setattr(Pulumi, "up", lambda _: None)
+        monkeypatch.setattr(Pulumi, "operate", operate)
         monkeypatch.setattr(rotate, "now", lambda: datetime(2027, 4, 5, tzinfo=UTC))
         rotate.rotate("prod", False)
         judge(said())
+    failed = Operation(False, tuple(Diagnostic("error", text) for text in printable))
+    monkeypatch.setattr(Pulumi, "operate", lambda *_, **__: failed)
+    with pytest.raises(typer.Exit):
+        rotate.rotate("prod", False)
+    judge(said())
 
 
 def layouts(text: str) -> Iterator[list[dict[str, Any]]]:

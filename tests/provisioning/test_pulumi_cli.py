@@ -190,7 +190,7 @@ wait
 """
 
 
-CHANGES = ["up()", "create('default')", "configure({'audience': 'x'})", "adopt([], {})"]
+CHANGES = ["operate('up')", "create('default')", "configure({'audience': 'x'})", "adopt([], {})"]
 
 
 @pytest.mark.usefixtures("interruptible")
@@ -208,6 +208,7 @@ def test_a_change_that_is_interrupted_at_the_terminal_is_waited_for(
         [sys.executable, "-c", program, followed.command], stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as run:
         while not (tmp_path / "began").exists():
+            assert run.poll() is None, run.communicate()
             time.sleep(0.02)
         os.killpg(run.pid, signal.SIGINT)
         _, said = run.communicate(timeout=30)

@@ -13,6 +13,7 @@ from provisioning.pulumi_events import (
     Operation,
     PolicyViolation,
     StepBegun,
+    StepEnded,
     Summary,
     parse_event,
 )
@@ -33,6 +34,14 @@ def step(operation: str, **more: Any) -> dict[str, Any]:
         (
             step("update", detailedDiff={"web.redirectUris[0]": {}, "tags[1]": {}, "tags[0]": {}}),
             StepBegun("update", KIND, URN, ("tags", "web.redirectUris")),
+        ),
+        (
+            {"resOutputsEvent": {"metadata": {"op": "update", "type": KIND, "urn": URN, "new": {"outputs": {"a": 1}}}}},
+            StepEnded("update", KIND, URN, {"a": 1}),
+        ),
+        (
+            {"resOutputsEvent": {"metadata": {"op": "delete", "type": KIND, "urn": URN, "new": None}}},
+            StepEnded("delete", KIND, URN),
         ),
         ({"diagnosticEvent": {"severity": "info#err", "message": "x"}}, Diagnostic("info#err", "x")),
         ({"diagnosticEvent": {"severity": "debug", "message": "x"}}, None),

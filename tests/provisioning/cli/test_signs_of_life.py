@@ -55,7 +55,7 @@ def test_a_wait_says_how_long_and_how_long_at_most(limit: float | None, waited: 
 @pytest.mark.usefixtures("waits")
 def test_a_terminal_shows_one_line_that_fits_and_goes() -> None:
     on = console(terminal=True, width=50)
-    signs = Signs(on)
+    signs = Signs(on, shown_after=1)
     signs.look()
     (line,) = plain(shown(on)).splitlines()
     assert line.strip().endswith("waiting for NocoBase, 46 of 120 s; Microsoft Gr…")
@@ -78,7 +78,7 @@ def test_a_pipe_gets_a_plain_line_now_and_then() -> None:
 def test_what_is_quick_is_not_shown() -> None:
     for terminal in (True, False):
         on = console(terminal)
-        with signs_of_life(Signs(on)), waiting_for("NocoBase"):
+        with signs_of_life(Signs(on, shown_after=60, every=60)), waiting_for("NocoBase"):
             time.sleep(0.05)
         assert shown(on) == ""
 

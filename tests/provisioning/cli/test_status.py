@@ -447,6 +447,7 @@ def test_an_interrupt_ends_it_with_its_own_exit_code_and_no_traceback(engine: Fa
     # Like a terminal's Ctrl-C, the signal goes to all programs of the group.
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True) as run:
         while not waiting.exists():
+            assert run.poll() is None, run.communicate()
             time.sleep(0.02)
         os.killpg(run.pid, signal.SIGINT)
         _, said = run.communicate(timeout=30)
