@@ -1,9 +1,14 @@
 """The identities of pipelines: settings → deployer, preview → what a pipeline has to set (see README.md)."""
 
-import pulumi
+from deployer import end_quietly_when_told
 
-from deployer.application import declare
-from deployer.prepare import prepare
+# Before the imports, which are half of a short run.
+end_quietly_when_told()
+
+import pulumi  # noqa: E402
+
+from deployer.application import declare  # noqa: E402
+from deployer.prepare import prepare  # noqa: E402
 
 for name, value in declare(prepare()).items():
     pulumi.export(name, value)

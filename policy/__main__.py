@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
+from ending import end_quietly_when_told
 
-import rules
-from pulumi_policy import (
+# Before the imports, which take half a second.
+end_quietly_when_told()
+
+from collections.abc import Callable  # noqa: E402
+from datetime import UTC, datetime  # noqa: E402
+from typing import Any  # noqa: E402
+
+import rules  # noqa: E402
+from pulumi_policy import (  # noqa: E402
     EnforcementLevel,
     PolicyConfigSchema,
     PolicyPack,

@@ -4,12 +4,16 @@ That process needs as long to start as this program's other imports, so both run
 half a second of every `pulumi up`. `__main__` imports this module first; no other module acts when it is imported.
 """
 
-from provisioning.nocobase.push_resource import NocoBaseProvider
-from provisioning.program import stack
-from provisioning.variables import forget_unresolved
+from provisioning.ending import end_quietly_when_told
+
+# Before the imports, which are half of a short run.
+end_quietly_when_told()
+
+from provisioning.nocobase.push_resource import NocoBaseProvider  # noqa: E402
+from provisioning.program import stack  # noqa: E402
+from provisioning.variables import forget_unresolved  # noqa: E402
 
 forget_unresolved()
-stack.end_quietly_when_told()
 
 provider = NocoBaseProvider("nocobase")
 """The process in which every push runs."""

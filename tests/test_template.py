@@ -16,11 +16,13 @@ from tests.e2e import from_template, template
 
 SCRIPT = """
 import json, os, signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: sys.exit(3))
 print(json.dumps([os.getcwd(), os.environ["GIVEN"], sys.argv[1:], "json" in before, os.getpid()]), flush=True)
 print("said", file=sys.stderr)
-signal.signal(signal.SIGINT, lambda *_: sys.exit())
 if sys.argv[1] == "waits":
     time.sleep(60)
+elif sys.argv[1] != "ends":
+    exec(sys.argv[1])
 """
 
 
@@ -56,6 +58,17 @@ def test_it_has_folder_variables_arguments_and_files_of_its_own(socket: Path, tm
         printed, said = process.communicate(timeout=30)
     assert printed.startswith(f'["{tmp_path}", "a=b", ["ends", "x y"], true, ')
     assert said == "said\n"
+    assert process.returncode == 0
+
+
+ENDS = {"sys.exit(32)": 32, "os._exit(33)": 33, "sys.exit('why')": 1, "1 / 0": 1, "os.abort()": 134}
+
+
+@pytest.mark.parametrize(("end", "code"), ENDS.items())
+def test_its_exit_code_is_the_copys(end: str, code: int, socket: Path, tmp_path: Path) -> None:
+    with start(socket, tmp_path, end) as process:
+        process.communicate(timeout=30)
+    assert process.returncode == code
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
@@ -64,7 +77,7 @@ def test_it_ends_by_a_signal(how: signal.Signals, socket: Path, tmp_path: Path) 
     with start(socket, tmp_path, "waits") as process:
         copy = copy_of(process)
         process.send_signal(how)
-        assert process.wait(30) == (0 if how is signal.SIGINT else -how)
+        assert process.wait(30) == (3 if how is signal.SIGINT else -how)
     copy.wait(30)
 
 

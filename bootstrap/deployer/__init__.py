@@ -10,3 +10,7 @@ from pathlib import Path
 
 # Pulumi looks for modules in the folder of this program alone.
 sys.path.append(str(Path(__file__).parents[2]))
+
+from provisioning.ending import end_quietly_when_told
+
+__all__ = ["end_quietly_when_told"]

@@ -14,6 +14,7 @@ from deployer import settings as deployer_settings
 from deployer.federation import Trust
 from deployer.left_behind import TRUST_TYPE, LeftBehind, resource_name
 from deployer.settings import Identity, Settings
+from provisioning.ending import end_with
 from provisioning.entra.ownership import Owners, Wanted
 from provisioning.program import stack
 from provisioning.program.caller import Caller, sign_in
@@ -46,9 +47,8 @@ class Run:
 def prepare() -> Run:
     """Validate the settings, sign in, and plan the owners.
 
-    Raises RunError with a sentence for what ends the run.
+    Raises Ended with a sentence for what ends the run.
     """
-    stack.end_quietly_when_told()
     with stack.errors_as_sentences():
         settings = deployer_settings.load(deployer_settings.configuration())
         caller = sign_in()
@@ -71,7 +71,7 @@ def _plan(identity: Identity, settings: Settings, caller: Caller, recorded: Reso
 def with_earlier(settings: Settings, recorded: Resources) -> Identity:
     """The deployer, with the trusts of an earlier version that the state has and the settings keep; says so.
 
-    A trust that a job still uses must not go before the pipelines are switched. Raises RunError if they do not fit.
+    A trust that a job still uses must not go before the pipelines are switched. Raises Ended if they do not fit.
     """
     deployer = settings.deployer
     kept = kept_trusts(settings, recorded)
@@ -80,7 +80,7 @@ def with_earlier(settings: Settings, recorded: Resources) -> Identity:
     whole = replace(deployer, trusts=(*deployer.trusts, *kept))
     remedy = "Once the pipelines are switched (README.md): pulumi config set keepEarlierTrusts false, then pulumi up"
     if reason := federation.why_invalid_trusts(whole.trusts):
-        raise pulumi.RunError(
+        end_with(
             f"{reason} {len(kept)} of them are of an earlier version, and pipelines may still use them: "
             f"{_listed(kept)}. {remedy}."
         )

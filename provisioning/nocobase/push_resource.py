@@ -36,6 +36,7 @@ from pulumi.dynamic import (
 )
 
 from provisioning import waiting
+from provisioning.ending import end_with
 from provisioning.entra.client_secret_plan import SecretPlan, rfc3339
 from provisioning.entra.ownership import is_another_stacks, whose_application
 from provisioning.entra.rules import LONGEST_REDIRECT_URI
@@ -432,7 +433,7 @@ def require_all(pushes: Sequence[MailSettings]) -> None:
         failed = [problem for problem in problems if problem]
         if failed:
             served = f"{len(pushes) - len(failed)} of {len(pushes)} NocoBase installations are served."
-            raise pulumi.RunError("\n".join([*failed, f"{served} Run `pulumi up` again."]))
+            end_with("\n".join([*failed, f"{served} Run `pulumi up` again."]))
 
     if len(pushes) > 1 and not pulumi.runtime.is_dry_run():
         pulumi.Output.all(*(push.problem for push in pushes)).apply(require)

@@ -86,7 +86,7 @@ class TakenOver:
 def prepare(last: Deployed) -> Run:
     """Validate the settings, check that they can be deployed, and plan the client secrets.
 
-    Warns of problems that do not end the run. Raises RunError with a sentence for those that do.
+    Warns of problems that do not end the run. Raises Ended with a sentence for those that do.
     """
     with stack.errors_as_sentences():
         config, secret_keys = stack.configuration()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +13,7 @@ import pulumi
 from pulumi.runtime import config, invoke
 
 from provisioning.addresses import is_loopback
+from provisioning.ending import end_with
 from provisioning.entra.client_secret_plan import Slot, secret_name
 from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.errors import ClockRejected, ProvisioningError, StateUnreadable
@@ -24,26 +23,6 @@ from provisioning.resource_types import APPLICATION_NAME, PASSWORD_TYPE
 
 READ_ATTEMPTS = 10
 READ_PAUSE_SECONDS = 0.1
-
-
-QUIETLY = 32
-"""The exit code of a program after which Pulumi's Python host says nothing more (measured: host 3.255)."""
-
-
-def end_quietly_when_told() -> None:
-    """Have this program end at once, without a traceback, when its host sends SIGINT: the engine says why.
-
-    That comes with Ctrl-C, and when a provider refuses something. A host that hears the signal itself is left alone.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _end)
-
-
-def _end(_number: int, _frame: object) -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):  # a closed pipe, or a write that the signal has interrupted
-            stream.flush()
-    os._exit(QUIETLY)
 
 
 def configuration() -> tuple[dict[str, str], set[str]]:
@@ -119,8 +98,8 @@ def now(environment: Mapping[str, str] = os.environ) -> datetime:
 
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
-    """Make the engine show this program's own errors by their message, without a traceback."""
+    """Have this program's own errors end it with their message, without a traceback."""
     try:
         yield
     except ProvisioningError as error:
-        raise pulumi.RunError(str(error)) from None
+        end_with(str(error))

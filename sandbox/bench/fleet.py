@@ -180,5 +180,11 @@ def _variables(place: Place) -> dict[str, str]:
 
 def _kind(arguments: list[str]) -> str:
     line = " ".join(arguments)
-    names = {"language_host": "language host", "dynamic": "dynamic provider", "azuread": "azuread plugin"}
+    names = {
+        "language_host": "language host",
+        "pulumi-language-python-exec": "program",
+        "pulumi-resource-pulumi-python": "dynamic provider",
+        "pulumi.dynamic": "dynamic provider",
+        "azuread": "azuread plugin",
+    }
     return next((kind for word, kind in names.items() if word in line), "engine")

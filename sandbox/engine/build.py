@@ -31,6 +31,12 @@ ENGINE = Version(*map(int, pins.version(pins.CLI).split(".")))
 """The pinned engine, which go.mod names too."""
 
 PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+SDK = "github.com/pulumi/pulumi/sdk/v3"
+EXECUTOR = "pulumi-language-python-exec"
+DYNAMIC_PROVIDER = "pulumi-resource-pulumi-python"
+SCRIPTS = {EXECUTOR: f"python/cmd/{EXECUTOR}", DYNAMIC_PROVIDER: f"python/dist/{DYNAMIC_PROVIDER}"}
+"""What the official Python host is made of besides its own executable: file → where the Go module of the SDK has it."""
+
 # -mod=readonly: go.mod and go.sum decide, and are never rewritten. Without the version, the engine calls itself "dev".
 FLAGS = (
     "-mod=readonly",
@@ -84,18 +90,50 @@ def build(place: Place, report: Callable[[str], None], sources: Path = SOURCES) 
     """
     cli = result(place, sources)
     cli.parent.mkdir(parents=True, exist_ok=True)
-    if cli.exists():
+    if is_whole(cli):
         return cli
     with _alone(cli.parent / "lock", report):
-        if cli.exists():
+        if is_whole(cli):
             return cli
-        for left_over in cli.parent.glob("pulumi.*.partial"):
+        for left_over in cli.parent.glob("*.partial"):
             left_over.unlink()
-        partial = cli.with_name(f"pulumi.{os.getpid()}.partial")
-        _compile(partial, place.logs / "engine-build.log", report, sources)
-        _check(partial)
-        partial.replace(cli)
+        if not cli.exists():
+            partial = cli.with_name(f"pulumi.{os.getpid()}.partial")
+            _compile(partial, place.logs / "engine-build.log", report, sources)
+            _check(partial)
+            partial.replace(cli)
+        _keep_scripts(cli.parent, sources)
     return cli
+
+
+def is_whole(cli: Path) -> bool:
+    """Whether the engine is built, and what runs Python programs lies beside it."""
+    return all(os.access(path, os.X_OK) for path in (cli, *(cli.with_name(name) for name in SCRIPTS)))
+
+
+def _keep_scripts(folder: Path, sources: Path) -> None:
+    """Copy what runs Python programs from the engine's own module, which the build has downloaded."""
+    asked = subprocess.run(
+        ["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", SDK],
+        cwd=sources,
+        env=_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=60,
+        check=False,
+    )
+    module = Path(asked.stdout.strip())
+    for name, path in SCRIPTS.items():
+        if asked.returncode != 0 or not (module / path).is_file():
+            raise SandboxError(
+                f"The engine's Go module {SDK} lacks {path}: {asked.stderr.strip() or module}",
+                "Run `go clean -modcache`, then `make up` again.",
+            )
+        partial = folder / f"{name}.{os.getpid()}.partial"
+        shutil.copyfile(module / path, partial)
+        partial.chmod(0o755)
+        partial.replace(folder / name)
 
 
 def _compile(partial: Path, log: Path, report: Callable[[str], None], sources: Path) -> None:

@@ -100,7 +100,7 @@ def plan(findings: Findings) -> Plan:
     if findings.on_path is not None and unusable is None:
         return _use(findings.on_path, Origin.PATH)
     for candidate, origin in ((findings.downloaded, Origin.DOWNLOADED), (findings.built, Origin.BUILT)):
-        if candidate is not None and _why_unusable(candidate) is None:
+        if candidate is not None and _why_unusable(candidate, origin is Origin.BUILT) is None:
             return _use(candidate, origin)
     if findings.no_download is None:
         return Plan(Way.DOWNLOAD, f"{unusable}; the download host answers")
@@ -194,10 +194,10 @@ def _downloaded(place: Place) -> Candidate | None:
 
 def _built(place: Place) -> Candidate | None:
     cli = build.result(place)
-    return Candidate(cli, build.ENGINE, has_language_host=False) if os.access(cli, os.X_OK) else None
+    return Candidate(cli, build.ENGINE, has_language_host=False) if build.is_whole(cli) else None
 
 
-def _why_unusable(candidate: Candidate | None) -> str | None:
+def _why_unusable(candidate: Candidate | None, built: bool = False) -> str | None:
     if candidate is None:
         return "no pulumi on PATH"
     if candidate.version is None:
@@ -206,6 +206,9 @@ def _why_unusable(candidate: Candidate | None) -> str | None:
         return f"pulumi {candidate.version} on PATH is older than {OLDEST_ENGINE}"
     if candidate.version.major != OLDEST_ENGINE.major:
         return f"pulumi {candidate.version} on PATH is of another major version than {OLDEST_ENGINE}"
+    if not candidate.has_language_host and not built:
+        # What runs a program would be missing, too.
+        return f"pulumi {candidate.version} on PATH comes without {LANGUAGE_HOST}"
     return None
 
 

@@ -2,16 +2,17 @@
 
 The engine starts it with its own address as the last argument, reads a port from its output and speaks gRPC
 (LanguageRuntime) with it. It starts it twice for each command: once only to ask about the Python it runs on, and once
-for the program. So the Pulumi SDK, whose import takes a quarter of a second, is imported when a program is to be run.
+for the program. It runs the program as the official host does (sdk/python/cmd/pulumi-language-python of Pulumi 3.274):
+by pulumi-language-python-exec, in a process of its own, to which it sends SIGINT when the engine cancels the run.
 
-Runs as a script with the project's own Python. It may not import anything of the sandbox: the program's imports must
-not depend on where this file lies.
+Runs as a script with the project's own Python; its first argument is the file pulumi-language-python-exec. It may not
+import anything of the sandbox, and not the Pulumi SDK, whose import takes a quarter of a second.
 """
 
 from __future__ import annotations
 
-import atexit
-import gc
+import importlib.util
+import json
 import os
 import queue
 import select
@@ -20,137 +21,168 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType
 from typing import IO, TYPE_CHECKING
 
 import grpc
 
 if TYPE_CHECKING:
-    from pulumi.runtime.proto.language_pb2 import RunRequest, RunResponse
+    from pulumi.runtime.proto.language_pb2 import RunPluginResponse, RunRequest, RunResponse
 
 SERVICE = "/pulumirpc.LanguageRuntime/"
 MESSAGE_BYTES = 400 * 1024 * 1024
 """The largest message, as the engine and its SDKs have it."""
 
-Job = tuple[bytes, "Future[bytes]"]
+SAID_ALREADY = 32
+"""The exit code of a program that has shown its person why it ended."""
+
+DELAY_SECONDS = 5.0
+"""How long a program may go on after SIGINT, as with the official host."""
+
+NOT_SERVED = ("InstallDependencies", "RuntimeOptionsPrompts", "Template", "GetProgramDependencies", "GenerateProgram",
+              "GenerateProject", "GeneratePackage", "Pack", "Link")  # fmt: skip
+STREAMED = ("InstallDependencies", "RunPlugin")
+"""The calls that are answered by a stream."""
+
+WHY_NOT = (
+    "the sandbox's Python language host runs programs only; `pulumi install`, `pulumi new` and the dependencies in "
+    "`pulumi about` need the Pulumi CLI (https://www.pulumi.com/docs/install/). In this folder, `make up` installs "
+    "what the program needs"
+)
+
+Call = Callable[[bytes, grpc.ServicerContext], bytes]
 
 
 class Host(grpc.GenericRpcHandler):
-    """Answers the engine's calls as bytes. `Run` goes to the main thread, where a Python program expects to run."""
+    """Answers the engine's calls as bytes. executor: pulumi-language-python-exec. engine: its address."""
 
-    def __init__(self, jobs: queue.SimpleQueue[Job]) -> None:
-        self._jobs = jobs
-        self._answers: dict[str, Callable[[bytes, grpc.ServicerContext], bytes]] = {
+    def __init__(self, executor: str, engine: str) -> None:
+        self.programs = Programs(executor, engine)
+        self._answers: dict[str, Call] = {
             # An empty message: no version, no package known before the program runs, nothing to add.
-            SERVICE + "Handshake": _empty,
-            SERVICE + "GetPluginInfo": _empty,
-            SERVICE + "GetRequiredPackages": _empty,
-            SERVICE + "Cancel": _empty,
-            SERVICE + "About": lambda _request, _context: about(),
-            SERVICE + "Run": self._run,
+            "Handshake": _empty,
+            "GetPluginInfo": _empty,
+            "GetRequiredPackages": _empty,
+            "Cancel": self._cancel,
+            "About": lambda _request, _context: about(),
+            "Run": self.programs.run,
         }
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
         """The handler of one call; None makes gRPC answer UNIMPLEMENTED."""
-        if handler_call_details.method == SERVICE + "RunPlugin":
+        method = handler_call_details.method
+        call = str(method.decode() if isinstance(method, bytes) else method).removeprefix(SERVICE)
+        if call in NOT_SERVED:
+            return _refusal(call)
+        if call == "RunPlugin":
             return grpc.unary_stream_rpc_method_handler(run_plugin)
-        answer = self._answers.get(handler_call_details.method)
+        answer = self._answers.get(call)
         return None if answer is None else grpc.unary_unary_rpc_method_handler(answer)
 
-    def _run(self, request: bytes, _context: grpc.ServicerContext) -> bytes:
-        done: Future[bytes] = Future()
-        self._jobs.put((request, done))
-        return done.result()
+    def _cancel(self, _request: bytes, _context: grpc.ServicerContext) -> bytes:
+        self.programs.interrupt()
+        return b""
+
+
+class Programs:
+    """The programs that run. executor, engine: as for Host."""
+
+    def __init__(self, executor: str, engine: str) -> None:
+        self._executor, self._engine = executor, engine
+        self._running: set[subprocess.Popen[bytes]] = set()
+
+    def run(self, raw: bytes, context: grpc.ServicerContext) -> bytes:
+        """Run the program that the engine asks for, to its end."""
+        _without_the_sdk()
+        from pulumi.runtime.proto.language_pb2 import RunRequest  # noqa: PLC0415
+
+        request = RunRequest.FromString(raw)
+        virtualenv = virtualenv_of(request)
+        program = subprocess.Popen(
+            [virtualenv / "bin" / "python", self._executor, *arguments(request, self._engine)],
+            env={**activated(virtualenv), **configuration(request)},
+            stdin=subprocess.DEVNULL,
+        )
+        self._running.add(program)
+        context.add_callback(self.interrupt)
+        code = program.wait()
+        self._running.discard(program)
+        return ended(code).SerializeToString()
+
+    def interrupt(self) -> None:
+        """Send SIGINT to what runs; what does not end by that is killed."""
+        for program in list(self._running):
+            program.send_signal(signal.SIGINT)
+            killer = threading.Timer(DELAY_SECONDS, program.kill)
+            killer.daemon = True
+            killer.start()
+
+    def end(self) -> None:
+        """Have all of it ended before this returns."""
+        programs = list(self._running)
+        for program in programs:
+            program.send_signal(signal.SIGINT)
+        for program in programs:
+            try:
+                program.wait(DELAY_SECONDS)
+            except subprocess.TimeoutExpired:
+                program.kill()
+
+
+def arguments(request: RunRequest, engine: str) -> list[str]:
+    """The arguments of pulumi-language-python-exec, in the official host's order."""
+    options = {
+        "monitor": request.monitor_address,
+        "engine": engine,
+        "project": request.project,
+        "root_directory": request.info.root_directory,
+        "stack": request.stack,
+        "pwd": request.pwd,
+        "dry_run": "true" if request.dryRun else "false",
+        "parallel": str(request.parallel),
+        "organization": request.organization,
+    }
+    given = [word for name, value in options.items() if value for word in (f"--{name}", value)]
+    return [*given, request.info.entry_point, *request.args]
+
+
+def configuration(request: RunRequest) -> dict[str, str]:
+    """The variables by which a program gets the stack's configuration."""
+    return {
+        "PULUMI_CONFIG": json.dumps(dict(request.config)),
+        "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
+    }
+
+
+def virtualenv_of(request: RunRequest) -> Path:
+    """The virtualenv that Pulumi.yaml names, or this one where it names none that is there."""
+    options = request.info.options.fields
+    name = options["virtualenv"].string_value if "virtualenv" in options else ""
+    asked = Path(request.info.root_directory or request.pwd, name)
+    return asked if name and (asked / "bin" / "python").exists() else Path(sys.prefix)
+
+
+def activated(virtualenv: Path) -> dict[str, str]:
+    """This process's variables in a virtualenv."""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
+    path = f"{virtualenv / 'bin'}{os.pathsep}{variables.get('PATH', os.defpath)}"
+    return {**variables, "PATH": path, "VIRTUAL_ENV": str(virtualenv)}
+
+
+def ended(code: int) -> RunResponse:
+    """What the engine is told of a program's end, in the official host's words. code: negative after a signal."""
+    from pulumi.runtime.proto.language_pb2 import RunResponse  # noqa: PLC0415
+
+    if code == SAID_ALREADY:
+        return RunResponse(bail=True)
+    return RunResponse(error=f"program exited with non-zero exit code: {max(code, -1)}" if code else "")
 
 
 def about() -> bytes:
     """The message AboutResponse(executable, version), written by hand because its class comes with the whole SDK."""
     return _text_field(1, sys.executable) + _text_field(2, "{}.{}.{}".format(*sys.version_info))
-
-
-def run(raw: bytes, engine: str) -> bytes:
-    """Run the program that the engine asks for, to its end."""
-    # Nothing that an import makes is ever garbage: collecting meanwhile is a tenth of its time.
-    gc.disable()
-    from pulumi.runtime.proto.language_pb2 import RunRequest  # noqa: PLC0415
-
-    gc.freeze()
-    gc.enable()
-    answer = run_program(RunRequest.FromString(raw), engine).SerializeToString()
-    # The official host's Python process ends with its program.
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return answer
-
-
-def run_program(request: RunRequest, engine: str) -> RunResponse:
-    """Run one Pulumi program as the official host does: `__main__.py` by runpy, in its folder, with its arguments.
-
-    A failure is reported to the engine once, in the words a person needs: a RunError as its message, any other
-    exception as its traceback from the program's first line on.
-    """
-    import asyncio  # noqa: PLC0415
-    import logging  # noqa: PLC0415
-    import runpy  # noqa: PLC0415
-
-    from pulumi import RunError, log  # noqa: PLC0415
-    from pulumi.runtime import Settings, configure, run_in_stack, set_all_config  # noqa: PLC0415
-    from pulumi.runtime.proto.language_pb2 import RunResponse  # noqa: PLC0415
-
-    other = other_virtualenv(Path(request.info.root_directory or request.pwd), request)
-    if other is not None:
-        return RunResponse(
-            error=f"Pulumi.yaml names the virtualenv {other}, but the sandbox's language host runs in {sys.prefix}. "
-            "Remove that virtualenv, or run this project with the official Pulumi CLI."
-        )
-    os.chdir(request.pwd)
-    program = os.path.abspath(os.path.join(request.info.program_directory or request.pwd, request.info.entry_point))
-    set_all_config(dict(request.config), list(request.configSecretKeys))
-    configure(
-        Settings(
-            project=request.project,
-            stack=request.stack,
-            monitor=request.monitor_address,
-            engine=engine,
-            parallel=request.parallel,
-            dry_run=request.dryRun,
-            organization=request.organization or "organization",
-            root_directory=request.info.root_directory,
-        )
-    )
-    sys.argv = [program, *request.args]
-
-    def declare() -> None:
-        runpy.run_path(program, run_name="__main__")
-
-    # Tasks that a failed update leaves unfinished are no news to the person.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    workers = ThreadPoolExecutor(max(request.parallel, 1) * 4)
-    loop.set_default_executor(workers)
-    try:
-        loop.run_until_complete(run_in_stack(declare))
-    except RunError as error:
-        log.error(str(error))
-        return RunResponse(bail=True)
-    except SystemExit as stop:
-        return _ended_by(stop)
-    except grpc.RpcError as error:
-        # An engine that is going away has said why already.
-        if error.code() != grpc.StatusCode.UNAVAILABLE:
-            log.error(describe(error, program))
-        return RunResponse(bail=True)
-    except Exception as error:
-        log.error(describe(error, program))
-        return RunResponse(bail=True)
-    finally:
-        workers.shutdown(wait=True)
-        loop.close()
-    return RunResponse()
 
 
 PLUGINS: set[subprocess.Popen[bytes]] = set()
@@ -162,6 +194,7 @@ def run_plugin(raw: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
 
     Yields its output piece by piece as RunPluginResponse messages, and at last its exit code.
     """
+    _without_the_sdk()
     from pulumi.runtime.proto.language_pb2 import RunPluginRequest, RunPluginResponse  # noqa: PLC0415
 
     request = RunPluginRequest.FromString(raw)
@@ -174,9 +207,13 @@ def run_plugin(raw: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         ).SerializeToString()
         yield RunPluginResponse(exitcode=1).SerializeToString()
         return
+    pack = request.kind == "analyzer"
+    # The pack's folder comes last, as the official host has it.
+    words = ["-u", "-m", "pulumi.policy", *request.args] if pack else ["-u"]
+    words += [request.info.program_directory] if pack else [request.info.program_directory, *request.args]
     process = subprocess.Popen(
-        [python, "-u", request.info.program_directory, *request.args],
-        cwd=request.pwd,
+        [python, *words],
+        cwd=request.info.program_directory if pack else request.pwd,
         env={**os.environ, **dict(entry.split("=", 1) for entry in request.env)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -208,51 +245,27 @@ def run_plugin(raw: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
     yield RunPluginResponse(exitcode=code).SerializeToString()
 
 
-def describe(error: BaseException, program: str) -> str:
-    """The traceback of an unexpected exception, beginning at the first line of the program itself."""
-    import traceback  # noqa: PLC0415
+def _refusal(call: str) -> grpc.RpcMethodHandler[bytes, bytes]:
+    def refuse(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.abort(grpc.StatusCode.FAILED_PRECONDITION, WHY_NOT)
 
-    folder = program if os.path.isdir(program) else os.path.dirname(program)
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        link.__traceback__ = from_program(link.__traceback__, folder)
-        link = link.__cause__ or link.__context__
-    return "The program ended with an exception that it did not handle:\n" + "".join(traceback.format_exception(error))
+    def refuse_a_stream(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        yield refuse(request, context)
+
+    if call in STREAMED:
+        return grpc.unary_stream_rpc_method_handler(refuse_a_stream)
+    return grpc.unary_unary_rpc_method_handler(refuse)
 
 
-def from_program(trace: TracebackType | None, folder: str) -> TracebackType | None:
-    """`trace` from its first frame in `folder` on; the whole of it if there is none."""
-    frame = trace
-    while frame is not None:
-        file = frame.tb_frame.f_code.co_filename
-        # A virtualenv within the project's folder is not the program.
-        if file.startswith(folder + os.sep) and not file.startswith(os.path.join(sys.prefix, "")) and file != __file__:
-            return frame
-        frame = frame.tb_next
-    return trace
-
-
-def other_virtualenv(root: Path, request: RunRequest) -> Path | None:
-    """The virtualenv that the project asks for, if it exists and is not the one that this host runs in."""
-    options = request.info.options.fields
-    name = options["virtualenv"].string_value if "virtualenv" in options else ""
-    asked = (root / name).resolve()
-    if not name or not (asked / "pyvenv.cfg").exists() or asked == Path(sys.prefix).resolve():
-        return None
-    return asked
-
-
-def _ended_by(stop: SystemExit) -> RunResponse:
-    from pulumi.runtime.proto.language_pb2 import RunResponse  # noqa: PLC0415
-
-    if stop.code is None or stop.code == 0:
-        return RunResponse()
-    if not isinstance(stop.code, int):
-        print(stop.code, file=sys.stderr)
-    code = stop.code if isinstance(stop.code, int) else 1
-    return RunResponse(error=f"Program exited with non-zero exit code: {code}")
+def _without_the_sdk() -> None:
+    """Have the messages of the SDK imported without the SDK: its two packages are taken for empty ones."""
+    found = importlib.util.find_spec("pulumi")
+    if "pulumi" in sys.modules or found is None or not found.submodule_search_locations:
+        return
+    for name in ("pulumi", "pulumi.runtime"):
+        package = ModuleType(name)
+        package.__path__ = [os.path.join(found.submodule_search_locations[0], *name.split(".")[1:])]
+        sys.modules[name] = package
 
 
 def _empty(_request: bytes, _context: grpc.ServicerContext) -> bytes:
@@ -268,8 +281,8 @@ def _text_field(number: int, text: str) -> bytes:
     return bytes(prefix) + bytes([length]) + content
 
 
-def end_when_told() -> None:
-    """Let SIGINT, by which the engine ends its plugins, and SIGTERM end this process at once.
+def end_when_told(programs: Programs) -> None:
+    """Let SIGINT, by which the engine ends its plugins, and SIGTERM end this process and what it has started.
 
     The signal may reach any thread, and one that reaches a gRPC thread does not wake a waiting main thread: Python's
     handler would run seconds later. So a thread of our own waits for the byte that the interpreter writes.
@@ -284,6 +297,7 @@ def end_when_told() -> None:
         _wait_for_end(reader)
         for plugin in list(PLUGINS):
             plugin.terminate()
+        programs.end()
         # Taking the interpreter down in the usual way would cost 0.1 s of each command.
         os._exit(0)
 
@@ -308,25 +322,17 @@ def _wait_for_end(signals: int) -> None:
 
 def main() -> None:
     """Serve until the engine says stop."""
-    end_when_told()
-    engine = sys.argv[-1]
-    # What the program prints belongs to the moment at which it prints it.
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    host = Host(sys.argv[1], sys.argv[-1])
+    end_when_told(host.programs)
     server = grpc.server(
         ThreadPoolExecutor(4),
-        handlers=[Host(jobs)],
+        handlers=[host],
         options=[("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES)],
     )
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
-    while True:
-        raw, done = jobs.get()
-        try:
-            done.set_result(run(raw, engine))
-        except BaseException as error:
-            done.set_exception(error)
+    server.wait_for_termination()
 
 
 if __name__ == "__main__":

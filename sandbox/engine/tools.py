@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from sandbox.engine.build import DYNAMIC_PROVIDER, EXECUTOR
 from sandbox.engine.find import LANGUAGE_HOST, Engine
 from sandbox.place import PROJECT, Place
 
-DYNAMIC_PROVIDER = "pulumi-resource-pulumi-python"
-OURS = ("pulumi", LANGUAGE_HOST, DYNAMIC_PROVIDER)
+OURS = ("pulumi", LANGUAGE_HOST, EXECUTOR, DYNAMIC_PROVIDER)
 PYTHON = PROJECT / ".venv" / "bin" / "python"
 PASSPHRASE = "sandbox"
 """Encrypts the secrets in the sandbox's state. Not a secret: it guards nothing outside this machine."""
@@ -24,8 +24,9 @@ _HERE = Path(__file__).resolve().parent
 def install_tools(place: Place, engine: Engine, python: Path = PYTHON) -> Engine:
     """Make `place.tools` fit `engine`, and return the engine as it is to be run.
 
-    An engine without a language host gets ours. The engine takes what lies beside its own executable for its own and
-    warns of anything else on PATH, so the executable is linked (or copied) to the same folder.
+    A built engine gets our language host, and from its own Go module what runs programs and dynamic providers. The
+    engine takes what lies beside its own executable for its own and warns of anything else on PATH, so the executable
+    is linked (or copied) to the same folder.
     """
     for folder in (place.tools, place.pulumi_home, place.pulumi_state):
         folder.mkdir(parents=True, exist_ok=True)
@@ -35,8 +36,9 @@ def install_tools(place: Place, engine: Engine, python: Path = PYTHON) -> Engine
         return engine
     cli = place.tools / "pulumi"
     _link(engine.cli, cli)
-    write_launcher(place.tools / LANGUAGE_HOST, python, [_HERE / "language_host.py"])
-    write_launcher(place.tools / DYNAMIC_PROVIDER, python, [_HERE / "dynamic_provider.py"])
+    for script in (EXECUTOR, DYNAMIC_PROVIDER):
+        _link(engine.cli.with_name(script), place.tools / script)
+    write_launcher(place.tools / LANGUAGE_HOST, python, [_HERE / "language_host.py", place.tools / EXECUTOR])
     return replace(engine, cli=cli)
 
 

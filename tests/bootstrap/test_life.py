@@ -10,13 +10,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import pulumi
 import pytest
 
 from deployer import settings
 from deployer.application import declare
 from deployer.prepare import prepare
-from provisioning.program import stack
+from provisioning.ending import Ended
 from sandbox.azuread import resources
 from sandbox.entra import identity
 from tests.contract import in_process
@@ -101,8 +100,6 @@ class Life:
 def life(tenant: Service, monkeypatch: pytest.MonkeyPatch) -> Life:
     """A new stack."""
     monkeypatch.setattr(resources, "POLLS", 1)
-    # The model of the engine runs the program in a thread, which cannot handle signals.
-    monkeypatch.setattr(stack, "end_quietly_when_told", lambda: None)
     return begun(tenant, monkeypatch)
 
 
@@ -308,6 +305,6 @@ def test_a_new_name_is_survived_as_well(life: Life, fault: str) -> None:
 
 def test_a_refused_sign_in_is_a_sentence(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARM_CLIENT_SECRET", "wrong")
-    with pytest.raises((pulumi.RunError, StepFailed), match="AADSTS7000215"):
+    with pytest.raises((Ended, StepFailed), match="AADSTS7000215"):
         ModelEngine(in_process.provider(dict(os.environ)), "x", "y").up(lambda: None)
     assert life.held() == life.before

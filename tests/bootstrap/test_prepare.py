@@ -11,6 +11,7 @@ import pytest
 from deployer import left_behind, settings
 from deployer import prepare as preparing
 from deployer.left_behind import TRUST_TYPE, LeftBehind
+from provisioning.ending import Ended
 from provisioning.entra.ownership import Owner
 from provisioning.errors import SignInRejected
 from provisioning.program import stack
@@ -61,7 +62,7 @@ def test_who_is_no_longer_to_be_an_owner_is_named(signed_in: dict[str, str]) -> 
     deployer = preparing.prepare().deployer
     assert deployer.owners.object_ids == deployer.principal_owners.object_ids == tuple(sorted([NEXT, "by hand"]))
     signed_in["formerOwners"] = f'["{NEXT}"]'
-    with pytest.raises(pulumi.RunError, match="would lock itself out"):
+    with pytest.raises(Ended, match="would lock itself out"):
         preparing.prepare()
 
 
@@ -94,7 +95,7 @@ def test_trusts_of_an_earlier_version_stay_until_a_setting_says_otherwise(monkey
 def test_trusts_of_an_earlier_version_count_against_the_limit() -> None:
     many = {**GITHUB, "previews": "false", "environments": json.dumps(["test", "prod", *map(str, range(16))])}
     assert len(subjects(many, {})) == 18
-    with pytest.raises(pulumi.RunError, match=r"22 federated credentials; .* 4 of them are of an earlier version"):
+    with pytest.raises(Ended, match=r"22 federated credentials; .* 4 of them are of an earlier version"):
         subjects(many, RECORDED)
 
 
@@ -104,5 +105,5 @@ def test_a_refused_sign_in_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
         raise SignInRejected("The sign-in to Entra ID failed: x.", "x")
 
     monkeypatch.setattr(preparing, "sign_in", refuse)
-    with pytest.raises(pulumi.RunError, match=r"^The sign-in to Entra ID failed: x\.$"):
+    with pytest.raises(Ended, match=r"^The sign-in to Entra ID failed: x\.$"):
         preparing.prepare()

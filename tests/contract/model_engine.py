@@ -102,7 +102,7 @@ class ModelEngine(mocks.MockMonitor):
                 # What an earlier run left, in a loop that is closed.
                 settings.SETTINGS.outputs.clear()
                 loop.run_until_complete(run_pulumi_func(program))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 failures.append(error)
             finally:
                 loop.close()

@@ -22,16 +22,17 @@ def main() -> None:
     files = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))
     connection.sendmsg([len(order).to_bytes(8, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, files)])
     connection.sendall(order)
-    copy = int(connection.recv(32))
+    copy = int(connection.recv(8))
     for number in (_signal.SIGINT, _signal.SIGTERM):
         _signal.signal(number, lambda number, _: os.kill(copy, number))
     connection.settimeout(PATIENCE_SECONDS)
     while os.getppid() == engine:
         try:
-            connection.recv(1)
-            return
+            code = connection.recv(1)
         except TimeoutError:
-            pass
+            continue
+        # A template that is gone tells nothing.
+        os._exit(code[0] if code else 1)
 
 
 if __name__ == "__main__":

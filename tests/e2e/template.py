@@ -10,10 +10,12 @@ Runs as a script. It imports nothing of the program: what is the program's own i
 from __future__ import annotations
 
 import ast
+import atexit
 import gc
 import importlib
 import os
 import runpy
+import select
 import signal
 import socket
 import sys
@@ -21,6 +23,9 @@ import threading
 from contextlib import suppress
 
 LENGTH_BYTES = 8
+
+COPIES: dict[int, socket.socket] = {}
+"""The connection by which each copy is waited for."""
 
 
 def main() -> None:
@@ -33,17 +38,29 @@ def main() -> None:
     # A collection in a copy would touch, and so copy, all that it shares with the others.
     gc.collect()
     gc.freeze()
-    signal.signal(signal.SIGCHLD, _reap)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    # The end of a copy is read like a connection: a handler could run too early, or not before the next connection.
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen()
         print("ready", flush=True)
         while True:
-            connection, _ = listener.accept()
-            if os.fork() == 0:
-                listener.close()
-                be(connection)
-            connection.close()
+            ready = select.select([listener.fileno(), reader], [], [])[0]
+            if reader in ready:
+                os.read(reader, 4096)
+                _reap()
+            if listener.fileno() in ready:
+                connection, _ = listener.accept()
+                copy = os.fork()
+                if copy == 0:
+                    signal.set_wakeup_fd(-1)
+                    for other in (listener, *COPIES.values()):
+                        other.close()
+                    be(connection)
+                COPIES[copy] = connection
 
 
 def be(connection: socket.socket) -> None:
@@ -60,33 +77,50 @@ def be(connection: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(variables)
     os.chdir(folder)
-    connection.sendall(str(os.getpid()).encode())
+    connection.sendall(str(os.getpid()).encode().ljust(LENGTH_BYTES))
     threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
+    code: object = 0
     try:
-        with suppress(SystemExit):
-            carry_out(command)
+        carry_out(command)
+    except SystemExit as stop:
+        code = stop.code
     except BaseException:
         sys.excepthook(*sys.exc_info())
+        code = 1
+    if not isinstance(code, int | None):
+        print(code, file=sys.stderr)
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code or 0)
 
 
 def carry_out(command: list[str]) -> None:
-    """Run the script or, after `-m`, the module, with its arguments."""
-    if command[0] == "-m":
-        sys.argv = command[1:]
-        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+    """Run the script or, after `-m`, the module, with its arguments; `-P` before it means what it means to Python."""
+    safe_path = command[0] == "-P"
+    sys.argv = command[safe_path:]
+    is_module = sys.argv[0] == "-m"
+    if not safe_path:
+        sys.path.insert(0, os.getcwd() if is_module else os.path.dirname(sys.argv[0]))
+    if is_module:
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     else:
-        sys.argv = command
-        runpy.run_path(command[0], run_name="__main__")
+        runpy.run_path(sys.argv[0], run_name="__main__")
 
 
-def _reap(*_: object) -> None:
-    """Take note of every copy that has ended; by that, its processor time counts as this process's."""
+def _reap() -> None:
+    """Tell whoever waits for a copy that has ended how it did; its processor time counts as this process's then."""
     with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG) != (0, 0):
-            pass
+        while True:
+            copy, status = os.waitpid(-1, os.WNOHANG)
+            if copy == 0:
+                return
+            code = os.waitstatus_to_exitcode(status)
+            with COPIES.pop(copy) as connection, suppress(OSError):
+                connection.sendall(bytes([code if code >= 0 else 128 - code]))
 
 
 def _end_with(connection: socket.socket) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +14,6 @@ from provisioning.entra.client_secret_plan import LastSecrets, Slot
 from provisioning.errors import ClockRejected, StateUnreadable
 from provisioning.program import stack
 from provisioning.pulumi_cli import plain
-from tests.golden import PROJECT
 from tests.provisioning.checkpoints import application, export, password
 from tests.provisioning.fake_pulumi import fake_pulumi
 from tests.provisioning.program.test_last_state import ISSUED
@@ -88,46 +84,3 @@ def test_the_testing_clock_is_refused_on_a_real_tenant(host: dict[str, str]) -> 
 
 def test_without_the_testing_clock_it_is_now() -> None:
     assert abs(stack.now({}) - datetime.now(UTC)) < timedelta(minutes=1)
-
-
-TOLD = """
-import signal, sys, time
-from provisioning.program import stack
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-stack.end_quietly_when_told()
-print("a line", end="")
-signal.raise_signal(signal.SIGINT)
-time.sleep(60)
-"""
-
-
-INTERRUPTED_WRITE = """
-import io, signal, sys
-
-class Written(io.StringIO):
-    def flush(self):
-        raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stdout>'>")
-
-sys.stdout = Written()
-"""
-
-
-@pytest.mark.parametrize("before", ["", INTERRUPTED_WRITE], ids=["", "within a write"])
-def test_a_program_that_its_host_ends_says_nothing(before: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", before + TOLD], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
-    assert (ended.returncode, ended.stdout, ended.stderr) == (32, "" if before else "a line", "")
-
-
-def test_a_host_that_hears_the_signal_itself_is_left_alone() -> None:
-    def own(*_: object) -> None:
-        """The host's."""
-
-    before = signal.signal(signal.SIGINT, own)
-    try:
-        stack.end_quietly_when_told()
-        assert signal.getsignal(signal.SIGINT) is own
-    finally:
-        signal.signal(signal.SIGINT, before)

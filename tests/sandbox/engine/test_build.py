@@ -22,6 +22,7 @@ from tests.sandbox.engine.conftest import Tool
 # Writes an "engine" to the argument after -o, and its own arguments to a file.
 GO = """
 if [ "$1" = env ]; then echo "$2=go1.26.0"; exit; fi
+if [ "$1" = list ]; then echo {module}; exit; fi
 echo "$@" >> {log}
 echo "$GOTOOLCHAIN $GOWORK $PWD" >> {log}
 while [ "$1" != -o ]; do shift; done
@@ -34,7 +35,10 @@ chmod +x "$2"
 
 def fake_go(tool: Tool, tmp_path: Path, extra: str = "", version: str = f"v{build.ENGINE}") -> Path:
     log = tmp_path / "go.log"
-    tool("go", GO.format(log=log, extra=extra, version=version))
+    for path in build.SCRIPTS.values():
+        (tmp_path / "module" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "module" / path).write_text(f"official {path}")
+    tool("go", GO.format(log=log, extra=extra, version=version, module=tmp_path / "module"))
     return log
 
 
@@ -56,9 +60,16 @@ def test_build_pins_every_module_and_names_its_version(empty_place: Place, tool:
 
 def test_second_build_takes_the_first_ones_result(empty_place: Place, tool: Tool, tmp_path: Path) -> None:
     log = fake_go(tool, tmp_path)
-    build.build(empty_place, ignore)
+    cli = build.build(empty_place, ignore)
     asked = log.read_text()
     build.build(empty_place, ignore)
+    assert log.read_text() == asked
+    # What runs programs comes from the engine's own module, and is fetched again by itself.
+    for name, path in build.SCRIPTS.items():
+        assert cli.with_name(name).read_text() == f"official {path}"
+        cli.with_name(name).unlink()
+    build.build(empty_place, ignore)
+    assert build.is_whole(cli)
     assert log.read_text() == asked
 
 
@@ -95,7 +106,7 @@ def test_killed_build_leaves_no_engine_and_does_not_block_the_next(
     assert not build.result(empty_place).exists()
     fake_go(tool, tmp_path)
     build.build(empty_place, ignore)
-    assert sorted(path.name for path in folder.iterdir()) == ["lock", "pulumi"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["lock", "pulumi", *build.SCRIPTS])
 
 
 def test_failed_build_says_why_and_leaves_nothing(empty_place: Place, tool: Tool, tmp_path: Path) -> None:

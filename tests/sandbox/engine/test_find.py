@@ -36,7 +36,7 @@ OLD, NEW, FOREIGN = Version(3, 100, 0), Version(3, 300, 1), Version(4, 0, 0)
     [
         pytest.param(Findings(candidate(NEW), None, None, None, GO), Way.USE, Origin.PATH, True, id="on PATH"),
         pytest.param(Findings(candidate(), None, None, None, GO), Way.USE, Origin.PATH, True, id="the oldest tried"),
-        pytest.param(Findings(candidate(host=False), None, None, None, GO), Way.USE, Origin.PATH, False, id="no host"),
+        pytest.param(Findings(candidate(host=False), None, None, None, GO), Way.DOWNLOAD, None, None, id="no host"),
         pytest.param(
             Findings(candidate(NEW), candidate(), candidate(), None, GO), Way.USE, Origin.PATH, True, id="PATH first"
         ),
@@ -134,6 +134,7 @@ def test_probe_finds_the_newest_earlier_download(empty_place: Place) -> None:
         cli = find.downloads(empty_place) / version / "bin" / "pulumi"
         cli.parent.mkdir(parents=True)
         cli.touch()
+        cli.with_name(find.LANGUAGE_HOST).touch(mode=0o755)
     findings = probe(empty_place, answers=lambda: pytest.fail("the network was asked"))
     assert findings.downloaded is not None
     assert findings.downloaded.version == Version(3, 272, 0)
@@ -144,6 +145,10 @@ def test_probe_finds_an_earlier_build(empty_place: Place) -> None:
     cli = build.result(empty_place)
     cli.parent.mkdir(parents=True)
     cli.touch(mode=0o755)
+    # One without what runs programs, as it is before a build ends, is none.
+    assert probe(empty_place, answers=lambda: False).built is None
+    for script in build.SCRIPTS:
+        cli.with_name(script).touch(mode=0o755)
     findings = probe(empty_place, answers=lambda: pytest.fail("the network was asked"))
     assert findings.built == Candidate(cli, build.ENGINE, has_language_host=False)
 

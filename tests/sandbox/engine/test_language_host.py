@@ -1,18 +1,19 @@
-"""The two programs that a built engine lacks, without an engine: their words, and their end."""
+"""The language host that a built engine lacks, without an engine: what it says and starts, and its end."""
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
-import queue
-import runpy
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
 
 import grpc
 import psutil
@@ -27,11 +28,20 @@ from pulumi.runtime.proto.language_pb2 import (
     RunPluginRequest,
     RunPluginResponse,
     RunRequest,
+    RunResponse,
 )
 
-from sandbox.engine import dynamic_provider, language_host
+from sandbox.engine import language_host
 
-SCRIPTS = [Path(language_host.__file__), Path(dynamic_provider.__file__)]
+HOST = Path(language_host.__file__)
+EXECUTOR = "/no/executor"
+
+
+def answer_of(call: str) -> grpc.RpcMethodHandler[bytes, bytes]:
+    """The host's handler of one call."""
+    handler = language_host.Host(EXECUTOR, "127.0.0.1:1").service(Details(f"{language_host.SERVICE}{call}"))
+    assert handler is not None
+    return handler
 
 
 def test_about_is_the_message_that_the_engine_expects() -> None:
@@ -48,17 +58,35 @@ class Details:
 
 
 def test_no_package_is_known_before_the_program_runs() -> None:
-    call = Details(f"{language_host.SERVICE}GetRequiredPackages")
-    handler = language_host.Host(queue.SimpleQueue()).service(call)
-    assert handler is not None
+    handler = answer_of("GetRequiredPackages")
     assert handler.unary_unary is not None
     answer = handler.unary_unary(b"", cast("grpc.ServicerContext", None))
     assert GetRequiredPackagesResponse.FromString(answer) == GetRequiredPackagesResponse()
 
 
-@pytest.mark.parametrize("call", ["InstallDependencies", "GetProgramDependencies", "GeneratePackage"])
-def test_pulumi_install_and_new_are_not_served(call: str) -> None:
-    assert language_host.Host(queue.SimpleQueue()).service(Details(f"{language_host.SERVICE}{call}")) is None
+class Refused(Exception):
+    """What gRPC raises where a handler aborts."""
+
+
+class Refusing:
+    """A call that may be refused."""
+
+    def abort(self, code: grpc.StatusCode, why: str) -> NoReturn:
+        raise Refused(code.name, why)
+
+
+@pytest.mark.parametrize("call", language_host.NOT_SERVED)
+def test_what_is_not_served_says_why(call: str) -> None:
+    """Not by UNIMPLEMENTED: of some calls the engine then thinks that a host need not have them."""
+    handler, context = answer_of(call), cast("grpc.ServicerContext", Refusing())
+    answer = handler.unary_stream if call in language_host.STREAMED else handler.unary_unary
+    assert answer is not None
+    with pytest.raises(Refused, match=r"FAILED_PRECONDITION.*`pulumi install`.*need the Pulumi CLI.*`make up`"):
+        list(answer(b"", context))
+
+
+def test_a_call_of_a_newer_engine_is_unknown() -> None:
+    assert language_host.Host(EXECUTOR, "x").service(Details(f"{language_host.SERVICE}New")) is None
 
 
 class Call:
@@ -75,8 +103,7 @@ def test_a_plugin_runs_in_its_own_virtualenv_and_its_output_and_end_are_passed_o
     options.update({"virtualenv": "own"})
     info = ProgramInfo(root_directory=str(tmp_path), program_directory=str(tmp_path), entry_point=".", options=options)
     request = RunPluginRequest(pwd=str(tmp_path), args=["127.0.0.1:1"], env=["GIVEN=a=b"], info=info)
-    handler = language_host.Host(queue.SimpleQueue()).service(Details(f"{language_host.SERVICE}RunPlugin"))
-    assert handler is not None
+    handler = answer_of("RunPlugin")
     assert handler.unary_stream is not None
     pieces = handler.unary_stream(request.SerializeToString(), cast("grpc.ServicerContext", Call()))
     answers = [RunPluginResponse.FromString(piece) for piece in pieces]
@@ -101,72 +128,102 @@ def test_text_fields_of_every_length(text: str) -> None:
     assert AboutResponse.FromString(written).executable == text
 
 
-@pytest.mark.parametrize(
-    ("text", "kind", "line"),
-    [
-        ("def declare():\n    return {}['missing']\n\ndeclare()\n", KeyError, "line 2, in declare"),
-        ("import helper_of_a_program\n", KeyError, 'helper_of_a_program.py", line 1, in <module>'),
-        ("this is no Python\n", SyntaxError, "this is no Python"),
-    ],
-    ids=["while it runs", "in a module", "of its syntax"],
+REQUEST = RunRequest(
+    project="p",
+    stack="s",
+    pwd="/",
+    args=["one two"],
+    config={"p:a": "b", "p:key": "secret"},
+    configSecretKeys=["p:key"],
+    dryRun=True,
+    parallel=4,
+    monitor_address="127.0.0.1:2",
+    organization="o",
+    info=ProgramInfo(root_directory="/", program_directory="/", entry_point="."),
 )
-def test_traceback_begins_in_the_program(
-    text: str, kind: type[Exception], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+
+
+def test_the_executor_is_called_as_the_official_host_calls_it(tmp_path: Path) -> None:
+    """Source: constructArguments and Run of pulumi-language-python, Pulumi 3.274."""
+    seen = tmp_path / "seen.json"
+    executor = tmp_path / "executor"
+    executor.write_text(
+        "import json, os, sys\n"
+        "names = ('PULUMI_CONFIG', 'PULUMI_CONFIG_SECRET_KEYS', 'VIRTUAL_ENV')\n"
+        f"open({str(seen)!r}, 'w').write(json.dumps([sys.argv[1:], [os.environ[name] for name in names]]))\n"
+    )
+    programs = language_host.Programs(str(executor), "127.0.0.1:1")
+    answer = programs.run(REQUEST.SerializeToString(), cast("grpc.ServicerContext", Call()))
+    assert RunResponse.FromString(answer) == RunResponse()
+    arguments, (config, secret_keys, virtualenv) = json.loads(seen.read_text())
+    assert arguments == shlex.split(
+        "--monitor 127.0.0.1:2 --engine 127.0.0.1:1 --project p --root_directory / --stack s --pwd / --dry_run true "
+        "--parallel 4 --organization o . 'one two'"
+    )
+    assert json.loads(config) == {"p:a": "b", "p:key": "secret"}
+    assert json.loads(secret_keys) == ["p:key"]
+    assert virtualenv == sys.prefix
+
+
+@pytest.mark.parametrize(
+    ("code", "answer"),
+    [
+        (0, RunResponse()),
+        (32, RunResponse(bail=True)),
+        (1, RunResponse(error="program exited with non-zero exit code: 1")),
+        (-9, RunResponse(error="program exited with non-zero exit code: -1")),
+    ],
+)
+def test_the_engine_is_told_of_the_end_as_by_the_official_host(code: int, answer: RunResponse) -> None:
+    assert language_host.ended(code) == answer
+
+
+@pytest.mark.parametrize("hears", [True, False], ids=["it ends", "it goes on"])
+def test_a_cancelled_program_is_interrupted_and_then_killed(
+    hears: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "__main__.py").write_text(text)
-    (tmp_path / "helper_of_a_program.py").write_text("{}['missing']\n")
-    with pytest.raises(kind) as caught:
-        runpy.run_path(str(tmp_path), run_name="__main__")
-    said = language_host.describe(caught.value, str(tmp_path))
-    assert line in said
-    assert kind.__name__ in said
-    # Where there is a syntax error, nothing of the program ran.
-    assert kind is SyntaxError or "runpy.py" not in said
+    monkeypatch.setattr(language_host, "DELAY_SECONDS", 0.2)
+    executor = tmp_path / "executor"
+    heard = "sys.exit(32)" if hears else "None"
+    executor.write_text(
+        "import pathlib, signal, sys, time\n"
+        f"signal.signal(signal.SIGINT, lambda *_: {heard})\n"
+        f"pathlib.Path({str(tmp_path / 'runs')!r}).touch()\n"
+        "time.sleep(60)\n"
+    )
+    host = language_host.Host(str(executor), "127.0.0.1:1")
+    context = cast("grpc.ServicerContext", Call())
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(host.programs.run, REQUEST.SerializeToString(), context)
+        while not (tmp_path / "runs").exists():
+            time.sleep(0.01)
+        cancel = host.service(Details(f"{language_host.SERVICE}Cancel"))
+        assert cancel is not None
+        assert cancel.unary_unary is not None
+        cancel.unary_unary(b"", context)
+        answer = RunResponse.FromString(running.result(30))
+    assert answer == (RunResponse(bail=True) if hears else language_host.ended(-9))
 
 
-@pytest.mark.parametrize(
-    ("code", "error", "said"),
-    [
-        (None, "", ""),
-        (0, "", ""),
-        (3, "Program exited with non-zero exit code: 3", ""),
-        ("stopped on purpose", "Program exited with non-zero exit code: 1", "stopped on purpose\n"),
-    ],
-)
-def test_program_that_exits(code: int | str | None, error: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert language_host._ended_by(SystemExit(code)).error == error
-    assert capsys.readouterr().err == said
-
-
-def test_traceback_without_the_program_is_shown_whole(tmp_path: Path) -> None:
-    try:
-        int("x")
-    except ValueError as error:
-        said = language_host.describe(error, str(tmp_path))
-    assert "test_language_host" in said
-
-
-def request(virtualenv: str) -> RunRequest:
-    info = ProgramInfo()
+def request(virtualenv: str, root: Path) -> RunRequest:
+    info = ProgramInfo(root_directory=str(root))
     if virtualenv:
         info.options.update({"virtualenv": virtualenv})
     return RunRequest(info=info)
 
 
-def test_another_virtualenv_is_noticed(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "pyvenv.cfg").touch()
-    (tmp_path / "ours").symlink_to(sys.prefix)
-    assert language_host.other_virtualenv(tmp_path, request("other")) == tmp_path / "other"
-    for name in ("", "ours", "missing"):
-        assert language_host.other_virtualenv(tmp_path, request(name)) is None
+def test_the_projects_virtualenv_is_used(tmp_path: Path) -> None:
+    (tmp_path / "other" / "bin").mkdir(parents=True)
+    (tmp_path / "other" / "bin" / "python").touch()
+    assert language_host.virtualenv_of(request("other", tmp_path)) == tmp_path / "other"
+    for name in ("", "missing"):
+        assert language_host.virtualenv_of(request(name, tmp_path)) == Path(sys.prefix)
 
 
-def start(script: Path, cwd: Path) -> subprocess.Popen[str]:
-    """Start one of the two programs as the engine does, and wait for the port it prints."""
+def start(cwd: Path) -> subprocess.Popen[str]:
+    """Start it as the engine does, and wait for the port it prints."""
     process = subprocess.Popen(
-        [sys.executable, "-u", "-P", script, "127.0.0.1:1"],
+        [sys.executable, "-u", "-P", HOST, EXECUTOR, "127.0.0.1:1"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -193,19 +250,17 @@ def assert_quiet_end(process: subprocess.Popen[str]) -> None:
         process.wait()
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
-def test_interrupt_ends_it_quietly(script: Path, tmp_path: Path) -> None:
-    process = start(script, tmp_path)
+def test_interrupt_ends_it_quietly(tmp_path: Path) -> None:
+    process = start(tmp_path)
     os.killpg(process.pid, signal.SIGINT)
     assert_quiet_end(process)
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 @pytest.mark.parametrize("which", [1, 2, -1])
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "tgkill"), reason="needs a signal to one thread")
-def test_interrupt_that_reaches_any_thread_ends_it(script: Path, which: int, tmp_path: Path) -> None:
+def test_interrupt_that_reaches_any_thread_ends_it(which: int, tmp_path: Path) -> None:
     """Python's own handler waits for the main thread, which such a signal does not wake."""
-    process = start(script, tmp_path)
+    process = start(tmp_path)
     thread = sorted(thread.id for thread in psutil.Process(process.pid).threads())[which]
     assert thread != process.pid
     # Long enough for the main thread to be waiting.
@@ -214,9 +269,8 @@ def test_interrupt_that_reaches_any_thread_ends_it(script: Path, which: int, tmp
     assert_quiet_end(process)
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
-def test_end_of_the_engine_ends_it(script: Path, tmp_path: Path) -> None:
-    process = start(script, tmp_path)
+def test_end_of_the_engine_ends_it(tmp_path: Path) -> None:
+    process = start(tmp_path)
     assert process.stdin is not None
     process.stdin.close()
     process.stdin = None
@@ -224,15 +278,14 @@ def test_end_of_the_engine_ends_it(script: Path, tmp_path: Path) -> None:
 
 
 def test_language_host_ends_on_sigterm(tmp_path: Path) -> None:
-    process = start(SCRIPTS[0], tmp_path)
+    process = start(tmp_path)
     process.terminate()
     assert_quiet_end(process)
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
-def test_it_stays_where_it_has_no_standard_input(script: Path, tmp_path: Path) -> None:
+def test_it_stays_where_it_has_no_standard_input(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-u", "-P", script, "127.0.0.1:1"],
+        [sys.executable, "-u", "-P", HOST, EXECUTOR, "127.0.0.1:1"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.engine import tools
+from sandbox.engine.build import DYNAMIC_PROVIDER, EXECUTOR
 from sandbox.engine.find import LANGUAGE_HOST, Engine, Origin
-from sandbox.engine.tools import DYNAMIC_PROVIDER, environment, install_tools, write_launcher
+from sandbox.engine.tools import environment, install_tools, write_launcher
 from sandbox.engine.versions import Version
 from sandbox.place import Place
 
@@ -23,6 +24,10 @@ def engine(folder: Path, *, bundled_host: bool, content: str = "engine") -> Engi
     cli = folder / "pulumi"
     cli.write_text(content)
     cli.chmod(0o755)
+    if not bundled_host:
+        for name in (EXECUTOR, DYNAMIC_PROVIDER):
+            (folder / name).write_text(name)
+            (folder / name).chmod(0o755)
     return Engine(cli, VERSION, Origin.BUILT, bundled_host)
 
 
@@ -35,7 +40,7 @@ def test_engine_without_a_language_host_gets_ours_beside_it(empty_place: Place, 
     used = install_tools(empty_place, cached)
     assert used.cli == empty_place.tools / "pulumi"
     assert os.path.samefile(used.cli, cached.cli)
-    assert names(empty_place) == sorted(["pulumi", LANGUAGE_HOST, DYNAMIC_PROVIDER])
+    assert names(empty_place) == sorted(["pulumi", LANGUAGE_HOST, EXECUTOR, DYNAMIC_PROVIDER])
     assert all(os.access(empty_place.tools / name, os.X_OK) for name in names(empty_place))
     assert install_tools(empty_place, cached) == used
 
