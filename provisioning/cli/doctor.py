@@ -48,11 +48,14 @@ def doctor(
         raise typer.Exit(code)
     given = {name: address for name, address in addresses.items() if address != network.ENDPOINTS[name]}
     questions = checks.questions(stack, given, now())
-    counts: Counter[Outcome] = Counter()
+    seen: list[Check] = []
     code = show_checks(
-        _counted(ask_all(questions), counts), output, widest=max(len(question.name) for question in questions)
+        _kept(ask_all(questions), seen), output, widest=max(len(question.name) for question in questions)
     )
+    counts = Counter(check.outcome for check in seen)
     words.print(f"{', '.join(_count(outcome, counts[outcome]) for outcome in Outcome if counts[outcome])}.")
+    if failed := [check.name for check in seen if check.outcome is Outcome.FAILED]:
+        words.print(f"! Failed: {', '.join(failed)}. What to do is below each.", style="red")
     raise typer.Exit(code)
 
 
@@ -60,7 +63,7 @@ def _count(outcome: Outcome, number: int) -> str:
     return f"{number} {outcome}{'s' if outcome is Outcome.WARNING and number > 1 else ''}"
 
 
-def _counted(checks: Iterable[Check], counts: Counter[Outcome]) -> Iterator[Check]:
+def _kept(checks: Iterable[Check], seen: list[Check]) -> Iterator[Check]:
     for check in checks:
-        counts[check.outcome] += 1
+        seen.append(check)
         yield check

@@ -35,7 +35,10 @@ def test_lines_remedies_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
         "         → az login",
         "skipped  owner    because 'sign-in' failed",
     ]
-    assert said.stderr == "1 OK, 1 warning, 1 failed, 1 skipped.\n"
+    assert said.stderr.splitlines() == [
+        "1 OK, 1 warning, 1 failed, 1 skipped.",
+        "! Failed: sign-in. What to do is below each.",
+    ]
 
 
 def test_warnings_alone_are_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
