@@ -4,7 +4,8 @@ settings → entra.MailApplication → nocobase.MailSettings → outputs
 """
 
 from provisioning import head_start
-from provisioning.nocobase.push_resource import MailSettings, require_all
+from provisioning.nocobase.push_resource import require_all
+from provisioning.nocobase3.push_resource import push_into
 from provisioning.program.application import MailApplication
 from provisioning.program.outputs import export_outputs
 from provisioning.program.prepare import prepare
@@ -16,7 +17,7 @@ application = MailApplication(APPLICATION_NAME, run)
 
 installations = run.installations
 several = len(installations) > 1
-pushes = [MailSettings(one, application, run.secrets, head_start.provider, several) for one in installations]
-require_all(pushes)
+pushes = [push_into(one, application, run.secrets, head_start.provider, several) for one in installations]
+require_all(pushes, run.removes)
 
 export_outputs(run, application, pushes)

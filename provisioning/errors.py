@@ -30,7 +30,9 @@ ProvisioningError
     ├── Unauthorized           the API key or the password was rejected
     ├── Forbidden              the API key's role lacks the permission
     ├── EmailManagerMissing    the plugin is absent or not enabled
-    ├── CredentialsInFile      a NocoBase 3, which takes the credentials only from its server's config.yml
+    ├── CredentialsInFile      a NocoBase 3 whose configuration the settings do not name
+    ├── ConfigurationUnusable  the configuration of a NocoBase 3 cannot be read, edited or written
+    ├── RestartFailed          the command that restarts NocoBase failed
     ├── UnknownLayout          the settings exist, but it is unclear which fields hold the credentials
     ├── ChangedMeanwhile       somebody else changed the settings between reading and writing
     ├── ForeignCredentials     NocoBase holds the credentials of another application
@@ -223,10 +225,15 @@ class EmailManagerMissing(NocoBaseError):
 
 
 class CredentialsInFile(NocoBaseError):
-    """This NocoBase takes the credentials from a file of its server, which this program does not write.
+    """A NocoBase 3 takes the credentials from its configuration, and the settings do not say where that is kept."""
 
-    The remedy ends with lines to copy.
-    """
+
+class ConfigurationUnusable(NocoBaseError):
+    """The configuration of a NocoBase 3 cannot be read, edited or written; it is as it was."""
+
+
+class RestartFailed(NocoBaseError):
+    """The command that restarts NocoBase failed, or took too long; the configuration has the new credentials."""
 
 
 class UnknownLayout(NocoBaseError):

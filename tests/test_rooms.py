@@ -26,7 +26,7 @@ GROUND = (
 )
 """What every room may import."""
 
-OUTSIDES = (*GROUND, "entra", "nocobase")
+OUTSIDES = (*GROUND, "entra", "nocobase", "nocobase3")
 BESIDE = (*OUTSIDES, "pulumi_cli", "pulumi_events", "program")
 
 ARROWS: dict[str, tuple[str, ...]] = {
@@ -47,6 +47,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "command_line": ("__version__",),
     "entra": GROUND,
     "nocobase": (*GROUND, "entra", "ending"),
+    "nocobase3": (*GROUND, "entra", "nocobase", "ending"),
     "program": (*OUTSIDES, "pulumi_cli", "ending"),
     "head_start": ("nocobase", "program", "variables", "ending"),
     "status": BESIDE,

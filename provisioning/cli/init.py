@@ -46,6 +46,10 @@ def init(
     nocobase_app: Annotated[
         str | None, typer.Option("--nocobase-app", metavar="NAME", help="A sub-application of NocoBase.")
     ] = None,
+    nocobase_config_file: Annotated[
+        str | None,
+        typer.Option("--nocobase-config-file", metavar="FILE", help="Where a NocoBase 3 keeps its configuration."),
+    ] = None,
     application_name: Annotated[
         str | None, typer.Option("--application-name", metavar="NAME", help="The application's name in Entra ID.")
     ] = None,
@@ -93,6 +97,7 @@ def init(
         "tenantId": tenant,
         "nocobaseUrl": nocobase_url,
         "nocobaseApp": nocobase_app,
+        "nocobaseConfigFile": nocobase_config_file,
         "applicationName": application_name,
         "audience": audience,
         "scopes": scope,
@@ -181,7 +186,7 @@ class _Init:
         present = self._present(engine) if exists else {}
         config = self._settle_all(stack, present, exists)
         warning = warning_for_nocobase(config.get("audience", ""), config.get("tenantId"))
-        if "audience" in self.answers and warning:
+        if "audience" in self.answers and warning and not config.get("nocobaseConfigFile"):
             words.print(f"! {warning}", style="yellow")
         self.begun = True
         if not exists:
@@ -461,7 +466,8 @@ class _Init:
         from provisioning.program.settings import validate  # noqa: PLC0415 - as above
 
         # What else is wrong is told of its own.
-        place = {key: config[key] for key in ("nocobaseUrl", "nocobaseApp", "nocobaseHeaders") if key in config}
+        keys = ("nocobaseUrl", "nocobaseApp", "nocobaseConfigFile", "nocobaseHeaders")
+        place = {key: config[key] for key in keys if key in config}
         settings, _ = validate(place)
         if settings is None or settings.nocobase_url in self._not_there:
             return

@@ -46,7 +46,7 @@ def check_version(url: str, app: str | None, said: object) -> Finding:
     if version is None:
         return failed(f"{url} answers, but names no version", "Is nocobaseUrl the address of a NocoBase? Correct it.")
     if target_of(version) is not Target.REST:
-        raise not_by_rest(url, app, version, "app:getInfo names it")
+        raise not_by_rest(url, version, "app:getInfo names it")
     if int(version.partition(".")[0]) < TRIED_MAJOR:
         said = f"{url}, version {version}; this program was tried with version {TRIED_MAJOR}"
         return warning(said, "Update NocoBase, or look closely whether `pulumi up` proves what it wrote.")
@@ -110,6 +110,8 @@ def check_row(state: Deployed, push: Push, row: HeldRow) -> Finding:
 
 def ask_server(settings: Settings) -> Finding:
     """Is it reached, and which version?"""
+    if settings.nocobase_config_file:
+        return _ask_server_3(settings)
     found = _public(settings, "app:getInfo")
     version = found.get("version") if isinstance(found, dict) else None
     return check_version(settings.nocobase_url, settings.nocobase_app, version)
@@ -117,6 +119,8 @@ def ask_server(settings: Settings) -> Finding:
 
 def ask_plugins(settings: Settings) -> Finding:
     """Is the email manager enabled?"""
+    if settings.nocobase_config_file:
+        return ok("mail is part of NocoBase 3; which providers it offers is asked with the login")
     found = _public(settings, "pm:listEnabled")
     listed = found if isinstance(found, list) else []
     return check_plugins(str(item.get("packageName")) for item in listed if isinstance(item, dict))
@@ -132,6 +136,11 @@ def ask_login(configuration: Mapping[str, str], settings: Settings) -> Finding:
     login = logins[MAIN]
     if missing or login is None:
         return failed(" ".join(at.why for at in missing), "\n".join(at.remedy for at in missing))
+    if settings.nocobase_config_file:
+        from provisioning.nocobase3 import look  # noqa: PLC0415 - as above
+
+        look.providers(settings.nocobase_url, login)
+        return ok("by an API key", login)
     with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
         nocobase.get("auth:check")
     return ok("by an API key" if login.api_key else f"as {login.account}", login)
@@ -139,6 +148,11 @@ def ask_login(configuration: Mapping[str, str], settings: Settings) -> Finding:
 
 def ask_role(login: NocoBaseLogin, settings: Settings) -> Finding:
     """May the login change the email settings?"""
+    if settings.nocobase_config_file:
+        from provisioning.nocobase3 import look  # noqa: PLC0415 - as below
+
+        look.held(settings.nocobase_config_file, settings.nocobase_mail_provider)
+        return ok(f"its configuration {settings.nocobase_config_file} can be read and edited")
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - imports httpx
 
     with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
@@ -166,6 +180,20 @@ def ask_link(push: Push, login: NocoBaseLogin | None) -> Finding:
 
 
 NO_LOGIN = "there is no login (see 'login to NocoBase')"
+
+
+def _ask_server_3(settings: Settings) -> Finding:
+    """Does a NocoBase 3 answer at the address? It answers nobody without a login, in a form of its own."""
+    from provisioning.errors import CredentialsInFile  # noqa: PLC0415 - as above
+
+    try:
+        found = _public(settings, "mail/providers")
+    except CredentialsInFile:
+        return ok(f"{settings.nocobase_url}, version 3")
+    return failed(
+        f"{settings.nocobase_url} answers, but not as a NocoBase 3" if found is None else "it answers anybody",
+        "Is nocobaseUrl the address of a NocoBase 3? For a NocoBase 2: pulumi config rm nocobaseConfigFile",
+    )
 
 
 def _public(settings: Settings, action: str) -> Any:

@@ -38,7 +38,7 @@ from provisioning.nocobase.retry import (
     retry_after,
     root_cause,
 )
-from provisioning.nocobase.version import Target, not_by_rest, numbered_version, target_of
+from provisioning.nocobase.version import Target, is_version_3, not_by_rest, numbered_version, target_of
 from provisioning.waiting import answer_of, go_on, waiting_for
 
 TIMEOUT_SECONDS = 20.0
@@ -191,6 +191,8 @@ class NocoBaseClient:
             raise answer_lost(self.url, action, _said(response.status_code, code))
         if 300 <= response.status_code < 400:
             raise redirected(self.url, action, response)
+        if fate is Fate.FAILED and is_version_3(answer):
+            raise not_by_rest(self.url, "3", f"{action} answered {response.status_code}")
         if fate is Fate.FAILED and answer is None and response.status_code in (401, 403):
             raise denied_by_gateway(self.url, action, response.status_code)
         if fate is Fate.FAILED and (response.status_code == 404 or answer is None):
@@ -232,9 +234,9 @@ class NocoBaseClient:
         why = f"{action} answered {_said(status, code)}"
         version = self._version()
         if version is None:
-            return not_a_nocobase(self.url, why, status)
-        if target_of(version) is Target.CONFIG_YML:
-            return not_by_rest(self.url, self._app, version, why)
+            return not_by_rest(self.url, "3", why) if self._is_version_3() else not_a_nocobase(self.url, why, status)
+        if target_of(version) is Target.CONFIGURATION:
+            return not_by_rest(self.url, version, why)
         if status != 404:
             return error_for(self.url, self._app, action, status, code)
         remedy = "Enable the email manager plugin in NocoBase's plugin manager, then run the command again."
@@ -248,6 +250,13 @@ class NocoBaseClient:
             return None
         data = answer.get("data")
         return numbered_version(data.get("version")) if isinstance(data, dict) else None
+
+    def _is_version_3(self) -> bool:
+        try:
+            path = "mail/providers"
+            return is_version_3(_object(self._answer(lambda: self._http.get(f"{self.url}/api/{path}"), path)))
+        except httpx.RequestError:
+            return False
 
 
 def unforeseen(url: str, error: Exception) -> errors.UnexpectedAnswer:

@@ -15,11 +15,25 @@ MAIN = ""
 
 
 @dataclass(frozen=True)
+class Configuration:
+    """Where a NocoBase 3 takes its mail credentials from.
+
+    place: as the setting names it; see `nocobase3.places`. provider: the name of its entry there. restart: the command
+    that restarts NocoBase, empty if somebody else does. scopes: what NocoBase asks for, as it asks.
+    """
+
+    place: str
+    provider: str
+    restart: tuple[str, ...]
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Installation:
     """Where one NocoBase is, and its own settings.
 
     app: a sub-application, None for the main one. take_over: a client id that may be replaced there. redirect_uris: its
-    own. logins: the names of the logins to try, in this order.
+    own. logins: the names of the logins to try, in this order. configuration: of a NocoBase 3, None for a NocoBase 2.
     """
 
     name: str
@@ -29,6 +43,7 @@ class Installation:
     mapping: NocoBaseMapping
     redirect_uris: tuple[str, ...]
     logins: tuple[str, ...] = (MAIN,)
+    configuration: Configuration | None = None
 
     @property
     def resource_name(self) -> str:
@@ -43,7 +58,8 @@ INSTALLATION_HEADERS = "nocobaseInstallationHeaders"
 """The same for further installations, by their names."""
 
 SETTING = re.compile(
-    r"(?P<command>pulumi config set (?:--path )?)?nocobase(?P<key>Url|App|TakeOver|Mapping)(?P<rest>(?:\.[\w<>]+)*)"
+    r"(?P<command>pulumi config set (?:--path )?)?nocobase"
+    r"(?P<key>Url|App|TakeOver|Mapping|ConfigFile|MailProvider|Restart)(?P<rest>(?:\.[\w<>]+)*)"
 )
 LOGIN = re.compile(r"\bNOCOBASE_(?:API_KEY|ACCOUNT|PASSWORD)\b")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from provisioning.entra.ownership import whose_application
 from provisioning.errors import NocoBaseError, NotVerified
@@ -17,27 +17,39 @@ if TYPE_CHECKING:
     from provisioning.nocobase.login import NocoBaseLogin
 
 
+class Check(Protocol):
+    """Raises NocoBaseError if credentials cannot be pushed into an installation; see `check_nocobase`."""
+
+    def __call__(
+        self, installation: Installation, login: NocoBaseLogin, own: Collection[str], patience: Patience | None
+    ) -> None:
+        """Ask it."""
+
+
 def check_installations(
     installations: Sequence[Installation],
     logins: Mapping[str, NocoBaseLogin],
     own: Collection[str],
     served: bool,
     patience_seconds: float,
+    check: Check | None = None,
 ) -> list[str]:
     """Check each of `installations`, where nothing was pushed yet; return a sentence for each that cannot be served.
 
+    check: asks one; by default `check_nocobase`.
     own: client ids of this stack's application, if it exists already. served: whether the stack serves others, too.
     With several or served ones this does not wait for any: the push waits for each on its own.
     Raises NocoBaseError if none could be served.
     """
+    check = check or check_nocobase
     if len(installations) == 1 and not served:
         (only,) = installations
-        check_nocobase(only, logins[only.name], own, Patience(patience_seconds))
+        check(only, logins[only.name], own, Patience(patience_seconds))
         return []
     problems: list[NocoBaseError] = []
     for installation in installations:
         try:
-            check_nocobase(installation, logins[installation.name], own)
+            check(installation, logins[installation.name], own, None)
         except NocoBaseError as error:
             problems.append(error)
     if problems and len(problems) == len(installations) and not served:

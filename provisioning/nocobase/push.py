@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from provisioning import errors
@@ -143,8 +143,16 @@ def read(
     return reading
 
 
+class HoldsClientId(Protocol):
+    """What a NocoBase was seen to hold."""
+
+    @property
+    def client_id(self) -> str:
+        """The client id; empty if there is none."""
+
+
 def reject_foreign(
-    url: str, found: Reading, own: Sequence[str | None], whose: Callable[[str], str] = lambda _: ""
+    url: str, found: HoldsClientId, own: Sequence[str | None], whose: Callable[[str], str] = lambda _: ""
 ) -> None:
     """Raise ForeignCredentials if NocoBase holds a client id that is none of `own`.
 
@@ -159,7 +167,7 @@ def reject_foreign(
         remedy = f"pulumi config set nocobaseTakeOver {client_id}"
     else:
         why = "its client id is not shown, because it may be a secret"
-        remedy = "empty them on its email settings page."
+        remedy = "empty them on its email settings page, or in its configuration."
     raise errors.ForeignCredentials(
         f"NocoBase at {url} already holds the credentials of another application",
         why,
@@ -249,12 +257,12 @@ def sign_in(nocobase: NocoBaseClient, mapping: NocoBaseMapping = AUTODETECT) -> 
             raise
         return SignIn(None, None)
     texts = [data, *data.values()] if isinstance(data, dict) else [data]
-    links = [_link(text, nocobase.secrets) for text in texts if isinstance(text, str)]
+    links = [link_without(text, nocobase.secrets) for text in texts if isinstance(text, str)]
     return next((link for link in links if link.client_id), SignIn(None, None))
 
 
-def _link(url: str, secrets: tuple[str, ...]) -> SignIn:
-    """The link with `secrets`, and with each of its values that holds a part of one.
+def link_without(url: str, secrets: tuple[str, ...]) -> SignIn:
+    """What a link says, with `secrets`, and with each of its values that holds a part of one.
 
     A secret with a character that separates in a URL, such as `&`, is recognised in the whole URL only.
     """

@@ -145,7 +145,7 @@ class MailSettingsProvider(ResourceProvider):
 
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
         """Note the place that this run declares; the engine calls this for the program, not to refresh or destroy."""
-        self._served[_place(news)] = _installation(news)
+        self._served[place_of(news)] = installation_of(news)
         return CheckResult(news, [])
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
@@ -155,8 +155,8 @@ class MailSettingsProvider(ResourceProvider):
         The engine compares one resource after the other: with several NocoBases, this waits for none of them. It also
         compares after each read of a refresh: what could not be read counts as changed there, and fails nothing.
         """
-        if _place(_news) in self._unread:
-            self._unread.remove(_place(_news))
+        if place_of(_news) in self._unread:
+            self._unread.remove(place_of(_news))
             return DiffResult(changes=True)
         several = bool(_news.get("several"))
         changed = any(_olds.get(key) != _news.get(key) for key in (*DECLARED, *HOW)) or bool(_olds.get("problem"))
@@ -165,10 +165,10 @@ class MailSettingsProvider(ResourceProvider):
                 transformed = _transformed(_olds, _news)
                 seen = self._seen_just_now(_news, transformed)
                 if seen is None:
-                    self._read[_place(_news)] = found = push.read(nocobase, _mapping(_news), transformed=transformed)
+                    self._read[place_of(_news)] = found = push.read(nocobase, _mapping(_news), transformed=transformed)
                 else:
                     found = seen.reading
-                in_sync = not changed and found.surely_holds(_credentials(_olds), _olds.get("updated_at") or "")
+                in_sync = not changed and found.surely_holds(credentials_of(_olds), _olds.get("updated_at") or "")
                 if in_sync:
                     link = push.sign_in(nocobase, _mapping(_news)) if seen is None else seen.link
                     _warn_of_audience(nocobase.url, link, _news)
@@ -176,18 +176,18 @@ class MailSettingsProvider(ResourceProvider):
         except NocoBaseError as error:
             if not several:
                 raise
-            _say(str(error))
+            say(str(error))
             in_sync = False
         return DiffResult(changes=not in_sync)
 
     def _seen_just_now(self, props: Properties, transformed: bool) -> _Seen | None:
-        seen = self._seen.get(_place(props))
+        seen = self._seen.get(place_of(props))
         fits = seen is not None and (seen.mapping, seen.transformed) == (props.get("mapping"), transformed)
         return seen if seen is not None and fits and time.monotonic() - seen.at < FRESH_SECONDS else None
 
     def create(self, props: Properties) -> CreateResult:
         """Push into a NocoBase for the first time; foreign credentials there are not overwritten."""
-        self._seen.pop(_place(props), None)
+        self._seen.pop(place_of(props), None)
         id_ = f"{props['nocobase_url']}#{props.get('nocobase_app') or 'main'}"
         try:
             with self._nocobase(props) as nocobase:
@@ -201,7 +201,7 @@ class MailSettingsProvider(ResourceProvider):
                     # A failed create is not recorded in the state, so `destroy` would never empty what it wrote.
                     if not found.client_id:
                         with suppress(NocoBaseError, Interrupted):
-                            push.clear(nocobase, _mapping(props), _credentials(props))
+                            push.clear(nocobase, _mapping(props), credentials_of(props))
                     raise
         except ProvisioningError as error:
             if not props.get("several"):
@@ -214,7 +214,7 @@ class MailSettingsProvider(ResourceProvider):
         A changed address is an update, not a replacement: a replacement would empty the values at the old address,
         which mostly belongs to the same NocoBase.
         """
-        self._seen.pop(_place(_news), None)
+        self._seen.pop(place_of(_news), None)
         try:
             return UpdateResult(self._update(_olds, _news))
         except ProvisioningError as error:
@@ -224,11 +224,11 @@ class MailSettingsProvider(ResourceProvider):
             return UpdateResult({**_olds, "problem": str(error)})
 
     def _update(self, olds: Properties, news: Properties) -> Properties:
-        same = _credentials(olds) == _credentials(news)
+        same = credentials_of(olds) == credentials_of(news)
         # Check also a secret that was pushed before: somebody may have removed it in Entra ID since.
         self._wait_until_accepted(news, new=not same or not olds.get("slot"))
         with self._nocobase(news) as nocobase:
-            found = self._read.pop(_place(news), None) or push.read(
+            found = self._read.pop(place_of(news), None) or push.read(
                 nocobase, _mapping(news), transformed=_transformed(olds, news)
             )
             if not olds.get("slot") or any(olds.get(key) != news.get(key) for key in PLACE):
@@ -236,11 +236,11 @@ class MailSettingsProvider(ResourceProvider):
                 push.reject_foreign(nocobase.url, found, own, whose_application)
             elif self._was_taken_over(found, news):
                 push.reject_foreign(nocobase.url, found, [], whose_application)
-            first = not olds.get("slot") or _place(olds) != _place(news)
+            first = not olds.get("slot") or place_of(olds) != place_of(news)
             accounts = _accounts(news) if first else None
             return _push(nocobase, news, found, (olds.get("updated_at") or "") if same else "", accounts)
 
-    def _was_taken_over(self, found: Reading, news: Properties) -> bool:
+    def _was_taken_over(self, found: push.HoldsClientId, news: Properties) -> bool:
         """Whether another stack serves this NocoBase by now: two stacks that correct each other would break mail.
 
         A client id that a person entered is drift, which the push corrects.
@@ -257,7 +257,7 @@ class MailSettingsProvider(ResourceProvider):
         # 0.2 s of imports (azure-identity) that only a run with something to push needs.
         from provisioning.entra.token_check import ENDPOINT, wait_until_accepted  # noqa: PLC0415
 
-        credentials = _credentials(properties)
+        credentials = credentials_of(properties)
         with self._verifying:
             if credentials not in self._verified:
                 secret = (properties["tenant_id"], credentials.client_id, credentials.client_secret)
@@ -283,20 +283,21 @@ class MailSettingsProvider(ResourceProvider):
                 if found.layout.row is None:
                     return ReadResult("", {})
                 link = push.sign_in(nocobase, _mapping(props))
-                self._seen[_place(props)] = _Seen(found, link, props.get("mapping"), transformed)
+                self._seen[place_of(props)] = _Seen(found, link, props.get("mapping"), transformed)
         except (NocoBaseError, SettingsError) as error:
-            self._unread.add(_place(props))
-            _say(f"{error} This run assumes that it still holds what the last run wrote.")
+            self._unread.add(place_of(props))
+            say(f"{error} This run assumes that it still holds what the last run wrote.")
             return ReadResult(id_, props, _inputs(props))
         own = props["client_id"]
-        held = {**props, "client_id": _client_id(found.client_id, own), **_proved(link, props), "row_id": found.row_id}
+        shown = shown_client_id(found.client_id, own)
+        held = {**props, "client_id": shown, **proved(link, props), "row_id": found.row_id}
         if found.client_secret is not None:
             # A longer one is not the stack's either, and would only fill the state.
             held["client_secret"] = found.client_secret[:LONGEST]
         elif found.updated_at != (props.get("updated_at") or ""):
             # The secret is hidden, so a newer time of change is the only sign of drift; the next `up` writes it again.
             held["updated_at"] = f"changed by somebody else at {found.updated_at}"
-        held = _redacted(held, props)
+        held = redacted(held, props)
         return ReadResult(id_, held, _inputs(held))
 
     def delete(self, _id: str, _props: Properties) -> None:
@@ -304,19 +305,19 @@ class MailSettingsProvider(ResourceProvider):
 
         Raises ApplicationProtected, before anything is emptied, where the engine would not destroy the application.
         """
-        served_as = self._served.get(_place(_props))
-        destroyed = not self._served or served_as == _installation(_props)
+        served_as = self._served.get(place_of(_props))
+        destroyed = not self._served or served_as == installation_of(_props)
         if destroyed and _props.get("protected"):
             raise ApplicationProtected(PROTECTED)
         if served_as is not None and not destroyed:
-            _say(f"NocoBase at {_props['nocobase_url']} is served under another name now; nothing was emptied.")
+            say(f"NocoBase at {_props['nocobase_url']} is served under another name now; nothing was emptied.")
             return
         try:
             with self._nocobase(_props) as nocobase:
-                if not push.clear(nocobase, _mapping(_props), _credentials(_props)):
-                    _say(f"NocoBase at {nocobase.url} holds other credentials by now; they were not changed.")
+                if not push.clear(nocobase, _mapping(_props), credentials_of(_props)):
+                    say(f"NocoBase at {nocobase.url} holds other credentials by now; they were not changed.")
         except (NocoBaseError, SettingsError) as error:
-            raise _with_way_out(error, _props) from None
+            raise with_way_out(error, _props) from None
 
     @contextmanager
     def _nocobase(self, props: Mapping[str, Any], patient: bool = True) -> Iterator[NocoBaseClient]:
@@ -331,12 +332,12 @@ class MailSettingsProvider(ResourceProvider):
         patience = self._patience.setdefault(url, Patience(self._patience_seconds))
         secret = str(props["client_secret"] or "")
         with NocoBaseClient(url, app, login, patience if patient else None, {*_SECRETS, secret}) as nocobase:
-            _keep_secrets(nocobase)
+            keep_secrets(nocobase)
             try:
                 with remedies_for(names):
                     yield nocobase
             finally:
-                _keep_secrets(nocobase)
+                keep_secrets(nocobase)
 
 
 class NocoBaseProvider(pulumi.ProviderResource):
@@ -389,6 +390,8 @@ class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
     proved_client_id: pulumi.Output[str]
     proved_redirect_uri: pulumi.Output[str]
     problem: pulumi.Output[str | None]
+    restart_due: pulumi.Output[str | None] | None = None
+    """Of a NocoBase 3 only: what to say as long as it has not been restarted; see `nocobase3.push_resource`."""
 
     def __init__(
         self,
@@ -398,7 +401,10 @@ class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
         provider: NocoBaseProvider,
         several: bool = False,
         opts: pulumi.ResourceOptions | None = None,
+        runs_in: MailSettingsProvider | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
+        """runs_in: the provider of another target than NocoBase 2, with `more` properties."""
         properties = {
             "nocobase_url": installation.url,
             "nocobase_app": installation.app,
@@ -419,54 +425,74 @@ class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
             "proved_client_id": None,
             "proved_redirect_uri": None,
             "problem": None,
+            **(more or {}),
         }
         opts = pulumi.ResourceOptions.merge(
             opts, pulumi.ResourceOptions(provider=provider, depends_on=list(application.parts))
         )
-        super().__init__(MailSettingsProvider(), installation.resource_name, properties, opts)
+        super().__init__(runs_in or MailSettingsProvider(), installation.resource_name, properties, opts)
 
 
-def require_all(pushes: Sequence[MailSettings]) -> None:
-    """Fail the run if one of several pushes failed; the engine then removes nothing that is old."""
+def require_all(pushes: Sequence[MailSettings], removes: bool = False) -> None:
+    """Fail the run if a push recorded that it failed; the engine then removes nothing that is old.
 
-    def require(problems: Sequence[str | None]) -> None:
-        failed = [problem for problem in problems if problem]
+    removes: whether this run would remove a client secret. Then it fails, too, where a NocoBase has to be restarted.
+    """
+    dues = [push.restart_due for push in pushes if push.restart_due is not None]
+
+    def require(said: Sequence[str | None]) -> None:
+        failed = [problem for problem in said[: len(pushes)] if problem]
+        due = [text for text in said[len(pushes) :] if text]
         if failed:
             served = f"{len(pushes) - len(failed)} of {len(pushes)} NocoBase installations are served."
-            end_with("\n".join([*failed, f"{served} Run `pulumi up` again."]))
+            end_with("\n".join([*failed, *due, f"{served} Run `pulumi up` again."]))
+        if due and removes:
+            end_with("\n".join([*due, "No client secret was removed."]))
+        for text in due:
+            pulumi.warn(harmless(text))
 
-    if len(pushes) > 1 and not pulumi.runtime.is_dry_run():
-        pulumi.Output.all(*(push.problem for push in pushes)).apply(require)
+    if (len(pushes) > 1 or dues) and not pulumi.runtime.is_dry_run():
+        pulumi.Output.all(*(push.problem for push in pushes), *dues).apply(require)
 
 
 _SECRETS: set[str] = set()
 """What this process redacts in all that it prints and records."""
 
 
-def _keep_secrets(nocobase: NocoBaseClient) -> None:
+def keep_secrets(nocobase: NocoBaseClient) -> None:
     """Redact from now on what `nocobase` knows, also the token and the secrets that it got by its requests."""
-    _SECRETS.update(filter(None, nocobase.secrets))
+    redact_from_now_on(*nocobase.secrets)
 
 
-def _without_secrets(text: str) -> str:
+def redact_from_now_on(*secrets: str) -> None:
+    """Redact these in all that this process prints and records."""
+    _SECRETS.update(filter(None, secrets))
+
+
+def known_secrets() -> frozenset[str]:
+    """What this process redacts."""
+    return frozenset(_SECRETS)
+
+
+def without_secrets(text: str) -> str:
     # A copy: other NocoBases are served in other threads, which add to it.
     return redact(text, tuple(_SECRETS))
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """Print for the engine, which shows it."""
-    print(harmless(_without_secrets(text)))
+    print(harmless(without_secrets(text)))
 
 
 def _mapping(properties: Mapping[str, Any]) -> NocoBaseMapping:
     return NocoBaseMapping.of_record(properties.get("mapping"))
 
 
-def _place(properties: Mapping[str, Any]) -> Place:
+def place_of(properties: Mapping[str, Any]) -> Place:
     return properties["nocobase_url"], properties.get("nocobase_app")
 
 
-def _installation(properties: Mapping[str, Any]) -> str:
+def installation_of(properties: Mapping[str, Any]) -> str:
     """The installation's name."""
     return str((properties.get("logins") or [MAIN])[0])
 
@@ -476,7 +502,7 @@ def _transformed(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
     return bool(olds.get(TRANSFORMED)) and all(olds.get(key) == news.get(key) for key in PLACE)
 
 
-def _credentials(properties: Mapping[str, Any]) -> Credentials:
+def credentials_of(properties: Mapping[str, Any]) -> Credentials:
     return Credentials(properties["client_id"], properties["client_secret"])
 
 
@@ -489,7 +515,7 @@ def _accounts(properties: Mapping[str, Any]) -> Accounts | None:
 def _warn_of_audience(url: str, link: SignIn | None, properties: Properties) -> None:
     reason = push.audience_mismatch(link, _accounts(properties))
     if reason is not None:
-        _say(f"warning: nobody can sign in to NocoBase at {url}: {reason[0]}. {reason[1]}")
+        say(f"warning: nobody can sign in to NocoBase at {url}: {reason[0]}. {reason[1]}")
 
 
 def _push(
@@ -500,27 +526,27 @@ def _push(
     accounts: Accounts | None = None,
 ) -> Properties:
     """Push and return the outputs: what was declared, and what was verified. accounts: see `write_and_verify`."""
-    credentials, uris = _credentials(properties), properties["redirect_uris"]
+    credentials, uris = credentials_of(properties), properties["redirect_uris"]
     found, link = push.write_and_verify(nocobase, _mapping(properties), credentials, uris, found, written_at, accounts)
-    _keep_secrets(nocobase)
+    keep_secrets(nocobase)
     _warn_of_audience(nocobase.url, link, properties)
     if found.also_changed:
         # Only the two values were sent, so somebody else changed these, or the email manager itself.
-        others = listed(_without_secrets(name) for name in found.also_changed)
-        _say(f"Other email settings of NocoBase at {nocobase.url} changed at the same moment: {others}.")
+        others = listed(without_secrets(name) for name in found.also_changed)
+        say(f"Other email settings of NocoBase at {nocobase.url} changed at the same moment: {others}.")
     if found.layout.transformed:
         properties = {**properties, TRANSFORMED: True}
     row = {"row_id": found.row_id, "updated_at": found.updated_at}
-    return _redacted({**properties, **row, **_proved(link, properties)}, properties)
+    return redacted({**properties, **row, **proved(link, properties)}, properties)
 
 
 def _inputs(held: Properties) -> Properties:
     return {key: held.get(key) for key in (*DECLARED, *HOW, *NOT_COMPARED)}
 
 
-def _with_way_out(error: NocoBaseError | SettingsError, properties: Mapping[str, Any]) -> ProvisioningError:
+def with_way_out(error: NocoBaseError | SettingsError, properties: Mapping[str, Any]) -> ProvisioningError:
     """The same error, and how to have the engine forget a NocoBase that is gone for good."""
-    installation = _installation(properties)
+    installation = installation_of(properties)
     name = f"nocobase-{installation}" if installation else "nocobase"
     way_out = (
         f"If this NocoBase is gone for good: `pulumi stack --show-urns` shows the URN that ends in "
@@ -531,7 +557,7 @@ def _with_way_out(error: NocoBaseError | SettingsError, properties: Mapping[str,
     return SettingsError([replace(problem, remedy=f"{problem.remedy}\n    {way_out}") for problem in error.problems])
 
 
-def _redacted(held: Properties, declared: Properties) -> Properties:
+def redacted(held: Properties, declared: Properties) -> Properties:
     """Redact secrets in the outputs that are stored in plain text: somebody may have put them into other fields.
 
     A client id and a redirect URI that are `declared` are no secrets, and later runs compare them.
@@ -539,22 +565,22 @@ def _redacted(held: Properties, declared: Properties) -> Properties:
     clear = ("client_id", "row_id", "updated_at", "proved_client_id", "proved_redirect_uri")
     own = (declared["client_id"], *(declared.get("redirect_uris") or ()))
     found = {key: held[key] for key in clear if isinstance(held.get(key), str) and held[key] not in own}
-    return held | {key: _without_secrets(value) for key, value in found.items()}
+    return held | {key: without_secrets(value) for key, value in found.items()}
 
 
-def _client_id(found: str | None, own: str) -> str | None:
+def shown_client_id(found: str | None, own: str) -> str | None:
     """A client id of NocoBase as it may be stored and shown; what cannot be one may be a secret in the wrong field."""
     return found if not found or found == own else guid(found)
 
 
-def _proved(link: SignIn | None, declared: Properties) -> Properties:
+def proved(link: SignIn | None, declared: Properties) -> Properties:
     """What NocoBase's link says, for people and for the state."""
     if link is None:
         return {"proved_client_id": None, "proved_redirect_uri": None}
     uri = link.redirect_uri
     if uri and uri not in (declared.get("redirect_uris") or ()):
         uri = one_line(link.redacted(uri), LONGEST_REDIRECT_URI)
-    return {"proved_client_id": _client_id(link.client_id, declared["client_id"]), "proved_redirect_uri": uri}
+    return {"proved_client_id": shown_client_id(link.client_id, declared["client_id"]), "proved_redirect_uri": uri}
 
 
 class _Sentences:
@@ -565,7 +591,7 @@ class _Sentences:
         """The message of a ProvisioningError, else the traceback; secrets are redacted."""
         error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]
         text = str(error) if isinstance(error, ProvisioningError) else traceback.format_exc()
-        return harmless(_without_secrets(text))
+        return harmless(without_secrets(text))
 
 
 def _cancelled(self: Any, request: Any, context: Any) -> Any:

@@ -1,13 +1,15 @@
 """Which version of NocoBase is at an address, and where that version takes its mail credentials from.
 
-NocoBase 2 takes them by its REST API, which `push` uses. NocoBase 3 takes them only from its server's config.yml
-(source: its documentation of the Mail plugin). This program does not write that file, but says what belongs into it.
+NocoBase 2 takes them by its REST API, which `push` uses. NocoBase 3 takes them only from its configuration (source: its
+documentation of the Mail plugin); see the room `nocobase3`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from provisioning import errors
 
@@ -16,12 +18,12 @@ class Target(StrEnum):
     """Where a NocoBase takes its mail credentials from."""
 
     REST = "REST API"
-    CONFIG_YML = "config.yml"
+    CONFIGURATION = "configuration"
 
 
 def target_of(version: str) -> Target:
     """Where the NocoBase of this version, as numbered_version returns it, takes its mail credentials from."""
-    return Target.CONFIG_YML if int(version.partition(".")[0]) >= 3 else Target.REST
+    return Target.CONFIGURATION if int(version.partition(".")[0]) >= 3 else Target.REST
 
 
 def numbered_version(text: object) -> str | None:
@@ -33,32 +35,20 @@ def numbered_version(text: object) -> str | None:
     return found[1] if found else None
 
 
-def config_yml() -> str:
-    """The lines of NocoBase 3's config.yml that hold the credentials, with placeholders for both."""
-    return "\n".join(
-        (
-            "mail:",
-            "  providers:",
-            "    outlook:",
-            "      type: microsoft",
-            "      tenant: common  # a tenant's ID where only its accounts may sign in",
-            "      clientId: <client ID of the application>",
-            "      clientSecret: <value of its client secret>",
-        )
-    )
+def is_version_3(answer: Mapping[str, Any] | None) -> bool:
+    """Whether an answer has the form of NocoBase 3's errors: `{"error": {status, reason, domain, …}}`, all texts.
+
+    A NocoBase 3 has no public action that names its version; its mail plugin answers so without a login.
+    """
+    error = (answer or {}).get("error")
+    return isinstance(error, dict) and all(isinstance(error.get(key), str) for key in ("status", "reason", "domain"))
 
 
-def callback(url: str, app: str | None) -> str:
-    """Where NocoBase 3 has Microsoft send users back to, unless its mail.oauthCallbackUrl is set."""
-    return f"{url}{f'/apps/{app}' if app else ''}/mail/oauth/callback"
-
-
-def not_by_rest(url: str, app: str | None, version: str, why: str) -> errors.CredentialsInFile:
-    """The error for a NocoBase that takes its credentials from config.yml."""
+def not_by_rest(url: str, version: str, why: str) -> errors.CredentialsInFile:
+    """The error for a NocoBase that takes its credentials from its configuration, which no setting names."""
     return errors.CredentialsInFile(
-        f"NocoBase at {url} is version {version}, which takes mail credentials from its server's config.yml only; "
-        "this program serves NocoBase 2",
+        f"NocoBase at {url} is version {version}, which takes mail credentials from its configuration",
         why,
-        "Put these lines into config.yml, give the application in Entra ID the redirect URI "
-        f"{callback(url, app)}, and restart NocoBase:\n{config_yml()}",
+        "Say where that is kept: pulumi config set nocobaseConfigFile <absolute path, or "
+        "kubernetes://namespace/secret/key>. See docs/nocobase-3.md.",
     )

@@ -62,7 +62,8 @@ class Push:
     updated_at: what NocoBase said then of when its settings were changed last.
     mapping: where its email manager keeps them, as far as it is declared. logins: see `Installation`.
     proved_redirect_uri: what its sign-in link named when it was verified; None if it has none.
-    transformed: see `Layout`.
+    transformed: see `Layout`. config_file, mail_provider: of a NocoBase 3; see `nocobase.installation.Configuration`.
+    restart_due: what to say as long as it has not been restarted.
     """
 
     name: str
@@ -79,6 +80,9 @@ class Push:
     logins: tuple[str, ...] = ("",)
     transformed: bool = False
     proved_redirect_uri: str | None = None
+    config_file: str | None = None
+    mail_provider: str | None = None
+    restart_due: str | None = None
 
     @property
     def redirect_uris_in_use(self) -> frozenset[str]:
@@ -306,6 +310,9 @@ def _push(name: str, outputs: Mapping[str, Any]) -> Push:
         logins=tuple(outputs.get("logins") or ("",)),
         proved_redirect_uri=outputs.get("proved_redirect_uri"),
         transformed=bool(outputs.get("secret_transformed")),
+        config_file=outputs.get("config_file"),
+        mail_provider=outputs.get("mail_provider"),
+        restart_due=outputs.get("restart_due"),
     )
 
 

@@ -44,7 +44,7 @@ from provisioning.foreign import harmless
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.preflight import check_audience, check_installations
 from provisioning.nocobase.push import Accounts
-from provisioning.nocobase.secret_in_use import may_hold_unknown_secret
+from provisioning.nocobase3.before_change import check, may_hold_unknown_secret
 from provisioning.program import redirect_uris, stack
 from provisioning.program import settings as stack_settings
 from provisioning.program.caller import Caller, sign_in
@@ -58,6 +58,7 @@ class Run:
 
     redirect_uris: of the application. installations: the NocoBases to serve. consent: what an administrator
     gave before. other_token_version: whether the application's own access tokens stay of another version.
+    removes: whether a client secret is removed at the end.
     """
 
     settings: Settings
@@ -70,6 +71,7 @@ class Run:
     principal_owners: Owners
     consent: TakenOver | None = None
     other_token_version: bool = False
+    removes: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,15 @@ def prepare(last: Deployed) -> Run:
         patience = settings.nocobase_patience_seconds
         known_values = {secret.value for secret in last.secrets if secret.value}
         own = [last.client_id] if last.client_id else []
-        warnings = check_installations(new, logins, own, bool(pushed), patience)
+        warnings = check_installations(new, logins, own, bool(pushed), patience, check)
         # Before anything changes in Entra ID: a wrong address must not cost the redirect URI that is in use.
         own += [push.client_id for push in last.pushes]
         moved = redirect_uris.moved(installations, last)
-        warnings += check_installations(moved, logins, own, len(installations) > 1, patience)
+        warnings += check_installations(moved, logins, own, len(installations) > 1, patience, check)
         if last.application and last.application.declared.audience != settings.audience:
-            served = [one for one in settings.installations if one.resource_name in pushed]
+            # A NocoBase 3 is told with the push whose accounts may sign in.
+            by_rest = [one for one in settings.installations if one.configuration is None]
+            served = [one for one in by_rest if one.resource_name in pushed]
             check_audience(served, logins, Accounts(settings.audience.value, last.tenant_id))
         reads_only = previews_without_rights(caller, last)
         wanted = Wanted(
@@ -153,8 +157,19 @@ def prepare(last: Deployed) -> Run:
         pulumi.warn(harmless(warning))
     other_version = keeps_token_version(settings, last)
     tags = own_tags(settings, last)
+    removes = any(secret.slot not in secrets.slots for secret in last.secrets)
     return Run(
-        settings, secrets, uris.uris, tags, installations, caller, owners, principal_owners, consent, other_version
+        settings,
+        secrets,
+        uris.uris,
+        tags,
+        installations,
+        caller,
+        owners,
+        principal_owners,
+        consent,
+        other_version,
+        removes,
     )
 
 

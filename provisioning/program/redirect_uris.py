@@ -55,6 +55,9 @@ def moved(installations: Sequence[Installation], last: Deployed) -> list[Install
 def _has_moved(installation: Installation, push: Push) -> bool:
     if (installation.url, installation.app, installation.mapping) != (push.url, push.app, push.mapping):
         return True
+    kept_in = installation.configuration
+    if (kept_in and (kept_in.place, kept_in.provider)) != (push.config_file and (push.config_file, push.mail_provider)):
+        return True
     return not push.redirect_uris_in_use & set(installation.redirect_uris)
 
 

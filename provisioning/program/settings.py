@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple, get_origin
+from typing import Annotated, Any, NamedTuple, Self, get_origin
 from uuid import UUID
 
 from pydantic import (
@@ -31,6 +31,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
@@ -42,10 +43,10 @@ from provisioning.entra import permissions, rules
 from provisioning.entra.client_secret_plan import Policy, why_invalid_policy
 from provisioning.entra.permissions import Permission
 from provisioning.entra.rules import Audience
-from provisioning.entra.scopes import DEFAULT_SCOPES, SCOPE_IDS
+from provisioning.entra.scopes import DEFAULT_SCOPES, NOCOBASE_3_SCOPES, SCOPE_IDS, asked_by_nocobase_3
 from provisioning.errors import Problem, SettingsError
 from provisioning.foreign import parsed_json, redact
-from provisioning.nocobase.installation import HEADERS, INSTALLATION_HEADERS, MAIN, Installation
+from provisioning.nocobase.installation import HEADERS, INSTALLATION_HEADERS, MAIN, Configuration, Installation
 from provisioning.nocobase.layout import COLLECTION, VERIFY_ACTION, NocoBaseMapping
 from provisioning.nocobase.login import (
     API_KEY,
@@ -179,9 +180,31 @@ def _scalar(value: object) -> object:
     return value
 
 
+def _configuration_place(text: str | None) -> str | None:
+    from provisioning.nocobase3.places import place_of  # noqa: PLC0415 - ruamel.yaml, which only a NocoBase 3 needs
+
+    try:
+        if text:
+            place_of(text)
+    except ValueError as error:
+        raise _invalid(str(error)) from None
+    return text or None
+
+
+def _mail_provider(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
+        raise _invalid("A mail provider's name begins with a letter, and has only letters, digits, '-' and '_'.")
+    return name
+
+
 Text = Annotated[str, BeforeValidator(_as_text)]
 Address = Annotated[str, AfterValidator(_address)]
 SubApplication = Annotated[str | None, BeforeValidator(_as_text), AfterValidator(_sub_application)]
+ConfigurationPlace = Annotated[str | None, AfterValidator(_configuration_place)]
+MailProvider = Annotated[str, AfterValidator(_mail_provider)]
+
+MAIL_PROVIDER = "outlook"
+"""The name of the entry in a NocoBase 3's configuration, to which connected accounts belong."""
 
 
 class MappingSettings(BaseModel):
@@ -211,6 +234,14 @@ class InstallationSettings(BaseModel):
     app: SubApplication = None
     take_over: str | None = None
     mapping: MappingSettings | None = None
+    config_file: ConfigurationPlace = None
+    mail_provider: MailProvider = MAIL_PROVIDER
+    restart: tuple[Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_sub_application(self) -> Self:
+        _raise_if(why_no_sub_application(self.app, self.config_file))
+        return self
 
 
 def _headers(value: object) -> Mapping[str, str]:
@@ -227,6 +258,12 @@ def _headers_by_installation(value: object) -> Mapping[str, Mapping[str, str]]:
         raise _invalid(str(error)) from None
 
 
+def _default_scopes(places: Sequence[str | None]) -> tuple[str, ...]:
+    """What the served NocoBases ask for. places: of their configurations, None for each NocoBase 2."""
+    scopes = [*(DEFAULT_SCOPES if None in places else ()), *(NOCOBASE_3_SCOPES if any(places) else ())]
+    return tuple(dict.fromkeys(scopes))
+
+
 class Settings(BaseSettings):
     """The settings of one stack. The field names in camelCase are the configuration keys."""
 
@@ -237,6 +274,9 @@ class Settings(BaseSettings):
     nocobase_take_over: str | None = None
     nocobase_patience_seconds: int = Field(DEFAULT_SECONDS, ge=0, le=3600)
     nocobase_mapping: MappingSettings = MappingSettings()
+    nocobase_config_file: ConfigurationPlace = None
+    nocobase_mail_provider: MailProvider = MAIL_PROVIDER
+    nocobase_restart: tuple[Text, ...] = ()
     nocobase_installations: tuple[InstallationSettings, ...] = ()
     nocobase_headers: Annotated[dict[str, str], BeforeValidator(_headers)] = Field({}, repr=False)
     nocobase_installation_headers: Annotated[dict[str, dict[str, str]], BeforeValidator(_headers_by_installation)] = (
@@ -244,7 +284,7 @@ class Settings(BaseSettings):
     )
     audience: Audience = Audience.ANY_TENANT_AND_PERSONAL
     application_name: str = "NocoBase mail"
-    scopes: tuple[Annotated[Text, AfterValidator(_known_scope)], ...] = DEFAULT_SCOPES
+    scopes: tuple[Annotated[Text, AfterValidator(_known_scope)], ...] = Field((), validate_default=True)
     redirect_uris: tuple[Text, ...] = Field((), validate_default=True)
     owners: tuple[Annotated[Text, AfterValidator(_object_id)], ...] = ()
     former_owners: tuple[Annotated[Text, AfterValidator(_object_id)], ...] = ()
@@ -287,7 +327,10 @@ class Settings(BaseSettings):
             app=self.nocobase_app,
             take_over=self.nocobase_take_over,
             mapping=self.nocobase_mapping.mapping,
-            redirect_uris=self._redirect_uris_of(self.nocobase_url, self.nocobase_app),
+            redirect_uris=self._redirect_uris_of(self._places[0]),
+            configuration=self._configuration(
+                self.nocobase_config_file, self.nocobase_mail_provider, self.nocobase_restart
+            ),
         )
         return (main, *map(self._further_installation, self.nocobase_installations))
 
@@ -299,15 +342,32 @@ class Settings(BaseSettings):
             app=declared.app,
             take_over=declared.take_over,
             mapping=(declared.mapping or self.nocobase_mapping).mapping,
-            redirect_uris=self._redirect_uris_of(declared.url, declared.app),
+            redirect_uris=self._redirect_uris_of((declared.url, declared.app, declared.config_file)),
             # One server's key must never be sent to another server.
             logins=(declared.name, MAIN) if on_the_main_server else (declared.name,),
+            configuration=self._configuration(declared.config_file, declared.mail_provider, declared.restart),
         )
 
-    def _redirect_uris_of(self, url: str, app: str | None) -> tuple[str, ...]:
+    def _configuration(self, place: str | None, provider: str, restart: tuple[str, ...]) -> Configuration | None:
+        return Configuration(place, provider, restart, asked_by_nocobase_3(self._scopes_of_3)) if place else None
+
+    @property
+    def _scopes_of_3(self) -> tuple[str, ...]:
+        """The scopes for a NocoBase 3: its own default, where a NocoBase 2 beside it has another one."""
+        by_default = self.scopes == _default_scopes([place for _, _, place in self._places])
+        return NOCOBASE_3_SCOPES if by_default else self.scopes
+
+    @property
+    def _places(self) -> list[tuple[str, str | None, str | None]]:
+        """Address, sub-application and configuration of each installation, the main one first."""
+        return [
+            (self.nocobase_url, self.nocobase_app, self.nocobase_config_file),
+            *((one.url, one.app, one.config_file) for one in self.nocobase_installations),
+        ]
+
+    def _redirect_uris_of(self, own: tuple[str, str | None, str | None]) -> tuple[str, ...]:
         """The declared redirect URIs without those that belong to other installations."""
-        places = [(self.nocobase_url, self.nocobase_app), *((one.url, one.app) for one in self.nocobase_installations)]
-        of_others = {redirect_uri(*place) for place in places} - {redirect_uri(url, app)}
+        of_others = {redirect_uri(*place) for place in self._places} - {redirect_uri(*own)}
         return tuple(uri for uri in self.redirect_uris if uri not in of_others)
 
     @property
@@ -341,6 +401,12 @@ class Settings(BaseSettings):
             raise _invalid(f"Named more than once: {', '.join(sorted(set(repeated)))}.")
         return installations
 
+    @field_validator("nocobase_config_file")
+    @classmethod
+    def _check_sub_application(cls, place: str | None, info: ValidationInfo) -> str | None:
+        _raise_if(why_no_sub_application(info.data.get("nocobase_app"), place))
+        return place
+
     @field_validator("former_owners")
     @classmethod
     def _check_former_owners(cls, former: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -364,11 +430,12 @@ class Settings(BaseSettings):
     @field_validator("scopes")
     @classmethod
     def _check_scopes(cls, scopes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if not scopes:
+            further = info.data.get("nocobase_installations", ())
+            return _default_scopes([info.data.get("nocobase_config_file"), *(one.config_file for one in further)])
         repeated = sorted({scope for scope in scopes if scopes.count(scope) > 1})
         if repeated:
             raise _invalid(f"Named more than once: {', '.join(repeated)}.")
-        if not scopes:
-            raise _invalid("At least one scope is required.")
         return scopes
 
     @field_validator("further_permissions")
@@ -391,8 +458,10 @@ class Settings(BaseSettings):
         if not uris and "nocobase_url" in info.data:
             further = info.data.get("nocobase_installations", ())
             uris = (
-                redirect_uri(info.data["nocobase_url"], info.data.get("nocobase_app")),
-                *(redirect_uri(installation.url, installation.app) for installation in further),
+                redirect_uri(
+                    info.data["nocobase_url"], info.data.get("nocobase_app"), info.data.get("nocobase_config_file")
+                ),
+                *(redirect_uri(one.url, one.app, one.config_file) for one in further),
             )
         reasons = [(uri, rules.why_invalid_redirect_uri(uri, _audience(info))) for uri in uris]
         _raise_if(" ".join(f"{_without_account(uri)}: {reason}" for uri, reason in reasons if reason))
@@ -504,13 +573,23 @@ def _without_secret(problem: Problem, config: Mapping[str, str], secret_keys: Co
     return replace(problem, value=None, why=redact(problem.why, set(input_errors.texts(config.get(key, "")))))
 
 
-def redirect_uri(nocobase_url: str, nocobase_app: str | None = None) -> str:
-    """Where Microsoft sends users back to after the sign-in: the email manager's page in NocoBase.
+def redirect_uri(nocobase_url: str, nocobase_app: str | None = None, config_file: str | None = None) -> str:
+    """Where Microsoft sends users back to after the sign-in.
 
-    Source: the email manager's documentation; for sub-applications NocoBase's own routes.
+    config_file: of a NocoBase 3, which has an address of its own for it; None for a NocoBase 2, whose email manager's
+    page it is. Source: the documentation of both; for sub-applications NocoBase's own routes.
     """
+    if config_file:
+        return f"{nocobase_url}/mail/oauth/callback"
     application = f"/apps/{nocobase_app}" if nocobase_app else ""
     return f"{nocobase_url}{application}/admin/settings/mail/oauth2"
+
+
+def why_no_sub_application(app: str | None, config_file: str | None) -> str | None:
+    """Why a NocoBase cannot be a sub-application; None if it can."""
+    if not app or not config_file:
+        return None
+    return "A NocoBase 3 has no sub-applications; where it is mounted below a path, its address has that path."
 
 
 def _without_account(uri: str) -> str:
@@ -593,7 +672,7 @@ def _problem(details: ErrorDetails) -> Problem:
     return Problem(path, shown, why, _remedy(path, inner, field, details["type"]))
 
 
-PLACES = ("nocobaseUrl", "nocobaseApp", "nocobaseInstallations")
+PLACES = ("nocobaseUrl", "nocobaseApp", "nocobaseInstallations", "nocobaseConfigFile", "nocobaseMailProvider")
 """Settings whose removal would point at another NocoBase, or stop serving one."""
 
 

@@ -118,6 +118,9 @@ def secret_differences(state: Deployed, found: Registration) -> tuple[str, ...]:
 def row_differences(state: Deployed, push: Push, row: HeldRow) -> tuple[str, ...]:
     """How a NocoBase's email settings differ from what it was given, a sentence each; empty if they do not."""
     reasons = [f"the last push failed: {one_line(push.problem, LONGEST_MESSAGE)}"] if push.problem else []
+    if push.restart_due:
+        # Its configuration is ahead of what it was verified to use.
+        return (*reasons, one_line(push.restart_due, LONGEST_MESSAGE))
     if row.client_id is None:
         reasons.append("it holds no email settings for Microsoft")
     elif row.client_id != push.client_id:

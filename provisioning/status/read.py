@@ -262,6 +262,12 @@ def read_nocobase(push: Push, login: NocoBaseLogin | Unread | None) -> Held | Un
 
 def read_row(push: Push, login: NocoBaseLogin) -> HeldRow:
     """The email settings of a NocoBase. Raises NocoBaseError."""
+    if push.config_file:
+        from provisioning.nocobase3 import look  # noqa: PLC0415 - ruamel.yaml is not needed for a NocoBase 2
+
+        with remedies_for(push.logins):
+            held = look.held(push.config_file, push.mail_provider or "")
+        return HeldRow(held.client_id if held.exists else None, held.client_secret, "")
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - httpx is not needed offline
 
     with (
@@ -277,6 +283,11 @@ def read_row(push: Push, login: NocoBaseLogin) -> HeldRow:
 
 def read_link(push: Push, login: NocoBaseLogin) -> SignIn | None:
     """What the sign-in link of a NocoBase says; None where the stack does without. Raises NocoBaseError."""
+    if push.config_file:
+        from provisioning.nocobase3 import look  # noqa: PLC0415 - as above
+
+        with remedies_for(push.logins):
+            return look.link(push.url, push.mail_provider or "", login, tuple(filter(None, [push.client_secret])))
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - httpx is not needed offline
 
     with (

@@ -47,16 +47,19 @@ def always(status: int, body: Any = None, **headers: str) -> Server:
 
 
 def answering(**answers: httpx.Response) -> Server:
-    """A server that knows some actions by the part after the colon; others are unknown to it, as NocoBase says it."""
+    """A server that knows some actions by the end of their path; others are unknown to it, as NocoBase says it."""
 
     def answer(request: httpx.Request) -> httpx.Response:
-        return answers.get(request.url.path.rpartition(":")[2], httpx.Response(404, text="Not Found"))
+        return answers.get(re.split("[:/]", request.url.path)[-1], httpx.Response(404, text="Not Found"))
 
     return answer
 
 
 def data(value: Any) -> httpx.Response:
     return httpx.Response(200, json={"data": value})
+
+
+VERSION_3 = {"error": {"code": 401, "status": "UNAUTHENTICATED", "reason": "X", "domain": "app", "message": "x"}}
 
 
 def gateway(status: int, code: str) -> httpx.Response:
@@ -289,24 +292,23 @@ def test_a_nocobase_2_without_the_action_has_no_email_manager() -> None:
         nocobase.get(LIST)
 
 
-def test_a_nocobase_3_is_told_apart_and_what_it_needs_is_printed() -> None:
-    with (
-        connect(answering(getInfo=data({"version": "3.0.0-beta.2"})), "sales") as nocobase,
-        pytest.raises(errors.CredentialsInFile) as caught,
-    ):
+@pytest.mark.parametrize(
+    ("answers", "version"),
+    [
+        pytest.param({"getInfo": data({"version": "3.0.0-beta.2"})}, "3.0.0", id="names its version"),
+        pytest.param({"providers": httpx.Response(401, json=VERSION_3)}, "3", id="its mail plugin answers"),
+        pytest.param({"list": httpx.Response(401, json=VERSION_3)}, "3", id="each action is answered so"),
+    ],
+)
+def test_a_nocobase_3_is_told_apart_and_the_setting_that_serves_it(
+    answers: dict[str, httpx.Response], version: str
+) -> None:
+    with connect(answering(**answers)) as nocobase, pytest.raises(errors.CredentialsInFile) as caught:
         nocobase.get(LIST)
-    assert str(caught.value).splitlines() == [
-        f"NocoBase at {URL} is version 3.0.0, which takes mail credentials from its server's config.yml only; this "
-        f"program serves NocoBase 2 ({LIST} answered 404). Put these lines into config.yml, give the application in "
-        f"Entra ID the redirect URI {URL}/apps/sales/mail/oauth/callback, and restart NocoBase:",
-        "mail:",
-        "  providers:",
-        "    outlook:",
-        "      type: microsoft",
-        "      tenant: common  # a tenant's ID where only its accounts may sign in",
-        "      clientId: <client ID of the application>",
-        "      clientSecret: <value of its client secret>",
-    ]
+    assert f"NocoBase at {URL} is version {version}, which takes mail credentials from its configuration" in str(
+        caught.value
+    )
+    assert "pulumi config set nocobaseConfigFile <absolute path, or kubernetes://" in str(caught.value)
 
 
 def test_an_ordinary_life_asks_for_no_version() -> None:

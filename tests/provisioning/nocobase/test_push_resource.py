@@ -657,7 +657,7 @@ def test_a_secret_that_nocobase_held_is_in_no_later_output(
         monkeypatch.setattr(push_resource, "_SECRETS", set())
         if read_before:  # by another client
             provider.diff(ID, outs, NEXT)
-            assert held not in push_resource._without_secrets(f"Bearer {held}")
+            assert held not in push_resource.without_secrets(f"Bearer {held}")
         provider.update(ID, outs, NEXT)
         said = capsys.readouterr().out
         assert "changed at the same moment: " in said

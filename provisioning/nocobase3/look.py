@@ -1,0 +1,27 @@
+"""What a NocoBase 3 holds and says, for the commands beside the program. Changes nothing."""
+
+from __future__ import annotations
+
+from provisioning.nocobase.login import NocoBaseLogin
+from provisioning.nocobase.push import SignIn
+from provisioning.nocobase3 import push
+from provisioning.nocobase3.config_file import Found
+from provisioning.nocobase3.places import place_of
+from provisioning.nocobase3.server import MailServer
+
+
+def held(config_file: str, provider: str) -> Found:
+    """What its configuration has for the mail provider. Raises ConfigurationUnusable."""
+    return push.read(place_of(config_file), provider).found
+
+
+def link(url: str, provider: str, login: NocoBaseLogin, secrets: tuple[str, ...] = ()) -> SignIn:
+    """What its sign-in link says; nothing if it does not offer the mail provider. Raises NocoBaseError."""
+    with MailServer(url, login, secrets=secrets) as server:
+        return server.sign_in(provider) or SignIn(None, None)
+
+
+def providers(url: str, login: NocoBaseLogin) -> frozenset[tuple[str, str]]:
+    """Type and name of the mail providers that it offers. Raises NocoBaseError."""
+    with MailServer(url, login) as server:
+        return server.providers()

@@ -1,0 +1,367 @@
+"""The push into a NocoBase 3 as a Pulumi resource: of the same type as that into a NocoBase 2, by another provider.
+
+So the plan of the client secrets, `status` and a move from 2 to 3 find the same properties. `slot`, `since` and the
+credentials are recorded as verified only once NocoBase was seen to use them: as long as a restart is due, those that
+were verified before stay recorded, with `restart_due`, and `require_all` ends a run that would remove a secret.
+
+ruamel.yaml and httpx are imported where they are needed: the program imports this module only to declare the resource.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, UpdateResult
+
+from provisioning.entra.audiences import authority_for
+from provisioning.entra.client_secret_plan import SecretPlan
+from provisioning.entra.ownership import whose_application
+from provisioning.entra.rules import Audience
+from provisioning.errors import (
+    ApplicationProtected,
+    Interrupted,
+    NocoBaseError,
+    NotVerified,
+    ProvisioningError,
+    SettingsError,
+)
+from provisioning.foreign import GUID, LONGEST
+from provisioning.nocobase.installation import remedies_for
+from provisioning.nocobase.login import SECRET_LENGTH, missing_login
+from provisioning.nocobase.push import reject_foreign, sign_in_mismatch
+from provisioning.nocobase.push_resource import (
+    PROTECTED,
+    TYPE_NAME,
+    DeployedApplication,
+    MailSettings,
+    MailSettingsProvider,
+    NocoBaseProvider,
+    Properties,
+    credentials_of,
+    installation_of,
+    known_secrets,
+    place_of,
+    proved,
+    redact_from_now_on,
+    redacted,
+    say,
+    shown_client_id,
+    with_way_out,
+)
+from provisioning.nocobase.retry import Patience
+
+if TYPE_CHECKING:
+    from provisioning.nocobase.installation import Configuration, Installation
+    from provisioning.nocobase3.config_file import Entry
+    from provisioning.nocobase3.places import Place
+    from provisioning.nocobase3.push import Reading
+    from provisioning.nocobase3.server import MailServer
+
+WHERE = ("nocobase_url", "config_file", "mail_provider")
+"""The declared properties that say where the credentials go."""
+
+DECLARED = (*WHERE, "client_id", "client_secret", "redirect_uris", "slot", "since", "scopes", "audience", "tenant_id")
+"""The properties that the program declares; a change of one of them is pushed."""
+
+HOW = ("restart", "logins", "several", "protected")
+"""The declared properties that refresh and destroy need; recorded again when they change."""
+
+VERIFIED = ("client_id", "client_secret", "slot", "since", "redirect_uris", "proved_client_id", "proved_redirect_uri")
+"""What stays recorded of the last verified push as long as a restart is due."""
+
+
+@dataclass
+class _Target:
+    """One NocoBase 3 during one call of the engine's.
+
+    made: see `config_file.made_by`. wrote: whether its configuration was written.
+    """
+
+    url: str
+    place: Place
+    provider: str
+    server: MailServer
+    made: str = ""
+    wrote: bool = False
+
+
+class ConfigurationProvider(MailSettingsProvider):
+    """Creates, compares, reads and clears the credentials in the configuration of a NocoBase 3."""
+
+    def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
+        """Whether the declaration has changed, or the configuration or NocoBase's link differs from it."""
+        from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
+
+        several = bool(_news.get("several"))
+        changed = any(_olds.get(key) != _news.get(key) for key in (*DECLARED, *HOW))
+        changed = changed or bool(_olds.get("problem") or _olds.get("restart_due"))
+        try:
+            with self._target(_news, patient=not several) as target:
+                found = _read(target).found
+                link = target.server.sign_in(target.provider)
+                in_sync = (
+                    not changed
+                    and found.holds(_entry(_olds, found.scopes))
+                    and push.why_not_in_use(link, found, target.provider) is None
+                    and sign_in_mismatch(link, _news["client_id"], _news["redirect_uris"]) is None
+                )
+        except NocoBaseError as error:
+            if not several:
+                raise
+            say(str(error))
+            in_sync = False
+        return DiffResult(changes=not in_sync)
+
+    def create(self, props: Properties) -> CreateResult:
+        """Push into a NocoBase 3 for the first time; foreign credentials there are not overwritten.
+
+        What fails after the configuration was written is recorded, so that `destroy` clears it.
+        """
+        from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
+
+        id_ = f"{props['nocobase_url']}#{props['config_file']}#{props['mail_provider']}"
+        target: _Target | None = None
+        try:
+            with self._target(props) as target:
+                before = _read(target)
+                own = [props["client_id"], props.get("take_over")]
+                push.reject_other_kind(target.place, target.provider, before.found, own)
+                reject_foreign(target.url, before, own, whose_application)
+                self._wait_until_accepted(props, new=True)
+                return CreateResult(id_, self._push(target, {}, props, before))
+        except ProvisioningError as error:
+            if not props.get("several") and not (target and target.wrote):
+                raise
+            made = target.made if target else ""
+            return CreateResult(id_, {**_unverified({}, props), "made": made, "problem": str(error)})
+
+    def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
+        """Push what the declaration changed, or repair what somebody changed in the configuration."""
+        try:
+            return UpdateResult(self._update(_olds, _news))
+        except ProvisioningError as error:
+            if not _news.get("several"):
+                raise
+            made = _olds.get("made") if _same_place(_olds, _news) else None
+            return UpdateResult({**_unverified(_olds, _news), "made": made, "problem": str(error)})
+
+    def _update(self, olds: Properties, news: Properties) -> Properties:
+        from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
+
+        first = not olds.get("slot") or not _same_place(olds, news)
+        same = credentials_of(olds) == credentials_of(news)
+        self._wait_until_accepted(news, new=not same or not olds.get("slot"))
+        with self._target(news) as target:
+            before = _read(target)
+            own = [olds["client_id"], news["client_id"], news.get("take_over")]
+            push.reject_other_kind(target.place, target.provider, before.found, own)
+            if first:
+                reject_foreign(target.url, before, own, whose_application)
+            elif self._was_taken_over(before, news):
+                reject_foreign(target.url, before, [], whose_application)
+            return self._push(target, olds, news, before)
+
+    def _push(self, target: _Target, olds: Properties, news: Properties, before: Reading) -> Properties:
+        """Write what differs, restart if NocoBase has not read it, and verify; return the outputs."""
+        from provisioning.nocobase3 import config_file, push  # noqa: PLC0415 - see above
+
+        target.made = _made(olds, news, before)
+        link = target.server.sign_in(target.provider)
+        reading = before
+        if not before.found.holds(_entry(news)):
+            shown = link.scopes if link else ()
+            order = config_file.fresh_order(news["scopes"], before.found.scopes, shown)
+            target.made = target.made or config_file.made_by(before.text, target.provider)
+            target.wrote = True
+            reading = push.write(target.place, target.provider, before, _entry(news, order))
+        why = push.why_not_in_use(link, reading.found, target.provider)
+        if why is not None and news.get("restart"):
+            say(f"Restarting NocoBase at {target.url}: {shlex.join(news['restart'])}")
+            push.restart(target.url, news["restart"])
+            link, why = push.link_in_use(target.server, target.provider, reading.found, self._patience_seconds)
+            if why is not None:
+                raise push.not_restarted(target.url, target.place, target.provider, why)
+        if why is not None:
+            due = push.restart_due(target.url, target.place, why)
+            return {**_unverified(olds, news), "made": target.made, "restart_due": due}
+        reason = sign_in_mismatch(link, news["client_id"], news["redirect_uris"])
+        if reason is not None:
+            raise NotVerified(f"NocoBase at {target.url} does not use what was written", *reason)
+        return redacted({**news, "made": target.made, **proved(link, news)}, news)
+
+    def read(self, id_: str, props: Properties) -> ReadResult:
+        """What the configuration holds now; an empty id, which means a deleted resource, if the entry is gone."""
+        try:
+            with self._target(props) as target:
+                found = _read(target).found
+                if not found.exists:
+                    return ReadResult("", {})
+                link = target.server.sign_in(target.provider)
+        except NocoBaseError as error:
+            if not props.get("several"):
+                raise with_way_out(error, props) from None
+            say(f"{error} This run assumes that it still holds what the last run wrote.")
+            return ReadResult(id_, props, _inputs(props))
+        held = {**props, **proved(link, props)}
+        if not props.get("restart_due"):
+            # Else the configuration is ahead of what is recorded, which is what NocoBase was verified to use.
+            held["client_id"] = shown_client_id(found.client_id, props["client_id"])
+            held["client_secret"] = found.client_secret[:LONGEST]
+        held = redacted(held, props)
+        return ReadResult(id_, held, _inputs(held))
+
+    def delete(self, _id: str, _props: Properties) -> None:
+        """Remove the entry if this stack made it, else empty its two values; another application's stay.
+
+        Raises ApplicationProtected, before anything is changed, where the engine would not destroy the application.
+        """
+        from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
+        from provisioning.nocobase3.places import place_of as configuration_at  # noqa: PLC0415 - see above
+
+        served_as = self._served.get(place_of(_props))
+        destroyed = not self._served or served_as == installation_of(_props)
+        if destroyed and _props.get("protected"):
+            raise ApplicationProtected(PROTECTED)
+        url = _props["nocobase_url"]
+        if served_as is not None and not destroyed:
+            say(f"NocoBase at {url} is served under another name now; nothing was emptied.")
+            return
+        place, provider = configuration_at(_props["config_file"]), _props["mail_provider"]
+        try:
+            with remedies_for(_props.get("logins") or [""]):
+                before = push.read(place, provider)
+                if not before.found.client_id:
+                    return
+                if before.found.client_id not in (_props["client_id"], _props.get("written_client_id")):
+                    say(f"The configuration {place} holds other credentials by now; they were not changed.")
+                    return
+                push.clear(place, provider, before, str(_props.get("made") or ""))
+        except NocoBaseError as error:
+            raise with_way_out(error, _props) from None
+        self._restart_after_clearing(url, _props.get("restart") or [])
+
+    def _restart_after_clearing(self, url: str, command: list[str]) -> None:
+        """The credentials end with the application, so a restart that fails does not hold `destroy` up."""
+        from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
+
+        if not command:
+            say(f"NocoBase at {url} offers the mail provider until it is restarted.")
+            return
+        try:
+            push.restart(url, command)
+        except (NocoBaseError, Interrupted) as error:
+            say(f"warning: {error}")
+
+    @contextmanager
+    def _target(self, props: Mapping[str, Any], patient: bool = True) -> Iterator[_Target]:
+        from provisioning.nocobase3.places import place_of as configuration_at  # noqa: PLC0415 - see above
+        from provisioning.nocobase3.server import MailServer  # noqa: PLC0415 - see above
+
+        names = props.get("logins") or [""]
+        login = self._logins.first(names)
+        if login is None:
+            raise SettingsError([missing_login(names[0])])
+        url = props["nocobase_url"]
+        patience = self._patience.setdefault(url, Patience(self._patience_seconds))
+        redact_from_now_on(*login.secrets, str(props.get("client_secret") or ""))
+        with (
+            remedies_for(names),
+            MailServer(url, login, patience if patient else None, known_secrets()) as server,
+        ):
+            yield _Target(url, configuration_at(props["config_file"]), props["mail_provider"], server)
+
+
+class ConfiguredMailSettings(MailSettings, module="nocobase", name=TYPE_NAME):
+    """The entry of a mail provider in the configuration of a NocoBase 3, verified by NocoBase's sign-in link.
+
+    restart_due: what to say as long as NocoBase has not been started with it.
+    """
+
+    def __init__(
+        self,
+        installation: Installation,
+        configuration: Configuration,
+        application: DeployedApplication,
+        secrets: SecretPlan,
+        provider: NocoBaseProvider,
+        several: bool = False,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        more = {
+            "config_file": configuration.place,
+            "mail_provider": configuration.provider,
+            "restart": list(configuration.restart),
+            "scopes": list(configuration.scopes),
+            "written_client_id": application.client_id,
+            "made": None,
+            "restart_due": None,
+        }
+        super().__init__(
+            installation, application, secrets, provider, several, opts, runs_in=ConfigurationProvider(), more=more
+        )
+
+
+def push_into(
+    installation: Installation,
+    application: DeployedApplication,
+    secrets: SecretPlan,
+    provider: NocoBaseProvider,
+    several: bool = False,
+) -> MailSettings:
+    """The push into one NocoBase, of whichever version."""
+    if installation.configuration is None:
+        return MailSettings(installation, application, secrets, provider, several)
+    return ConfiguredMailSettings(installation, installation.configuration, application, secrets, provider, several)
+
+
+def _entry(properties: Mapping[str, Any], order: tuple[str, ...] | None = None) -> Entry:
+    """What the declaration asks for. order: of the scopes; another set of them is not taken."""
+    from provisioning.nocobase3.config_file import Entry  # noqa: PLC0415 - see above
+
+    scopes = tuple(properties["scopes"])
+    given = order if order is not None and sorted(order) == sorted(scopes) else scopes
+    audience, tenant_id = Audience(properties["audience"]), properties.get("tenant_id")
+    own = credentials_of(properties)
+    return Entry(own.client_id, own.client_secret, authority_for(audience, tenant_id), given)
+
+
+def _read(target: _Target) -> Reading:
+    """The configuration; what it holds is not shown from now on."""
+    from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
+
+    reading = push.read(target.place, target.provider)
+    for value in (reading.found.client_secret, reading.client_id):
+        # A secret may have been pasted into the wrong key.
+        if len(value) >= SECRET_LENGTH and not re.fullmatch(GUID, value):
+            redact_from_now_on(value)
+    return reading
+
+
+def _same_place(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+    return all(olds.get(key) == news.get(key) for key in WHERE)
+
+
+def _unverified(olds: Mapping[str, Any], news: Properties) -> Properties:
+    """The declaration, with what NocoBase was verified to use before; the plan of the client secrets goes by that."""
+    if olds.get("slot"):
+        return {**news, **{key: olds.get(key) for key in VERIFIED}}
+    return {**news, "slot": None, "since": None}
+
+
+def _made(olds: Mapping[str, Any], news: Mapping[str, Any], before: Reading) -> str:
+    """Which part of the entry's path this stack made before; see `config_file.made_by`."""
+    if _same_place(olds, news):
+        return str(olds.get("made") or "")
+    # An interrupted run has written it, and nobody has added to it.
+    own = before.client_id == news["client_id"] and not before.found.others
+    return "entry" if own else ""
+
+
+def _inputs(held: Properties) -> Properties:
+    return {key: held.get(key) for key in (*DECLARED, *HOW, "take_over", "written_client_id")}

@@ -1,0 +1,204 @@
+"""NocoBase 3 over its REST API: which mail providers it offers, and the sign-in link of one.
+
+Source: the API documentation of its mail plugin (app-plugin-mail, November 2026). Success is `{"data": …}`, an error
+`{"error": {code, status, reason, domain, message, requestId}}`; `reason` decides. An API key goes into the header
+x-api-key. A request for a link leaves an entry in NocoBase that expires after ten minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from provisioning import errors
+from provisioning.connections import ANSWER_SECONDS, transport
+from provisioning.foreign import parsed_json, quoted
+from provisioning.nocobase.client import (
+    TIMEOUT_SECONDS,
+    denied_by_gateway,
+    not_a_nocobase,
+    not_a_url,
+    redirected,
+    unforeseen,
+    unreachable,
+)
+from provisioning.nocobase.login import SECRET_LENGTH, NocoBaseLogin
+from provisioning.nocobase.push import SignIn, link_without
+from provisioning.nocobase.retry import Fate, Patience, TryAgain, fate_of_answer, fate_of_failure, retry_after
+from provisioning.nocobase.version import is_version_3, numbered_version
+from provisioning.nocobase3.config_file import MICROSOFT
+from provisioning.waiting import answer_of
+
+PROVIDERS = "mail/providers"
+AUTHORIZATIONS = "mail/authorizations"
+
+
+class MailServer:
+    """A connection to the NocoBase 3 at `url`; use it in a `with` statement.
+
+    patience: how long to wait for one that is unreachable or not ready; by default not at all. secrets: what it may
+    know besides the login. Raises Unreachable if the environment's certificates or proxy cannot be used, and
+    Unauthorized without an API key.
+    """
+
+    def __init__(
+        self, url: str, login: NocoBaseLogin, patience: Patience | None = None, secrets: Collection[str] = ()
+    ) -> None:
+        self.url = url
+        self._login = login
+        self._patience = patience or Patience(0)
+        self._secrets = {secret for secret in secrets if len(secret) >= SECRET_LENGTH}
+        if not login.api_key.isascii() or not login.api_key.isprintable() or not login.api_key.strip():
+            why = "an account with its password does not do, nor a key with other characters than a key has"
+            remedy = "Make an API key in NocoBase, for a user with access to its mail, and set NOCOBASE_API_KEY."
+            raise errors.Unauthorized(f"NocoBase 3 at {url} takes an API key", why, remedy)
+        try:
+            self._http = httpx.Client(
+                headers={**login.headers, "x-api-key": login.api_key},
+                timeout=TIMEOUT_SECONDS,
+                transport=transport(url),
+                trust_env=False,
+            )
+        except (errors.ProxyUnusable, errors.CertificatesUnusable) as error:
+            what = f"No request can be sent to NocoBase at {url}"
+            raise errors.Unreachable(what, "a variable of the environment prevents it", str(error)) from None
+        except httpx.InvalidURL:
+            raise not_a_url(url) from None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown of its answers."""
+        return (*self._login.secrets, *self._secrets)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections. Raises every error within as a ProvisioningError without secrets."""
+        self._http.close()
+        if isinstance(error, errors.NocoBaseError):
+            raise error.redacted(self.secrets) from None
+        if isinstance(error, Exception) and not isinstance(error, errors.ProvisioningError):
+            raise unforeseen(self.url, error) from None
+
+    def providers(self) -> frozenset[tuple[str, str]]:
+        """Type and name of the mail providers that are configured and enabled. Raises NocoBaseError."""
+        data = self._send("GET", PROVIDERS, None)
+        listed = data if isinstance(data, list) else []
+        return frozenset(
+            (str(one.get("type")), str(one.get("name")))
+            for one in listed
+            if isinstance(one, dict) and one.get("configured") is not False
+        )
+
+    def sign_in(self, name: str) -> SignIn | None:
+        """What the sign-in link of the Microsoft provider `name` says; None if NocoBase does not offer that provider.
+
+        Raises NocoBaseError.
+        """
+        if (MICROSOFT, name) not in self.providers():
+            return None
+        body = {"type": MICROSOFT, "name": name, "initialSyncReceivedAfter": datetime.now(UTC).isoformat()}
+        try:
+            data = self._send("POST", AUTHORIZATIONS, body)
+        except _NoLink:
+            return None
+        url = data.get("authorizationUrl") if isinstance(data, dict) else None
+        return link_without(url, self.secrets) if isinstance(url, str) else SignIn(None, None)
+
+    def _send(self, method: str, path: str, body: Mapping[str, object] | None) -> Any:
+        def attempt() -> Any:
+            return self._attempt(method, path, body)
+
+        try:
+            return attempt()
+        except TryAgain as failure:
+            return self._patience.repeat(attempt, failure, lambda: True)
+
+    def _attempt(self, method: str, path: str, body: Mapping[str, object] | None) -> Any:
+        try:
+            answer = answer_of(
+                lambda: self._http.request(method, f"{self.url}/api/{path}", json=body),
+                f"NocoBase at {self.url}",
+                ANSWER_SECONDS,
+            )
+        except httpx.InvalidURL:
+            raise not_a_url(self.url) from None
+        except httpx.RequestError as failure:
+            error = unreachable(self.url, path, failure)
+            # A link may be asked for as often as needed, so this is no write.
+            raise TryAgain(error) if fate_of_failure(failure, write=False) is Fate.REPEATED else error from None
+        found = _object(answer)
+        if answer.is_success and found is not None:
+            return found.get("data")
+        if 300 <= answer.status_code < 400:
+            raise redirected(self.url, path, answer)
+        reason = reason_of(found)
+        if body is not None and (reason == "MAIL_PROVIDER_UNAVAILABLE" or (answer.status_code == 500 and reason)):
+            # Not known yet, or without client id and secret: NocoBase then answers 500.
+            raise _NoLink
+        error = self._error(path, answer, found, reason)
+        if fate_of_answer(answer.status_code, None, write=False) is Fate.REPEATED:
+            raise TryAgain(error, retry_after(answer.headers.get("Retry-After"), datetime.now(UTC)))
+        raise error
+
+    def _error(
+        self, path: str, answer: httpx.Response, found: Mapping[str, Any] | None, reason: str | None
+    ) -> errors.NocoBaseError:
+        status = answer.status_code
+        why = f"{path} answered {status} {reason}" if reason else f"{path} answered {status}"
+        if status == 401 and reason:
+            remedy = "Make a new API key in NocoBase and set NOCOBASE_API_KEY."
+            return errors.Unauthorized(f"NocoBase at {self.url} rejected the API key", why, remedy, status)
+        if status == 403 and reason:
+            remedy = "Give the user of the API key access to the mail workspace (mail.workspace)."
+            return errors.Forbidden(f"NocoBase at {self.url} denied {path}", why, remedy, status)
+        if status in (429, 502, 503, 504):
+            remedy = "Wait until it has started, then run the command again."
+            return errors.NotReady(f"NocoBase at {self.url} is not ready", why, remedy, status)
+        if is_version_3(found):
+            remedy = "Add its mail plugin (app-plugin-mail), then run the command again."
+            return errors.EmailManagerMissing(f"NocoBase at {self.url} has no mail plugin", why, remedy, status)
+        version = self._version_2()
+        if version is not None:
+            remedy = "Remove nocobaseConfigFile: NocoBase 2 takes the credentials by its REST API."
+            return errors.UnexpectedAnswer(f"NocoBase at {self.url} is version {quoted(version)}", why, remedy, status)
+        if status in (401, 403) and found is None:
+            return denied_by_gateway(self.url, path, status)
+        return not_a_nocobase(self.url, why, status)
+
+    def _version_2(self) -> str | None:
+        try:
+            info = answer_of(
+                lambda: self._http.get(f"{self.url}/api/app:getInfo"), f"NocoBase at {self.url}", ANSWER_SECONDS
+            )
+            answer = _object(info) or {}
+        except httpx.RequestError:
+            return None
+        data = answer.get("data")
+        return numbered_version(data.get("version")) if isinstance(data, dict) else None
+
+
+class _NoLink(Exception):
+    """NocoBase builds no link."""
+
+
+def reason_of(answer: Mapping[str, Any] | None) -> str | None:
+    """The reason in an error of NocoBase 3; None if it is not one."""
+    error = (answer or {}).get("error")
+    reason = error.get("reason") if isinstance(error, dict) else None
+    return reason if isinstance(reason, str) and reason.isascii() and reason.replace("_", "").isalnum() else None
+
+
+def _object(response: httpx.Response) -> dict[str, Any] | None:
+    try:
+        answer = parsed_json(response.content)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None

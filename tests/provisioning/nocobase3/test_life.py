@@ -1,0 +1,362 @@
+"""The whole life of a push into a NocoBase 3, against its stand-in: nothing in use is ever removed."""
+
+from __future__ import annotations
+
+import pytest
+
+from provisioning import errors
+from provisioning.entra.client_secret_plan import Slot
+from tests.provisioning.nocobase3.conftest import CONFIG
+from tests.provisioning.nocobase3.stack import CLIENT_ID, TENANT, RunFailed, Stack
+
+
+def in_use(stack: Stack) -> str | None:
+    """The client secret that the running NocoBase uses."""
+    found = stack.server.provider("outlook")
+    return str(found["clientSecret"]) if found else None
+
+
+def restart_command(stack: Stack) -> None:
+    """Give the stack a command that restarts NocoBase."""
+
+    def restart() -> int:
+        stack.server.start()
+        return 0
+
+    stack.restarts = restart
+
+
+def test_the_first_push_makes_an_entry_and_says_that_a_restart_is_due(stack: Stack) -> None:
+    assert stack.up() == "create"
+    assert in_use(stack) is None
+    assert stack.push is not None
+    assert stack.push["slot"] is None
+    assert "has to be restarted" in stack.said[0]
+    assert "run `pulumi up` again" in stack.said[0]
+    assert stack.up() == "update"
+    assert len(stack.said) == 2
+    stack.server.start()
+    assert stack.up() == "update"
+    assert stack.push["slot"] == "a"
+    assert stack.up() == "same"
+    used = stack.server.provider("outlook")
+    assert used is not None
+    assert (used["clientId"], used["tenant"]) == (CLIENT_ID, "common")
+    text = stack.config.read_text(encoding="utf-8")
+    assert text.startswith(CONFIG)
+    assert len(stack.passwords) == 1
+
+
+def test_with_a_command_the_first_push_is_verified_at_once(stack: Stack) -> None:
+    restart_command(stack)
+    assert stack.up() == "create"
+    assert stack.push is not None
+    assert stack.push["slot"] == "a"
+    assert stack.push["proved_redirect_uri"] == "https://crm.example.com/mail/oauth/callback"
+    starts = stack.server.starts
+    assert stack.up() == "same"
+    assert stack.server.starts == starts
+
+
+def test_a_rotation_with_a_command(stack: Stack) -> None:
+    restart_command(stack)
+    stack.up()
+    stack.pass_days(90)
+    assert stack.up() == "update"
+    assert in_use(stack) == stack.passwords[Slot.B]["value"]
+    assert set(stack.passwords) == {Slot.A, Slot.B}
+    assert stack.up() == "same"
+    stack.pass_days(7)
+    stack.up()
+    assert set(stack.passwords) == {Slot.B}
+
+
+def test_a_rotation_without_a_command_keeps_the_old_secret_until_somebody_restarts(stack: Stack) -> None:
+    stack.up()
+    stack.server.start()
+    stack.up()
+    stack.said.clear()
+    stack.pass_days(90)
+    assert stack.up() == "update"
+    assert in_use(stack) == stack.passwords[Slot.A]["value"]
+    assert stack.said
+    assert stack.push is not None
+    assert stack.push["slot"] == "a"
+    for _ in range(3):
+        stack.pass_days(20)
+        stack.up()
+        assert set(stack.passwords) == {Slot.A, Slot.B}
+        assert in_use(stack) == stack.passwords[Slot.A]["value"]
+    stack.server.start()
+    stack.up()
+    assert stack.push["slot"] == "b"
+    assert set(stack.passwords) == {Slot.A, Slot.B}
+    stack.pass_days(7)
+    stack.up()
+    assert set(stack.passwords) == {Slot.B}
+
+
+def test_a_run_that_would_remove_a_secret_fails_until_nocobase_is_restarted(stack: Stack) -> None:
+    stack.up()
+    stack.server.start()
+    stack.up()
+    stack.pass_days(90)
+    stack.up()
+    # The new secret is due, too; the old one would go now.
+    stack.pass_days(89)
+    stack.policy = type(stack.policy)("mail", compromised=stack.now)
+    with pytest.raises(RunFailed, match="has to be restarted"):
+        stack.up()
+    assert in_use(stack) == stack.passwords[Slot.A]["value"]
+
+
+def test_a_restart_that_fails_ends_the_run_and_the_next_one_goes_on(stack: Stack) -> None:
+    restart_command(stack)
+    stack.up()
+    stack.pass_days(90)
+    stack.restarts = lambda: 3
+    with pytest.raises(RunFailed, match=r"restart-nocobase failed \(it ended with 3: .*the words of the command"):
+        stack.up()
+    assert in_use(stack) == stack.passwords[Slot.A]["value"]
+    assert set(stack.passwords) == {Slot.A, Slot.B}
+    restart_command(stack)
+    assert stack.up() == "update"
+    assert in_use(stack) == stack.passwords[Slot.B]["value"]
+
+
+def test_a_command_that_restarts_nothing_verifies_nothing(stack: Stack) -> None:
+    stack.restarts = lambda: 0
+    with pytest.raises(RunFailed, match=r"does not use the configuration .*although it was restarted"):
+        stack.up()
+    assert stack.push is not None
+    assert stack.push["problem"]
+    restart_command(stack)
+    assert stack.up() == "update"
+    stack.pass_days(90)
+    stack.restarts = lambda: 0
+    with pytest.raises(RunFailed, match="earlier configuration"):
+        stack.up()
+    assert set(stack.passwords) == {Slot.A, Slot.B}
+
+
+def test_a_failed_first_push_is_recorded_and_destroy_takes_it_back(stack: Stack) -> None:
+    stack.restarts = lambda: 1
+    with pytest.raises(RunFailed):
+        stack.up()
+    stack.destroy()
+    assert stack.config.read_text(encoding="utf-8") == CONFIG
+
+
+def test_destroy_removes_what_it_made(stack: Stack) -> None:
+    restart_command(stack)
+    stack.up()
+    stack.destroy()
+    assert stack.config.read_text(encoding="utf-8") == CONFIG
+    assert stack.server.provider("outlook") is None
+
+
+OWN = (
+    CONFIG
+    + f"""\
+       outlook: # made by hand
+          type: microsoft
+          clientId: {CLIENT_ID}
+          clientSecret: old   # to be rotated
+          displayName: Mail
+"""
+)
+
+
+def test_destroy_empties_the_two_values_of_an_entry_that_was_there(stack: Stack) -> None:
+    stack.config.write_text(OWN, encoding="utf-8")
+    restart_command(stack)
+    stack.up()
+    text = stack.config.read_text(encoding="utf-8")
+    assert "# made by hand" in text
+    assert "displayName: Mail" in text
+    stack.destroy()
+    text = stack.config.read_text(encoding="utf-8")
+    assert "clientId: ''\n" in text
+    assert "clientSecret: ''   # to be rotated\n" in text
+    assert "displayName: Mail" in text
+    # What is left is one with which NocoBase starts, and with which a stack can be deployed again.
+    stack.server.start()
+    assert stack.up() == "create"
+
+
+def test_drift_of_our_keys_is_put_right_and_of_others_left_alone(stack: Stack) -> None:
+    restart_command(stack)
+    stack.up()
+    text = stack.config.read_text(encoding="utf-8")
+    for mine, theirs in (("'common'", "organizations"), (stack.passwords[Slot.A]["value"], "other"), (CLIENT_ID, "x")):
+        assert mine in text
+        stack.config.write_text(text.replace(mine, theirs), encoding="utf-8")
+        stack.server.start()
+        assert stack.up() == "update"
+        assert in_use(stack) == stack.passwords[Slot.A]["value"]
+        assert stack.up() == "same"
+    text = stack.config.read_text(encoding="utf-8").replace("60000", "90000").replace("# stays", "# changed")
+    stack.config.write_text(text, encoding="utf-8")
+    assert stack.up() == "same"
+    assert stack.config.read_text(encoding="utf-8") == text
+
+
+def test_a_secret_put_back_by_hand_is_not_taken_for_the_one_in_use(stack: Stack) -> None:
+    restart_command(stack)
+    stack.up()
+    own = stack.passwords[Slot.A]["value"]
+    text = stack.config.read_text(encoding="utf-8")
+    stack.config.write_text(text.replace(own, "someone~elses"), encoding="utf-8")
+    stack.server.start()
+    stack.restarts = None
+    assert stack.up() == "update"
+    assert stack.push is not None
+    assert stack.push["restart_due"]
+    assert in_use(stack) == "someone~elses"
+
+
+def test_an_entry_that_is_gone_is_written_again(stack: Stack) -> None:
+    restart_command(stack)
+    stack.up()
+    stack.config.write_text(CONFIG, encoding="utf-8")
+    assert stack.up() == "update"
+    stack.config.write_text(CONFIG, encoding="utf-8")
+    assert stack.refresh() is False
+    assert stack.up() == "create"
+    stack.destroy()
+    assert stack.config.read_text(encoding="utf-8") == CONFIG
+
+
+def test_refresh_sees_drift(stack: Stack) -> None:
+    restart_command(stack)
+    stack.up()
+    text = stack.config.read_text(encoding="utf-8").replace(stack.passwords[Slot.A]["value"], "other~secret")
+    stack.config.write_text(text, encoding="utf-8")
+    assert stack.refresh()
+    assert stack.push is not None
+    assert stack.push["client_secret"] == "other~secret"
+    assert stack.up() == "update"
+    assert in_use(stack) == stack.passwords[Slot.A]["value"]
+
+
+BROKEN = {
+    "no YAML": "mail: [\n",
+    "a key twice": "mail:\n  providers: {}\nmail: {}\n",
+    "an alias": "a: &a {type: microsoft}\nmail:\n  providers:\n    outlook: *a\n",
+    "a merge key": "a: &a {type: microsoft}\nmail:\n  providers:\n    outlook:\n      <<: *a\n      clientId: ''\n",
+    "an anchor on a value": "mail:\n providers:\n  outlook:\n   type: microsoft\n   clientId: &id ''\nx: *id\n",
+    "two documents": "a: 1\n---\nb: 2\n",
+    "a list": "- mail\n",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
+def test_what_cannot_be_edited_safely_is_rejected_and_not_touched(text: str, stack: Stack) -> None:
+    stack.config.write_text(text, encoding="utf-8")
+    with pytest.raises(RunFailed, match="cannot be edited safely, and was not changed"):
+        stack.up()
+    assert stack.config.read_text(encoding="utf-8") == text
+    assert stack.push is None
+
+
+def test_a_configuration_that_breaks_later_is_rejected_and_not_touched(stack: Stack) -> None:
+    restart_command(stack)
+    stack.up()
+    stack.pass_days(90)
+    stack.config.write_text("mail: [\n", encoding="utf-8")
+    with pytest.raises(RunFailed, match="not valid YAML in line"):
+        stack.up()
+    with pytest.raises(errors.ConfigurationUnusable, match="state delete"):
+        stack.destroy()
+    assert stack.config.read_text(encoding="utf-8") == "mail: [\n"
+    assert set(stack.passwords) == {Slot.A, Slot.B}
+
+
+def test_a_file_that_vanishes_is_not_made_anew(stack: Stack) -> None:
+    restart_command(stack)
+    stack.up()
+    stack.pass_days(90)
+    stack.config.unlink()
+    with pytest.raises(RunFailed, match=r"cannot be read \(No such file"):
+        stack.up()
+    assert not stack.config.exists()
+    with pytest.raises(errors.ConfigurationUnusable):
+        stack.refresh()
+    with pytest.raises(errors.ConfigurationUnusable):
+        stack.destroy()
+
+
+def test_another_applications_credentials_are_not_overwritten(stack: Stack) -> None:
+    other = "11111111-2222-3333-4444-555555555555"
+    stack.config.write_text(OWN.replace(CLIENT_ID, other), encoding="utf-8")
+    with pytest.raises(RunFailed, match=f"already holds the credentials of another .*nocobaseTakeOver {other}"):
+        stack.up()
+    assert stack.config.read_text(encoding="utf-8") == OWN.replace(CLIENT_ID, other)
+    stack.more = {"take_over": other}
+    restart_command(stack)
+    assert stack.up() == "create"
+
+
+def test_the_name_that_connected_accounts_belong_to_is_kept(stack: Stack) -> None:
+    stack.config.write_text(OWN.replace("outlook:", "office:"), encoding="utf-8")
+    with pytest.raises(RunFailed, match="pulumi config set nocobaseMailProvider office"):
+        stack.up()
+    stack.config.write_text(OWN.replace("type: microsoft", "type: gmail"), encoding="utf-8")
+    with pytest.raises(RunFailed, match="is of another type"):
+        stack.up()
+
+
+def test_credentials_of_somebody_else_survive_destroy(stack: Stack) -> None:
+    restart_command(stack)
+    stack.up()
+    text = stack.config.read_text(encoding="utf-8").replace(CLIENT_ID, "11111111-2222-3333-4444-555555555555")
+    stack.config.write_text(text, encoding="utf-8")
+    stack.destroy()
+    assert stack.config.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize(
+    ("audience", "tenant"),
+    [
+        ("AzureADMyOrg", TENANT),
+        ("AzureADMultipleOrgs", "organizations"),
+        ("AzureADandPersonalMicrosoftAccount", "common"),
+    ],
+)
+def test_the_audience_decides_on_the_tenant(audience: str, tenant: str, stack: Stack) -> None:
+    restart_command(stack)
+    stack.audience = audience
+    stack.up()
+    used = stack.server.provider("outlook")
+    assert used is not None
+    assert used["tenant"] == tenant
+    assert stack.up() == "same"
+    stack.audience = "AzureADMultipleOrgs"
+    stack.up()
+    used = stack.server.provider("outlook")
+    assert used is not None
+    assert used["tenant"] == "organizations"
+
+
+def test_an_address_that_users_do_not_see_is_reported(stack: Stack) -> None:
+    restart_command(stack)
+    stack.config.write_text(CONFIG.replace("crm.example.com", "other.example.com"), encoding="utf-8")
+    stack.server.start()
+    with pytest.raises(RunFailed, match="sends users back to"):
+        stack.up()
+
+
+def test_no_secret_is_in_what_is_said_or_recorded_in_plain_text(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    restart_command(stack)
+    stack.up()
+    stack.pass_days(90)
+    stack.restarts = lambda: 3
+    with pytest.raises(RunFailed) as caught:
+        stack.up()
+    said = str(caught.value) + "".join(capsys.readouterr()) + "".join(stack.said)
+    assert stack.push is not None
+    recorded = str({name: value for name, value in stack.push.items() if name != "client_secret"})
+    for one in stack.passwords.values():
+        assert one["value"] not in said + recorded

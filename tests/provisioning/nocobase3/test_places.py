@@ -1,0 +1,170 @@
+"""Where a configuration is kept: a file keeps its mode, owner and links; a Secret is compared by the API server."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioning import errors
+from provisioning.nocobase3 import commands
+from provisioning.nocobase3.commands import CommandFailed, Ran
+from provisioning.nocobase3.places import KubernetesSecret, LocalFile, place_of
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("/srv/nocobase/config.yml", LocalFile(Path("/srv/nocobase/config.yml"))),
+        ("kubernetes://crm/nocobase/config.yml", KubernetesSecret("crm", "nocobase", "config.yml")),
+        ("kubernetes://crm/nocobase/c?context=aks%20west", KubernetesSecret("crm", "nocobase", "c", "aks west")),
+    ],
+)
+def test_a_setting_names_a_place(text: str, place: object) -> None:
+    assert place_of(text) == place
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "config.yml",
+        "kubernetes://crm/nocobase",
+        "kubernetes://crm/nocobase/a/b",
+        "kubernetes://crm/-x/a",
+        "kubernetes://crm/nocobase/a?context=--all",
+        "kubernetes://crm/nocobase/a?namespace=x",
+        "https://example.com/config.yml",
+    ],
+)
+def test_what_names_no_place_is_rejected(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^(It must be|After)"):
+        place_of(text)
+
+
+def test_a_file_keeps_its_mode_and_a_link_leads_to_it(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.yml", tmp_path / "config.yml"
+    real.write_bytes(b"old")
+    real.chmod(0o640)
+    link.symlink_to("real.yml")
+    place = LocalFile(link)
+    place.write(b"new", place.read().version)
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert real.stat().st_mtime > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away")
+def test_a_file_keeps_its_owner(tmp_path: Path) -> None:
+    config = tmp_path / "config.yml"
+    config.write_bytes(b"old")
+    os.chown(config, 12345, 23456)
+    place = LocalFile(config)
+    place.write(b"new", place.read().version)
+    assert (config.stat().st_uid, config.stat().st_gid) == (12345, 23456)
+
+
+def test_a_file_that_somebody_changed_is_not_written(tmp_path: Path) -> None:
+    config = tmp_path / "config.yml"
+    config.write_bytes(b"old")
+    place = LocalFile(config)
+    version = place.read().version
+    config.write_bytes(b"theirs")
+    with pytest.raises(errors.ChangedMeanwhile, match="nothing was written"):
+        place.write(b"new", version)
+    assert config.read_bytes() == b"theirs"
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yml"]
+
+
+def test_what_is_no_file_is_rejected(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing.yml"):
+        with pytest.raises(errors.ConfigurationUnusable, match="nocobaseConfigFile"):
+            LocalFile(path).read()
+
+
+class Cluster:
+    """What kubectl does with one Secret, as the API server does it: it refuses a version that is not the newest."""
+
+    def __init__(self, data: dict[str, bytes]) -> None:
+        self.version = 1
+        self.secret: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "nocobase", "namespace": "crm", "labels": {"a": "b"}},
+            "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
+        }
+        self.commands: list[list[str]] = []
+
+    def run(self, command: Sequence[str], _seconds: float, given: bytes = b"") -> Ran:
+        """Carry out a command."""
+        self.commands.append([*command])
+        if "get" in command:
+            shown = {**self.secret, "metadata": {**self.secret["metadata"], "resourceVersion": str(self.version)}}
+            return Ran(0, json.dumps(shown).encode(), b"")
+        sent = json.loads(given)
+        if sent["metadata"].pop("resourceVersion") != str(self.version):
+            said = b'Error from server (Conflict): Operation cannot be fulfilled on secrets "nocobase"'
+            return Ran(1, b"", said)
+        self.secret, self.version = sent, self.version + 1
+        return Ran(0, b"secret/nocobase", b"")
+
+
+def test_a_secret_is_changed_in_one_key_and_not_in_arguments() -> None:
+    cluster = Cluster({"config.yml": b"old", "other": b"stays"})
+    place = KubernetesSecret("crm", "nocobase", "config.yml", "west", cluster.run)
+    content = place.read()
+    assert content.data == b"old"
+    place.write(b"the~new~secret", content.version)
+    assert base64.b64decode(cluster.secret["data"]["config.yml"]) == b"the~new~secret"
+    assert base64.b64decode(cluster.secret["data"]["other"]) == b"stays"
+    assert cluster.secret["metadata"]["labels"] == {"a": "b"}
+    words = str(cluster.commands)
+    assert "the~new~secret" not in words
+    assert base64.b64encode(b"the~new~secret").decode() not in words
+    assert all(command[:3] == ["kubectl", "--context=west", "--namespace=crm"] for command in cluster.commands)
+    with pytest.raises(errors.ChangedMeanwhile):
+        place.write(b"again", content.version)
+
+
+def test_a_conflict_that_only_the_api_server_sees() -> None:
+    cluster = Cluster({"c": b"old"})
+
+    def run(command: Sequence[str], seconds: float, given: bytes = b"") -> Ran:
+        if "replace" in command:
+            cluster.version += 1
+        return cluster.run(command, seconds, given)
+
+    place = KubernetesSecret("crm", "nocobase", "c", run=run)
+    with pytest.raises(errors.ChangedMeanwhile, match="kubernetes://crm/nocobase/c"):
+        place.write(b"new", place.read().version)
+
+
+def test_what_kubectl_cannot_do_is_told_without_what_it_holds() -> None:
+    def fails(*_: Any) -> Ran:
+        return Ran(1, b"", b"error: no " + base64.b64encode(b"a secret that is long enough to be one"))
+
+    with pytest.raises(errors.ConfigurationUnusable, match="kubectl get ended with 1") as caught:
+        KubernetesSecret("crm", "nocobase", "c", run=fails).read()
+    assert base64.b64encode(b"a secret that is").decode()[:12] not in str(caught.value)
+    cluster = Cluster({"other": b""})
+    with pytest.raises(errors.ConfigurationUnusable, match="no key c; there are other"):
+        KubernetesSecret("crm", "nocobase", "c", run=cluster.run).read()
+    with pytest.raises(errors.ConfigurationUnusable, match="cannot be started"):
+        KubernetesSecret("crm", "nocobase", "c", run=lambda *_: commands.run(["/nowhere/kubectl"], 1)).read()
+
+
+def test_a_command_gets_no_login_and_has_a_deadline() -> None:
+    show = "import os, sys; print(sorted(os.environ)); print(sys.stdin.read())"
+    environment = {"NOCOBASE_API_KEY": "k", "NOCOBASE_PASSWORD_NEXT": "p", "KUBECONFIG": "c"}
+    ran = commands.run([sys.executable, "-c", show], 20, b"given", environment)
+    assert b"NOCOBASE" not in ran.out
+    assert b"KUBECONFIG" in ran.out
+    assert ran.last_words == "given"
+    with pytest.raises(CommandFailed, match="did not end within 0 s"):
+        commands.run([sys.executable, "-c", "import time; time.sleep(60)"], 0.05)
