@@ -146,9 +146,8 @@ class TestBeforeTheFirstPush:
         with NocoBase3("http://localhost") as server_3:
             said = preflight(stack.place, nocobaseUrl=server_3.url)
             assert [one["path"] for one in server_3.requests] == ["/api/mailSettings:list", "/api/app:getInfo"]
-        assert f"NocoBase at {server_3.url} is version 3.0.1, which takes mail credentials from its server" in said
-        assert f"the redirect URI {server_3.url}/mail/oauth/callback" in said
-        assert "clientSecret: <value of its client secret>" in said
+        assert f"NocoBase at {server_3.url} is version 3.0.1, which takes mail credentials from its config" in said
+        assert "pulumi config set nocobaseConfigFile" in said
 
 
 class NocoBase3(BadDay):
