@@ -206,6 +206,13 @@ def _in_nocobase(settings: Settings, config: Mapping[str, str]) -> InNocoBase:
         return InNocoBase()
     mapping = settings.nocobase_mapping.mapping
     try:
+        if settings.nocobase_config_file:
+            from provisioning.nocobase3 import look  # noqa: PLC0415 - as above
+
+            name = settings.nocobase_mail_provider
+            found = look.held(settings.nocobase_config_file, name)
+            link = look.link(settings.nocobase_url, name, login) if found.client_id else None
+            return InNocoBase(found.client_id or None, link, found.client_secret[:HINT] or None)
         with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
             reading = push.read(nocobase, mapping)
             held = reading.client_id

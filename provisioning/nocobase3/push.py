@@ -17,7 +17,7 @@ from provisioning.foreign import guid, quoted
 from provisioning.nocobase.push import SignIn
 from provisioning.nocobase3 import commands, config_file
 from provisioning.nocobase3.config_file import MICROSOFT, Entry, Found
-from provisioning.nocobase3.places import Place, changed_meanwhile
+from provisioning.nocobase3.places import Place
 from provisioning.nocobase3.server import MailServer
 from provisioning.nocobase3.yaml_text import NotEditable
 
@@ -66,14 +66,15 @@ def reject_other_kind(place: Place, provider: str, found: Found, own: Sequence[s
     )
     if named is not None:
         what = f"In the configuration {place}, this application is the mail provider {quoted(named)}, not {provider}"
-        remedy = f"Take that name, to which connected accounts belong: pulumi config set nocobaseMailProvider {named}"
+        command = f": pulumi config set nocobaseMailProvider {named}" if config_file.NAME.fullmatch(named) else "."
+        remedy = f"Take that name, to which connected accounts belong{command}"
         raise errors.ConfigurationUnusable(what, "nothing was written", remedy)
 
 
 def write(place: Place, provider: str, before: Reading, entry: Entry) -> Reading:
     """Write `entry` if nobody has changed the configuration since `before`, and read it again.
 
-    Raises ChangedMeanwhile and ConfigurationUnusable.
+    Raises ChangedMeanwhile, ConfigurationUnusable and NotVerified.
     """
     try:
         text = config_file.written(before.text, provider, entry)
@@ -82,7 +83,11 @@ def write(place: Place, provider: str, before: Reading, entry: Entry) -> Reading
     place.write(text.encode(), before.version)
     after = read(place, provider)
     if not after.found.holds(entry):
-        raise changed_meanwhile(place)
+        raise errors.NotVerified(
+            f"The configuration {place} did not keep the credentials",
+            "it has other values after the write, or none",
+            "Somebody else may have changed it at the same moment. Run the command again.",
+        )
     return after
 
 
@@ -155,10 +160,18 @@ def link_in_use(server: MailServer, provider: str, found: Found, seconds: float)
     """
     ends = time.monotonic() + seconds
     while True:
-        link = server.sign_in(provider)
-        why = why_not_in_use(link, found, provider)
-        if why is None or time.monotonic() >= ends:
-            return link, why
+        try:
+            link = server.sign_in(provider)
+        except (errors.Unauthorized, errors.Forbidden):
+            raise
+        except errors.NocoBaseError:
+            # What it and a proxy in front of it answer while it starts is not known.
+            if time.monotonic() >= ends:
+                raise
+        else:
+            why = why_not_in_use(link, found, provider)
+            if why is None or time.monotonic() >= ends:
+                return link, why
         waiting.pause(LOOK_SECONDS)
 
 

@@ -14,7 +14,7 @@ from provisioning.nocobase.push_resource import MailSettingsProvider
 from tests.provisioning.nocobase.fake_nocobase import CALLBACK, FakeNocoBase, microsoft
 from tests.provisioning.nocobase.fake_nocobase import URL as URL_2
 from tests.provisioning.nocobase3.conftest import CONFIG
-from tests.provisioning.nocobase3.stack import Stack, connect, over_http
+from tests.provisioning.nocobase3.stack import RunFailed, Stack, connect, over_http
 
 NEXT = "nocobase-two"
 
@@ -112,6 +112,23 @@ def test_the_old_secret_stays_until_the_3_is_restarted(both: Both) -> None:
     stack.pass_days(7)
     both.up()
     assert set(stack.passwords) == {Slot.B}
+
+
+def test_a_restart_that_fails_holds_up_neither_the_2_nor_its_old_secret(both: Both) -> None:
+    stack = both.stack
+    stack.restarts = restarting(stack)
+    both.up()
+    stack.pass_days(90)
+    stack.restarts = lambda: 3
+    with pytest.raises(RunFailed, match="restart-nocobase failed"):
+        both.up()
+    assert stack.push is not None
+    assert stack.push["slot"] == "a"
+    assert both.old.row()["clientSecret"] == stack.passwords[Slot.B]["value"]
+    assert set(stack.passwords) == {Slot.A, Slot.B}
+    stack.restarts = restarting(stack)
+    both.up()
+    assert stack.push["slot"] == "b"
 
 
 def test_an_upgrade_in_place_keeps_the_secret_until_the_3_is_verified(stack: Stack) -> None:
