@@ -247,8 +247,8 @@ def hostile_application(text: str) -> Found:
         "tags": [text],
         "notes": text,
         "web": {"redirectUris": [text, f"{URL}/{text}", "https://evil.example.com/"], "homePageUrl": text},
-        "spa": {"redirectUris": [text, f"https://spa.example.com/{text}"]},
-        "publicClient": {"redirectUris": [f"https://app.example.com/{text}"]},
+        "spa": {"redirectUris": ["https://spa.example.com/x"]},
+        "publicClient": {"redirectUris": ["https://app.example.com/x"]},
         "appRoles": [{"value": text}],
         "disabledByMicrosoftStatus": text,
         "requiredResourceAccess": [{"resourceAppId": text, "resourceAccess": [{"id": text, "type": text}]}],
@@ -288,10 +288,14 @@ def test_adopt(text: str, said: Callable[[], str], monkeypatch: pytest.MonkeyPat
         show_rows([adopt._candidate(candidate, output, apart=True) for candidate in candidates], output)
         judge(said())
     found = hostile_application(text)
-    tagged = replace(found, application={**found.application, "tags": [f"pulumi:{text}"]})
-    with pytest.raises(errors.AdoptionRejected) as refusal:
-        plan_adoption(tagged, settings(), Caller(text, text), "pulumi:o/p/s", NOW)
-    words.print(str(refusal.value))
+    for rejected in (
+        {"tags": [f"pulumi:{text}"]},
+        {"spa": {"redirectUris": [text, "nothing:"]}},
+    ):
+        odd = replace(found, application={**found.application, **rejected})
+        with pytest.raises(errors.AdoptionRejected) as refusal:
+            plan_adoption(odd, settings(), Caller(text, text), "pulumi:o/p/s", NOW)
+        words.print(str(refusal.value))
     monkeypatch.setattr(Pulumi, "operate", lambda *_: operation(text, "preview"))
     adopt._tell_next(Pulumi())
     monkeypatch.setattr(Pulumi, "operate", lambda *_: replace(operation(text, "preview"), succeeded=True))
