@@ -27,7 +27,10 @@ CODE = r"`[^`\n]+`"
 COPIED = re.compile(r" {4}(?:python -m|pulumi|az|make|export|read|eval|\.) ")
 """The beginning of a line that is a command to copy, which is never wrapped: a shell would take the parts for two."""
 
-NAMED = r"(?:(?<=: )|(?<=, then ))(?:pulumi|python -m|az) (?:(?!,? (?:then|or) |; |\. )[^\n])+ *"
+NAMED = (
+    r"(?:(?<=: )|(?<=→ )|(?<=, then ))"
+    r"(?:az|docker|export|pulumi|python -m|ssh) (?:(?!,? (?:then|or) |; |\. )[^\n])+[.,;]? *"
+)
 """A command that a sentence ends with, or names before another one."""
 
 WORD = re.compile(rf"{NAMED}|(?:{CODE}|[^ ])+ *| +")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from provisioning.addresses import is_loopback
 from provisioning.entra.client_secret_plan import Policy
 from provisioning.entra.rules import Audience
-from provisioning.entra.scopes import SCOPE_IDS
+from provisioning.entra.scopes import DEFAULT_SCOPES, SCOPE_IDS
 from provisioning.foreign import GUID
 from provisioning.program.settings import Settings, validate
 
@@ -130,7 +130,8 @@ PROMPTS = (
         "scopes",
         "--scope",
         "Scopes",
-        f"Delegated permissions of Microsoft Graph, separated by commas: {', '.join(sorted(SCOPE_IDS))}.",
+        "Delegated permissions of Microsoft Graph, separated by commas; empty for those that NocoBase asks for "
+        f"(NocoBase 2: {', '.join(DEFAULT_SCOPES)}). There are {', '.join(sorted(SCOPE_IDS))}.",
     ),
     Prompt("secretLifetimeDays", "--secret-lifetime-days", "Lifetime", "Days that a client secret is valid, 1 to 730."),
     Prompt("rotateEveryDays", "--rotate-every-days", "Rotation", "Days after which a new client secret is issued."),

@@ -27,6 +27,15 @@ ROWS = [[Text(cell) for cell in ("a", "NocoBase mail a 2027-01-01", "2027-01-01"
         ("    → A remedy is longer than a line", ["    → A remedy is longer than", "      a line"]),
         (f"  It is {ID} now", ["  It is", f"  {ID}", "  now"]),
         ("To do it, run `pulumi up --stack prod` now", ["To do it, run", "`pulumi up --stack prod` now"]),
+        ("To adopt it: python -m provisioning adopt --yes", ["To adopt it:", "python -m provisioning adopt --yes"]),
+        (
+            "    read -rs NOCOBASE_API_KEY && export NOCOBASE_API_KEY",
+            ["    read -rs NOCOBASE_API_KEY && export NOCOBASE_API_KEY"],
+        ),
+        (
+            "  → pulumi config set consent tenant, then pulumi up.",
+            ["  → pulumi config set consent tenant,", "    then pulumi up."],
+        ),
         ("first\n\n  second", ["first", "", "  second"]),
     ],
 )
