@@ -206,18 +206,20 @@ def removed(text: str, name: str, made: str) -> str:
     return text[: len(text) - len(body)] + _checked(body, after, name)
 
 
-def fresh_order(scopes: Collection[str], *used: Sequence[str]) -> tuple[str, ...]:
-    """`scopes` in an order that none of `used` has.
+def fresh_order(scopes: Collection[str], current: Sequence[str], shown: Sequence[str] = ()) -> tuple[str, ...]:
+    """`scopes` in an order that was not used lately.
+
+    current: the order in the configuration. shown: that in NocoBase's link.
 
     NocoBase asks for the scopes in the order of its configuration. So a new order shows whether it has read what was
-    written: it does so when it starts, and its answer shows no secret.
+    written: it does so when it starts, and its answer shows no secret. An order comes again only after as many writes
+    as there are scopes, so that one of several servers that was not restarted does not show the new one.
     """
-    known = [list(one) for one in used]
-    order = sorted(scopes)
+    order = [*current] if sorted(current) == sorted(scopes) else sorted(scopes, reverse=True)
     for _ in order:
-        if order not in known:
-            break
         order = [*order[1:], order[0]]
+        if order not in ([*current], [*shown]):
+            break
     return tuple(order)
 
 

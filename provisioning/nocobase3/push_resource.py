@@ -142,30 +142,37 @@ class ConfigurationProvider(MailSettingsProvider):
             return CreateResult(id_, {**_unverified({}, props), "made": made, "problem": str(error)})
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
-        """Push what the declaration changed, or repair what somebody changed in the configuration."""
+        """Push what the declaration changed, or repair what somebody changed in the configuration.
+
+        What fails after the configuration was written is recorded, so that `destroy` clears it.
+        """
+        target: _Target | None = None
         try:
-            return UpdateResult(self._update(_olds, _news))
+            self._wait(_olds, _news)
+            with self._target(_news) as target:
+                return UpdateResult(self._update_in(target, _olds, _news))
         except ProvisioningError as error:
-            if not _news.get("several"):
+            if not _news.get("several") and not (target and target.wrote):
                 raise
-            made = _olds.get("made") if _same_place(_olds, _news) else None
+            kept = _olds.get("made") if _same_place(_olds, _news) else None
+            made = target.made if target and target.wrote else kept
             return UpdateResult({**_unverified(_olds, _news), "made": made, "problem": str(error)})
 
-    def _update(self, olds: Properties, news: Properties) -> Properties:
-        from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
-
-        first = not olds.get("slot") or not _same_place(olds, news)
+    def _wait(self, olds: Properties, news: Properties) -> None:
         same = credentials_of(olds) == credentials_of(news)
         self._wait_until_accepted(news, new=not same or not olds.get("slot"))
-        with self._target(news) as target:
-            before = _read(target)
-            own = [olds["client_id"], news["client_id"], news.get("take_over")]
-            push.reject_other_kind(target.place, target.provider, before.found, own)
-            if first:
-                reject_foreign(target.url, before, own, whose_application)
-            elif self._was_taken_over(before, news):
-                reject_foreign(target.url, before, [], whose_application)
-            return self._push(target, olds, news, before)
+
+    def _update_in(self, target: _Target, olds: Properties, news: Properties) -> Properties:
+        from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
+
+        before = _read(target)
+        own = [olds["client_id"], news["client_id"], news.get("take_over")]
+        push.reject_other_kind(target.place, target.provider, before.found, own)
+        if not olds.get("slot") or not _same_place(olds, news):
+            reject_foreign(target.url, before, own, whose_application)
+        elif self._was_taken_over(before, news):
+            reject_foreign(target.url, before, [], whose_application)
+        return self._push(target, olds, news, before)
 
     def _push(self, target: _Target, olds: Properties, news: Properties, before: Reading) -> Properties:
         """Write what differs, restart if NocoBase has not read it, and verify; return the outputs."""

@@ -55,6 +55,7 @@ def test_a_restart_by_hand_then_a_rotation_with_a_command(stack: Stack, tmp_path
         assert entra["web"]["redirectUris"] == [f"{served.url}/mail/oauth/callback"]
         stack.pulumi("preview", "--expect-no-changes", extra={**KEY, **APRIL})
         secret = stack.outputs["clientSecret"]
+        assert secret not in stack.state_file.read_text()
         stack.pulumi("destroy", "--yes", "--skip-preview", extra=KEY)
     assert config.read_text() == BEFORE
     assert secret not in "".join(stack.said)

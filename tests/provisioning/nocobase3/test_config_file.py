@@ -94,6 +94,13 @@ def test_what_cannot_be_edited_safely_is_rejected(case: dict[str, str]) -> None:
         config_file.written(case["text"], NAME, ENTRY)
 
 
+def test_an_edit_that_would_say_something_else_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    spliced = config_file._spliced
+    monkeypatch.setattr(config_file, "_spliced", lambda *given: spliced(*given).replace("x: 1", "x: 2"))
+    with pytest.raises(NotEditable, match="more than this program's own keys"):
+        config_file.written("app: {x: 1}\n", NAME, ENTRY)
+
+
 def test_what_is_no_text_is_rejected() -> None:
     with pytest.raises(NotEditable, match="UTF-8"):
         config_file.decoded("a: ü".encode("latin-1"))
@@ -118,12 +125,14 @@ def test_the_last_entry_leaves_nothing_with_which_nocobase_would_not_start() -> 
 
 
 def test_a_fresh_order_is_none_of_those_that_were_used() -> None:
-    scopes = ("a", "b", "c")
-    used: list[tuple[str, ...]] = []
-    for _ in range(3):
-        used.append(config_file.fresh_order(scopes, *used))
+    scopes = ("a", "b", "c", "d")
+    used: list[tuple[str, ...]] = [()]
+    for _ in scopes:
+        used.append(config_file.fresh_order(scopes, used[-1]))
         assert sorted(used[-1]) == sorted(scopes)
-    assert len(set(used)) == 3
+    assert len(set(used)) == 5
+    for shown in used[1:]:
+        assert config_file.fresh_order(scopes, used[-1], shown) not in (used[-1], shown)
 
 
 words = st.text("abcXYZ019 _-ü事:#'\"", min_size=1, max_size=8)

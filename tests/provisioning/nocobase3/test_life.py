@@ -119,6 +119,8 @@ def test_a_restart_that_fails_ends_the_run_and_the_next_one_goes_on(stack: Stack
         stack.up()
     assert in_use(stack) == stack.passwords[Slot.A]["value"]
     assert set(stack.passwords) == {Slot.A, Slot.B}
+    assert stack.push is not None
+    assert (stack.push["slot"], stack.push["client_secret"]) == ("a", stack.passwords[Slot.A]["value"])
     restart_command(stack)
     assert stack.up() == "update"
     assert in_use(stack) == stack.passwords[Slot.B]["value"]
@@ -225,6 +227,18 @@ def test_an_entry_that_is_gone_is_written_again(stack: Stack) -> None:
     assert stack.up() == "create"
     stack.destroy()
     assert stack.config.read_text(encoding="utf-8") == CONFIG
+
+
+def test_one_that_is_served_under_another_name_is_not_cleared(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    restart_command(stack)
+    stack.up()
+    text = stack.config.read_text(encoding="utf-8")
+    assert stack.push is not None
+    provider = stack.provider()
+    provider.check({}, {**stack.push, "logins": [""]})
+    provider.delete("id", {**stack.push, "logins": ["next", ""]})
+    assert "served under another name" in capsys.readouterr().out
+    assert stack.config.read_text(encoding="utf-8") == text
 
 
 def test_refresh_sees_drift(stack: Stack) -> None:

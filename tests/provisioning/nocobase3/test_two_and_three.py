@@ -149,3 +149,19 @@ def test_an_upgrade_in_place_keeps_the_secret_until_the_3_is_verified(stack: Sta
     assert not stack.push["restart_due"]
     stack.destroy()
     assert stack.config.read_text(encoding="utf-8") == CONFIG
+
+
+def test_an_upgrade_in_place_whose_restart_fails_is_cleared_by_destroy(stack: Stack) -> None:
+    stack.restarts = restarting(stack)
+    stack.up()
+    assert stack.push is not None
+    of_3 = ("config_file", "mail_provider", "restart", "scopes", "written_client_id", "made", "restart_due")
+    stack.push = {key: value for key, value in stack.push.items() if key not in of_3}
+    stack.config.write_text(CONFIG, encoding="utf-8")
+    stack.server.start()
+    stack.restarts = lambda: 3
+    with pytest.raises(RunFailed, match="restart-nocobase failed"):
+        stack.up()
+    assert stack.push["slot"] == "a"
+    stack.destroy()
+    assert stack.config.read_text(encoding="utf-8") == CONFIG
