@@ -65,10 +65,13 @@ def place_of(text: str) -> Place:
     The latter may end in `?context=<context of kubectl>`. Raises ValueError with the rule that is broken.
     """
     if not text.startswith(f"{KUBERNETES}:"):
-        if not Path(text).is_absolute():
+        if not Path(text).is_absolute() or not text.isprintable():
             raise ValueError("It must be an absolute path, or kubernetes://<namespace>/<secret>/<key>.")
         return LocalFile(Path(text))
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # its message repeats the text
+        parts = urlsplit("")
     names = [parts.netloc, *parts.path.removeprefix("/").split("/")]
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     named = len(names) == 3 and all(NAME.fullmatch(name) for name in names)

@@ -34,6 +34,8 @@ def test_a_setting_names_a_place(text: str, place: object) -> None:
     "text",
     [
         "config.yml",
+        "/srv/\0/config.yml",
+        "kubernetes://[crm/nocobase/a",
         "kubernetes://crm/nocobase",
         "kubernetes://crm/nocobase/a/b",
         "kubernetes://crm/-x/a",

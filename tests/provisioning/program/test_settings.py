@@ -129,6 +129,9 @@ def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -
         ("nocobaseUrl", f"{URL}:99999", "1 to 65535"),
         ("nocobaseApp", "a/b", "letters"),
         ("nocobaseMapping", "clientId", "It must be an object"),
+        ("nocobaseConfigFile", "config.yml", "an absolute path"),
+        ("nocobaseMailProvider", "1 x", "begins with a letter"),
+        ("nocobaseRestart", "systemctl restart nocobase", "list"),
         ("nocobaseInstallations", "{}", "list"),
         ("applicationName", "   ", "empty"),
         ("applicationName", "n" * 91, "at most 90"),
@@ -183,6 +186,12 @@ def test_a_wrong_value_is_named_with_its_rule_and_its_remedy(key: str, value: st
             "https",
         ),
         ("nocobaseInstallations", [{"name": "a", "url": URL}], "nocobaseInstallations", f"more than once: {URL}"),
+        (
+            "nocobaseInstallations",
+            [{"name": "a", "url": f"{URL}/a", "app": "a", "configFile": "/srv/config.yml"}],
+            "nocobaseInstallations[0]",
+            "no sub-applications",
+        ),
         (
             "nocobaseInstallations",
             [{"name": "a", "url": URL, "app": "a"}, {"name": "a", "url": URL, "app": "b"}],
