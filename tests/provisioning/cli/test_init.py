@@ -265,6 +265,15 @@ def test_an_audience_that_nocobase_does_not_serve_is_written_and_named(
     assert written(prod) == [{"audience": "AzureADMyOrg"}]
 
 
+def test_a_nocobase_3_serves_that_audience(prod: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", prod.environment["PATH"])
+    arguments = ["--nocobase-config-file", "/srv/config.yml", "--audience", "AzureADMyOrg", "--no-checks", "--yes"]
+    said = CliRunner().invoke(app, ["init", "--stack", "prod", *arguments])
+    assert said.exit_code == 0, said.stderr
+    assert "AADSTS50194" not in said.stderr
+    assert written(prod) == [{"nocobaseConfigFile": "/srv/config.yml", "audience": "AzureADMyOrg"}]
+
+
 def test_without_checks_nobody_is_asked_whether_it_is_there(prod: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", prod.environment["PATH"])
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "a passphrase")
