@@ -373,8 +373,10 @@ class _Init:
         key = prompt.key
         if key in self._settled:
             return
+        config_file = str(self.answers.get("nocobaseConfigFile") or present.get("nocobaseConfigFile") or "")
+        by_default = questions.default(key, config_file)
         if usual is None:
-            usual = questions.default(key)
+            usual = by_default
         if key == "rotateEveryDays" and isinstance(lifetime := self.answers.get("secretLifetimeDays"), str):
             usual = str(questions.usual_rotation(lifetime))
         if key == questions.TENANT.key:
@@ -385,7 +387,7 @@ class _Init:
             words.print(f"  {whole}")
             answer = whole
         self._settled.add(key)
-        current = shown if exists and present.get(key) else questions.default(key)
+        current = shown if exists and present.get(key) else by_default
         if answer != current or (prompt.required and not current):
             self.answers[key] = questions.as_items(answer) if key == "scopes" else answer
 

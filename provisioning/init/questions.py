@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from provisioning.addresses import is_loopback
 from provisioning.entra.client_secret_plan import Policy
 from provisioning.entra.rules import Audience
-from provisioning.entra.scopes import DEFAULT_SCOPES, SCOPE_IDS
+from provisioning.entra.scopes import SCOPE_IDS
 from provisioning.foreign import GUID
-from provisioning.program.settings import Settings, validate
+from provisioning.program.settings import Settings, default_scopes, validate
 
 STACK = re.compile(r"(?:[A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]{1,100}")
 SANDBOX = "dev"
@@ -130,8 +130,7 @@ PROMPTS = (
         "scopes",
         "--scope",
         "Scopes",
-        "Delegated permissions of Microsoft Graph, separated by commas; empty for those that NocoBase asks for "
-        f"(NocoBase 2: {', '.join(DEFAULT_SCOPES)}). There are {', '.join(sorted(SCOPE_IDS))}.",
+        f"Delegated permissions of Microsoft Graph, separated by commas: {', '.join(sorted(SCOPE_IDS))}.",
     ),
     Prompt("secretLifetimeDays", "--secret-lifetime-days", "Lifetime", "Days that a client secret is valid, 1 to 730."),
     Prompt("rotateEveryDays", "--rotate-every-days", "Rotation", "Days after which a new client secret is issued."),
@@ -240,8 +239,10 @@ def usual_rotation(lifetime: str) -> int:
     return usual if usual + retire < days else max(days // 2, 1)
 
 
-def default(key: str) -> str:
-    """The default of a setting, as a person writes it."""
+def default(key: str, config_file: str = "") -> str:
+    """The default of a setting, as a person writes it. config_file: of a NocoBase 3, empty for a NocoBase 2."""
+    if key == "scopes":
+        return ", ".join(default_scopes([config_file or None]))
     field = next((field for field in Settings.model_fields.values() if field.alias == key), None)
     value = None if field is None else field.get_default()
     if isinstance(value, tuple):

@@ -258,7 +258,7 @@ def _headers_by_installation(value: object) -> Mapping[str, Mapping[str, str]]:
         raise _invalid(str(error)) from None
 
 
-def _default_scopes(places: Sequence[str | None]) -> tuple[str, ...]:
+def default_scopes(places: Sequence[str | None]) -> tuple[str, ...]:
     """What the served NocoBases ask for. places: of their configurations, None for each NocoBase 2."""
     scopes = [*(DEFAULT_SCOPES if None in places else ()), *(NOCOBASE_3_SCOPES if any(places) else ())]
     return tuple(dict.fromkeys(scopes))
@@ -354,7 +354,7 @@ class Settings(BaseSettings):
     @property
     def _scopes_of_3(self) -> tuple[str, ...]:
         """The scopes for a NocoBase 3: its own default, where a NocoBase 2 beside it has another one."""
-        by_default = self.scopes == _default_scopes([place for _, _, place in self._places])
+        by_default = self.scopes == default_scopes([place for _, _, place in self._places])
         return NOCOBASE_3_SCOPES if by_default else self.scopes
 
     @property
@@ -432,7 +432,7 @@ class Settings(BaseSettings):
     def _check_scopes(cls, scopes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if not scopes:
             further = info.data.get("nocobase_installations", ())
-            return _default_scopes([info.data.get("nocobase_config_file"), *(one.config_file for one in further)])
+            return default_scopes([info.data.get("nocobase_config_file"), *(one.config_file for one in further)])
         repeated = sorted({scope for scope in scopes if scopes.count(scope) > 1})
         if repeated:
             raise _invalid(f"Named more than once: {', '.join(repeated)}.")

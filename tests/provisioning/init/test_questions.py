@@ -165,6 +165,7 @@ def test_the_name_that_is_proposed_says_the_environment() -> None:
 
 def test_defaults_and_lists_are_shown_as_a_person_writes_them() -> None:
     assert questions.default("scopes") == "email, offline_access, IMAP.AccessAsUser.All, SMTP.Send, User.Read"
+    assert questions.default("scopes", "/srv/config.yml").endswith("User.Read, Mail.ReadWrite, Mail.Send")
     assert questions.default("secretLifetimeDays") == "180"
     assert questions.default("nocobaseApp") == questions.default("nocobaseUrl") == ""
     assert questions.as_line('["email", "SMTP.Send"]') == "email, SMTP.Send"
