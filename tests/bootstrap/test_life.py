@@ -146,11 +146,12 @@ def test_what_somebody_removed_by_hand_does_not_stop_the_end(life: Life) -> None
 def test_what_is_not_declared_is_not_touched_and_what_is_any_run_puts_right(life: Life) -> None:
     life.up()
     directory, me = life.tenant.directory, identity.ADMINISTRATOR_OBJECT_ID
-    (deployer,) = [one for one in directory.objects("applications") if one["displayName"] != "mail"]
+    (deployer,) = [one for one in directory.objects("applications") if one["displayName"] == "NocoBase mail deployer"]
     by_hand = {"notes": "by hand", "tags": ["theirs"]}
     web = {"logoutUrl": "https://a.example.com/out", "redirectUris": ["https://a.example.com/x"]}
     directory.update_application(deployer["id"], {**by_hand, "web": web}, me)
-    (principal,) = directory.snapshot()["servicePrincipals"]
+    of_deployer = {"appId": deployer["appId"]}
+    (principal,) = [one for one in directory.snapshot()["servicePrincipals"] if of_deployer.items() <= one.items()]
     directory.update_service_principal(principal["id"], {**by_hand, "appRoleAssignmentRequired": True}, me)
     assert life.up() == []
     directory.update_application(deployer["id"], {"displayName": "by hand"}, me)
@@ -158,7 +159,7 @@ def test_what_is_not_declared_is_not_touched_and_what_is_any_run_puts_right(life
     assert sorted(life.up()) == [("update", "deployer"), ("update", "deployer")]
     found = directory.snapshot()
     (deployer,) = [one for one in found["applications"] if one["displayName"] == "NocoBase mail deployer"]
-    (principal,) = found["servicePrincipals"]
+    (principal,) = [one for one in found["servicePrincipals"] if of_deployer.items() <= one.items()]
     assert principal["accountEnabled"] is principal["appRoleAssignmentRequired"] is True
     assert all(one["notes"] == "by hand" and one["tags"] == ["theirs"] for one in (deployer, principal))
     assert {name: deployer["web"][name] for name in web} == web

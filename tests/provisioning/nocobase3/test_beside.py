@@ -11,6 +11,7 @@ import pytest
 
 from provisioning.doctor import nocobase as doctor
 from provisioning.doctor.runner import Outcome
+from provisioning.ending import Ended
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.push_resource import require_all
 from provisioning.status.compare import row_differences
@@ -55,13 +56,13 @@ def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_due_restart_is_said_and_ends_only_a_run_that_would_remove_a_secret(warned: list[str]) -> None:
     require_all([pushed(restart_due="restart it")])
     assert warned == ["restart it"]
-    with pytest.raises(pulumi.RunError, match="restart it\nNo client secret was removed"):
+    with pytest.raises(Ended, match="restart it\nNo client secret was removed"):
         require_all([pushed(restart_due="restart it"), pushed(restart_due=None)], removes=True)
     require_all([pushed()], removes=True)
 
 
 def test_a_failed_push_into_a_nocobase_3_ends_the_run_also_if_it_is_the_only_one(warned: list[str]) -> None:
-    with pytest.raises(pulumi.RunError, match="it failed\n0 of 1 NocoBase installations are served"):
+    with pytest.raises(Ended, match="it failed\n0 of 1 NocoBase installations are served"):
         require_all([pushed("it failed")])
     assert warned == []
 

@@ -126,7 +126,7 @@ def test_who_needs_a_person_comes_first(page: Reader) -> None:
     assert len(stacks) == 50
     assert [stack.endswith("⚠") for stack in stacks] == [True] * 6 + [False] * 44
     commands = [one.text for one in page.named("code")]
-    assert {"pulumi up", "pulumi up --refresh", "pulumi stack ls"} <= set(commands)
+    assert {"pulumi up", "pulumi stack ls"} <= set(commands)
 
 
 def test_what_is_due_is_ordered_by_its_date(page: Reader) -> None:
