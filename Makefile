@@ -50,7 +50,7 @@ lock: $(SETUP)  ## Renew the lock files from requirements*.in, and the checksums
 
 clean: ## Stop the sandbox and remove all that was installed in this folder
 	@if [ -x $(PY) ]; then $(PY) -m sandbox down; fi
-	@rm -rf $(VENV) .sandbox Pulumi.dev.yaml .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The few packages that draw the progress of installing the rest.

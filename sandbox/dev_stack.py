@@ -1,6 +1,7 @@
-"""The settings of the stack dev: a file beside the program that git ignores, begun as a copy of one beside this module.
+"""The settings of the stack dev, begun as a copy of the file beside this module.
 
-So what is changed on this machine (the port, what `rotate` writes) is no change of the project.
+`Pulumi.dev.yaml` beside the program is a link into the folder of the sandbox, which git ignores. So what is changed on
+this machine (the port, what `rotate` writes) is no change of the project.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ BEGINNING = Path(__file__).with_name(f"Pulumi.{STACK}.yaml")
 
 
 def settings_file(project: Path) -> Path:
-    """The file in the folder of a project, made if it is not there."""
-    file = project / BEGINNING.name
+    """The file that the project's name for it leads to, made if it is not there."""
+    file = (project / BEGINNING.name).resolve()
     if not file.exists():
+        file.parent.mkdir(mode=0o700, exist_ok=True)
         partial = file.with_suffix(".partial")
         shutil.copy(BEGINNING, partial)
         partial.replace(file)

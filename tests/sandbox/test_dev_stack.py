@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -27,9 +28,15 @@ def test_the_address_is_set_and_nothing_else(tmp_path: Path) -> None:
     assert after == before
 
 
-@pytest.mark.parametrize(
-    "name", ["Pulumi.dev.yaml", "Pulumi.sandbox-sales.yaml", "bootstrap/Pulumi.sandbox-deployer.yaml"]
-)
+def test_they_are_made_where_the_projects_link_leads(tmp_path: Path) -> None:
+    link = tmp_path / BEGINNING.name
+    link.symlink_to(os.readlink(PROJECT / BEGINNING.name))
+    set_nocobase_url(tmp_path, "http://localhost:13001")
+    assert link.is_symlink()
+    assert "http://localhost:13001" in (tmp_path / ".sandbox" / BEGINNING.name).read_text()
+
+
+@pytest.mark.parametrize("name", ["Pulumi.sandbox-sales.yaml", "bootstrap/Pulumi.sandbox-deployer.yaml"])
 def test_git_ignores_what_is_set_in_the_sandbox(name: str) -> None:
     ignored = [line for line in (PROJECT / ".gitignore").read_text().splitlines() if line.startswith("/")]
     assert any(Path(f"/{name}").match(pattern) for pattern in ignored)
