@@ -155,8 +155,7 @@ class MailSettingsProvider(ResourceProvider):
         The engine compares one resource after the other: with several NocoBases, this waits for none of them. It also
         compares after each read of a refresh: what could not be read counts as changed there, and fails nothing.
         """
-        if place_of(_news) in self._unread:
-            self._unread.remove(place_of(_news))
+        if self._was_unread(_news):
             return DiffResult(changes=True)
         several = bool(_news.get("several"))
         changed = any(_olds.get(key) != _news.get(key) for key in (*DECLARED, *HOW)) or bool(_olds.get("problem"))
@@ -179,6 +178,13 @@ class MailSettingsProvider(ResourceProvider):
             say(str(error))
             in_sync = False
         return DiffResult(changes=not in_sync)
+
+    def _was_unread(self, properties: Properties) -> bool:
+        """Whether the refresh could not read this NocoBase, once for each time."""
+        place = place_of(properties)
+        unread = place in self._unread
+        self._unread.discard(place)
+        return unread
 
     def _seen_just_now(self, props: Properties, transformed: bool) -> _Seen | None:
         seen = self._seen.get(place_of(props))
@@ -232,7 +238,7 @@ class MailSettingsProvider(ResourceProvider):
                 nocobase, _mapping(news), transformed=_transformed(olds, news)
             )
             if not olds.get("slot") or any(olds.get(key) != news.get(key) for key in PLACE):
-                own = [olds["client_id"], news["client_id"], news.get("take_over")]
+                own = [own_client_id(olds), news["client_id"], news.get("take_over")]
                 push.reject_foreign(nocobase.url, found, own, whose_application)
             elif self._was_taken_over(found, news):
                 push.reject_foreign(nocobase.url, found, [], whose_application)
@@ -288,9 +294,7 @@ class MailSettingsProvider(ResourceProvider):
             self._unread.add(place_of(props))
             say(f"{error} This run assumes that it still holds what the last run wrote.")
             return ReadResult(id_, props, _inputs(props))
-        own = props["client_id"]
-        shown = shown_client_id(found.client_id, own)
-        held = {**props, "client_id": shown, **proved(link, props), "row_id": found.row_id}
+        held = {**with_client_id(found.client_id, props), **proved(link, props), "row_id": found.row_id}
         if found.client_secret is not None:
             # A longer one is not the stack's either, and would only fill the state.
             held["client_secret"] = found.client_secret[:LONGEST]
@@ -314,7 +318,7 @@ class MailSettingsProvider(ResourceProvider):
             return
         try:
             with self._nocobase(_props) as nocobase:
-                if not push.clear(nocobase, _mapping(_props), credentials_of(_props)):
+                if not push.clear(nocobase, _mapping(_props), Credentials(own_client_id(_props), "")):
                     say(f"NocoBase at {nocobase.url} holds other credentials by now; they were not changed.")
         except (NocoBaseError, SettingsError) as error:
             raise with_way_out(error, _props) from None
@@ -568,6 +572,26 @@ def redacted(held: Properties, declared: Properties) -> Properties:
     return held | {key: without_secrets(value) for key, value in found.items()}
 
 
+OWN_CLIENT_ID = "own_client_id"
+"""Recorded by a refresh that has seen another application's: the one that the last run wrote."""
+
+
+def own_client_id(properties: Mapping[str, Any]) -> str:
+    """The client id that the last run wrote, whatever a refresh has seen since."""
+    return str(properties.get(OWN_CLIENT_ID) or properties["client_id"])
+
+
+def with_client_id(found: str | None, properties: Properties) -> Properties:
+    """The properties with a client id that a refresh has found, and the own one beside another.
+
+    `destroy` refreshes first, and is to empty only what this stack wrote.
+    """
+    own = own_client_id(properties)
+    others = {key: value for key, value in properties.items() if key != OWN_CLIENT_ID}
+    beside = {} if found == own else {OWN_CLIENT_ID: own}
+    return {**others, "client_id": shown_client_id(found, own), **beside}
+
+
 def shown_client_id(found: str | None, own: str) -> str | None:
     """A client id of NocoBase as it may be stored and shown; what cannot be one may be a secret in the wrong field."""
     return found if not found or found == own else guid(found)
@@ -580,7 +604,7 @@ def proved(link: SignIn | None, declared: Properties) -> Properties:
     uri = link.redirect_uri
     if uri and uri not in (declared.get("redirect_uris") or ()):
         uri = one_line(link.redacted(uri), LONGEST_REDIRECT_URI)
-    return {"proved_client_id": shown_client_id(link.client_id, declared["client_id"]), "proved_redirect_uri": uri}
+    return {"proved_client_id": shown_client_id(link.client_id, own_client_id(declared)), "proved_redirect_uri": uri}
 
 
 class _Sentences:

@@ -46,12 +46,13 @@ from provisioning.nocobase.push_resource import (
     credentials_of,
     installation_of,
     known_secrets,
+    own_client_id,
     place_of,
     proved,
     redact_from_now_on,
     redacted,
     say,
-    shown_client_id,
+    with_client_id,
     with_way_out,
 )
 from provisioning.nocobase.retry import Patience
@@ -98,6 +99,8 @@ class ConfigurationProvider(MailSettingsProvider):
         """Whether the declaration has changed, or the configuration or NocoBase's link differs from it."""
         from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
 
+        if self._was_unread(_news):
+            return DiffResult(changes=True)
         several = bool(_news.get("several"))
         changed = any(_olds.get(key) != _news.get(key) for key in (*DECLARED, *HOW))
         changed = changed or bool(_olds.get("problem") or _olds.get("restart_due"))
@@ -166,7 +169,7 @@ class ConfigurationProvider(MailSettingsProvider):
         from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
 
         before = _read(target)
-        own = [olds["client_id"], news["client_id"], news.get("take_over")]
+        own = [own_client_id(olds), news["client_id"], news.get("take_over")]
         push.reject_other_kind(target.place, target.provider, before.found, own)
         if not olds.get("slot") or not _same_place(olds, news):
             reject_foreign(target.url, before, own, whose_application)
@@ -203,22 +206,24 @@ class ConfigurationProvider(MailSettingsProvider):
         return redacted({**news, "made": target.made, **proved(link, news)}, news)
 
     def read(self, id_: str, props: Properties) -> ReadResult:
-        """What the configuration holds now; an empty id, which means a deleted resource, if the entry is gone."""
+        """What the configuration holds now; an empty id, which means a deleted resource, if the entry is gone.
+
+        One that cannot be read stops no refresh; see `MailSettingsProvider.read`.
+        """
         try:
             with self._target(props) as target:
                 found = _read(target).found
                 if not found.exists:
                     return ReadResult("", {})
                 link = target.server.sign_in(target.provider)
-        except NocoBaseError as error:
-            if not props.get("several"):
-                raise with_way_out(error, props) from None
+        except (NocoBaseError, SettingsError) as error:
+            self._unread.add(place_of(props))
             say(f"{error} This run assumes that it still holds what the last run wrote.")
             return ReadResult(id_, props, _inputs(props))
         held = {**props, **proved(link, props)}
         if not props.get("restart_due"):
             # Else the configuration is ahead of what is recorded, which is what NocoBase was verified to use.
-            held["client_id"] = shown_client_id(found.client_id, props["client_id"])
+            held = with_client_id(found.client_id, held)
             held["client_secret"] = found.client_secret[:LONGEST]
         held = redacted(held, props)
         return ReadResult(id_, held, _inputs(held))
@@ -245,7 +250,7 @@ class ConfigurationProvider(MailSettingsProvider):
                 before = push.read(place, provider)
                 if not before.found.client_id:
                     return
-                if before.found.client_id not in (_props["client_id"], _props.get("written_client_id")):
+                if before.found.client_id not in (own_client_id(_props), _props.get("written_client_id")):
                     say(f"The configuration {place} holds other credentials by now; they were not changed.")
                     return
                 push.clear(place, provider, before, str(_props.get("made") or ""))

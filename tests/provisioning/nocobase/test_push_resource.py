@@ -275,6 +275,26 @@ def test_a_deleted_row_is_gone_for_refresh_and_a_difference_for_preview(
     assert (server.row(99)["clientId"], server.row(99)["clientSecret"]) == ("new-id", SECRET)
 
 
+def test_what_another_stack_wrote_is_not_emptied_after_a_refresh(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    own = dict(server.row())
+    server.row().update(clientId=OTHER_ID, clientSecret="their~secret")
+    seen = dict(provider.read(ID, outs).outs or {})
+    assert seen["client_id"] == OTHER_ID
+    provider.delete(ID, dict(provider.read(ID, seen).outs or {}))
+    assert (server.row()["clientId"], server.row()["clientSecret"]) == (OTHER_ID, "their~secret")
+    assert "holds other credentials by now" in capsys.readouterr().out
+    server.row().update(own)
+    again = dict(provider.read(ID, seen).outs or {})
+    assert again == outs
+    provider.delete(ID, again)
+    assert server.row()["clientId"] == ""
+
+
 def test_another_redirect_uri_is_a_difference_that_no_write_mends(
     provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

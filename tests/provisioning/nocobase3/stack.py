@@ -134,8 +134,10 @@ class Stack:
         return configured(ConfigurationProvider())
 
     def up(self) -> str:
-        """One `pulumi up`; returns what was done with the push. Raises RunFailed."""
+        """One `pulumi up`, which plans by the state before its refresh; returns what was done. Raises RunFailed."""
         plan = self._issue()
+        if self.push is not None:
+            self.refresh()
         news, provider = self.declared(plan), self.provider()
         news = dict(provider.check({}, news).inputs)
         try:
@@ -192,9 +194,10 @@ class Stack:
         return self.push is not None
 
     def destroy(self) -> None:
-        """`pulumi destroy`. Raises ProvisioningError."""
-        assert self.push is not None
-        self.provider().delete("id", self.push)
+        """`pulumi destroy`, which refreshes first. Raises ProvisioningError."""
+        if self.refresh():
+            assert self.push is not None
+            self.provider().delete("id", self.push)
         self.push = None
 
     def watch(self) -> None:

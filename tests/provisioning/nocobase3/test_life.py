@@ -221,7 +221,7 @@ def test_an_entry_that_is_gone_is_written_again(stack: Stack) -> None:
     restart_command(stack)
     stack.up()
     stack.config.write_text(CONFIG, encoding="utf-8")
-    assert stack.up() == "update"
+    assert stack.up() == "create"
     stack.config.write_text(CONFIG, encoding="utf-8")
     assert stack.refresh() is False
     assert stack.up() == "create"
@@ -294,8 +294,8 @@ def test_a_file_that_vanishes_is_not_made_anew(stack: Stack) -> None:
     with pytest.raises(RunFailed, match=r"cannot be read \(No such file"):
         stack.up()
     assert not stack.config.exists()
-    with pytest.raises(errors.ConfigurationUnusable):
-        stack.refresh()
+    # Only the program knows where it may have moved to.
+    assert stack.refresh() is True
     with pytest.raises(errors.ConfigurationUnusable):
         stack.destroy()
 
