@@ -192,7 +192,7 @@ def test_stack_settings_and_secrets_provider(ask: Patient) -> None:
 
     stack.set("secretLifetimeDays", "731")
     wrong = ask("settings", "NocoBase")
-    failed(wrong["settings"], "secretLifetimeDays: A client secret may live 1 to 730 days", "config rm")
+    failed(wrong["settings"], 'secretLifetimeDays = "731": A client secret may live 1 to 730 days', "config rm")
     assert wrong["NocoBase"].said == "because 'settings' failed"
     stack.unset("secretLifetimeDays")
     assert ask("settings")["settings"].outcome is OK

@@ -52,7 +52,8 @@ class Fleet:
     def selected(self) -> str:
         """The stack that plain `pulumi` commands work on."""
         (file,) = (self.dev.place.pulumi_home / "workspaces").glob("nocobase-outlook-*.json")
-        found: str = json.loads(file.read_text())["stack"]
+        found: str
+        (found,) = json.loads(file.read_text())["stacks"].values()
         return found
 
 

@@ -33,14 +33,15 @@ def test_an_audience_that_the_link_does_not_serve_changes_nothing(deployed: Stac
     assert application["signInAudience"] == "AzureADandPersonalMicrosoftAccount"
 
 
-def test_what_was_disabled_and_moved_by_hand_is_put_back(deployed: Stack) -> None:
+def test_what_was_disabled_and_removed_by_hand_is_put_back(deployed: Stack) -> None:
     (application,) = deployed.applications
     path, callback = f"/applications/{application['id']}", application["web"]["redirectUris"]
     principal = f"/servicePrincipals(appId='{application['appId']}')"
     principal = f"/servicePrincipals/{graph(deployed, 'GET', principal)['id']}"
-    graph(deployed, "PATCH", path, {"web": {"redirectUris": []}, "spa": {"redirectUris": callback}})
+    theirs = ["https://theirs.example.com/"]
+    graph(deployed, "PATCH", path, {"web": {"redirectUris": []}, "spa": {"redirectUris": theirs}})
     graph(deployed, "PATCH", principal, {"accountEnabled": False})
     deployed.up()
     (application,) = deployed.applications
-    assert (application["web"]["redirectUris"], application["spa"]["redirectUris"]) == (callback, [])
+    assert (application["web"]["redirectUris"], application["spa"]["redirectUris"]) == (callback, theirs)
     assert graph(deployed, "GET", principal)["accountEnabled"] is True

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioning import pins
 from sandbox.engine.azuread_plugin import EXECUTABLE, AzureadPlugin, PluginOrigin, azuread_plugin, plugin_folder
 from sandbox.engine.find import Engine, Origin
 from sandbox.engine.versions import Version
@@ -126,7 +127,10 @@ def test_engine_runs_the_plugin_without_a_warning(project: Project, tmp_path: Pa
     chosen = choose(place)
     chosen.path.write_text("#!/bin/sh\necho the stand-in was started >&2\nexit 7\n")
     project.write(
-        "__main__.py", "import pulumi_azuread as azuread\nazuread.Application('trial', display_name='trial')\n"
+        "__main__.py",
+        "import pulumi, pulumi_azuread as azuread\n"
+        f"pinned = pulumi.ResourceOptions(version='{pins.version(pins.PLUGIN)}')\n"
+        "azuread.Application('trial', display_name='trial', opts=pinned)\n",
     )
     done = project.up(PULUMI_HOME=str(home))
     assert "the stand-in was started" in done.stdout
