@@ -1,7 +1,7 @@
 """Two years of runs with a failure at each rotation, while somebody asks all the time whether mail works.
 
 All sides have simulated time: the program by PROVISIONING_TODAY, Entra ID's stand-in by its clock. The runs are those
-that do something, and in the proof those of every month.
+of the first year that do something, and in the proof those of every month of both.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STEPS = [
     ROTATIONS[0],
     # The old secret retires: the next one finds a free slot. Elsewhere it has expired when its slot is issued into.
     ROTATIONS[0] + timedelta(days=14),
-    *ROTATIONS[1:],
+    *ROTATIONS[1:4],
 ]
 NOCOBASE_PATIENCE_SECONDS = 2
 WRITE = "POST .*mailSettings:update"
@@ -154,9 +154,16 @@ def test_the_watch_sees_a_secret_that_is_refused(deployed_at_new_year: Stack) ->
 
 
 @pytest.mark.parametrize(
-    "days", [pytest.param(STEPS, id="steps"), pytest.param(MONTHS, id="months", marks=pytest.mark.proof)]
+    ("days", "rotations", "failed"),
+    [
+        # Each failure that is not waited for: in the first year NocoBase's 500 and Entra ID's lost answer.
+        pytest.param(STEPS, 4, 2, id="steps of a year"),
+        pytest.param(MONTHS, len(FAILURES), 5, id="months", marks=pytest.mark.proof),
+    ],
 )
-def test_mail_works_for_two_years(days: Sequence[datetime], deployed_at_new_year: Stack, say: Say) -> None:
+def test_mail_works_for_two_years(
+    days: Sequence[datetime], rotations: int, failed: int, deployed_at_new_year: Stack, say: Say
+) -> None:
     stack, place = deployed_at_new_year, deployed_at_new_year.place
     with BadDay(nocobase_url(place)) as proxy, Watch(place) as watch:
         stack.set("nocobaseUrl", proxy.url.replace("127.0.0.1", "localhost"))
@@ -164,7 +171,7 @@ def test_mail_works_for_two_years(days: Sequence[datetime], deployed_at_new_year
         life = Life(stack, Sides(place, proxy), watch)
         life.live(days)
     say(
-        f"{life.runs} runs in two years, {life.failed} of them failed, {len(life.values)} rotations; "
+        f"{life.runs} runs until {days[-1]:%Y-%m-%d}, {life.failed} of them failed, {len(life.values)} rotations; "
         f"the token endpoint was asked {watch.asks} times and refused {len(watch.refused)} times; "
         f"a run was refused a new secret {life.waits} times before it pushed it"
     )
@@ -175,7 +182,6 @@ def test_mail_works_for_two_years(days: Sequence[datetime], deployed_at_new_year
     assert watch.error is None
     assert watch.refused == []
     assert watch.asks > life.runs
-    assert life.met == list(FAILURES)
-    assert len(life.values) == len(FAILURES)
-    # 503 for ever, 500, both lost answers and a NocoBase that is down; the other failures are waited for.
-    assert life.failed >= 5
+    assert life.met == list(FAILURES)[:rotations]
+    assert len(life.values) == rotations
+    assert life.failed >= failed
