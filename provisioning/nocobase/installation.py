@@ -13,6 +13,9 @@ from provisioning.nocobase.layout import NocoBaseMapping
 MAIN = ""
 """The name of the installation that `nocobaseUrl` names."""
 
+NOT_READ = "This run assumes that it still holds what the last run wrote."
+"""What a refresh says of a NocoBase that it could not read."""
+
 
 @dataclass(frozen=True)
 class Configuration:

@@ -50,7 +50,7 @@ from provisioning.errors import (
 )
 from provisioning.foreign import LONGEST, guid, harmless, listed, one_line, redact
 from provisioning.nocobase import push
-from provisioning.nocobase.installation import MAIN, remedies_for
+from provisioning.nocobase.installation import MAIN, NOT_READ, remedies_for
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import STORED, StoredLogins, missing_login, stored_logins
 from provisioning.nocobase.push import Accounts, Credentials, Reading, SignIn
@@ -179,9 +179,14 @@ class MailSettingsProvider(ResourceProvider):
             in_sync = False
         return DiffResult(changes=not in_sync)
 
-    def _was_unread(self, properties: Properties) -> bool:
-        """Whether the refresh could not read this NocoBase, once for each time."""
-        place = place_of(properties)
+    def _go_on_without(self, props: Properties, error: ProvisioningError) -> None:
+        """Say that a NocoBase could not be read, and have the comparison that follows at once know of it."""
+        self._unread.add(place_of(props))
+        say(f"{error} {NOT_READ}")
+
+    def _was_unread(self, news: Properties) -> bool:
+        """Whether the refresh could not read it just now; the next comparison is the program's."""
+        place = place_of(news)
         unread = place in self._unread
         self._unread.discard(place)
         return unread
@@ -291,8 +296,7 @@ class MailSettingsProvider(ResourceProvider):
                 link = push.sign_in(nocobase, _mapping(props))
                 self._seen[place_of(props)] = _Seen(found, link, props.get("mapping"), transformed)
         except (NocoBaseError, SettingsError) as error:
-            self._unread.add(place_of(props))
-            say(f"{error} This run assumes that it still holds what the last run wrote.")
+            self._go_on_without(props, error)
             return ReadResult(id_, props, _inputs(props))
         held = {**with_client_id(found.client_id, props), **proved(link, props), "row_id": found.row_id}
         if found.client_secret is not None:

@@ -208,7 +208,7 @@ class ConfigurationProvider(MailSettingsProvider):
     def read(self, id_: str, props: Properties) -> ReadResult:
         """What the configuration holds now; an empty id, which means a deleted resource, if the entry is gone.
 
-        One that cannot be read stops no refresh; see `MailSettingsProvider.read`.
+        A configuration or a NocoBase that cannot be read stops no refresh, as in `MailSettingsProvider.read`.
         """
         try:
             with self._target(props) as target:
@@ -217,12 +217,11 @@ class ConfigurationProvider(MailSettingsProvider):
                     return ReadResult("", {})
                 link = target.server.sign_in(target.provider)
         except (NocoBaseError, SettingsError) as error:
-            self._unread.add(place_of(props))
-            say(f"{error} This run assumes that it still holds what the last run wrote.")
+            self._go_on_without(props, error)
             return ReadResult(id_, props, _inputs(props))
         held = {**props, **proved(link, props)}
-        if not props.get("restart_due"):
-            # Else the configuration is ahead of what is recorded, which is what NocoBase was verified to use.
+        if not (props.get("restart_due") or props.get("problem")):
+            # Else the configuration may be ahead of what is recorded, which is what NocoBase was verified to use.
             held = with_client_id(found.client_id, held)
             held["client_secret"] = found.client_secret[:LONGEST]
         held = redacted(held, props)

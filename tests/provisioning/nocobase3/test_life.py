@@ -7,7 +7,7 @@ import pytest
 from provisioning import errors
 from provisioning.entra.client_secret_plan import Slot
 from tests.provisioning.nocobase3.conftest import CONFIG
-from tests.provisioning.nocobase3.stack import CLIENT_ID, TENANT, RunFailed, Stack
+from tests.provisioning.nocobase3.stack import API_KEY, CLIENT_ID, TENANT, RunFailed, Stack
 
 
 def in_use(stack: Stack) -> str | None:
@@ -120,6 +120,9 @@ def test_a_restart_that_fails_ends_the_run_and_the_next_one_goes_on(stack: Stack
     assert in_use(stack) == stack.passwords[Slot.A]["value"]
     assert set(stack.passwords) == {Slot.A, Slot.B}
     assert stack.push is not None
+    assert (stack.push["slot"], stack.push["client_secret"]) == ("a", stack.passwords[Slot.A]["value"])
+    # A refresh finds the new one in the configuration, which NocoBase does not use yet.
+    assert stack.refresh()
     assert (stack.push["slot"], stack.push["client_secret"]) == ("a", stack.passwords[Slot.A]["value"])
     restart_command(stack)
     assert stack.up() == "update"
@@ -298,6 +301,36 @@ def test_a_file_that_vanishes_is_not_made_anew(stack: Stack) -> None:
     assert stack.refresh() is True
     with pytest.raises(errors.ConfigurationUnusable):
         stack.destroy()
+
+
+@pytest.mark.parametrize("trouble", ["moved", "unreachable", "no key"])
+@pytest.mark.parametrize("several", [False, True])
+def test_what_a_refresh_cannot_read_stays_in_the_state_and_stops_nothing(
+    trouble: str, several: bool, stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every run begins with a refresh, and only the program knows the new place or key."""
+    stack.more = {"several": several}
+    restart_command(stack)
+    stack.up()
+    before = stack.push
+    assert before is not None
+    if trouble == "moved":
+        stack.config = stack.server.config = stack.config.rename(stack.config.with_name("moved.yml"))
+    elif trouble == "unreachable":
+        stack.server.stop()
+    else:
+        monkeypatch.delenv("NOCOBASE_API_KEY")
+    provider = stack.provider()
+    found = provider.read("id", before)
+    assert (found.id, found.outs) == ("id", before)
+    assert "assumes that it still holds what the last run wrote" in capsys.readouterr().out
+    # The engine compares after it has read: never as if all were in sync.
+    assert provider.diff("id", before, dict(found.inputs or {})).changes is True
+    monkeypatch.setenv("NOCOBASE_API_KEY", API_KEY)
+    stack.server.start()
+    declared = stack.declared(stack.plan())
+    assert provider.diff("id", before, declared).changes is (trouble == "moved")
+    assert stack.up() == ("update" if trouble == "moved" else "same")
 
 
 def test_another_applications_credentials_are_not_overwritten(stack: Stack) -> None:
