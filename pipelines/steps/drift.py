@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 
 from pipelines.steps import report
-from pipelines.steps.running import run, stack_argument
+from pipelines.steps.running import Ended, run, stack_argument
+from provisioning.nocobase.installation import NOT_READ
 
 CHANGED = "error: no changes were expected"
 """The engine's own last error, on its stderr; what programs and servers say is on its stdout."""
@@ -17,6 +18,13 @@ CHANGED = "error: no changes were expected"
 def none_in(stack: str) -> str:
     """The report about a stack without drift."""
     return f"### Drift of `{stack}`: none\n"
+
+
+def outcome(ended: Ended) -> str:
+    """What became of a comparison that did not end well: a NocoBase that was not read counts as changed, too."""
+    if CHANGED not in ended.errors:
+        return "could not be looked for"
+    return "could not be looked for everywhere" if NOT_READ in ended.said else "found"
 
 
 def main() -> int:
@@ -29,8 +37,7 @@ def main() -> int:
     if ended.code == 0:
         text = none_in(stack)
     else:
-        what = "found" if CHANGED in ended.errors else "could not be looked for"
-        text = f"### Drift of `{stack}` {what}\n\n{report.fenced(ended.said)}"
+        text = f"### Drift of `{stack}` {outcome(ended)}\n\n{report.fenced(ended.said)}"
     report.publish(stack, "drift", text)
     return 0 if ended.code == 0 else 1
 

@@ -22,6 +22,7 @@ from pipelines.steps import cli, deploy, drift, locks, report, running, status, 
 from pipelines.steps.running import Ended
 from provisioning import pins
 from provisioning.errors import EngineFailed
+from provisioning.nocobase.installation import NOT_READ
 from sandbox.place import PROJECT
 
 HERE, THERE = "here", "fv-az12"
@@ -359,6 +360,10 @@ def test_status_passes_its_exit_code_on(monkeypatch: pytest.MonkeyPatch, tmp_pat
     [
         (Ended(0, ""), "none"),
         (Ended(7, "x", errors="error: no changes were expected for refresh but changes were proposed\n"), "found"),
+        (
+            Ended(7, f"NocoBase cannot be reached. {NOT_READ}", errors="error: no changes were expected for refresh\n"),
+            "could not be looked for everywhere",
+        ),
         (Ended(255, "x", printed="error: no changes were expected", errors="error: x\n"), "could not be looked for"),
     ],
 )
