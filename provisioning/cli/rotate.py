@@ -22,7 +22,7 @@ from provisioning.cli.common import (
 from provisioning.errors import EngineFailed, ProvisioningError
 from provisioning.foreign import quoted
 from provisioning.pulumi_cli import Engines, Pulumi
-from provisioning.pulumi_events import SAME, Diagnostic, Event, StepBegun, StepEnded
+from provisioning.pulumi_events import REFRESH, SAME, Diagnostic, Event, StepBegun, StepEnded
 from provisioning.resource_types import PASSWORD_TYPE, PUSH_TYPE
 from provisioning.waiting import waiting_for
 
@@ -65,8 +65,8 @@ def rotate(
             written = asked.strftime("%Y-%m-%dT%H:%M:%SZ")
             engine.set_config(key, written)
             words.print(f"Wrote {key}: {written} to {_file(name)}; commit it, like any setting.")
-        outputs = _rotate(engine, engines, asked, compromised, stays)
-        _tell_end(outputs, compromised)
+        outputs, due = _rotate(engine, engines, asked, compromised, stays)
+        _tell_end(outputs, compromised, due)
 
 
 def _agreed(stack: str) -> bool:
@@ -85,19 +85,21 @@ def _agreed(stack: str) -> bool:
     return agreed
 
 
-def _rotate(engine: Pulumi, engines: Engines, asked: datetime, compromised: bool, stays: str) -> dict[str, Any]:
-    """Run `pulumi up` until the request of `asked` is fulfilled; return the outputs.
+def _rotate(
+    engine: Pulumi, engines: Engines, asked: datetime, compromised: bool, stays: str
+) -> tuple[dict[str, Any], bool]:
+    """Run `pulumi up` until the request of `asked` is fulfilled; return the outputs, and whether a restart is due.
 
     stays: what is said of the request if this fails. Raises ProvisioningError, and EngineFailed if a run failed.
     """
     try:
         for _ in range(MOST_RUNS):
             with ended_by_signals(engines, ENDING):
-                _up(engine)
+                due = _up(engine)
             outputs = deployed(engine)
             if _fulfilled(asked, outputs, compromised):
                 if_interrupted("The rotation is complete.")
-                return outputs
+                return outputs, due
             if engines.told_to_end:
                 break
         else:
@@ -109,8 +111,9 @@ def _rotate(engine: Pulumi, engines: Engines, asked: datetime, compromised: bool
     raise KeyboardInterrupt
 
 
-def _up(engine: Pulumi) -> None:
-    """Run `pulumi up`, and tell of its steps. Raises EngineFailed."""
+def _up(engine: Pulumi) -> bool:
+    """Run `pulumi up`, and tell of its steps; return whether a NocoBase has to be restarted. Raises EngineFailed."""
+    due: dict[str, bool] = {}
     with ExitStack() as step:
 
         def wait_for(what: str) -> None:
@@ -123,8 +126,13 @@ def _up(engine: Pulumi) -> None:
                     wait_for(WAITS.get(kind) or f"`pulumi up`: {event.words}")
                 case StepEnded(operation) if operation != SAME:
                     wait_for("`pulumi up`")
+                    if operation == REFRESH:  # what it shows is of an earlier run
+                        return
+                    due[event.urn] = bool(event.outputs.get("restart_due"))
                     if problem := event.outputs.get("problem"):
                         words.print(f"! {_time()}  {problem}", style="yellow")
+                    elif due[event.urn]:
+                        words.print(f"! {_time()}  {restart_in_words(event)}", style="yellow")
                     elif said := step_in_words(event):
                         words.print(f"✓ {_time()}  {said}", style="green")
                 case Diagnostic(severity, message) if severity != "error":
@@ -136,6 +144,7 @@ def _up(engine: Pulumi) -> None:
         raise EngineFailed(
             "\n".join([*ended.errors, "`pulumi up` failed. Mend what it says, then repeat this command."])
         )
+    return any(due.values())
 
 
 WAITS = {PUSH_TYPE: "Entra ID to accept the client secret, and NocoBase to use it"}
@@ -150,17 +159,29 @@ def step_in_words(step: StepEnded) -> str | None:
     if step.kind == PASSWORD_TYPE and step.operation in REMOVED:
         return f"old client secret removed (slot {slot})"
     if step.kind == PUSH_TYPE and step.operation in (*CREATED, "update"):
-        where = step.outputs.get("nocobase_url")
-        return f"accepted by Entra ID, and given to NocoBase{f' at {quoted(where)}' if where else ''}, which uses it"
+        return f"accepted by Entra ID, and given to {_nocobase(step)}, which uses it"
     return None
+
+
+def restart_in_words(step: StepEnded) -> str:
+    """What the push into a NocoBase 3 means that has not been restarted yet."""
+    return f"accepted by Entra ID, and given to {_nocobase(step)}, which uses it once it has been restarted"
+
+
+def _nocobase(step: StepEnded) -> str:
+    where = step.outputs.get("nocobase_url")
+    return f"NocoBase at {quoted(where)}" if where else "NocoBase"
 
 
 CREATED, REMOVED = ("create", "create-replacement"), ("delete", "delete-replaced")
 """The engine's operations."""
 
 
-def _tell_end(outputs: dict[str, Any], compromised: bool) -> None:
-    """Say what the person has to know next."""
+def _tell_end(outputs: dict[str, Any], compromised: bool, due: bool) -> None:
+    """Say what the person has to know next. due: whether a NocoBase has to be restarted first."""
+    if due:
+        words.print(f"The new client secret is valid until {quoted(outputs['clientSecretExpiry'])}. {RESTART}")
+        return
     if compromised:
         words.print(f"The leaked client secret is removed (at {_time()}). {GONE}", style="bold")
     words.print(f"NocoBase uses a new client secret, valid until {quoted(outputs['clientSecretExpiry'])}.")
@@ -168,6 +189,12 @@ def _tell_end(outputs: dict[str, Any], compromised: bool) -> None:
         words.print(f"The old one is removed by the first `pulumi up` after {quoted(outputs['oldSecretRetires'])}.")
     words.print(TOKENS if compromised else "Mailboxes stay connected: nobody has to sign in again.")
 
+
+RESTART = (
+    "NocoBase uses the old one, which stays, until it is restarted. Restart it, then run `pulumi up` again, which "
+    "verifies the new one."
+)
+"""What is left to do for a NocoBase 3 without a command that restarts it."""
 
 GONE = "Nobody can sign in with it any more, once all of Entra ID's servers have learned of that, in a few minutes."
 

@@ -208,6 +208,25 @@ def test_without_a_person_it_ends_with_the_command(monkeypatch: pytest.MonkeyPat
     assert said.stderr.splitlines()[-1] == "  `python -m provisioning rotate --compromised --yes --stack prod`"
 
 
+def test_a_nocobase_that_has_to_be_restarted_is_not_said_to_use_the_new_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = {**PUSHED, "restart_due": "NocoBase has to be restarted."}
+    events = (*STEPS[:-2], StepEnded("update", PUSH_TYPE, f"{URN}nocobase", waiting))
+    said = run(monkeypatch, Engine(None, events=events, retires="2027-04-12T12:00:00Z"))
+    assert said.exit_code == 0
+    assert "! 12:00 UTC  accepted by Entra ID, and given to NocoBase at https://nocobase.example.com" in said.stderr
+    assert "which uses it once it has been restarted\n" in said.stderr
+    assert "which uses it\n" not in said.stderr
+    assert said.stderr.splitlines()[-1].endswith(f" is valid until 2027-10-02T00:00:00Z. {rotate.RESTART}")
+
+
+def test_what_a_refresh_finds_of_an_earlier_run_is_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {**PUSHED, "problem": "NocoBase was unreachable.", "restart_due": "NocoBase has to be restarted."}
+    refreshed = StepEnded("refresh", PUSH_TYPE, f"{URN}nocobase", before)
+    said = run(monkeypatch, Engine(None, events=(refreshed, *STEPS[:-1])))
+    assert "unreachable" not in said.stderr
+    assert "restarted" not in said.stderr
+
+
 @pytest.mark.parametrize("arguments", [(), ("--compromised", "--yes")], ids=["due", "leaked"])
 def test_the_steps_that_matter(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, arguments: tuple[str, ...]
