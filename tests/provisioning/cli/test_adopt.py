@@ -8,6 +8,7 @@ import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -20,6 +21,7 @@ from provisioning.errors import NotReady
 from provisioning.nocobase.client import NocoBaseClient
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.push import SignIn
+from provisioning.nocobase3.config_file import Found as EntryFound
 from provisioning.program.settings import validate
 from provisioning.resource_types import COMPONENT_TYPE, PRINCIPAL_TYPE
 from tests.golden import check
@@ -75,6 +77,20 @@ def test_nocobase_is_asked_with_the_stacks_own_key_and_mapping(
     assert settings is not None
     assert adopt._in_nocobase(settings, config) == InNocoBase()
     assert asked == ([(URL, "stored-key", {"X-Gate": "open"}, "mail")] if stored else [])
+
+
+def test_the_link_of_a_nocobase_3_must_not_show_the_secret_in_its_configuration(
+    engine: FakePulumi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = EntryFound(exists=True, type="microsoft", client_id=CLIENT_ID, client_secret="a~secret~of~its~own")
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("provisioning.nocobase3.look.held", lambda *_: held)
+    monkeypatch.setattr("provisioning.nocobase3.look.link", lambda *given: asked.append(given))
+    config = {"nocobaseUrl": URL, "nocobaseConfigFile": "/srv/config.yml", "nocobaseApiKey": "stored-key"}
+    settings = validate(config)[0]
+    assert settings is not None
+    assert adopt._in_nocobase(settings, config).secret_begins == "a~s"
+    assert [given[-1] for given in asked] == [("a~secret~of~its~own",)]
 
 
 def test_nocobase_is_asked_for_its_sign_in_link(engine: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
