@@ -158,7 +158,9 @@ class MailSettingsProvider(ResourceProvider):
         if self._was_unread(_news):
             return DiffResult(changes=True)
         several = bool(_news.get("several"))
-        changed = any(_olds.get(key) != _news.get(key) for key in (*DECLARED, *HOW)) or bool(_olds.get("problem"))
+        changed = any(_olds.get(key) != _news.get(key) for key in (*DECLARED, *HOW))
+        # The latter is of a NocoBase 3, which had this name before.
+        changed = changed or bool(_olds.get("problem") or _olds.get("config_file"))
         try:
             with self._nocobase(_news, patient=not several) as nocobase:
                 transformed = _transformed(_olds, _news)

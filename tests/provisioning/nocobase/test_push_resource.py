@@ -773,6 +773,18 @@ def test_a_nocobase_that_a_refresh_cannot_read_stays_in_the_state_and_stops_noth
     assert provider.diff(ID, outs, outs).changes is False
 
 
+def test_one_that_takes_the_name_of_a_nocobase_3_is_pushed_into(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    before = {**created(provider, server), "config_file": "/srv/config.yml", "restart_due": None}
+    assert provider.diff(ID, before, PROPERTIES).changes is True
+    outs = dict(provider.update(ID, before, PROPERTIES).outs or {})
+    assert "config_file" not in outs
+    assert provider.diff(ID, outs, PROPERTIES).changes is False
+
+
 def test_what_a_refresh_has_read_is_not_read_again_at_once(
     provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
