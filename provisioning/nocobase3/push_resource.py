@@ -54,6 +54,7 @@ from provisioning.nocobase.push_resource import (
     say,
     with_client_id,
     with_way_out,
+    without_secrets,
 )
 from provisioning.nocobase.retry import Patience
 
@@ -142,7 +143,7 @@ class ConfigurationProvider(MailSettingsProvider):
             if not props.get("several") and not (target and target.wrote):
                 raise
             made = target.made if target else ""
-            return CreateResult(id_, {**_unverified({}, props), "made": made, "problem": str(error)})
+            return CreateResult(id_, {**_unverified({}, props), "made": made, "problem": without_secrets(str(error))})
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
         """Push what the declaration changed, or repair what somebody changed in the configuration.
@@ -159,7 +160,7 @@ class ConfigurationProvider(MailSettingsProvider):
                 raise
             kept = _olds.get("made") if _same_place(_olds, _news) else None
             made = target.made if target and target.wrote else kept
-            return UpdateResult({**_unverified(_olds, _news), "made": made, "problem": str(error)})
+            return UpdateResult({**_unverified(_olds, _news), "made": made, "problem": without_secrets(str(error))})
 
     def _wait(self, olds: Properties, news: Properties) -> None:
         same = credentials_of(olds) == credentials_of(news)
@@ -198,7 +199,7 @@ class ConfigurationProvider(MailSettingsProvider):
             if why is not None:
                 raise push.not_restarted(target.url, target.place, target.provider, why)
         if why is not None:
-            due = push.restart_due(target.url, target.place, why)
+            due = without_secrets(push.restart_due(target.url, target.place, why))
             return {**_unverified(olds, news), "made": target.made, "restart_due": due}
         reason = sign_in_mismatch(link, news["client_id"], news["redirect_uris"])
         if reason is not None:
@@ -244,6 +245,7 @@ class ConfigurationProvider(MailSettingsProvider):
             say(f"NocoBase at {url} is served under another name now; nothing was emptied.")
             return
         place, provider = configuration_at(_props["config_file"]), _props["mail_provider"]
+        redact_from_now_on(str(_props.get("client_secret") or ""))
         try:
             with remedies_for(_props.get("logins") or [""]):
                 before = push.read(place, provider)

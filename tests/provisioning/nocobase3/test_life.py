@@ -6,6 +6,7 @@ import pytest
 
 from provisioning import errors
 from provisioning.entra.client_secret_plan import Slot
+from provisioning.nocobase3 import commands
 from tests.provisioning.nocobase3.conftest import CONFIG
 from tests.provisioning.nocobase3.stack import API_KEY, CLIENT_ID, TENANT, RunFailed, Stack
 
@@ -391,6 +392,21 @@ def test_an_address_that_users_do_not_see_is_reported(stack: Stack) -> None:
     stack.server.start()
     with pytest.raises(RunFailed, match="sends users back to"):
         stack.up()
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_what_the_command_prints_of_the_configuration_is_not_recorded(
+    several: bool, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = "the~secret~that~was~there~before"
+    stack.config.write_text(OWN.replace("clientSecret: old ", f"clientSecret: {theirs} "), encoding="utf-8")
+    stack.restarts = lambda: 3
+    stack.more = {"several": several}
+    monkeypatch.setattr(commands, "run", lambda *_: commands.Ran(3, b"", f"clientSecret: {theirs}".encode()))
+    with pytest.raises(RunFailed, match="it ended with 3") as caught:
+        stack.up()
+    assert stack.push is not None
+    assert theirs not in f"{caught.value} {stack.push}"
 
 
 def test_no_secret_is_in_what_is_said_or_recorded_in_plain_text(
