@@ -15,8 +15,8 @@ from typing import IO
 from provisioning import waiting
 from provisioning.foreign import one_line
 
-OWN_LOGINS = ("NOCOBASE_API_KEY", "NOCOBASE_PASSWORD")
-"""How the variables begin that no other program needs."""
+OWN_SECRETS = ("NOCOBASE_API_KEY", "NOCOBASE_PASSWORD", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_ACCESS_TOKEN")
+"""How the variables begin that no other program needs: the logins to NocoBase, and what opens the stack's state."""
 
 LONGEST_ANSWER = 5_000_000
 """Bytes of what a command prints that are read."""
@@ -46,7 +46,7 @@ def run(command: Sequence[str], seconds: float, given: bytes = b"", environment:
 
     Raises CommandFailed, and Interrupted; the command is ended then, with all that it started.
     """
-    env = {name: value for name, value in environment.items() if not name.startswith(OWN_LOGINS)}
+    env = {name: value for name, value in environment.items() if not name.startswith(OWN_SECRETS)}
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         stdin.write(given)
         stdin.seek(0)
@@ -58,18 +58,29 @@ def run(command: Sequence[str], seconds: float, given: bytes = b"", environment:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no command"
             raise CommandFailed(f"it cannot be started: {reason}") from None
-        ends = time.monotonic() + seconds
         try:
-            while True:
-                waiting.go_on()
-                with suppress(subprocess.TimeoutExpired):
-                    code = process.wait(waiting.LOOK_SECONDS)
-                    return Ran(code, _content(out), _content(err))
-                if time.monotonic() >= ends:
-                    raise CommandFailed(f"it did not end within {seconds:.0f} s")
+            with waiting.waiting_for(f"`{one_line(command[0])}`", seconds):
+                code = _ended(process, seconds)
+            return Ran(code, _content(out), _content(err))
         finally:
             if process.poll() is None:
                 _end(process)
+
+
+def _ended(process: subprocess.Popen[bytes], seconds: float) -> int:
+    """The exit code. Raises CommandFailed after `seconds`, and Interrupted."""
+    begun = time.monotonic()
+    sign = begun + waiting.SIGN_OF_LIFE
+    while True:
+        waiting.go_on()
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(waiting.LOOK_SECONDS)
+        now = time.monotonic()
+        if now - begun >= seconds:
+            raise CommandFailed(f"it did not end within {seconds:.0f} s")
+        if now >= sign and not waiting.is_watched():
+            waiting.say_on_stderr(f"The command still runs, {now - begun:.0f} of {seconds:.0f} s.")
+            sign += waiting.SIGN_OF_LIFE
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

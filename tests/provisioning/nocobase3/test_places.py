@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from provisioning import errors
+from provisioning import errors, waiting
 from provisioning.nocobase3 import commands
 from provisioning.nocobase3.commands import CommandFailed, Ran
 from provisioning.nocobase3.places import KubernetesSecret, LocalFile, place_of
@@ -163,10 +163,29 @@ def test_what_kubectl_cannot_do_is_told_without_what_it_holds() -> None:
 
 def test_a_command_gets_no_login_and_has_a_deadline() -> None:
     show = "import os, sys; print(sorted(os.environ)); print(sys.stdin.read())"
-    environment = {"NOCOBASE_API_KEY": "k", "NOCOBASE_PASSWORD_NEXT": "p", "KUBECONFIG": "c"}
-    ran = commands.run([sys.executable, "-c", show], 20, b"given", environment)
-    assert b"NOCOBASE" not in ran.out
-    assert b"KUBECONFIG" in ran.out
+    kept = {"KUBECONFIG": "c", "AZURE_CLIENT_ID": "i", "PULUMI_HOME": "h"}
+    secrets = ("NOCOBASE_API_KEY", "NOCOBASE_PASSWORD_NEXT", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_ACCESS_TOKEN")
+    ran = commands.run([sys.executable, "-c", show], 20, b"given", {**kept, **dict.fromkeys(secrets, "s")})
+    assert not [name for name in secrets if name.encode() in ran.out]
+    assert all(name.encode() in ran.out for name in kept)
     assert ran.last_words == "given"
     with pytest.raises(CommandFailed, match="did not end within 0 s"):
         commands.run([sys.executable, "-c", "import time; time.sleep(60)"], 0.05)
+
+
+def test_a_command_that_takes_long_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(waiting, "SIGN_OF_LIFE", 0.0)
+    monkeypatch.setattr(waiting, "LOOK_SECONDS", 0.01)
+    seen: list[str] = []
+
+    class Sees(waiting.Watcher):
+        def ended(self) -> None:
+            seen.append("ended")
+
+    slow = [sys.executable, "-c", "import time; time.sleep(0.05)"]
+    commands.run(slow, 600)
+    assert "The command still runs, 0 of 600 s." in capsys.readouterr().err
+    with waiting.watched_by(Sees()):
+        commands.run(slow, 600)
+    assert seen == ["ended"]
+    assert capsys.readouterr().err == ""
