@@ -18,7 +18,7 @@ from pipelines.steps import drift, report
 from pipelines.steps.running import stack_argument
 from provisioning.errors import ProvisioningError
 
-ADVICE = "To correct it: `pulumi up --refresh --stack {}`. This issue is closed by the daily run that finds no drift.\n"
+ADVICE = "To correct it: `pulumi up --stack {}`. This issue is closed by the daily run that finds no drift.\n"
 
 
 def main() -> int:

@@ -245,8 +245,8 @@ def test_drift_opens_one_issue_a_stack_and_closes_it(server: Server, monkeypatch
     run(issue, "test", "### Drift of `test` found\n", monkeypatch)
     of_prod, of_test = server.texts()
     assert "two" in of_prod
-    assert "pulumi up --refresh --stack prod" in of_prod
-    assert "pulumi up --refresh --stack test" in of_test
+    assert "pulumi up --stack prod" in of_prod
+    assert "pulumi up --stack test" in of_test
     # A work item's text is HTML, and Markdown's marker none.
     assert ("&lt;b&gt;" in of_prod) is isinstance(server, AzureDevOps)
     run(issue, "prod", drift.none_in("prod"), monkeypatch)
