@@ -266,7 +266,7 @@ def unforeseen(url: str, error: Exception) -> errors.UnexpectedAnswer:
     return errors.UnexpectedAnswer(
         f"What NocoBase at {url} answered is not understood",
         f"{type(error).__name__}{where}",
-        "Is nocobaseUrl the address of a NocoBase 2? If it is, the fault is this program's: report it.",
+        "Is nocobaseUrl the address of a NocoBase? If it is, the fault is this program's: report it.",
     )
 
 
