@@ -89,13 +89,12 @@ FRESH_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What a NocoBase showed at one moment, and by which declaration it was read."""
+class Seen:
+    """What a NocoBase showed at one moment. reading: of its version. how: by which part of a declaration."""
 
-    reading: Reading
+    reading: Any
     link: SignIn | None
-    mapping: object
-    transformed: bool
+    how: tuple[object, ...]
     at: float = field(default_factory=time.monotonic)
 
 
@@ -115,7 +114,7 @@ class MailSettingsProvider(ResourceProvider):
     _read: dict[Place, Reading]
     """What Diff read of a NocoBase, kept for the Update in the same run, so that the push reads once."""
 
-    _seen: dict[Place, _Seen]
+    _seen: dict[Place, Seen]
     """What the refresh has read of a NocoBase, kept for the comparisons that follow in the same run."""
 
     _unread: set[Place]
@@ -164,7 +163,7 @@ class MailSettingsProvider(ResourceProvider):
         try:
             with self._nocobase(_news, patient=not several) as nocobase:
                 transformed = _transformed(_olds, _news)
-                seen = self._seen_just_now(_news, transformed)
+                seen = self._seen_just_now(_news, (_news.get("mapping"), transformed))
                 if seen is None:
                     self._read[place_of(_news)] = found = push.read(nocobase, _mapping(_news), transformed=transformed)
                 else:
@@ -193,10 +192,10 @@ class MailSettingsProvider(ResourceProvider):
         self._unread.discard(place)
         return unread
 
-    def _seen_just_now(self, props: Properties, transformed: bool) -> _Seen | None:
+    def _seen_just_now(self, props: Properties, how: tuple[object, ...]) -> Seen | None:
+        """What the refresh of this run has read, if it was read in the same way."""
         seen = self._seen.get(place_of(props))
-        fits = seen is not None and (seen.mapping, seen.transformed) == (props.get("mapping"), transformed)
-        return seen if seen is not None and fits and time.monotonic() - seen.at < FRESH_SECONDS else None
+        return seen if seen and seen.how == how and time.monotonic() - seen.at < FRESH_SECONDS else None
 
     def create(self, props: Properties) -> CreateResult:
         """Push into a NocoBase for the first time; foreign credentials there are not overwritten."""
@@ -296,7 +295,7 @@ class MailSettingsProvider(ResourceProvider):
                 if found.layout.row is None:
                     return ReadResult("", {})
                 link = push.sign_in(nocobase, _mapping(props))
-                self._seen[place_of(props)] = _Seen(found, link, props.get("mapping"), transformed)
+                self._seen[place_of(props)] = Seen(found, link, (props.get("mapping"), transformed))
         except (NocoBaseError, SettingsError) as error:
             self._go_on_without(props, error)
             return ReadResult(id_, props, _inputs(props))

@@ -43,6 +43,7 @@ from provisioning.nocobase.push_resource import (
     MailSettingsProvider,
     NocoBaseProvider,
     Properties,
+    Seen,
     credentials_of,
     installation_of,
     known_secrets,
@@ -107,8 +108,9 @@ class ConfigurationProvider(MailSettingsProvider):
         changed = changed or bool(_olds.get("problem") or _olds.get("restart_due"))
         try:
             with self._target(_news, patient=not several) as target:
-                found = _read(target).found
-                link = target.server.sign_in(target.provider)
+                seen = self._seen_just_now(_news, _where(_news))
+                found = seen.reading if seen else _read(target).found
+                link = seen.link if seen else target.server.sign_in(target.provider)
                 in_sync = (
                     not changed
                     and found.holds(_entry(_olds, found.scopes))
@@ -130,6 +132,7 @@ class ConfigurationProvider(MailSettingsProvider):
         from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
 
         id_ = f"{props['nocobase_url']}#{props['config_file']}#{props['mail_provider']}"
+        self._seen.pop(place_of(props), None)
         target: _Target | None = None
         try:
             with self._target(props) as target:
@@ -150,6 +153,7 @@ class ConfigurationProvider(MailSettingsProvider):
 
         What fails after the configuration was written is recorded, so that `destroy` clears it.
         """
+        self._seen.pop(place_of(_news), None)
         target: _Target | None = None
         try:
             self._wait(_olds, _news)
@@ -217,6 +221,7 @@ class ConfigurationProvider(MailSettingsProvider):
                 if not found.exists:
                     return ReadResult("", {})
                 link = target.server.sign_in(target.provider)
+                self._seen[place_of(props)] = Seen(found, link, _where(props))
         except (NocoBaseError, SettingsError) as error:
             self._go_on_without(props, error)
             return ReadResult(id_, props, _inputs(props))
@@ -356,8 +361,12 @@ def _read(target: _Target) -> Reading:
     return reading
 
 
+def _where(properties: Mapping[str, Any]) -> tuple[object, ...]:
+    return tuple(properties.get(key) for key in WHERE)
+
+
 def _same_place(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
-    return all(olds.get(key) == news.get(key) for key in WHERE)
+    return _where(olds) == _where(news)
 
 
 def _unverified(olds: Mapping[str, Any], news: Properties) -> Properties:

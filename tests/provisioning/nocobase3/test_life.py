@@ -277,6 +277,25 @@ def test_what_cannot_be_edited_safely_is_rejected_and_not_touched(text: str, sta
     assert stack.push is None
 
 
+def test_what_a_refresh_has_read_is_not_asked_for_again_at_once(stack: Stack) -> None:
+    """Each link that is asked for leaves an entry in NocoBase for ten minutes."""
+    restart_command(stack)
+    stack.up()
+    assert stack.push is not None
+    provider, declared = stack.provider(), stack.declared(stack.plan())
+    stack.server.requests.clear()
+    held = dict(provider.read("id", stack.push).outs or {})
+    assert provider.diff("id", held, stack.push).changes is False
+    assert provider.diff("id", held, declared).changes is False
+    assert stack.server.requests == ["GET /api/mail/providers", "POST /api/mail/authorizations"]
+    # At another place, and after a write, it is read anew.
+    assert provider.diff("id", held, {**declared, "mail_provider": "other"}).changes is True
+    provider.read("id", stack.push)
+    provider.update("id", stack.push, declared)
+    stack.config.write_text(CONFIG, encoding="utf-8")
+    assert provider.diff("id", held, declared).changes is True
+
+
 def test_a_configuration_that_breaks_later_is_rejected_and_not_touched(stack: Stack) -> None:
     restart_command(stack)
     stack.up()
