@@ -18,7 +18,7 @@ from provisioning.fleet.logins import Granted, addresses, any_login, granted
 from provisioning.fleet.runner import Result, StackOutcome, Watch, sentence
 from provisioning.nocobase.login import stored_logins
 from provisioning.pulumi_cli import Engines, Pulumi
-from provisioning.pulumi_events import Event, StepBegun
+from provisioning.pulumi_events import REFRESH, Event, StepBegun, StepEnded
 from provisioning.waiting import answers_of
 
 
@@ -67,10 +67,14 @@ class Deployer:
         watch.began(name)
         began = time.monotonic()
         changes: dict[str, int] = {}
+        due: dict[str, str] = {}
 
         def follow(event: Event) -> None:
-            if isinstance(event, StepBegun) and event.is_change:
-                watch.step(name, event.words)
+            match event:
+                case StepBegun() if event.is_change:
+                    watch.step(name, event.words)
+                case StepEnded(operation, outputs={"restart_due": str(said)}) if operation != REFRESH:
+                    due[event.urn] = said
 
         try:
             engine = Pulumi(name, self._login_variables(name), self.folder, engines=self.engines)
@@ -88,7 +92,8 @@ class Deployer:
         outcome = StackOutcome.UNCHANGED
         if changes:
             outcome = StackOutcome.WOULD_CHANGE if self.preview else StackOutcome.CHANGED
-        return Result(name, outcome, changes, spent)
+        # A NocoBase 3 that a person has to restart: no failure, but nobody would learn of it.
+        return Result(name, outcome, changes, spent, detail="\n".join(due.values()))
 
     @property
     def _operations(self) -> tuple[str, ...]:

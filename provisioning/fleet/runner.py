@@ -51,7 +51,7 @@ class Result:
     """What became of one stack.
 
     changes: how many resources were (in a preview: would be) created, updated, deleted or replaced. seconds: from its
-    own beginning. error: in one line, empty if there is none; detail: all that was said about it.
+    own beginning. error: in one line, empty if there is none; detail: all that was said of it, or is left to do.
     """
 
     stack: str
