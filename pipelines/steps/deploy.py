@@ -29,7 +29,7 @@ OWNER = "NOCOBASE_OUTLOOK_LOCK_OWNER"
 
 
 def deploy(stack: str) -> Ended:
-    """Deploy, and go on with what an earlier run of the pipeline left half-done.
+    """Deploy, and resume what an earlier run of the pipeline left half-done.
 
     Its lock is removed. Where the deployment fails, or the state still has a change of which nobody knows the end, the
     state is compared with what is there, and it is tried once more.

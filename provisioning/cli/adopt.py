@@ -100,7 +100,7 @@ def adopt(
             words.print(f"! {warning}", style="yellow")
         _tell_risks(plan)
         _tell_what_comes(plan, found)
-        _refuse_settings({**config, **plan.config}, secret_keys)
+        _reject_settings({**config, **plan.config}, secret_keys)
         words_given = accept or []
         command = _command(plan, client_id, stack)
         if not _agreed(plan, command, yes, accept_losses, words_given):
@@ -129,8 +129,8 @@ def _settings(config: Mapping[str, str], secret_keys: Collection[str]) -> Settin
     return settings
 
 
-def _refuse_settings(config: Mapping[str, str | list[str]], secret_keys: Collection[str]) -> None:
-    """Raise AdoptionRejected if the settings that keep what is there would be refused by the next `pulumi up`."""
+def _reject_settings(config: Mapping[str, str | list[str]], secret_keys: Collection[str]) -> None:
+    """Raise AdoptionRejected if the settings that keep what is there would be rejected by the next `pulumi up`."""
     from provisioning.program.settings import validate  # noqa: PLC0415 - as above
 
     values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
@@ -138,7 +138,7 @@ def _refuse_settings(config: Mapping[str, str | list[str]], secret_keys: Collect
     if problems:
         told = (f"  {problem.named}: {problem.why}" for problem in problems)
         raise AdoptionRejected(
-            "What the application has would be refused as settings of this stack; nothing was changed. Change it in "
+            "What the application has would be rejected as settings of this stack; nothing was changed. Change it in "
             "Entra ID, then repeat this command.\n" + "\n".join(told)
         )
 
@@ -163,7 +163,7 @@ def _list(settings: Settings, config: Mapping[str, str], search: str | None, sta
     elif output is not Format.JSON:
         show_rows([_candidate(item, output) for item in own], output)
     if others := [item for item in found if item not in own]:
-        words.print("These have the tag of another stack, and are refused:")
+        words.print("These have the tag of another stack, and are rejected:")
         if output is not Format.JSON:
             show_rows([_candidate(item, output, apart=True) for item in others], output)
     if own:

@@ -241,7 +241,7 @@ class _Init:
                 self._settle(prompt, present, exists, usual.get(prompt.key))
             self._propose_rotation(present)
             try:
-                self._judge(self._config(present))
+                self._validate(self._config(present))
             except SettingsError as error:
                 wrong = {re.split(r"[.[]", problem.key)[0] for problem in error.problems}
                 again = wrong & {prompt.key for prompt in questions.PROMPTS}
@@ -271,11 +271,11 @@ class _Init:
         """Ask, until the answer is valid, and what it names is there or a person insists."""
         while self.ask:
             self._prompt(prompt, present, exists, usual)
-            reason = self._refusal(prompt.key, present)
+            reason = self._why_invalid(prompt.key, present)
             try:
                 if reason is None and self.check:
                     self._look_at(prompt.key, self._config(present))
-                    reason = self._refusal(prompt.key, present, looked=True)
+                    reason = self._why_invalid(prompt.key, present, looked=True)
             except ProvisioningError:
                 self._ask_again(prompt.key)
             else:
@@ -284,7 +284,7 @@ class _Init:
                 words.print(f"  {reason}", style="yellow")
                 self._ask_again(prompt.key)
 
-    def _refusal(self, key: str, present: Mapping[str, str], looked: bool = False) -> str | None:
+    def _why_invalid(self, key: str, present: Mapping[str, str], looked: bool = False) -> str | None:
         """Why an answer, which may be an option of the command, is not valid. looked: whether it was looked up."""
         from provisioning.init import questions  # noqa: PLC0415 - as above
 
@@ -330,10 +330,10 @@ class _Init:
         if state is None and self.ask:
             enter = "" if present else " Enter: the one of `pulumi login`."
             prompt = replace(questions.STATE, explained=questions.STATE.explained + enter)
-            state = self._asked(prompt, present, lambda answer: None if not answer else _refuses_state(answer))
+            state = self._asked(prompt, present, lambda answer: None if not answer else _why_invalid_state(answer))
         if not state:
             return None
-        _raise_if(_refuses_state(state))
+        _raise_if(_why_invalid_state(state))
         self._around["state"] = state
         chosen = questions.state_url(state)
         return None if chosen == present else chosen
@@ -391,7 +391,7 @@ class _Init:
         if answer != current or (prompt.required and not current):
             self.answers[key] = questions.as_items(answer) if key == "scopes" else answer
 
-    def _asked(self, prompt: Prompt, usual: str, refuses: Callable[[str], str | None]) -> str:
+    def _asked(self, prompt: Prompt, usual: str, rejects: Callable[[str], str | None]) -> str:
         """An answer that is taken. usual: what Enter takes. Raises typer.Abort if the person leaves."""
         before = self._before.get(prompt.key)
         if before is not None:
@@ -401,7 +401,7 @@ class _Init:
         while True:
             typed: str = typer.prompt(prompt.text, default=usual, show_default=bool(usual), err=True)
             answer = prompt.chosen(typed.strip())
-            reason = refuses(answer)
+            reason = rejects(answer)
             if reason is None:
                 if prompt.key in ("stack", "state", "secretsProvider"):
                     self._around[prompt.key] = answer
@@ -418,7 +418,7 @@ class _Init:
             names = [f"  {number}{value}" for number, value in zip(numbers, prompt.choices, strict=True)]
             words.print(layout.named(names, [Text(meaning) for meaning in prompt.choices.values()], words.width))
 
-    def _judge(self, config: dict[str, str]) -> None:
+    def _validate(self, config: dict[str, str]) -> None:
         """Take the address as it is shown from now on. Raises ProvisioningError if something is wrong."""
         from provisioning.init import questions  # noqa: PLC0415 - as above
         from provisioning.program.settings import validate  # noqa: PLC0415 - as above
@@ -561,7 +561,7 @@ def _text(value: str | list[str]) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _refuses_state(answer: str) -> str | None:
+def _why_invalid_state(answer: str) -> str | None:
     from provisioning.init import questions  # noqa: PLC0415 - as above
 
     known = questions.state_url(answer)

@@ -1,4 +1,4 @@
-"""`adopt`: what it would write is judged before anything is written."""
+"""`adopt`: what it would write is validated before anything is written."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def test_no_candidate_is_answered_by_how_to_look_further(monkeypatch: pytest.Mon
     monkeypatch.setattr("provisioning.entra.directory.applications", lambda: CANDIDATES[2:3])
     said = CliRunner().invoke(app, ["adopt"])
     assert "adopt --search <part of the name>" in said.stderr
-    assert "These have the tag of another stack, and are refused:" in said.stderr
+    assert "These have the tag of another stack, and are rejected:" in said.stderr
 
 
 @WIDTHS
