@@ -314,12 +314,7 @@ class MailSettingsProvider(ResourceProvider):
 
         Raises ApplicationProtected, before anything is emptied, where the engine would not destroy the application.
         """
-        served_as = self._served.get(place_of(_props))
-        destroyed = not self._served or served_as == installation_of(_props)
-        if destroyed and _props.get("protected"):
-            raise ApplicationProtected(PROTECTED)
-        if served_as is not None and not destroyed:
-            say(f"NocoBase at {_props['nocobase_url']} is served under another name now; nothing was emptied.")
+        if self._is_served_further(_props):
             return
         try:
             with self._nocobase(_props) as nocobase:
@@ -327,6 +322,20 @@ class MailSettingsProvider(ResourceProvider):
                     say(f"NocoBase at {nocobase.url} holds other credentials by now; they were not changed.")
         except (NocoBaseError, SettingsError) as error:
             raise with_way_out(error, _props) from None
+
+    def _is_served_further(self, props: Properties) -> bool:
+        """Whether this run serves the same place under another name, which then is not emptied; says so.
+
+        Raises ApplicationProtected where the engine would not destroy the application.
+        """
+        served_as = self._served.get(place_of(props))
+        destroyed = not self._served or served_as == installation_of(props)
+        if destroyed and props.get("protected"):
+            raise ApplicationProtected(PROTECTED)
+        if served_as is None or destroyed:
+            return False
+        say(f"NocoBase at {props['nocobase_url']} is served under another name now; nothing was emptied.")
+        return True
 
     @contextmanager
     def _nocobase(self, props: Mapping[str, Any], patient: bool = True) -> Iterator[NocoBaseClient]:

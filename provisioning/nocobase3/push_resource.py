@@ -24,7 +24,6 @@ from provisioning.entra.client_secret_plan import SecretPlan
 from provisioning.entra.ownership import whose_application
 from provisioning.entra.rules import Audience
 from provisioning.errors import (
-    ApplicationProtected,
     Interrupted,
     NocoBaseError,
     NotVerified,
@@ -36,7 +35,6 @@ from provisioning.nocobase.installation import remedies_for
 from provisioning.nocobase.login import SECRET_LENGTH, missing_login
 from provisioning.nocobase.push import reject_foreign, sign_in_mismatch
 from provisioning.nocobase.push_resource import (
-    PROTECTED,
     TYPE_NAME,
     DeployedApplication,
     MailSettings,
@@ -45,7 +43,6 @@ from provisioning.nocobase.push_resource import (
     Properties,
     Seen,
     credentials_of,
-    installation_of,
     known_secrets,
     own_client_id,
     place_of,
@@ -241,13 +238,7 @@ class ConfigurationProvider(MailSettingsProvider):
         from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
         from provisioning.nocobase3.places import place_of as configuration_at  # noqa: PLC0415 - see above
 
-        served_as = self._served.get(place_of(_props))
-        destroyed = not self._served or served_as == installation_of(_props)
-        if destroyed and _props.get("protected"):
-            raise ApplicationProtected(PROTECTED)
-        url = _props["nocobase_url"]
-        if served_as is not None and not destroyed:
-            say(f"NocoBase at {url} is served under another name now; nothing was emptied.")
+        if self._is_served_further(_props):
             return
         place, provider = configuration_at(_props["config_file"]), _props["mail_provider"]
         redact_from_now_on(str(_props.get("client_secret") or ""))
@@ -262,7 +253,7 @@ class ConfigurationProvider(MailSettingsProvider):
                 push.clear(place, provider, before, str(_props.get("made") or ""))
         except NocoBaseError as error:
             raise with_way_out(error, _props) from None
-        self._restart_after_clearing(url, _props.get("restart") or [])
+        self._restart_after_clearing(_props["nocobase_url"], _props.get("restart") or [])
 
     def _restart_after_clearing(self, url: str, command: list[str]) -> None:
         """The credentials end with the application, so a restart that fails does not hold `destroy` up."""
