@@ -80,16 +80,32 @@ def waits() -> tuple[Wait, ...]:
 
 
 @contextmanager
-def waiting_for(what: str, limit: float | None = None) -> Iterator[None]:
+def waiting_for(what: str, limit: float | None = None) -> Iterator[Wait]:
     """Within, `what` is waited for. limit: how long at most, in seconds, None if that is not known."""
     one = Wait(what, time.monotonic(), limit)
     _waits.append(one)
     try:
-        yield
+        yield one
     finally:
         _waits.remove(one)
         for watcher in _watchers:
             watcher.ended()
+
+
+@contextmanager
+def waiting_aloud(what: str, limit: float) -> Iterator[Callable[[], None]]:
+    """The same, for a loop: what this yields says after each SIGN_OF_LIFE that the wait goes on, if nobody shows it."""
+    with waiting_for(what, limit) as wait:
+        said = wait.begun
+
+        def goes_on() -> None:
+            nonlocal said
+            now = time.monotonic()
+            if now - said >= SIGN_OF_LIFE and not is_watched():
+                said = now
+                say_on_stderr(f"Still waiting for {wait.in_words(now)}.")
+
+        yield goes_on
 
 
 @contextmanager

@@ -58,29 +58,20 @@ def run(command: Sequence[str], seconds: float, given: bytes = b"", environment:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no command"
             raise CommandFailed(f"it cannot be started: {reason}") from None
+        ends = time.monotonic() + seconds
         try:
-            with waiting.waiting_for(f"`{one_line(command[0])}`", seconds):
-                code = _ended(process, seconds)
-            return Ran(code, _content(out), _content(err))
+            with waiting.waiting_aloud(f"`{one_line(command[0])}`", seconds) as goes_on:
+                while True:
+                    waiting.go_on()
+                    with suppress(subprocess.TimeoutExpired):
+                        code = process.wait(waiting.LOOK_SECONDS)
+                        return Ran(code, _content(out), _content(err))
+                    if time.monotonic() >= ends:
+                        raise CommandFailed(f"it did not end within {seconds:.0f} s")
+                    goes_on()
         finally:
             if process.poll() is None:
                 _end(process)
-
-
-def _ended(process: subprocess.Popen[bytes], seconds: float) -> int:
-    """The exit code. Raises CommandFailed after `seconds`, and Interrupted."""
-    begun = time.monotonic()
-    sign = begun + waiting.SIGN_OF_LIFE
-    while True:
-        waiting.go_on()
-        with suppress(subprocess.TimeoutExpired):
-            return process.wait(waiting.LOOK_SECONDS)
-        now = time.monotonic()
-        if now - begun >= seconds:
-            raise CommandFailed(f"it did not end within {seconds:.0f} s")
-        if now >= sign and not waiting.is_watched():
-            waiting.say_on_stderr(f"The command still runs, {now - begun:.0f} of {seconds:.0f} s.")
-            sign += waiting.SIGN_OF_LIFE
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

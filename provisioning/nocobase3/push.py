@@ -159,20 +159,22 @@ def link_in_use(server: MailServer, provider: str, found: Found, seconds: float)
     seconds: how long to wait for it. Raises NocoBaseError and Interrupted.
     """
     ends = time.monotonic() + seconds
-    while True:
-        try:
-            link = server.sign_in(provider)
-        except (errors.Unauthorized, errors.Forbidden):
-            raise
-        except errors.NocoBaseError:
-            # What it and a proxy in front of it answer while it starts is not known.
-            if time.monotonic() >= ends:
+    with waiting.waiting_aloud(f"NocoBase at {server.url} to start", seconds) as goes_on:
+        while True:
+            try:
+                link = server.sign_in(provider)
+            except (errors.Unauthorized, errors.Forbidden):
                 raise
-        else:
-            why = why_not_in_use(link, found, provider)
-            if why is None or time.monotonic() >= ends:
-                return link, why
-        waiting.pause(LOOK_SECONDS)
+            except errors.NocoBaseError:
+                # What it and a proxy in front of it answer while it starts is not known.
+                if time.monotonic() >= ends:
+                    raise
+            else:
+                why = why_not_in_use(link, found, provider)
+                if why is None or time.monotonic() >= ends:
+                    return link, why
+            goes_on()
+            waiting.pause(LOOK_SECONDS)
 
 
 def restart_due(url: str, place: Place, why: str) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from provisioning import errors
+from provisioning import errors, waiting
 from provisioning.entra.client_secret_plan import Slot
-from provisioning.nocobase3 import commands
+from provisioning.nocobase.push import SignIn
+from provisioning.nocobase3 import commands, push
+from provisioning.nocobase3.config_file import Found
 from tests.provisioning.nocobase3.conftest import CONFIG
 from tests.provisioning.nocobase3.stack import API_KEY, CLIENT_ID, TENANT, RunFailed, Stack
 
@@ -143,6 +148,18 @@ def test_a_command_that_restarts_nothing_verifies_nothing(stack: Stack) -> None:
     with pytest.raises(RunFailed, match="earlier configuration"):
         stack.up()
     assert set(stack.passwords) == {Slot.A, Slot.B}
+
+
+def test_one_that_starts_slowly_is_waited_for_aloud(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(waiting, "SIGN_OF_LIFE", 0.0)
+    monkeypatch.setattr(push, "LOOK_SECONDS", 0.01)
+    links = iter([None, SignIn(CLIENT_ID, None, ("a",), "common")])
+    server: Any = SimpleNamespace(url="https://crm.example.com", sign_in=lambda _: next(links))
+    found = Found(exists=True, client_id=CLIENT_ID, tenant="common", scopes=("a",))
+    assert push.link_in_use(server, "outlook", found, 120)[1] is None
+    assert "Still waiting for NocoBase at https://crm.example.com to start, 0 of 120 s." in capsys.readouterr().err
 
 
 def test_a_failed_first_push_is_recorded_and_destroy_takes_it_back(stack: Stack) -> None:

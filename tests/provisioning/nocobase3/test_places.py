@@ -184,7 +184,7 @@ def test_a_command_that_takes_long_is_told(monkeypatch: pytest.MonkeyPatch, caps
 
     slow = [sys.executable, "-c", "import time; time.sleep(0.05)"]
     commands.run(slow, 600)
-    assert "The command still runs, 0 of 600 s." in capsys.readouterr().err
+    assert f"Still waiting for `{sys.executable}`, 0 of 600 s." in capsys.readouterr().err
     with waiting.watched_by(Sees()):
         commands.run(slow, 600)
     assert seen == ["ended"]
