@@ -24,7 +24,7 @@ from provisioning.nocobase.push import SignIn
 from provisioning.nocobase.version import Target, not_by_rest, numbered_version, target_of
 from provisioning.program.last_state import Deployed, Push
 from provisioning.status import read
-from provisioning.status.compare import row_differences
+from provisioning.status.compare import NOT_RESTARTED, RESTART, row_differences
 from provisioning.status.read import HeldRow
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def check_row(state: Deployed, push: Push, row: HeldRow) -> Finding:
     """Whether NocoBase's email settings hold what it was given."""
     wrong = row_differences(state, push, row)
     if wrong:
-        return failed(f"{push.target}: {'; '.join(wrong)}", "pulumi up")
+        return failed(f"{push.target}: {'; '.join(wrong)}", RESTART if NOT_RESTARTED in wrong else "pulumi up")
     hidden = " (which it hides)" if row.client_secret is None else ""
     return ok(f"{push.target} holds this client id and the secret of slot {push.slot}{hidden}")
 
@@ -176,6 +176,8 @@ def ask_link(push: Push, login: NocoBaseLogin | None) -> Finding:
     """Which sign-in link does it build?"""
     if login is None:
         return skipped(NO_LOGIN)
+    if push.restart_due:
+        return skipped(f"{push.target} has to be restarted first: its link is that of its earlier configuration")
     return check_link(push, read.read_link(push, login) or SignIn(None, None))
 
 

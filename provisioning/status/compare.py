@@ -115,12 +115,18 @@ def secret_differences(state: Deployed, found: Registration) -> tuple[str, ...]:
     )
 
 
+NOT_RESTARTED = "its configuration has new credentials, and it has not been restarted with them"
+"""Of a NocoBase 3. The remedy is RESTART."""
+
+RESTART = "Restart it, then run `pulumi up`."
+
+
 def row_differences(state: Deployed, push: Push, row: HeldRow) -> tuple[str, ...]:
     """How a NocoBase's email settings differ from what it was given, a sentence each; empty if they do not."""
     reasons = [f"the last push failed: {one_line(push.problem, LONGEST_MESSAGE)}"] if push.problem else []
     if push.restart_due:
         # Its configuration is ahead of what it was verified to use.
-        return (*reasons, one_line(push.restart_due, LONGEST_MESSAGE))
+        return (*reasons, NOT_RESTARTED)
     if row.client_id is None:
         reasons.append("it holds no email settings for Microsoft")
     elif row.client_id != push.client_id:
@@ -265,6 +271,10 @@ def compare_nocobase(state: Deployed, push: Push, held: Held | Unread) -> Side:
     if isinstance(held, Unread):
         return Side(push.target, Sync.UNREAD, (held.reason,), skipped=held.asked_for)
     reasons = row_differences(state, push, held.row)
+    client_id = shown(held.row.client_id) if held.row.client_id else None
+    if push.restart_due:
+        # Its link is that of its earlier configuration, and says nothing of what is declared.
+        return Side(push.target, Sync.NO, reasons, client_id=client_id, by_hand={NOT_RESTARTED: RESTART})
     by_hand = {}
     disproved = sign_in_mismatch(held.link, push.client_id, push.redirect_uris)
     if disproved is not None and not reasons:
@@ -272,7 +282,6 @@ def compare_nocobase(state: Deployed, push: Push, held: Held | Unread) -> Side:
     audience = state.application.declared.audience if state.application else ""
     if (shut_out := audience_mismatch(held.link, Accounts(audience, state.tenant_id))) is not None:
         reasons, by_hand = (*reasons, shut_out[0]), {**by_hand, shut_out[0]: shut_out[1]}
-    client_id = shown(held.row.client_id) if held.row.client_id else None
     return Side(push.target, Sync.NO if reasons else Sync.YES, reasons, client_id=client_id, by_hand=by_hand)
 
 

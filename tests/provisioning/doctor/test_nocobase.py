@@ -11,6 +11,7 @@ import pytest
 from provisioning.doctor import nocobase
 from provisioning.errors import CredentialsInFile
 from provisioning.nocobase.login import NocoBaseLogin
+from provisioning.status.compare import RESTART
 from tests.provisioning.doctor.test_account import token
 from tests.provisioning.status.test_compare import ONE, held
 
@@ -79,6 +80,14 @@ def test_what_the_email_settings_hold() -> None:
     assert "which it hides" in nocobase.check_row(ONE, push, held().row).said
     assert "hides" not in nocobase.check_row(ONE, push, held(client_secret="value-a").row).said
     assert nocobase.check_row(ONE, push, held(client_id="").row).outcome == "failed"
+
+
+def test_one_that_has_to_be_restarted_is_told_to_be_and_its_link_is_skipped() -> None:
+    (push,) = ONE.pushes
+    waiting = replace(push, restart_due="It has to be restarted.")
+    found = nocobase.check_row(ONE, waiting, held(client_id="").row)
+    assert (found.outcome, found.remedy) == ("failed", RESTART)
+    assert nocobase.ask_link(waiting, NocoBaseLogin("key")).outcome == "skipped"
 
 
 def test_what_cannot_be_asked_is_skipped() -> None:

@@ -75,7 +75,7 @@ def test_status_sees_what_the_configuration_holds_and_that_a_restart_is_due(stac
     link = read_link(push, LOGIN)
     assert link is not None
     assert link.client_id is None
-    assert "has to be restarted" in row_differences(stack.state, push, row)[0]
+    assert "has not been restarted" in row_differences(stack.state, push, row)[0]
     stack.server.start()
     stack.up()
     (push,) = stack.state.pushes

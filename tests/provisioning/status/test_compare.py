@@ -15,7 +15,9 @@ from provisioning.entra.registration import Grant, Principal, Registration
 from provisioning.nocobase.push import SignIn
 from provisioning.program.last_state import Deployed
 from provisioning.status.compare import (
+    NOT_RESTARTED,
     REACTIVATE,
+    RESTART,
     Sync,
     alarms,
     as_json,
@@ -91,6 +93,14 @@ def test_no_command_is_promised_to_undo_what_it_does_not_undo() -> None:
     shut = alarm(registration(), SignIn(CLIENT_ID, REDIRECT_URI, (), "common"))
     assert "`pulumi up`" not in shut
     assert shut.endswith("pulumi config set audience AzureADMultipleOrgs")
+
+
+def test_one_that_has_to_be_restarted_is_told_to_be_and_no_setting_to_be_changed() -> None:
+    """Its sign-in link is that of its earlier configuration, also where the audience has been changed since."""
+    waiting = replace(ONE, pushes=tuple(replace(one, restart_due="It has to be restarted. Do.") for one in ONE.pushes))
+    earlier = SignIn(CLIENT_ID, REDIRECT_URI, (), "common")
+    (said,) = overview(waiting, registration(), [held(earlier, client_id="by-hand")], NOW, 14).alarms
+    assert said == f"{URL} is not in sync: {NOT_RESTARTED}: {RESTART}"
 
 
 def test_what_weakens_the_application_is_a_note_and_no_alarm() -> None:
