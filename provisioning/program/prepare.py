@@ -120,6 +120,7 @@ def prepare(last: Deployed) -> Run:
         )
         owners, principal_owners, warning = plan_ownership(wanted, last, settings.protect_application)
         warnings += [warning] if warning else []
+        warnings += warn_of_restart(settings, last)
         warnings += [NOT_REFRESHED] if os.environ.get(REFRESH_OPTION, "").lower() in FALSE else []
         warnings += [NO_EFFECT] if stack_settings.RETIRED in config else []
         reject_too_many_owners((owners, principal_owners))
@@ -171,6 +172,22 @@ def prepare(last: Deployed) -> Run:
         other_version,
         removes,
     )
+
+
+def warn_of_restart(settings: Settings, last: Deployed) -> list[str]:
+    """A warning if the audience changes for a NocoBase 3 that a person restarts: its sign-in page is told with that."""
+    if last.application is None or last.application.declared.audience == settings.audience:
+        return []
+    urls = [
+        one.url
+        for one in settings.installations
+        if one.configuration and not one.configuration.restart and one.resource_name in last.pushed
+    ]
+    sentence = (
+        f"The audience changes to {settings.audience}, and NocoBase at {', '.join(urls)} goes on as before until it is "
+        "restarted: accounts may be rejected meanwhile. Restart it right after this run, then run `pulumi up` again."
+    )
+    return [sentence] if urls else []
 
 
 def own_tags(settings: Settings, last: Deployed) -> Tags:
