@@ -64,6 +64,9 @@ from provisioning.program import input_errors
 RETIRED = "keep"
 """A setting of earlier versions, accepted without effect: it named some of what the program does not declare."""
 
+RESTART = "nocobaseRestart"
+"""The configuration key of the command that restarts a NocoBase 3."""
+
 CLOCK_DIFFERENCE = timedelta(minutes=5)
 """How far the clock of another machine, which set a time, may be ahead of this one's."""
 
@@ -531,6 +534,10 @@ def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackS
         if config.get(key) not in (None, "", "{}") and key not in secret_keys:
             why = "It is stored in plain text; an API key must be encrypted, or set in the environment only."
             problems.append(Problem(key, None, why, f"pulumi config set {command}"))
+    if RESTART in secret_keys:
+        why = "It is stored encrypted, but a command and its arguments are shown, and recorded in plain text."
+        remedy = f"Have the command read its secret by itself: pulumi config rm {RESTART}, then set it without --secret"
+        problems.append(Problem(RESTART, None, why, remedy))
     logins = _logins(settings, config, problems)
     if problems or settings is None:
         raise SettingsError(problems)

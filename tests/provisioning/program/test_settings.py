@@ -354,6 +354,13 @@ def test_an_api_key_in_plain_configuration_is_refused_and_not_repeated() -> None
     assert "plain-key" not in str(found)
 
 
+def test_a_command_that_is_stored_encrypted_is_rejected_and_not_repeated() -> None:
+    """Its arguments are shown when it runs, and recorded with the push."""
+    found = problems({"nocobaseUrl": URL, "nocobaseRestart": '["restart", "--token=hidden"]'}, ("nocobaseRestart",))
+    assert "without --secret" in found["nocobaseRestart"]
+    assert "hidden" not in str(found)
+
+
 def test_no_secret_in_reprs_or_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOCOBASE_PASSWORD", "hidden-password")
     loaded = load({"nocobaseUrl": URL})
