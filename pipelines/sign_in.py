@@ -75,4 +75,6 @@ def _is_federated(settings: SignInSettings) -> bool:
 def _is_on_azure(environment: Mapping[str, str]) -> bool:
     if environment.get("PULUMI_BACKEND_URL", "").startswith(BLOB):
         return True
-    return any(KEY_VAULT.search(file.read_text(encoding="utf-8")) for file in Path().glob("Pulumi.*.yaml"))
+    # The sandbox's own is a link that leads nowhere without the sandbox.
+    files = [file for file in Path().glob("Pulumi.*.yaml") if file.exists()]
+    return any(KEY_VAULT.search(file.read_text(encoding="utf-8")) for file in files)

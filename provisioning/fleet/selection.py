@@ -22,7 +22,8 @@ class Choice:
 
 def configured(folder: Path) -> set[str]:
     """The stacks that have a configuration file in the project's `folder`."""
-    names = (re.fullmatch(r"Pulumi\.(.+)\.ya?ml", file.name) for file in folder.glob("Pulumi.*.y*ml"))
+    files = (file.name for file in folder.glob("Pulumi.*.y*ml") if file.exists())
+    names = (re.fullmatch(r"Pulumi\.(.+)\.ya?ml", name) for name in files)
     # Pulumi.<stack>.deploy.yaml holds the settings of Pulumi Deployments.
     return {name[1] for name in names if name and not name[1].endswith(".deploy")}
 

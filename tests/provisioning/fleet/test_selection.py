@@ -24,6 +24,7 @@ def test_stacks_with_a_file_are_found(tmp_path: Path) -> None:
         "x.yaml",
     ):
         (tmp_path / name).touch()
+    (tmp_path / "Pulumi.gone.yaml").symlink_to("nowhere")
     assert configured(tmp_path) == {"dev", "eu.west"}
 
 
