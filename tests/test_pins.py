@@ -17,6 +17,7 @@ from tests.golden import PROJECT
 
 WHERE = {
     CLI: {
+        "fleet/README.md": r"Pulumi CLI (\d+\.\d+\.\d+), which this project pins",
         "fleet/deployments.json": r'"pulumi/pulumi-python-3\.12:([^"]+)"',
         "fleet/kubernetes.yaml": r"image: pulumi/pulumi:(.+)-nonroot",
         "sandbox/engine/go.mod": r"github\.com/pulumi/pulumi/(?:pkg|sdk)/v3 v(\S+)",
