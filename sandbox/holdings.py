@@ -67,12 +67,7 @@ def summary(place: Place, now: datetime | None = None) -> Table:
     offered = [scope for principal in _built_in_principals() for scope in principal.get("oauth2PermissionScopes", [])]
     names = {scope["id"]: scope["value"] for scope in offered}
     scopes = [names[item["id"]] for item in application["requiredResourceAccess"][0]["resourceAccess"]]
-    # The engine leaves out an output without a value: with verifyAction none, NocoBase was not asked.
-    link = outputs.get("provedClientId"), outputs.get("redirectUri")
-    declared = outputs["clientId"], application["web"]["redirectUris"][0]
-    proved = "yes: NocoBase's sign-in link names this client ID and redirect URI" if link == declared else "NO"
-    if link == (None, None):
-        proved = "not verified: nocobaseMapping.verifyAction is none"
+    registered = application["web"]["redirectUris"]
     table = Table(show_header=False, title="NocoBase is set up for Outlook mail (sandbox)", title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -81,14 +76,30 @@ def summary(place: Place, now: datetime | None = None) -> Table:
         ("Tenant", outputs["tenantId"]),
         ("Audience", application["signInAudience"]),
         ("Scopes", ", ".join(scopes)),
-        ("Redirect URI", outputs.get("redirectUri") or declared[1]),
+        ("Redirect URI", outputs.get("redirectUri") or registered[0]),
         ("Client secret", ", ".join(secret["displayName"] for secret in secrets)),
         ("Expires", f"{ends.date()} ({days} days left)"),
         ("NocoBase", nocobase_url(place)),
-        ("Proved", proved),
+        ("Proved", _proved(outputs, registered)),
     ):
         table.add_row(name, value)
     return table
+
+
+def _proved(outputs: dict[str, Any], registered: list[str]) -> str:
+    """What NocoBase's sign-in link proved; where it did not, why.
+
+    registered: all redirect URIs, after a move those of the run before too, which the next run removes.
+    """
+    client_id, redirect_uri = outputs.get("provedClientId"), outputs.get("redirectUri")
+    # The engine leaves out an output without a value: with verifyAction none, NocoBase was not asked.
+    if (client_id, redirect_uri) == (None, None):
+        return "not verified: nocobaseMapping.verifyAction is none"
+    if client_id != outputs["clientId"]:
+        return f"NO: NocoBase's sign-in link names {client_id or 'no client ID'}"
+    if redirect_uri not in registered:
+        return f"NO: {redirect_uri or 'no redirect URI'}, which NocoBase's sign-in link names, is not registered"
+    return "yes: NocoBase's sign-in link names this client ID and redirect URI"
 
 
 def _built_in_principals() -> list[dict[str, Any]]:

@@ -32,7 +32,11 @@ def test_a_sandbox_that_does_not_run_is_told(monkeypatch: pytest.MonkeyPatch, tm
     ("link", "said"),
     [
         ({"provedClientId": "own", "redirectUri": "http://localhost/x"}, "yes: NocoBase's sign-in link"),
-        ({"provedClientId": "other", "redirectUri": "http://localhost/x"}, "NO"),
+        ({"provedClientId": "own", "redirectUri": "http://localhost/new"}, "yes: NocoBase's sign-in link"),
+        ({"provedClientId": "other", "redirectUri": "http://localhost/x"}, "NO: NocoBase's sign-in link names other"),
+        ({"redirectUri": "http://localhost/x"}, "NO: NocoBase's sign-in link names no client ID"),
+        ({"provedClientId": "own", "redirectUri": "http://localhost/y"}, "NO: http://localhost/y, which NocoBase's"),
+        ({"provedClientId": "own"}, "NO: no redirect URI, which NocoBase's"),
         ({}, "not verified: nocobaseMapping.verifyAction is none"),
     ],
 )
@@ -40,7 +44,7 @@ def test_what_nocobase_proved_is_told(link: dict[str, str], said: str, monkeypat
     application = {
         "appId": "own",
         "signInAudience": "AzureADMyOrg",
-        "web": {"redirectUris": ["http://localhost/x"]},
+        "web": {"redirectUris": ["http://localhost/x", "http://localhost/new"]},
         "passwordCredentials": [{"displayName": "a"}],
         "requiredResourceAccess": [{"resourceAccess": []}],
     }
@@ -50,4 +54,4 @@ def test_what_nocobase_proved_is_told(link: dict[str, str], said: str, monkeypat
     table = holdings.summary(default_place())
     shown = dict(zip(table.columns[0].cells, table.columns[1].cells, strict=True))
     assert str(shown["Proved"]).startswith(said)
-    assert shown["Redirect URI"] == "http://localhost/x"
+    assert shown["Redirect URI"] == link.get("redirectUri", "http://localhost/x")
