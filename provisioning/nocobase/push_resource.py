@@ -286,10 +286,10 @@ class MailSettingsProvider(ResourceProvider):
         """What NocoBase holds now; an empty id, which means a deleted resource to the engine, if the row is gone.
 
         A NocoBase that cannot be read stops no refresh, which begins every run: it may have moved, and its key may be a
-        new one, which only the program knows. Whatever needs it fails by itself.
+        new one, which only the program knows. Whatever needs it waits for it, and fails by itself; this waits for none.
         """
         try:
-            with self._nocobase(props) as nocobase:
+            with self._nocobase(props, patient=False) as nocobase:
                 transformed = _transformed(props, props)
                 found = push.read(nocobase, _mapping(props), transformed=transformed)
                 if found.layout.row is None:

@@ -213,7 +213,7 @@ class ConfigurationProvider(MailSettingsProvider):
         A configuration or a NocoBase that cannot be read stops no refresh, as in `MailSettingsProvider.read`.
         """
         try:
-            with self._target(props) as target:
+            with self._target(props, patient=False) as target:
                 found = _read(target).found
                 if not found.exists:
                     return ReadResult("", {})

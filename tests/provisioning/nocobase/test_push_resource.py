@@ -31,6 +31,7 @@ from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.push import Accounts
 from provisioning.nocobase.push_resource import MailSettingsProvider
+from provisioning.nocobase.retry import Patience
 from provisioning.program.last_state import read_state
 from provisioning.resource_types import PUSH_TYPE
 from provisioning.status.read import read_row
@@ -83,9 +84,9 @@ def provider() -> MailSettingsProvider:
     return provider
 
 
-def begin_run(provider: MailSettingsProvider) -> None:
+def begin_run(provider: MailSettingsProvider, seconds: int = 0) -> None:
     """A run of the engine's has a process of its own, which knows nothing of the runs before."""
-    patience = {"nocobase-outlook:nocobasePatienceSeconds": "0"}
+    patience = {"nocobase-outlook:nocobasePatienceSeconds": str(seconds)}
     provider.configure(ConfigureRequest(Config(patience, "nocobase-outlook")))
 
 
@@ -771,6 +772,29 @@ def test_a_nocobase_that_a_refresh_cannot_read_stays_in_the_state_and_stops_noth
     monkeypatch.setenv("NOCOBASE_API_KEY", API_KEY)
     connect(server, monkeypatch)
     assert provider.diff(ID, outs, outs).changes is False
+
+
+def test_a_refresh_waits_for_no_nocobase_and_the_programs_comparison_does(
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stack that moves would wait its full patience at the address that it leaves."""
+    server = FakeNocoBase([microsoft()])
+    connect(server, monkeypatch)
+    outs = created(provider, server)
+    waits: list[float] = []
+
+    def start(seconds: float) -> None:
+        waits.append(seconds)
+        server.before = lambda _: None
+
+    monkeypatch.setattr(push_resource, "Patience", lambda seconds: Patience(seconds, lambda _: None, sleep=start))
+    begin_run(provider, seconds=600)
+    server.before = down
+    found = provider.read(ID, outs)
+    assert provider.diff(ID, outs, dict(found.inputs or {})).changes is True
+    assert (found.outs, waits) == (outs, [])
+    assert provider.diff(ID, outs, outs).changes is False
+    assert len(waits) == 1
 
 
 def test_one_that_takes_the_name_of_a_nocobase_3_is_pushed_into(

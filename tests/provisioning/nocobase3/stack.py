@@ -222,9 +222,9 @@ def declared_by(values: Mapping[str, str]) -> Settings:
     return found
 
 
-def configured(provider: ConfigurationProvider) -> ConfigurationProvider:
-    """`provider` as the engine starts it for a run, without patience."""
-    patience = {"nocobase-outlook:nocobasePatienceSeconds": "0"}
+def configured(provider: ConfigurationProvider, seconds: int = 0) -> ConfigurationProvider:
+    """`provider` as the engine starts it for a run, by default without patience."""
+    patience = {"nocobase-outlook:nocobasePatienceSeconds": str(seconds)}
     provider.configure(ConfigureRequest(Config(patience, "nocobase-outlook")))
     return provider
 

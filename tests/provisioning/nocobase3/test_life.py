@@ -10,10 +10,11 @@ import pytest
 from provisioning import errors, waiting
 from provisioning.entra.client_secret_plan import Slot
 from provisioning.nocobase.push import SignIn
-from provisioning.nocobase3 import commands, push
+from provisioning.nocobase.retry import Patience
+from provisioning.nocobase3 import commands, push, push_resource
 from provisioning.nocobase3.config_file import Found
 from tests.provisioning.nocobase3.conftest import CONFIG
-from tests.provisioning.nocobase3.stack import API_KEY, CLIENT_ID, TENANT, RunFailed, Stack
+from tests.provisioning.nocobase3.stack import API_KEY, CLIENT_ID, TENANT, RunFailed, Stack, configured
 
 
 def in_use(stack: Stack) -> str | None:
@@ -368,6 +369,29 @@ def test_what_a_refresh_cannot_read_stays_in_the_state_and_stops_nothing(
     declared = stack.declared(stack.plan())
     assert provider.diff("id", before, declared).changes is (trouble == "moved")
     assert stack.up() == ("update" if trouble == "moved" else "same")
+
+
+def test_a_refresh_waits_for_no_nocobase_and_the_programs_comparison_does(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restart_command(stack)
+    stack.up()
+    before = stack.push
+    assert before is not None
+    waits: list[float] = []
+
+    def start(seconds: float) -> None:
+        waits.append(seconds)
+        stack.server.start()
+
+    monkeypatch.setattr(push_resource, "Patience", lambda seconds: Patience(seconds, lambda _: None, sleep=start))
+    provider = configured(stack.provider(), seconds=600)
+    stack.server.stop()
+    found = provider.read("id", before)
+    assert provider.diff("id", before, dict(found.inputs or {})).changes is True
+    assert (found.outs, waits) == (before, [])
+    assert provider.diff("id", before, stack.declared(stack.plan())).changes is False
+    assert len(waits) == 1
 
 
 def test_another_applications_credentials_are_not_overwritten(stack: Stack) -> None:
