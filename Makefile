@@ -21,12 +21,12 @@ down: $(SETUP)  ## Stop the sandbox; its data stays
 destroy: $(SETUP)  ## Run `pulumi destroy` on the dev stack
 	@$(PY) -m sandbox destroy
 
-test: $(SETUP)  ## Install what is missing, check the code and run all tests but the long ones
+test: $(SETUP)  ## Check the code, run all tests but the long ones
 	@$(PY) -m sandbox install
 	@$(MAKE) --no-print-directory check
 	@$(PY) -m pytest $(WORKERS)
 
-proofs: $(SETUP)  ## Run everything that takes long, for a nightly run; prints its figures
+proofs: $(SETUP)  ## Run everything that takes long; prints its figures
 	@$(PY) -m sandbox install
 	@$(PY) -m pytest $(WORKERS) -m proof --timeout 7200
 	@$(PY) -m sandbox.bench fleet
@@ -40,7 +40,7 @@ bench: $(SETUP)  ## Measure; prints a table and writes bench.json
 	@$(PY) -m sandbox install
 	@$(PY) -m sandbox.bench
 
-lock: $(SETUP)  ## Renew the lock files from requirements*.in, and the checksums of the Pulumi CLI
+lock: $(SETUP)  ## Renew the lock files and the Pulumi CLI's checksums
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-lock.txt
 	@for name in requirements requirements-dev requirements-setup requirements-lock policy/requirements; do \
 	  $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -48,7 +48,7 @@ lock: $(SETUP)  ## Renew the lock files from requirements*.in, and the checksums
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@$(PY) -m pipelines.pulumi_release
 
-clean: ## Stop the sandbox and remove all that was installed in this folder
+clean:  ## Stop the sandbox; remove what was installed here
 	@if [ -x $(PY) ]; then $(PY) -m sandbox down; fi
 	@rm -rf $(VENV) .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,6 +18,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from provisioning.cli.common import words
 from provisioning.command_line import Command, Version, new_program
 from sandbox import private
 from sandbox.dev_stack import set_nocobase_url
@@ -42,7 +43,6 @@ class ShowFormat(StrEnum):
 
 
 app = new_program(EXIT_CODES)
-words = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @app.callback()
@@ -192,7 +192,7 @@ def _errors_as_sentences() -> Iterator[None]:
     try:
         yield
     except SandboxError as error:
-        words.print(str(error), markup=False, style="red")
+        words.print(str(error), style="red")
         sys.exit(1)
     except KeyboardInterrupt:
         words.print("Interrupted; run the command again to resume.")

@@ -11,10 +11,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
+from rich.text import Text
+
+from provisioning.cli.common import Plain
 
 Report = Callable[[str], None]
 """Tells the display what a step is doing at the moment."""
@@ -40,7 +41,7 @@ class Done:
     outcome: str
 
 
-def run_steps(steps: Sequence[Step], console: Console) -> list[Done]:
+def run_steps(steps: Sequence[Step], console: Plain) -> list[Done]:
     """Run all steps, each as soon as those it needs are done; return them in the order in which they ended.
 
     If a step raises, its reason is shown at once, no further step is begun, the running ones are waited for, and the
@@ -78,10 +79,10 @@ def _run(step: Step, display: _Display) -> Done:
     try:
         outcome = step.run(lambda words: display.note(line, words))
     except BaseException as error:
-        display.end(line, step, "[red]✗[/]", escape(str(error) or type(error).__name__), time.monotonic() - began)
+        display.end(line, step, ("✗", "red"), str(error) or type(error).__name__, time.monotonic() - began)
         raise
     seconds = time.monotonic() - began
-    display.end(line, step, "[green]✓[/]", escape(outcome), seconds)
+    display.end(line, step, ("✓", "green"), outcome, seconds)
     return Done(step.name, step.title, seconds, outcome)
 
 
@@ -91,7 +92,7 @@ CUT = Column(ratio=1, no_wrap=True, overflow="ellipsis")
 class _Display:
     """Lines on a console: a live one for each running step where that is possible."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Plain) -> None:
         self._console = console
         self._live = Progress(
             SpinnerColumn(),
@@ -120,6 +121,6 @@ class _Display:
     def note(self, line: TaskID, words: str) -> None:
         self._live.update(line, words=words)
 
-    def end(self, line: TaskID, step: Step, mark: str, outcome: str, seconds: float) -> None:
+    def end(self, line: TaskID, step: Step, mark: tuple[str, str], outcome: str, seconds: float) -> None:
         self._live.remove_task(line)
-        self._console.print(f"{mark} {step.title}: {outcome} [dim]({seconds:.1f} s)[/]", highlight=False)
+        self._console.print(Text.assemble(mark, f" {step.title}: {outcome} ", (f"({seconds:.1f} s)", "dim")))

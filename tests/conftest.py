@@ -10,8 +10,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from rich.console import Console
 
+from provisioning.cli.common import Plain
 from sandbox import processes
 from sandbox.place import Place, cache_folder, default_place
 from sandbox.project_copy import copy_project
@@ -43,7 +43,7 @@ def place() -> Iterator[Place]:
         place = Place(Path(folder, "project"), default_place().installed, Path(folder, "home"), cache_folder())
         copy_project(place.project, f"http://localhost:{processes.free_port()}")
         try:
-            run_steps([*install_steps(place), *start_steps(place)], Console(file=io.StringIO()))
+            run_steps([*install_steps(place), *start_steps(place)], Plain(file=io.StringIO()))
             count_commands(place.tools, Path(load_record(place).cli))
             yield place
         finally:

@@ -32,6 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from provisioning import __version__
+from provisioning.cli.common import Plain
 from sandbox import processes
 from sandbox.bench import fleet
 from sandbox.dev_stack import set_nocobase_url
@@ -47,7 +48,7 @@ from sandbox.steps import run_steps
 
 RESULT = PROJECT / "bench.json"
 console = Console(highlight=False)
-progress = Console(stderr=True, highlight=False)
+progress = Plain(stderr=True, highlight=False)
 
 
 def main() -> None:

@@ -8,18 +8,18 @@ import threading
 import time
 
 import pytest
-from rich.console import Console
 
+from provisioning.cli.common import Plain
 from sandbox.errors import SandboxError
 from sandbox.steps import Report, Step, run_steps
 
 
-def plain() -> Console:
+def plain() -> Plain:
     """A console that is no terminal."""
-    return Console(file=io.StringIO(), width=120)
+    return Plain(file=io.StringIO(), width=120)
 
 
-def shown(console: Console) -> str:
+def shown(console: Plain) -> str:
     """What was printed."""
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -66,7 +66,7 @@ def test_every_failure_is_shown_and_nothing_that_needs_them_is_begun() -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_terminal_keeps_spinner_and_clock_and_cuts_what_a_step_is_doing(width: int) -> None:
-    console = Console(file=io.StringIO(), width=width, force_terminal=True, soft_wrap=True)
+    console = Plain(file=io.StringIO(), width=width, force_terminal=True, soft_wrap=True)
 
     def run(report: Report) -> str:
         report("[1/2] " + "npm install @nocobase/plugin-email-manager " * 5)
@@ -80,3 +80,15 @@ def test_a_terminal_keeps_spinner_and_clock_and_cuts_what_a_step_is_doing(width:
     assert re.match(r"[\u2800-\u28ff] NocoBase packages 0:00:00 \[1/2\] npm install", line)
     assert line.endswith("…")
     assert len(line) <= width
+
+
+def test_a_terminal_gets_what_came_out_of_a_step_in_whole_words_below_each_other() -> None:
+    console = Plain(file=io.StringIO(), width=80, force_terminal=True)
+    found = "Pulumi 3.274.1, built from the Go module registry; azuread: the sandbox's stand-in [dim] (no download)"
+    run_steps([Step("tools", "Engine and azuread plugin", lambda _: found)], console)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(console))
+    lines = [line.rstrip() for line in re.split("[\r\n]+", text) if line.strip() and "0:00:00" not in line]
+    assert lines[0].startswith("✓ Engine and azuread plugin: Pulumi")
+    assert all(line.startswith("  ") for line in lines[1:])
+    assert max(map(len, lines)) <= 80
+    assert found in " ".join(line.strip() for line in lines)
