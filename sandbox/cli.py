@@ -120,6 +120,7 @@ def destroy() -> None:
             return deployment.destroy(place, report)
 
         _run(place, [*_running_steps(place), Step("destroy", "pulumi destroy", run, after=("entra", "nocobase"))])
+        words.print("The sandbox runs; `make down` stops it.")
 
 
 @app.command()
