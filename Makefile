@@ -15,8 +15,8 @@ help:  ## Show this help
 up: $(SETUP)  ## Start the sandbox and run `pulumi up` on the dev stack
 	@$(PY) -m sandbox up $(if $(NOCOBASE_PORT),--port $(NOCOBASE_PORT))
 
-down: $(SETUP)  ## Stop the sandbox; its data stays
-	@$(PY) -m sandbox down
+down:  ## Stop the sandbox; its data stays
+	@if [ -x $(PY) ]; then $(PY) -m sandbox down; else echo "The sandbox was not running."; fi
 
 destroy: $(SETUP)  ## Run `pulumi destroy` on the dev stack
 	@$(PY) -m sandbox destroy
