@@ -94,6 +94,14 @@ def confirmation(orders: Iterable[BaseModel], faults: Faults) -> dict[str, Any]:
     return {"set": [order.model_dump(exclude_unset=True) for order in orders], "waiting": len(faults.active)}
 
 
+class OwnAnswer(JSONResponse):
+    """What a page under /_sandbox answers: JSON and a newline, after which curl leaves a terminal at a new line."""
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return super().render(content) + b"\n"
+
+
 class OwnPages:
     """Shows the pages under /_sandbox to programs of this machine only, not to pages in a browser.
 
@@ -108,7 +116,7 @@ class OwnPages:
         """Let the request pass, or reject it."""
         if scope["type"] == "http" and scope["path"].startswith("/_sandbox") and not _is_own(scope):
             error = {"code": "Forbidden", "message": "This page is for programs on this machine."}
-            await JSONResponse({"error": error}, 403)(scope, receive, send)
+            await OwnAnswer({"error": error}, 403)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 

@@ -26,7 +26,7 @@ from sandbox.entra.errors import (
     unknown_tenant,
 )
 from sandbox.entra.models import KINDS, Directory
-from sandbox.faults import Fault, Faults, confirmation
+from sandbox.faults import Fault, Faults, OwnAnswer, confirmation
 
 Json = dict[str, Any]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -554,9 +554,9 @@ class Issuers:
         try:
             order = federation.TokenOrder.model_validate(given)
         except ValidationError as problem:
-            return JSONResponse({"error": {"code": "InvalidOrder", "message": str(problem)}}, 400)
+            return OwnAnswer({"error": {"code": "InvalidOrder", "message": str(problem)}}, 400)
         here = authority(request)
-        return JSONResponse({"value": federation.mint(here, order), "issuer": federation.issuer(here, order.system)})
+        return OwnAnswer({"value": federation.mint(here, order), "issuer": federation.issuer(here, order.system)})
 
 
 class Sandbox:
@@ -585,7 +585,7 @@ class Sandbox:
 
     async def state(self, request: Request) -> Response:
         """What the tenant holds."""
-        return JSONResponse(self.directory.snapshot())
+        return OwnAnswer(self.directory.snapshot())
 
     async def go_back(self, request: Request) -> Response:
         """The tenant as a copy of its state file has it, on a day of good weather."""
@@ -605,7 +605,7 @@ class Sandbox:
 
     async def seen(self, request: Request) -> Response:
         """The last requests: method, path, status. No bodies."""
-        return JSONResponse({"value": list(self.requests)})
+        return OwnAnswer({"value": list(self.requests)})
 
     async def forget(self, request: Request) -> Response:
         """Start counting anew."""
@@ -614,7 +614,7 @@ class Sandbox:
 
     async def list_faults(self, request: Request) -> Response:
         """The faults that have not struck yet."""
-        return JSONResponse({"value": [fault.model_dump() for fault in self.faults.active]})
+        return OwnAnswer({"value": [fault.model_dump() for fault in self.faults.active]})
 
     async def add_faults(self, request: Request) -> Response:
         """One fault or behaviour, or a list of them; see sandbox.faults and sandbox.entra.behaviour."""
@@ -622,31 +622,31 @@ class Sandbox:
             given = json.loads(await request.body())
             orders = ORDERS.validate_python(given if isinstance(given, list) else [given])
         except (ValueError, ValidationError) as problem:
-            return JSONResponse({"error": {"code": "InvalidFault", "message": str(problem)}}, 400)
+            return OwnAnswer({"error": {"code": "InvalidFault", "message": str(problem)}}, 400)
         for order in orders:
             if isinstance(order, Fault):
                 self.faults.add(order)
             else:
                 order.apply(self.directory)
-        return JSONResponse(confirmation(orders, self.faults))
+        return OwnAnswer(confirmation(orders, self.faults))
 
     async def clear_faults(self, request: Request) -> Response:
         """Good weather again: no faults, no behaviours."""
         self.faults.clear()
         Behaviour.model_validate(dict.fromkeys(Behaviour.model_fields.keys() - {"kind"})).apply(self.directory)
         self.directory.hidden.clear()
-        return JSONResponse(confirmation([], self.faults))
+        return OwnAnswer(confirmation([], self.faults))
 
     async def read_clock(self, request: Request) -> Response:
         """The tenant's time."""
-        return JSONResponse({"now": self.directory.clock.now().isoformat()})
+        return OwnAnswer({"now": self.directory.clock.now().isoformat()})
 
     async def set_clock(self, request: Request) -> Response:
         """Let the tenant's time run from the given one; see sandbox.entra.clock."""
         try:
             order = ClockOrder.model_validate_json(await request.body())
         except ValidationError as problem:
-            return JSONResponse({"error": {"code": "InvalidClock", "message": str(problem)}}, 400)
+            return OwnAnswer({"error": {"code": "InvalidClock", "message": str(problem)}}, 400)
         self.directory.clock.set(order.now)
         return await self.read_clock(request)
 

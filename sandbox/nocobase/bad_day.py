@@ -37,11 +37,11 @@ import uvicorn
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.certificates import Certificates
-from sandbox.faults import REMEMBERED, Fault, FaultMiddleware, Faults, Log, OwnPages, confirmation
+from sandbox.faults import REMEMBERED, Fault, FaultMiddleware, Faults, Log, OwnAnswer, OwnPages, confirmation
 from sandbox.nocobase.reverse_proxy import ReverseProxy
 
 TROUBLES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "troubles.json").read_text(encoding="utf-8"))
@@ -187,10 +187,10 @@ class BadDay:
         return Starlette(routes=routes, lifespan=proxy.lifespan)
 
     async def _show_requests(self, _: Request) -> Response:
-        return JSONResponse({"value": self.requests})
+        return OwnAnswer({"value": self.requests})
 
     async def _show_faults(self, _: Request) -> Response:
-        return JSONResponse({"value": [fault.model_dump() for fault in self._faults.active]})
+        return OwnAnswer({"value": [fault.model_dump() for fault in self._faults.active]})
 
     async def _add_faults(self, request: Request) -> Response:
         try:
@@ -198,22 +198,22 @@ class BadDay:
             orders = ORDERS.validate_python(given if isinstance(given, list) else [given])
             faults = [order.fault() if isinstance(order, Trouble) else order for order in orders]
         except ValueError as problem:
-            return JSONResponse({"error": {"code": "InvalidFault", "message": str(problem)}}, 400)
+            return OwnAnswer({"error": {"code": "InvalidFault", "message": str(problem)}}, 400)
         self.add(*faults)
-        return JSONResponse(confirmation(orders, self._faults))
+        return OwnAnswer(confirmation(orders, self._faults))
 
     async def _clear_faults(self, _: Request) -> Response:
         self._faults.clear()
-        return JSONResponse(confirmation([], self._faults))
+        return OwnAnswer(confirmation([], self._faults))
 
     async def _refuse(self, request: Request) -> Response:
         try:
             seconds = Refusal.model_validate_json(await request.body()).seconds
         except ValueError as problem:
-            return JSONResponse({"error": {"code": "InvalidFault", "message": str(problem)}}, 400)
+            return OwnAnswer({"error": {"code": "InvalidFault", "message": str(problem)}}, 400)
         # The server cannot wait for its own end, so somebody else must ask for it.
         threading.Thread(target=self._refuse_for, args=(seconds,), daemon=True).start()
-        return JSONResponse({"refused_for_seconds": seconds})
+        return OwnAnswer({"refused_for_seconds": seconds})
 
     def _refuse_for(self, seconds: float) -> None:
         time.sleep(0.1)

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from provisioning.foreign import parsed_json
+from sandbox.faults import OwnAnswer
 from sandbox.nocobase3.stand_in import DoesNotStart, StandIn
 
 
@@ -25,7 +26,7 @@ def application(server: StandIn) -> Starlette:
         try:
             server.start()
         except DoesNotStart as problem:
-            return JSONResponse({"error": str(problem)}, 500)
+            return OwnAnswer({"error": str(problem)}, 500)
         return Response(status_code=204)
 
     async def answer(request: Request) -> Response:

@@ -57,6 +57,21 @@ def test_programs_of_this_machine_are_not(entra: Service) -> None:
     assert of_nocobase({"Host": "127.0.0.1:13000"}) == [200, 200]
 
 
+def test_its_answers_end_a_terminals_line(entra: Service) -> None:
+    order = {"system": "github", "subject": "repo:contoso/mail:environment:prod"}
+    with (
+        BadDay("http://127.0.0.1:9") as day,
+        httpx.Client(base_url=day.url, trust_env=False) as nocobase,
+        entra.client() as tenant,
+    ):
+        asked = [tenant.get("/_sandbox/clock"), tenant.post("/_sandbox/oidc-token", json=order)]
+        for client in (tenant, nocobase):
+            asked += [client.post("/_sandbox/faults", content=given) for given in ("[]", "{")]
+            asked += [client.get("/_sandbox/requests"), client.delete("/_sandbox/faults")]
+    assert [answer.status_code for answer in asked] == [200, 200, *[200, 400, 200, 200] * 2]
+    assert [answer.text for answer in asked if answer.text[-2:] != "}\n"] == []
+
+
 def test_what_is_no_page_of_the_sandbox_answers_whoever_asks(entra: Service) -> None:
     with entra.client() as client:
         assert client.get("/metadata/endpoints", headers={"Host": "login.example.com"}).status_code == 200
