@@ -6,10 +6,9 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from provisioning.cli.common import Format, Output, show_rows, words
+from provisioning.cli.common import Format, Output, data, show_rows, words
 from provisioning.entra import error_codes
 
 
@@ -62,7 +61,7 @@ def _row(found: error_codes.Found) -> dict[str, object]:
 def _print(found: error_codes.Found) -> None:
     if found.entry is None:
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = data()
     console.print(Text.assemble((found.code, "bold"), f"  {found.entry.title}"))
     console.print(Text(f"  {found.entry.meaning}"))
     console.print(Text(f"  → {found.entry.remedy}", style="bold"))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from provisioning.cli import app
+from provisioning.cli import app, common
+from provisioning.cli.layout import WORD
+from provisioning.entra import error_codes
 from tests.golden import check, on_terminal, piped
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -77,3 +80,18 @@ def test_json_from_stdin() -> None:
 
 def test_no_text_is_wrong_usage() -> None:
     assert explain().exit_code == 2
+
+
+def test_on_a_narrow_terminal_no_line_is_too_long_and_no_word_or_command_is_broken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(common.Plain, "is_terminal", True)
+    monkeypatch.setenv("COLUMNS", "80")
+    known = [*error_codes.entries(), *error_codes.texts().alone, *error_codes.texts().network]
+    monkeypatch.setattr(error_codes, "find_with_texts", lambda _: [error_codes.Found(one.code, one) for one in known])
+    lines = re.sub("\x1b\\[[0-9;]*m", "", explain("all").stdout).splitlines()
+    texts = [text for one in known for text in (one.meaning, one.remedy, one.deployer or "", one.source)]
+    whole = {piece.strip() for text in texts for piece in WORD.findall(text)}
+    assert [line for line in lines if len(line) > 80 and line.strip(" →") not in whole] == []
+    assert [piece for piece in whole if not any(piece in line for line in lines)] == []
+    assert any(re.match(" {4}[^ ]", line) for line in lines), "what follows an arrow hangs below its words"
