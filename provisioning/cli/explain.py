@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
@@ -34,13 +35,13 @@ def explain(
         show_rows([_row(one) for one in found], output)
     if not found:
         words.print("Nothing that is known here is in it.", style="red")
-        _name_nearest(given)
+        _name_nearest(given, found)
         for step in error_codes.texts().otherwise:
             words.print(f"  → {step}", style="bold")
     for one in found:
         if one.entry is None:
             words.print(f"{one.code} is not known here.{_page(one.code)}", style="red")
-            _name_nearest(one.code)
+            _name_nearest(one.code, found)
     if not found or any(one.entry is None for one in found):
         raise typer.Exit(1)
 
@@ -75,7 +76,9 @@ def _page(code: str) -> str:
     return f" Microsoft's own page: {error_codes.LOOK_UP}{number}" if number != code else ""
 
 
-def _name_nearest(text: str) -> None:
-    close = error_codes.nearest(text)
+def _name_nearest(text: str, shown: Collection[error_codes.Found]) -> None:
+    """Say which codes may be meant, but for those that are shown anyway."""
+    told = {code for one in shown if one.entry for code in (one.entry.code, *one.entry.also)}
+    close = [code for code in error_codes.nearest(text) if code not in told]
     if close:
         words.print(f"Nearest: {', '.join(close)}.")

@@ -26,7 +26,7 @@ REPLY = re.compile(rf"\b[45]\d\d[ -]{STATUS.pattern}")
 """A mail server's reply: a reply code, then the enhanced one."""
 
 ALIKE = 0.7
-"""How alike two texts are, 0 to 1, of which one may be meant by the other."""
+"""How alike a text is to a title, 0 to 1, that may be meant by it."""
 
 LOOK_UP = "https://login.microsoftonline.com/error?code="
 """Microsoft's own page for one of Entra ID's codes."""
@@ -129,13 +129,21 @@ def _in_order(matches: Iterable[tuple[int, str, Entry | None]]) -> list[Found]:
 
 
 def nearest(text: str) -> list[str]:
-    """The known codes that come closest to `text`, best first; empty if none is close."""
-    names = {name.lower(): entry.code for entry in entries() for name in (entry.code, entry.title, *entry.also)}
+    """The known codes that `text` may mean: those one character away from it, else those with a title much like it."""
     wanted = text.strip().lower()
     if wanted.isdigit():
         wanted = f"aadsts{wanted}"
-    close = difflib.get_close_matches(wanted, names, n=5, cutoff=ALIKE)
-    return list(dict.fromkeys(names[match] for match in close))[:3]
+    titles = {entry.title.lower(): entry.code for entry in entries()}
+    close = [code for entry in entries() for code in (entry.code, *entry.also) if _one_apart(wanted, code.lower())]
+    alike = [titles[title] for title in difflib.get_close_matches(wanted, titles, cutoff=ALIKE)]
+    return list(dict.fromkeys(close or alike))[:3]
+
+
+def _one_apart(one: str, other: str) -> bool:
+    """Whether a single character more, less or changed makes one text the other."""
+    short, long = sorted((one, other), key=len)
+    same = next((at for at, pair in enumerate(zip(short, long, strict=False)) if pair[0] != pair[1]), len(short))
+    return long[same + 1 :] == short[same + (len(short) == len(long)) :]
 
 
 def reason(text: str, deployer: bool = False) -> tuple[str, str | None] | None:

@@ -53,7 +53,15 @@ def test_an_unknown_code_among_known_ones_is_told_and_is_exit_code_one() -> None
     assert said.exit_code == 1
     assert "AADSTS7000222  Client secret has expired" in said.stdout
     assert "AADSTS700017 is not known here. Microsoft's own page: https://login." in said.stderr
-    assert "Nearest: " in said.stderr
+    assert "Nearest: AADSTS70001, AADSTS700016, AADSTS700027." in said.stderr
+
+
+@pytest.mark.parametrize("known", ["", "AADSTS700016: …"], ids=["alone", "shown-already"])
+def test_only_what_a_slip_makes_of_a_known_code_is_proposed(known: str) -> None:
+    told = explain(known, "AADSTS700017: …").stderr
+    assert told.startswith(f"AADSTS700017 is not known here. Microsoft's own page: {error_codes.LOOK_UP}700017\n")
+    assert ("AADSTS700016" in told) is not bool(known)
+    assert "Nearest" not in explain(known, "AADSTS987654: …").stderr
 
 
 @pytest.mark.parametrize("output", ["table", "markdown"])

@@ -96,8 +96,9 @@ def test_nearest(text: str, expected: str) -> None:
     assert expected in error_codes.nearest(text)
 
 
-def test_nothing_is_near_to_nonsense() -> None:
-    assert error_codes.nearest("lorem ipsum dolor sit amet") == []
+@pytest.mark.parametrize("text", ["lorem ipsum dolor sit amet", "AADSTS987654", "AADSTS123", "5.7.1", ""])
+def test_nothing_is_near_to_what_no_slip_makes_a_known_code(text: str) -> None:
+    assert error_codes.nearest(text) == []
 
 
 def test_a_reason_repeats_nothing_of_the_text_but_the_code() -> None:
