@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from datetime import datetime
+from pathlib import Path
 from textwrap import indent
 from typing import Annotated, Any
 
@@ -51,51 +52,61 @@ def rotate(
         engine = Pulumi(stack, engines=engines)
         name = engine.name()
         key = "compromisedBefore" if compromised else "rotateRequestedAt"
-        asked = _pending(key, engine.config(key), deployed(engine))
-        if compromised and not yes and not _agreed(name):
+        outputs = deployed(engine)
+        asked = _pending(key, engine.config(key), outputs)
+        if compromised and not yes and not _agreed(name, outputs.get("oldSecretRetires")):
             return
-        stays = (
-            f"The request stays in {_file(name)}: the next `pulumi up` resumes this rotation. To take it back, if no "
-            f"new secret was issued yet: `pulumi config rm {key} --stack {name}`"
-        )
+        taken_back = f"To take it back, if no new secret was issued yet: `pulumi config rm {key} --stack {name}`"
         # Before it is set: Ctrl-C does not end `pulumi config set`.
-        if_interrupted(stays)
+        if_interrupted(f"The request stays in {_file(name)}: the next `pulumi up` resumes this rotation. {taken_back}")
         if asked is None:
             asked = now().replace(microsecond=0)
             written = asked.strftime("%Y-%m-%dT%H:%M:%SZ")
             engine.set_config(key, written)
-            words.print(f"Wrote {key}: {written} to {_file(name)}; commit it, like any setting.")
-        outputs, due = _rotate(engine, engines, asked, compromised, stays)
+            # A link leads to a file that is kept elsewhere.
+            commit = "" if Path(_file(name)).is_symlink() else "; commit it, like any setting"
+            words.print(f"Wrote {key}: {written} to {_file(name)}{commit}.")
+        resumed = f"run `pulumi up --stack {name}`: it resumes this rotation. {taken_back}"
+        outputs, due = _rotate(engine, engines, asked, compromised, resumed)
         _tell_end(outputs, compromised, due)
 
 
-def _agreed(stack: str) -> bool:
-    """Whether a secret may be removed at once. Ends the command with another one where nobody can be asked."""
+def _agreed(stack: str, old_retires: str | None) -> bool:
+    """Whether secrets may be removed at once. Ends the command with another one where nobody can be asked.
+
+    old_retires: until when the secret before the present one stays otherwise; None if there is none.
+    """
+    removed = "both client secrets" if old_retires else "the present client secret"
     if not can_be_asked():
-        words.print("Nothing was changed. --compromised removes the present client secret at once. To do that:")
+        words.print(f"Nothing was changed. --compromised removes {removed} at once. To do that:")
         words.print(f"  `python -m provisioning rotate --compromised --yes --stack {stack}`")
         raise typer.Exit(1)
+    before = (
+        f" The one before it, still accepted until {quoted(old_retires.partition('T')[0])}, is removed first."
+        if old_retires
+        else ""
+    )
     words.print(
         f"Stack {stack}: a new client secret is issued and given to NocoBase; then the present one is removed, and "
-        "whatever else uses it stops. Mailboxes stay connected."
+        f"whatever else uses it stops.{before} Mailboxes stay connected."
     )
-    agreed = typer.confirm("Remove the present client secret?", err=True)
+    agreed = typer.confirm(f"Remove {removed}?", err=True)
     if not agreed:
         words.print("Nothing was changed.")
     return agreed
 
 
 def _rotate(
-    engine: Pulumi, engines: Engines, asked: datetime, compromised: bool, stays: str
+    engine: Pulumi, engines: Engines, asked: datetime, compromised: bool, resumed: str
 ) -> tuple[dict[str, Any], bool]:
     """Run `pulumi up` until the request of `asked` is fulfilled; return the outputs, and whether a restart is due.
 
-    stays: what is said of the request if this fails. Raises ProvisioningError, and EngineFailed if a run failed.
+    resumed: what to do if this fails. Raises ProvisioningError, and EngineFailed if a run failed.
     """
     try:
         for _ in range(MOST_RUNS):
             with ended_by_signals(engines, ENDING):
-                due = _up(engine)
+                due = _up(engine, resumed)
             outputs = deployed(engine)
             if _fulfilled(asked, outputs, compromised):
                 if_interrupted("The rotation is complete.")
@@ -103,16 +114,18 @@ def _rotate(
             if engines.told_to_end:
                 break
         else:
-            raise ProvisioningError("The rotation is not complete yet. Repeat this command.")
+            raise ProvisioningError(f"The rotation is not complete yet. To complete it, {resumed}")
     except ProvisioningError:
         if not engines.told_to_end:
-            words.print(stays, style="yellow")
             raise
     raise KeyboardInterrupt
 
 
-def _up(engine: Pulumi) -> bool:
-    """Run `pulumi up`, and tell of its steps; return whether a NocoBase has to be restarted. Raises EngineFailed."""
+def _up(engine: Pulumi, resumed: str) -> bool:
+    """Run `pulumi up`, and tell of its steps; return whether a NocoBase has to be restarted.
+
+    resumed: what to do if it fails. Raises EngineFailed.
+    """
     due: dict[str, bool] = {}
     with ExitStack() as step:
 
@@ -141,11 +154,19 @@ def _up(engine: Pulumi) -> bool:
         wait_for("`pulumi up`")
         ended = engine.operate("up", on_event=follow)
     if not ended.succeeded:
-        raise EngineFailed(
-            "\n".join([*ended.errors, "`pulumi up` failed. Mend what it says, then repeat this command."])
-        )
+        errors = list(ended.errors)
+        if any(ANSWER_LOST in error for error in errors):
+            provisioning, stack = "python -m provisioning", f"--stack {engine.name()}"
+            errors.append(
+                f"`{provisioning} status {stack}` shows whether a secret was left behind; "
+                f"`{provisioning} prune {stack}` removes it."
+            )
+        raise EngineFailed("\n".join([*errors, f"`pulumi up` failed. Correct what it says, then {resumed}"]))
     return any(due.values())
 
+
+ANSWER_LOST = "connection may have been reset"
+"""What the azuread provider says of a request whose answer it did not get: Entra ID may have carried it out."""
 
 WAITS = {PUSH_TYPE: "Entra ID to accept the client secret, and NocoBase to use it"}
 """What is waited for while the engine works on a resource of this type."""

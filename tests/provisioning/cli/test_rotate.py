@@ -148,9 +148,38 @@ def test_a_rotation_that_fails_says_that_its_request_stays(monkeypatch: pytest.M
         engine.outputs = lambda: {"clientSecretIssued": LONG_AGO}  # type: ignore[method-assign]
     said = run(monkeypatch, engine, "--compromised", "--yes")
     assert (said.exit_code, engine.ups) == (1, 1 if fails else rotate.MOST_RUNS)
-    assert "The request stays in Pulumi.prod.yaml: the next `pulumi up` resumes this rotation" in said.stderr
-    assert "pulumi config rm compromisedBefore --stack prod" in said.stderr
-    assert ("Entra ID said no.\n`pulumi up` failed." in said.stderr) is fails
+    begins = (
+        "Entra ID said no.\n`pulumi up` failed. Correct what it says, then run"
+        if fails
+        else "The rotation is not complete yet. To complete it, run"
+    )
+    assert said.stderr.partition("\n")[2] == (
+        f"{begins} `pulumi up --stack prod`: it resumes this rotation. To take it back, if no new secret was issued "
+        "yet: `pulumi config rm compromisedBefore --stack prod`\n"
+    )
+
+
+def test_a_lost_answer_says_how_to_find_what_it_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(None)
+    lost = Diagnostic("error", "HTTP response was nil; connection may have been reset")
+    monkeypatch.setattr(engine, "operate", lambda *_, **__: Operation(False, (lost,)))
+    said = run(monkeypatch, engine).stderr
+    assert (
+        "connection may have been reset\n`python -m provisioning status --stack prod` shows whether a secret was left "
+        "behind; `python -m provisioning prune --stack prod` removes it.\n`pulumi up` failed."
+    ) in said
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_setting_behind_a_link_is_not_to_be_committed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, linked: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kept.yaml").touch()
+    if linked:
+        (tmp_path / "Pulumi.prod.yaml").symlink_to("kept.yaml")
+    said = run(monkeypatch, Engine(None)).stderr
+    assert f"to Pulumi.prod.yaml{'.' if linked else '; commit it, like any setting.'}\n" in said
 
 
 def test_ctrl_c_while_the_request_is_stored_says_that_it_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,6 +228,14 @@ def test_it_asks_before_it_removes_a_secret_at_once(monkeypatch: pytest.MonkeyPa
     assert (said.exit_code, engine.ups, bool(engine.set_to)) == (0, int(done), done)
     assert "Remove the present client secret? [y/N]" in said.stderr
     assert ("Nothing was changed." in said.stderr) is not done
+
+
+def test_it_asks_about_both_secrets_where_both_would_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Engine(None, retires="2027-04-12T12:00:00Z")
+    said = run(monkeypatch, both, "--compromised", typed="n\n").stderr
+    assert "The one before it, still accepted until 2027-04-12, is removed first." in said
+    assert "Remove both client secrets? [y/N]" in said
+    assert "removes both client secrets at once" in run(monkeypatch, both, "--compromised").stderr
 
 
 def test_without_a_person_it_ends_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
