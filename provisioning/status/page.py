@@ -13,8 +13,10 @@ from enum import StrEnum
 from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 
+from provisioning.entra.consent import Consenter
+from provisioning.entra.rules import Audience
 from provisioning.program.last_state import Deployed
-from provisioning.status.compare import Overview, Side, Sync, consent_in_words, day, in_days
+from provisioning.status.compare import Overview, Side, Sync, consent_for_programs, consent_in_words, day, in_days
 from provisioning.status.markup import element, sentence
 from provisioning.status.timeline import Axis, Bar, Kind, axis, bars
 
@@ -63,7 +65,7 @@ def html(shown: Sequence[Shown], now: datetime) -> str:
     body = element(root, "body")
     _header(body, shown, now)
     main = element(body, "main")
-    _alarms(main, [one for one in numbered if one.shown.alarms])
+    _alarms(main, numbered)
     _due(main, numbered, now)
     _timelines(main, numbered, now)
     _stacks(main, numbered)
@@ -140,8 +142,10 @@ def _head(root: Element, shown: Sequence[Shown]) -> None:
 def _needed(shown: Sequence[Shown]) -> str:
     needed = sum(bool(one.alarms) for one in shown)
     if len(shown) == 1:
-        return f"{shown[0].stack} needs a person" if needed else f"{shown[0].stack} needs nobody"
-    return f"{needed or 'None'} of {len(shown)} stacks need{'s' * (needed == 1)} a person"
+        return f"{shown[0].stack} needs a person" if needed else f"{shown[0].stack}: nothing is wrong"
+    if not needed:
+        return f"{len(shown)} stacks: nothing is wrong"
+    return f"{needed} of {len(shown)} stacks need{'s' * (needed == 1)} a person"
 
 
 def _header(body: Element, shown: Sequence[Shown], now: datetime) -> None:
@@ -165,11 +169,23 @@ def _section(main: Element, anchor: str, title: str) -> Element:
     return section
 
 
-def _alarms(main: Element, needed: Sequence[_Numbered]) -> None:
+def _alarms(main: Element, numbered: Sequence[_Numbered]) -> None:
     section = _section(main, "alarms", "Alarms")
-    if not needed:
-        element(section, "p", "✓ Nothing needs a person.", class_="good")
-        return
+    if needed := [one for one in numbered if one.shown.alarms]:
+        _needing(section, needed)
+    else:
+        element(section, "p", "✓ Nothing is wrong.", class_="good")
+    if waiting := [one.shown.stack for one in numbered if one.shown.view and _waits_for_consent(one.shown.view)]:
+        element(section, "p", f"An administrator's consent is missing: {', '.join(waiting)}.")
+
+
+def _waits_for_consent(view: Overview) -> bool:
+    application, consent = view.deployed.application, consent_for_programs(view)
+    personal = application is not None and application.declared.audience == Audience.PERSONAL
+    return not personal and consent is not None and consent["by"] == Consenter.ADMINISTRATOR.value
+
+
+def _needing(section: Element, needed: Sequence[_Numbered]) -> None:
     stacks = element(section, "ul", class_="alarms")
     for one in needed:
         item = element(stacks, "li")

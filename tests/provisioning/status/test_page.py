@@ -14,12 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioning.entra import consent
+from provisioning.entra.consent import FOR_THEMSELVES, LEGACY
 from provisioning.program.last_state import Deployed
+from provisioning.status.compare import overview
 from provisioning.status.page import MOST_TICKS, POLICY, Due, Shown, due, html, ticks
+from provisioning.status.read import Consent, Extra
 from provisioning.status.timeline import Axis
 from tests.golden import check
 from tests.provisioning.status.fleets import HOSTILE, NOW, few, fifty
-from tests.provisioning.status.test_compare import ONE, TWO
+from tests.provisioning.status.test_compare import ONE, TWO, held, registration
 
 GOLDEN = Path(__file__).parent / "golden"
 STYLE = Path(__file__).parents[3] / "provisioning" / "status" / "page.css"
@@ -157,10 +161,17 @@ def test_what_is_due(state: Deployed, expected: dict[Due, str]) -> None:
 
 def test_one_stack_or_none_in_need_is_said_so() -> None:
     quiet = [one for one in few() if not one.alarms]
-    assert "None of 2 stacks need a person" in html(quiet, NOW)
-    assert "Nothing needs a person." in html(quiet, NOW)
-    assert "prod-eu needs nobody" in html(quiet[:1], NOW)
+    assert "2 stacks: nothing is wrong" in html(quiet, NOW)
+    assert "✓ Nothing is wrong." in html(quiet, NOW)
+    assert "prod-eu: nothing is wrong" in html(quiet[:1], NOW)
     assert "lost needs a person" in html([Shown("lost", None, ("x",))], NOW)
+
+
+@pytest.mark.parametrize(("policies", "named"), [((), True), ((f"{FOR_THEMSELVES}{LEGACY}",), False)])
+def test_a_stack_that_waits_for_an_administrator_is_named(policies: tuple[str, ...], named: bool) -> None:
+    asked = Consent(consent.given(["SMTP.Send"], []), consent.rule(policies, ["SMTP.Send"]))
+    view = overview(ONE, registration(), [held()], NOW, 14, Extra(consent=asked))
+    assert ("An administrator's consent is missing: " in html([Shown("test", view, ())], NOW)) is named
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)), st.integers(1, 20_000))
