@@ -15,7 +15,7 @@ from provisioning.errors import DirectoryFailure, DirectoryUnreadable
 if TYPE_CHECKING:
     from provisioning.program.settings import Settings
 
-AFTER = f"After `pulumi up`: {consent.step()}\n{consent.BY_THE_PROGRAM}"
+AFTER = f"After `pulumi up`: {consent.STEP}\n{consent.BY_THE_PROGRAM}"
 """What to do where users cannot consent."""
 
 
@@ -45,7 +45,7 @@ def check_unread_rule() -> Finding:
     return warning(found.said, AFTER, found)
 
 
-def check_consent(scopes: Collection[str], grants: Iterable[Grant], declared: bool, url: str, found: Rule) -> Finding:
+def check_consent(scopes: Collection[str], grants: Iterable[Grant], declared: bool, found: Rule) -> Finding:
     """Who has consented to what. declared: whether the program itself consents for the whole tenant.
 
     found: who has to consent in this tenant.
@@ -58,15 +58,15 @@ def check_consent(scopes: Collection[str], grants: Iterable[Grant], declared: bo
     said = f"{given.said}; {found.said}"
     if found.who is Consenter.USERS:
         return ok(said)
-    return warning(said, f"{consent.step(url)}\n{consent.BY_THE_PROGRAM}")
+    return warning(said, f"{consent.STEP}\n{consent.BY_THE_PROGRAM}")
 
 
-def check_unreadable_consent(error: DirectoryUnreadable, url: str) -> Finding:
+def check_unreadable_consent(error: DirectoryUnreadable) -> Finding:
     """Consent could not be read, which neither the deployment nor mail needs."""
     said = f"it could not be read who has consented ({error.reason})"
     if error.failure is not DirectoryFailure.DENIED:
         return warning(said, error.remedy)
-    return warning(said, f"To see it: grant Directory.Read.All.\n{consent.step(url)}")
+    return warning(said, f"To see it: grant Directory.Read.All.\n{consent.STEP}")
 
 
 def ask_rule(settings: Settings, deployed: bool) -> Finding:
@@ -80,14 +80,14 @@ def ask_rule(settings: Settings, deployed: bool) -> Finding:
     return check_rule(found, settings.tenant_consent, deployed)
 
 
-def ask_consent(principal: Principal, settings: Settings, url: str, found: Rule) -> Finding:
-    """Who has consented? url: where an administrator consents for everybody. found: who has to in this tenant."""
+def ask_consent(principal: Principal, settings: Settings, found: Rule) -> Finding:
+    """Who has consented? found: who has to in this tenant."""
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
     try:
         grants = directory.grants(principal.object_id)
     except DirectoryUnreadable as error:
-        return check_unreadable_consent(error, url)
+        return check_unreadable_consent(error)
     if principal.assignment_required:
         found = consent.rule((), settings.scopes, assignment_required=True)
-    return check_consent(settings.scopes, grants, settings.tenant_consent, url, found)
+    return check_consent(settings.scopes, grants, settings.tenant_consent, found)

@@ -26,7 +26,6 @@ from provisioning.doctor import (
 )
 from provisioning.doctor.runner import Check, Finding, Outcome, Question, answer, failed, ok, warning
 from provisioning.entra.account import Account
-from provisioning.entra.consent import OUTPUT, Rule
 from provisioning.entra.sign_in_settings import NAMESPACE, sign_in_settings, use_configuration, use_tenant
 from provisioning.errors import EngineFailed
 from provisioning.nocobase.login import stored_logins
@@ -35,7 +34,7 @@ from provisioning.pulumi_cli import NEEDED_KEY, Pulumi
 from provisioning.waiting import waiting_for
 
 if TYPE_CHECKING:
-    from provisioning.entra.registration import Principal, Registration
+    from provisioning.entra.registration import Registration
     from provisioning.nocobase.login import NocoBaseLogin
     from provisioning.nocobase.push import SignIn
     from provisioning.program.last_state import Application, Deployed, Push
@@ -108,7 +107,7 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
         Question("API key", lambda login: nocobase.check_login_life(login, now), ("login to NocoBase",)),
         Question("rights in NocoBase", ask_role, ("email manager", "login to NocoBase", "settings")),
         *_of_installations(deployed),
-        Question("consent", _ask_consent, ("service principal", "settings", "deployment", "policy on consent")),
+        Question("consent", consent.ask_consent, ("service principal", "settings", "policy on consent")),
         *(_network_question(endpoint, addresses.get(endpoint)) for endpoint in network.ENDPOINTS),
     ]
 
@@ -205,10 +204,6 @@ def _of_installation(name: str, of: str, with_link: bool) -> list[Question]:
 
 MAIN_PUSH = "nocobase"
 """The name of the push into the NocoBase that `nocobaseUrl` names."""
-
-
-def _ask_consent(principal: Principal, settings: Settings, state: Deployed, rule: Rule) -> Finding:
-    return consent.ask_consent(principal, settings, state.consent_url or OUTPUT, rule)
 
 
 def _application(state: Deployed) -> Application:

@@ -40,8 +40,6 @@ BY_THE_PROGRAM = "Or, for the stack's own tenant: pulumi config set consent tena
 
 EXPECT = "expect to need an administrator"
 
-OUTPUT = "the address that `pulumi stack output adminConsentUrl` prints"
-
 
 class Consenter(Enum):
     """Who has to consent."""
@@ -97,9 +95,11 @@ def unread(reason: str) -> Rule:
     return Rule(Consenter.UNCLEAR, f"whether users may consent themselves could not be read ({reason}); {EXPECT}")
 
 
-def step(url: str = OUTPUT) -> str:
-    """What an administrator does. url: where, if it is known."""
-    return f"An administrator of the users' tenant opens, once, {url}. {AFTERWARDS}."
+STEP = (
+    "An administrator of the users' tenant opens, once, the address that `pulumi stack output adminConsentUrl` prints. "
+    f"{AFTERWARDS}."
+)
+"""What an administrator does. The address itself is wider than a terminal, and would be copied with what follows it."""
 
 
 @dataclass(frozen=True)

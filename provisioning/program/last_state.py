@@ -131,7 +131,6 @@ class Deployed:
     """What a stack's state says, also after a run that failed half-way.
 
     next_rotation, old_retires, expires: as the last complete run planned them; expires is the end of the secret in use.
-    consent_url: where an administrator of the home tenant consents for everybody.
     consent: the id of the declared consent for the tenant; None if there is none. consent_taken_over: whether an
     administrator had given it before.
     """
@@ -143,7 +142,6 @@ class Deployed:
     pushes: tuple[Push, ...] = ()
     next_rotation: datetime | None = None
     old_retires: datetime | None = None
-    consent_url: str | None = None
     expires: datetime | None = None
     principal: Principal | None = None
     consent: str | None = None
@@ -243,7 +241,6 @@ def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NA
         pushes=tuple(_push(name, outputs) for (kind, name), outputs in resources.items() if kind == PUSH_TYPE),
         next_rotation=_moment(exported.get("nextRotation")),
         old_retires=_moment(exported.get("oldSecretRetires")),
-        consent_url=exported.get("adminConsentUrl"),
         expires=_moment(exported.get("clientSecretExpiry")),
         principal=Principal(_object_id(principal), _owners(principal)) if principal else None,
         consent=consent,

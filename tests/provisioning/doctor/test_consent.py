@@ -15,8 +15,6 @@ from sandbox.entra.policies import DEFAULT_CONSENT
 
 OK, WARNING, FAILED = Outcome.OK, Outcome.WARNING, Outcome.FAILED
 SCOPES = ("email", "offline_access", "IMAP.AccessAsUser.All", "SMTP.Send", "User.Read")
-URL = "https://login.microsoftonline.com/t/adminconsent?client_id=c"
-
 ALL = Grant("graph", frozenset(SCOPES), everybody=True)
 HALF = Grant("graph", frozenset({"email", "offline_access", "User.Read"}), everybody=True)
 ADMINISTRATOR = rule(DEFAULT_CONSENT, SCOPES)
@@ -41,14 +39,14 @@ USER = Grant("exchange", frozenset({"SMTP.Send"}), everybody=False)
     ],
 )
 def test_consent(grants: list[Grant], declared: bool, outcome: Outcome, said: str) -> None:
-    found = consent.check_consent(SCOPES, grants, declared, URL, ADMINISTRATOR)
+    found = consent.check_consent(SCOPES, grants, declared, ADMINISTRATOR)
     assert found.outcome is outcome
     assert said in found.said
-    assert found.outcome is not WARNING or URL in (found.remedy or "")
+    assert found.outcome is not WARNING or "`pulumi stack output adminConsentUrl`" in (found.remedy or "")
 
 
 def test_unreadable_consent_is_told() -> None:
-    found = consent.check_unreadable_consent(DirectoryUnreadable("x", "403 Authorization_RequestDenied"), URL)
+    found = consent.check_unreadable_consent(DirectoryUnreadable("x", "403 Authorization_RequestDenied"))
     assert (found.outcome, found.said) == (
         WARNING,
         "it could not be read who has consented (403 Authorization_RequestDenied)",
@@ -56,7 +54,7 @@ def test_unreadable_consent_is_told() -> None:
 
 
 def test_what_is_missing_is_no_trouble_where_users_may_consent() -> None:
-    found = consent.check_consent(SCOPES, [], False, URL, USERS)
+    found = consent.check_consent(SCOPES, [], False, USERS)
     assert (found.outcome, "users may" in found.said) == (OK, True)
 
 
@@ -66,7 +64,7 @@ def test_a_new_tenant_needs_an_administrator_who_is_told_what_the_last_page_show
     assert "users do so for IMAP.AccessAsUser.All" in before.said
     assert "pulumi stack output adminConsentUrl" in (before.remedy or "")
     assert "pulumi config set consent tenant" in (before.remedy or "")
-    after = consent.check_consent(SCOPES, [], False, URL, ADMINISTRATOR)
+    after = consent.check_consent(SCOPES, [], False, ADMINISTRATOR)
     assert "admin_consent=True" in (after.remedy or "")
     assert consent.check_rule(ADMINISTRATOR, declared=True, deployed=False).outcome is OK
     assert consent.check_rule(ADMINISTRATOR, declared=False, deployed=True).outcome is OK
