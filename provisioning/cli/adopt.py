@@ -87,7 +87,7 @@ def adopt(
         config, secret_keys = engine.configuration()
         settings = _settings(config, secret_keys)
         if client_id is None or search is not None:
-            _list(settings, config, search, name, output)
+            _list(settings, config, search, name, _own_client_id(engine), output)
             return
         has = _adopted_before(engine, client_id)
         found, plan = _plan(settings, config, client_id, name)
@@ -143,19 +143,27 @@ def _reject_settings(config: Mapping[str, str | list[str]], secret_keys: Collect
         )
 
 
-def _list(settings: Settings, config: Mapping[str, str], search: str | None, stack: str, output: Format) -> None:
-    """Print the applications that may be meant; those of other stacks than `stack` apart, as they cannot be."""
+def _list(
+    settings: Settings, config: Mapping[str, str], search: str | None, stack: str, has: str | None, output: Format
+) -> None:
+    """Print the applications that may be meant; those of other stacks than `stack` apart, as they cannot be.
+
+    has: the client ID of the application that the stack has, which is left out; None if it has none.
+    """
     from provisioning.adopt.plan import find_candidates  # noqa: PLC0415 - not for `--help`
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
     name = search or settings.application_name
-    found = find_candidates(
+    candidates = find_candidates(
         directory.applications(), name, settings.redirect_uris, _in_nocobase(settings, config).client_id
     )
+    found = [item for item in candidates if item.client_id != has]
     if output is Format.JSON:
         show_rows([_candidate(item, output) for item in found], output)
     own = [item for item in found if item.stack in (None, stack)]
-    if not own:
+    if not own and has:
+        words.print(f"There is no other application; this stack has {quoted(has)} already.")
+    elif not own:
         words.print(
             f"No application that may be adopted has {quoted(name)} in its name, sends users to this NocoBase, or is "
             "known to it. To look for others:\n    python -m provisioning adopt --search <part of the name>"
@@ -225,13 +233,22 @@ def _in_nocobase(settings: Settings, config: Mapping[str, str]) -> InNocoBase:
         return InNocoBase()
 
 
+def _own_client_id(engine: Pulumi) -> str | None:
+    """The client ID of the application that the stack has; None if it has none, or is not deployed."""
+    return _client_id(engine.export().outputs)
+
+
+def _client_id(resources: Mapping[tuple[str, str], Mapping[str, Any]]) -> str | None:
+    return resources.get((APPLICATION_TYPE, APPLICATION_NAME), {}).get("clientId")
+
+
 def _adopted_before(engine: Pulumi, client_id: str) -> set[str]:
     """Which types of the resources to import the state has, from an interrupted adoption.
 
     Raises AdoptionRejected if its application is another one.
     """
     resources = engine.export().outputs
-    own = resources.get((APPLICATION_TYPE, APPLICATION_NAME), {}).get("clientId")
+    own = _client_id(resources)
     if own not in (None, client_id):
         raise AdoptionRejected(
             f"This stack has an application of its own already (client id {own}). Adopt into a new stack "

@@ -296,3 +296,17 @@ def test_what_the_stack_has_already_is_not_adopted_again(engine: FakePulumi, mon
     said = CliRunner().invoke(app, ["adopt", CLIENT_ID, "--yes"])
     assert said.exit_code == 0
     assert "there is nothing to adopt" in said.stderr
+
+
+@pytest.mark.usefixtures("several")
+@pytest.mark.parametrize("others", [True, False])
+@pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
+def test_the_stacks_own_application_is_no_candidate(
+    engine: FakePulumi, monkeypatch: pytest.MonkeyPatch, others: bool
+) -> None:
+    (engine.folder / "prod.export").write_text(export(application()))
+    monkeypatch.setattr("provisioning.entra.directory.applications", lambda: CANDIDATES if others else CANDIDATES[3:])
+    said = CliRunner().invoke(app, ["adopt"])
+    assert said.exit_code == 0
+    assert CLIENT_ID not in said.stdout
+    assert (f"There is no other application; this stack has {CLIENT_ID} already." in said.stderr) is not others
