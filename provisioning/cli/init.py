@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -111,6 +112,7 @@ def init(
         answers["nocobaseUrl"] = questions.completed_address(nocobase_url.strip())
     ask = not yes and _somebody_is_there()
     with errors_as_sentences():
+        _raise_without_engine()
         run = _Init(ask, not no_checks, answers)
         try:
             run.run(stack, state, secrets_provider)
@@ -565,7 +567,15 @@ def _why_invalid_state(answer: str) -> str | None:
     from provisioning.init import questions  # noqa: PLC0415 - as above
 
     known = questions.state_url(answer)
-    return None if known else "The state is kept in: cloud, local, azblob://…, s3://… or file://…."
+    return None if known else "Answer with one of: cloud, local, azblob://…, s3://… or file://…."
+
+
+def _raise_without_engine() -> None:
+    """Raise EngineFailed if there is no `pulumi` command: no answer could be used."""
+    from provisioning.doctor.engine import INSTALL  # noqa: PLC0415 - not for `--help`
+
+    if shutil.which("pulumi") is None:
+        raise EngineFailed(f"The `pulumi` command was not found. {INSTALL} Nothing was written.")
 
 
 def _raise_if(reason: str | None) -> None:

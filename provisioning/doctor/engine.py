@@ -33,6 +33,8 @@ CI_VARIABLES = ("CI", "TF_BUILD", "GITHUB_ACTIONS", "GITLAB_CI", "BUILD_BUILDID"
 
 SHARED_BACKENDS = "Pulumi Cloud (`pulumi login`), azblob://<container> or s3://<bucket> (`pulumi login <address>`)"
 
+INSTALL = "Install the Pulumi CLI: https://www.pulumi.com/docs/install/."
+
 ITERATIONS = 1_000_000
 """How often the engine hashes a passphrase, PBKDF2 with SHA-256, to a key of 32 bytes for AES-GCM."""
 
@@ -163,7 +165,7 @@ def ask_engine() -> Finding:
     try:
         return check_engine(_pulumi("version"))
     except EngineFailed as error:
-        return failed(str(error), "Install the Pulumi CLI: https://www.pulumi.com/docs/install/.")
+        return failed(str(error), INSTALL)
 
 
 def ask_plugin() -> Finding:

@@ -17,6 +17,8 @@ ANSWER_SECONDS = 20
 
 PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
 
+NOT_REACHED = "Check this machine's internet access; if it needs a proxy, set HTTPS_PROXY."
+
 ISSUER = re.compile(r"/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/|$)")
 
 
@@ -38,9 +40,8 @@ def ask_tenant(tenant: str) -> Finding:
         metadata_url = f"{login}/{tenant}/v2.0/.well-known/openid-configuration"
         answer = answer_of(lambda: connections.get(metadata_url, ANSWER_SECONDS), login, ANSWER_SECONDS)
         metadata = parsed_json(answer.content)
-    except httpx.HTTPError as error:
-        said = f"Entra ID at {login} was not reached ({type(error).__name__})"
-        return failed(said, "Is there a way to the internet, a proxy (HTTPS_PROXY)?")
+    except httpx.HTTPError:
+        return failed(f"Entra ID at {login} was not reached", NOT_REACHED)
     except ValueError:
         metadata = {}
     return check_tenant(tenant, answer.status_code, metadata if isinstance(metadata, dict) else {})

@@ -142,7 +142,7 @@ def test_wrong_answers_are_told_with_the_rule_and_nothing_is_written(folder: Fol
     assert "1 to 730 days" in said
     assert "common is not a tenant" in folder.init(*needed, "--tenant", "common", exit_code=1)
     assert "The passphrase comes from the environment only" in folder.init(*needed, *tenant, exit_code=1, passphrase="")
-    assert "The state is kept in" in folder.init(*needed, *tenant, "--state", "ftp://x", exit_code=1)
+    assert "Answer with one of: cloud, local" in folder.init(*needed, *tenant, "--state", "ftp://x", exit_code=1)
     assert folder.untouched
 
 

@@ -342,3 +342,20 @@ def test_a_value_that_is_stored_encrypted_is_not_shown(prod: FakePulumi, monkeyp
     said = CliRunner().invoke(app, ["init", "--stack", "prod", "--no-checks", "--yes"])
     assert (said.exit_code, "It is none of the allowed values." in said.stderr) == (1, True)
     assert "s3cr3t" not in said.output
+
+
+def test_without_the_engine_nothing_is_asked(
+    prod: FakePulumi, person: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing-here"))
+    assert person() == (
+        "The `pulumi` command was not found. Install the Pulumi CLI: https://www.pulumi.com/docs/install/. Nothing was "
+        "written.\n",
+        1,
+    )
+    assert prod.asked == []
+
+
+def test_a_state_of_an_unknown_kind_is_answered_by_the_known_ones() -> None:
+    assert init._why_invalid_state("ftp://x") == ("Answer with one of: cloud, local, azblob://…, s3://… or file://….")
+    assert init._why_invalid_state("local") is None

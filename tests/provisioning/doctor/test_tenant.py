@@ -34,4 +34,5 @@ def test_where_entra_id_is_not_reached_the_reason_is_told(monkeypatch: pytest.Mo
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", "localhost:9")
     found = ask_tenant("example.com")
     assert found.outcome is Outcome.FAILED
-    assert found.said == "Entra ID at https://localhost:9 was not reached (ConnectError)"
+    assert found.said == "Entra ID at https://localhost:9 was not reached"
+    assert found.remedy == "Check this machine's internet access; if it needs a proxy, set HTTPS_PROXY."
