@@ -124,7 +124,7 @@ def plan_secrets(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan
     current = _current(last, now)
     if current is None:
         new = _issue(Slot.A, max([_midnight(now), *_requests(policy)]), policy)
-        reasons = (f"there is no secret: a new one in slot {Slot.A}, valid until {_day(new.end)}",)
+        reasons = (f"there is none yet; a new one comes in slot {Slot.A}, valid until {_day(new.end)}",)
         return _planned({Slot.A: new}, Slot.A, now, reasons, policy)
     held, other = last.slots[current], current.other
     spare = last.slots.get(other)
@@ -138,14 +138,14 @@ def plan_secrets(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan
     if last.replaced and now < held.end:
         # Else a third secret would come, and the one in use would look orphaned.
         settled = _settled(last, current, now, policy)
-        reason = f"{why}: it is first pushed to where a replaced one is in use, the next run issues a new one"
+        reason = f"{why}; it is first pushed to where a replaced one is in use, the next run issues a new one"
         return replace(settled, reasons=(reason, *settled.reasons))
     if spare is not None:
         # A restored backup of NocoBase may use the other secret: remove it only after the push has verified this one.
-        reason = f"{why}: slot {other} is freed first, the next run issues a new one"
+        reason = f"{why}; slot {other} is freed first, the next run issues a new one"
         return _planned({current: held}, current, _since(last, current, now), (reason,), policy)
     new = _issue(other, _start(held, now, policy), policy)
-    reason = f"{why}: a new one in slot {other}, valid until {_day(new.end)}"
+    reason = f"{why}; a new one comes in slot {other}, valid until {_day(new.end)}"
     if _is_revoked_at_once(held, now, policy):
         removed = f"the old secret in slot {current} is removed once NocoBase uses the new one"
         return _planned({other: new}, other, now, (reason, removed), policy)
@@ -155,7 +155,7 @@ def plan_secrets(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan
 def _switched(current: Slot, held: IssuedSecret, newer: IssuedSecret, now: datetime, policy: Policy) -> SecretPlan:
     """A run was interrupted after it issued a newer secret. NocoBase may or may not use it: push it now."""
     other = current.other
-    reason = f"the new secret in slot {other} may not be in use yet: it is pushed to NocoBase"
+    reason = f"the new secret in slot {other} may not be in use yet; it is pushed to NocoBase"
     if _is_revoked_at_once(held, now, policy) or _why_replace(other, newer, now, policy) is not None:
         removed = f"the old secret in slot {current} is removed once NocoBase uses the new one"
         return _planned({other: newer}, other, now, (reason, removed), policy)
@@ -169,7 +169,7 @@ def _settled(last: LastSecrets, current: Slot, now: datetime, policy: Policy) ->
     retires = since + timedelta(days=policy.retire_after_days)
     if spare is not None and not _is_revoked_at_once(spare, now, policy) and now < retires:
         return _planned(dict(last.slots), current, since, (), policy)
-    reason = f"the old secret in slot {current.other} is removed: slot {current} has been in use since {_day(since)}"
+    reason = f"the old secret in slot {current.other} is removed; slot {current} has been in use since {_day(since)}"
     return _planned({current: last.slots[current]}, current, since, (reason,) if spare else (), policy)
 
 

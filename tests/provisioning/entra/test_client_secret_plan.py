@@ -37,7 +37,7 @@ def test_the_first_secret() -> None:
     assert plan.since == day(0.7)
     assert plan.next_rotation == day(90)
     assert plan.old_retires is None
-    assert "there is no secret" in plan.reasons[0]
+    assert "there is none yet" in plan.reasons[0]
 
 
 @pytest.mark.parametrize("now", [0.8, 1, 45, 89.9])
@@ -58,7 +58,7 @@ def test_a_due_secret_gets_a_successor_in_the_other_slot(now: float, issued: int
     assert plan.active is B
     assert plan.since == day(now)
     assert ("due since 2027-02-19" if now < 180 else "expired on") in plan.reasons[0]
-    assert "a new one in slot b" in plan.reasons[0]
+    assert "a new one comes in slot b" in plan.reasons[0]
 
 
 def test_where_the_engine_replaced_the_one_in_use_its_successor_is_pushed_before_another_is_issued() -> None:
@@ -66,10 +66,10 @@ def test_where_the_engine_replaced_the_one_in_use_its_successor_is_pushed_before
     last = LastSecrets({A: secret(0)}, None, replaced=frozenset({A}))
     plan = plan_secrets(last, day(95), POLICY)
     assert (plan.slots, plan.active, plan.since) == ({A: secret(0)}, A, day(95))
-    assert "due since 2027-02-19: it is first pushed" in plan.reasons[0]
+    assert "due since 2027-02-19; it is first pushed" in plan.reasons[0]
     leaked = plan_secrets(last, day(10), Policy("mail", compromised=day(9)))
     assert (set(leaked.slots), leaked.active) == ({A}, A)
-    assert "slot a is compromised: it is first pushed" in leaked.reasons[0]
+    assert "slot a is compromised; it is first pushed" in leaked.reasons[0]
     following = plan_secrets(LastSecrets({A: secret(0)}, A, day(95)), day(95), POLICY)
     assert set(following.slots) == {A, B}
     # One that has expired helps nobody.
