@@ -53,7 +53,7 @@ EXPECTED = {"create", "update", "read", "import"}
 def adopt(
     client_id: Annotated[
         str | None,
-        typer.Argument(metavar="CLIENT_ID", help="The application's client id; without it, candidates are listed."),
+        typer.Argument(metavar="CLIENT_ID", help="The application's client ID; without it, candidates are listed."),
     ] = None,
     search: Annotated[
         str | None,
@@ -177,7 +177,7 @@ def _list(
     if own:
         words.print(
             "Name and tags prove nothing. Only if you know who made one; its owners are shown first:\n"
-            "    python -m provisioning adopt <client id>"
+            "    python -m provisioning adopt <client ID>"
         )
 
 
@@ -251,7 +251,7 @@ def _adopted_before(engine: Pulumi, client_id: str) -> set[str]:
     own = _client_id(resources)
     if own not in (None, client_id):
         raise AdoptionRejected(
-            f"This stack has an application of its own already (client id {own}). Adopt into a new stack "
+            f"This stack has an application of its own already (client ID {own}). Adopt into a new stack "
             "(`pulumi stack init`), or have this stack remove its own first (`pulumi destroy`)."
         )
     return {kind for kind, _ in resources} & {COMPONENT_TYPE, APPLICATION_TYPE, PRINCIPAL_TYPE}
@@ -267,7 +267,7 @@ def _plan(settings: Settings, config: Mapping[str, str], client_id: str, name: s
     found = directory.look_up(client_id)
     if found is None:
         raise AdoptionRejected(
-            f"This tenant has no application of client id {client_id}. It is neither the object id nor a secret's id; "
+            f"This tenant has no application of client ID {client_id}. It is neither the object id nor a secret's id; "
             "`python -m provisioning adopt` lists candidates."
         )
     if settings.tenant_consent and found.principal is not None:

@@ -61,7 +61,7 @@ def check_application(declared: Declared, found: Registration | None) -> Finding
     wrong = identity_differences(declared, found)
     if wrong:
         return failed("; ".join(wrong), PUT_BACK)
-    return ok(f"{declared.display_name}, client id {guid(found.client_id)}", found)
+    return ok(f"{declared.display_name}, client ID {guid(found.client_id)}", found)
 
 
 def check_permissions(declared: Declared, found: Registration) -> Finding:

@@ -105,7 +105,7 @@ def check_row(state: Deployed, push: Push, row: HeldRow) -> Finding:
     if wrong:
         return failed(f"{push.target}: {'; '.join(wrong)}", RESTART if NOT_RESTARTED in wrong else "pulumi up")
     hidden = " (which it hides)" if row.client_secret is None else ""
-    return ok(f"{push.target} holds this client id and the secret of slot {push.slot}{hidden}")
+    return ok(f"{push.target} holds this client ID and the secret of slot {push.slot}{hidden}")
 
 
 def ask_server(settings: Settings) -> Finding:

@@ -71,7 +71,7 @@ def check_deployment(state: Deployed) -> Finding:
     """Whether the stack was deployed to its end."""
     if state.application is None or not state.pushes or state.next_rotation is None:
         return skipped("this stack has not been deployed to its end yet", "pulumi up")
-    return ok(f"deployed, client id {state.application.client_id}", state)
+    return ok(f"deployed, client ID {state.application.client_id}", state)
 
 
 def read_deployment(engine: Pulumi) -> Deployed:

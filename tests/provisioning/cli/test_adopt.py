@@ -286,7 +286,7 @@ def test_a_stack_has_one_application_only(engine: FakePulumi) -> None:
     (engine.folder / "prod.export").write_text(export(application()))
     said = CliRunner().invoke(app, ["adopt", OBJECT_ID, "--yes"])
     assert said.exit_code == 1
-    assert f"has an application of its own already (client id {CLIENT_ID})" in said.stderr
+    assert f"has an application of its own already (client ID {CLIENT_ID})" in said.stderr
 
 
 def test_what_the_stack_has_already_is_not_adopted_again(engine: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ def test_the_application() -> None:
     assert ONE.application is not None
     declared = ONE.application.declared
     found = checks.check_application(declared, registration())
-    assert (found.outcome, found.said) == (Outcome.OK, f"NocoBase mail, client id {CLIENT_ID}")
+    assert (found.outcome, found.said) == (Outcome.OK, f"NocoBase mail, client ID {CLIENT_ID}")
     assert found.value == registration()
     missing = checks.check_application(declared, None)
     assert (missing.said, missing.remedy) == ("it is not in Entra ID any more", "pulumi up")

@@ -83,7 +83,7 @@ def test_a_stack_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def test_a_stack_that_was_deployed_to_its_end() -> None:
     found = check_deployment(ONE)
-    assert (found.outcome, found.said, found.value) == ("OK", f"deployed, client id {CLIENT_ID}", ONE)
+    assert (found.outcome, found.said, found.value) == ("OK", f"deployed, client ID {CLIENT_ID}", ONE)
     for undeployed in (replace(ONE, application=None), replace(ONE, pushes=()), replace(ONE, next_rotation=None)):
         answer = check_deployment(undeployed)
         assert (answer.outcome, answer.remedy, answer.value) == ("skipped", "pulumi up", None)
