@@ -269,9 +269,7 @@ def test_whatever_goes_wrong_with_any_change_the_next_run_resumes(
     say(f"{len(changes)} changes of bootstrap/, {fault}: {failed} runs failed, and each was resumed by the next")
 
 
-@pytest.mark.parametrize(
-    "fault", [LOST, *(pytest.param(one, marks=pytest.mark.proof) for one in (UNAVAILABLE, REFUSED))]
-)
+@pytest.mark.parametrize("fault", [pytest.param(one, marks=pytest.mark.proof) for one in (LOST, UNAVAILABLE, REFUSED)])
 def test_whatever_goes_wrong_when_the_identity_for_previews_comes_the_next_run_resumes(
     life: Life, fault: str, say: Say
 ) -> None:

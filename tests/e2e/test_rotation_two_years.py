@@ -157,7 +157,7 @@ def test_the_watch_sees_a_secret_that_is_refused(deployed_at_new_year: Stack) ->
     ("days", "rotations", "failed"),
     [
         # Each failure that is not waited for: in the first year NocoBase's 500 and Entra ID's lost answer.
-        pytest.param(STEPS, 4, 2, id="steps of a year"),
+        pytest.param(STEPS, 4, 2, id="steps of a year", marks=pytest.mark.proof),
         pytest.param(MONTHS, len(FAILURES), 5, id="months", marks=pytest.mark.proof),
     ],
 )

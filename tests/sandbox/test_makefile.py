@@ -13,7 +13,9 @@ MAKEFILE = PROJECT / "Makefile"
 
 
 def test_the_help_fits_on_a_terminal() -> None:
-    shown = subprocess.run(["make", "help"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout
     assert len(shown.splitlines()) == MAKEFILE.read_text().count(" ## ")
     assert max(map(len, shown.splitlines())) <= 80
 
