@@ -185,6 +185,8 @@ PATIENT = """\
 #!/bin/sh
 trap 'sleep 1; echo saved > state; exit 255' INT
 sleep 30 >&- 2>&- &
+# Whoever starts it is waiting for it by then.
+sleep 0.3
 echo running > began
 wait
 """
