@@ -51,6 +51,28 @@ NOT_FOUND = "APP_NOT_FOUND"
 """The gateway's code for an application that is unknown, not started yet, or stopping."""
 
 
+def connection(url: str, headers: Mapping[str, str]) -> httpx.Client:
+    """The connections to the NocoBase at `url`, on which no request was sent yet.
+
+    Raises Unreachable if the environment's certificates or proxy cannot be used, and NocoBaseError for what is no URL.
+    """
+    try:
+        return httpx.Client(headers=headers, timeout=TIMEOUT_SECONDS, transport=transport(url), trust_env=False)
+    except (errors.ProxyUnusable, errors.CertificatesUnusable) as error:
+        what = f"No request can be sent to NocoBase at {url}"
+        raise errors.Unreachable(what, "a variable of the environment prevents it", str(error)) from None
+    except httpx.InvalidURL:
+        raise not_a_url(url) from None
+
+
+def raise_without_secrets(error: BaseException | None, url: str, secrets: Collection[str]) -> None:
+    """Raise what has ended the use of a connection, if anything has, as a ProvisioningError without `secrets`."""
+    if isinstance(error, errors.NocoBaseError):
+        raise error.redacted(secrets) from None
+    if isinstance(error, Exception) and not isinstance(error, errors.ProvisioningError):
+        raise unforeseen(url, error) from None
+
+
 class NocoBaseClient:
     """A connection to the NocoBase at `url`, or to its sub-application `app`; use it in a `with` statement.
 
@@ -73,18 +95,7 @@ class NocoBaseClient:
         self._patience = patience or Patience(0)
         self._secrets = {secret for secret in secrets if secret}
         self._wrote = False
-        try:
-            self._http = httpx.Client(
-                headers={**login.headers, **({"X-App": app} if app else {})},
-                timeout=TIMEOUT_SECONDS,
-                transport=transport(url),
-                trust_env=False,
-            )
-        except (errors.ProxyUnusable, errors.CertificatesUnusable) as error:
-            what = f"No request can be sent to NocoBase at {url}"
-            raise errors.Unreachable(what, "a variable of the environment prevents it", str(error)) from None
-        except httpx.InvalidURL:
-            raise not_a_url(url) from None
+        self._http = connection(url, {**login.headers, **({"X-App": app} if app else {})})
 
     @property
     def token(self) -> str:
@@ -109,10 +120,7 @@ class NocoBaseClient:
     ) -> None:
         """Close the connections. Raises every error within as a ProvisioningError without secrets."""
         self._http.close()
-        if isinstance(error, errors.NocoBaseError):
-            raise error.redacted(self.secrets) from None
-        if isinstance(error, Exception) and not isinstance(error, errors.ProvisioningError):
-            raise unforeseen(self.url, error) from None
+        raise_without_secrets(error, self.url, self.secrets)
 
     def get_public(self, action: str) -> Any:
         """The data that `action` answers without a login. Raises NocoBaseError."""

@@ -15,15 +15,15 @@ from typing import Any, Self
 import httpx
 
 from provisioning import errors
-from provisioning.connections import ANSWER_SECONDS, transport
+from provisioning.connections import ANSWER_SECONDS
 from provisioning.foreign import parsed_json, quoted
 from provisioning.nocobase.client import (
-    TIMEOUT_SECONDS,
+    connection,
     denied_by_gateway,
     not_a_nocobase,
     not_a_url,
+    raise_without_secrets,
     redirected,
-    unforeseen,
     unreachable,
 )
 from provisioning.nocobase.login import SECRET_LENGTH, NocoBaseLogin
@@ -56,18 +56,7 @@ class MailServer:
             why = "an account with its password does not do, nor a key with other characters than a key has"
             remedy = "Make an API key in NocoBase, for a user with access to its mail, and set NOCOBASE_API_KEY."
             raise errors.Unauthorized(f"NocoBase 3 at {url} takes an API key", why, remedy)
-        try:
-            self._http = httpx.Client(
-                headers={**login.headers, "x-api-key": login.api_key},
-                timeout=TIMEOUT_SECONDS,
-                transport=transport(url),
-                trust_env=False,
-            )
-        except (errors.ProxyUnusable, errors.CertificatesUnusable) as error:
-            what = f"No request can be sent to NocoBase at {url}"
-            raise errors.Unreachable(what, "a variable of the environment prevents it", str(error)) from None
-        except httpx.InvalidURL:
-            raise not_a_url(url) from None
+        self._http = connection(url, {**login.headers, "x-api-key": login.api_key})
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -82,10 +71,7 @@ class MailServer:
     ) -> None:
         """Close the connections. Raises every error within as a ProvisioningError without secrets."""
         self._http.close()
-        if isinstance(error, errors.NocoBaseError):
-            raise error.redacted(self.secrets) from None
-        if isinstance(error, Exception) and not isinstance(error, errors.ProvisioningError):
-            raise unforeseen(self.url, error) from None
+        raise_without_secrets(error, self.url, self.secrets)
 
     def providers(self) -> frozenset[tuple[str, str]]:
         """Type and name of the mail providers that are configured and enabled. Raises NocoBaseError."""

@@ -131,15 +131,20 @@ def test_a_restart_that_fails_holds_up_neither_the_2_nor_its_old_secret(both: Bo
     assert stack.push["slot"] == "b"
 
 
-def test_an_upgrade_in_place_keeps_the_secret_until_the_3_is_verified(stack: Stack) -> None:
-    stack.restarts = restarting(stack)
-    stack.up()
+def become_a_2(stack: Stack) -> None:
+    """Have the state hold what it has of a NocoBase 2 at the same address, and the configuration nothing of ours."""
     assert stack.push is not None
-    # What the state has of a NocoBase 2 at the same address.
     of_3 = ("config_file", "mail_provider", "restart", "scopes", "written_client_id", "made", "restart_due")
     stack.push = {key: value for key, value in stack.push.items() if key not in of_3}
     stack.config.write_text(CONFIG, encoding="utf-8")
     stack.server.start()
+
+
+def test_an_upgrade_in_place_keeps_the_secret_until_the_3_is_verified(stack: Stack) -> None:
+    stack.restarts = restarting(stack)
+    stack.up()
+    become_a_2(stack)
+    assert stack.push is not None
     stack.restarts = None
     assert stack.up() == "update"
     assert stack.push["restart_due"]
@@ -154,11 +159,8 @@ def test_an_upgrade_in_place_keeps_the_secret_until_the_3_is_verified(stack: Sta
 def test_an_upgrade_in_place_whose_restart_fails_is_cleared_by_destroy(stack: Stack) -> None:
     stack.restarts = restarting(stack)
     stack.up()
+    become_a_2(stack)
     assert stack.push is not None
-    of_3 = ("config_file", "mail_provider", "restart", "scopes", "written_client_id", "made", "restart_due")
-    stack.push = {key: value for key, value in stack.push.items() if key not in of_3}
-    stack.config.write_text(CONFIG, encoding="utf-8")
-    stack.server.start()
     stack.restarts = lambda: 3
     with pytest.raises(RunFailed, match="restart-nocobase failed"):
         stack.up()
