@@ -11,6 +11,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,7 +33,7 @@ class Fault(BaseModel):
     times: how many requests it strikes; None for all.
     skip: how many matching requests pass before.
     status, body, headers: answer this instead of what the service says; a text as body is sent as it is, not as JSON.
-    delay: seconds to wait first.
+    delay: seconds to wait first, at most until all faults are ended.
     drop: close the connection without an answer.
     after: the change is made first, and only then the status is answered or the connection dropped.
     """
@@ -64,14 +65,26 @@ class Faults:
 
     def __init__(self) -> None:
         self.active: list[Fault] = []
+        self._ended = asyncio.Event()
 
     def add(self, fault: Fault) -> None:
         """Switch a fault on."""
         self.active.append(fault.model_copy())
 
     def clear(self) -> None:
-        """Switch all faults off."""
+        """Switch all faults off. What one of them delays goes on waiting."""
         self.active.clear()
+
+    def end(self) -> None:
+        """Switch all faults off, and end the delays that are under way. To be called in the server's own thread."""
+        self.clear()
+        self._ended.set()
+        self._ended = asyncio.Event()
+
+    async def delay(self, seconds: float) -> None:
+        """Wait so long, or until all faults are ended."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds)
 
     def strike(self, request: str) -> Fault | None:
         """The fault for a request "METHOD /path", counted down; None on a good day."""
@@ -147,7 +160,7 @@ class FaultMiddleware:
             return
         # It has arrived in full, also if nothing is done with it or the client does not wait for the answer.
         request = await _whole(receive)
-        await asyncio.sleep(fault.delay)
+        await self.faults.delay(fault.delay)
         answered = fault.drop or fault.status is not None
         if fault.after or not answered:
             await self.app(scope, _replayed(request, receive), _swallow if answered else send)

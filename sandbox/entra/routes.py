@@ -631,8 +631,8 @@ class Sandbox:
         return OwnAnswer(confirmation(orders, self.faults))
 
     async def clear_faults(self, request: Request) -> Response:
-        """Good weather again: no faults, no behaviours."""
-        self.faults.clear()
+        """Good weather again: no faults, no behaviours, no delay that goes on."""
+        self.faults.end()
         Behaviour.model_validate(dict.fromkeys(Behaviour.model_fields.keys() - {"kind"})).apply(self.directory)
         self.directory.hidden.clear()
         return OwnAnswer(confirmation([], self.faults))

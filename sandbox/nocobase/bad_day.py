@@ -203,7 +203,7 @@ class BadDay:
         return OwnAnswer(confirmation(orders, self._faults))
 
     async def _clear_faults(self, _: Request) -> Response:
-        self._faults.clear()
+        self._faults.end()
         return OwnAnswer(confirmation([], self._faults))
 
     async def _refuse(self, request: Request) -> Response:

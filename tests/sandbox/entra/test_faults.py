@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from tests.sandbox.entra.service import Service, body_of
 
 Json = dict[str, Any]
+PATIENCE = 20.0
 APPLICATION = {"displayName": "mail"}
 THROTTLED = {"error": {"code": "TooManyRequests", "message": "slow down"}}
 
@@ -64,6 +66,17 @@ def test_delays(entra: Service) -> None:
         start = time.monotonic()
         assert applications(graph) == []
         assert time.monotonic() - start >= 0.3
+
+
+def test_a_delay_ends_with_all_faults(entra: Service) -> None:
+    entra.fault("GET /v1.0/applications$", delay=60)
+    with entra.graph() as graph, ThreadPoolExecutor() as beside:
+        answer = beside.submit(graph.get, "/v1.0/applications", timeout=PATIENCE)
+        ends = time.monotonic() + PATIENCE
+        while entra.faults.active and time.monotonic() < ends:
+            time.sleep(0.01)
+        graph.delete("/_sandbox/faults").raise_for_status()
+        assert answer.result().status_code == 200
 
 
 def test_carries_out_late_what_nobody_waits_for(entra: Service) -> None:
