@@ -2,8 +2,8 @@
 
 What GitHub, GitLab or Azure DevOps would add is added by a stand-in for it: the variables of the job with references
 filled in, the clone, the job's token or the address at which it asks for one, and what becomes of outputs and signals.
-Nothing else of this process's environment gets in. Tokens live as long as those of the real systems; those of Azure
-DevOps are made by each request.
+Nothing else of this process's environment gets in. GitHub and Azure DevOps make a token by each request; that of GitLab
+lives as long as the job may last.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from urllib.parse import quote
 import psutil
 import yaml
 
+from sandbox.entra import federation
 from sandbox.environment import environment
 from sandbox.place import Place
 from sandbox.setup import load_record
 from tests.e2e.deployer import FENCE, REPOSITORY, Deployer
 from tests.e2e.outside import entra
 from tests.figures import NOTED
+from tests.pipelines import boards
 from tests.pipelines import jobs as files
 from tests.pipelines.test_commits import git
 
@@ -51,6 +53,12 @@ FROM_THE_SANDBOX = (
 
 PATIENCE = 60.0
 
+GITLAB_LIFETIME = 3600
+"""A job's timeout, in seconds; its token is made once."""
+
+SOURCE_BRANCH = "change"
+"""The branch of the merge request."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -66,7 +74,9 @@ class Step:
 class Job:
     """A job of one stack. folder: of this test. extra: variables of the test. commit: of the run.
 
-    outputs: what its steps have handed on. given: what the job before it has.
+    outputs: what its steps have handed on. given: what the job before it has. board: where a stand-in for the system's
+    API takes comments and issues; nobody listens there unless a test says where. lifetime: of a token that is made by
+    request, in seconds.
     """
 
     place: Place
@@ -78,6 +88,8 @@ class Job:
     extra: Mapping[str, str] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
+    board: str = "http://127.0.0.1:9"
+    lifetime: int = federation.LIFETIME
 
     @property
     def issuer(self) -> str:
@@ -179,7 +191,7 @@ class GitHub(Job):
         workflow = yaml.safe_load(files.GITHUB_STACK.read_text())
         subject = f"repo:{REPOSITORY}:environment:{self._filled(self.declared['environment'])}"
         around = {
-            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{self.issuer}/token?subject={quote(subject)}",
+            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{self.issuer}/token?subject={quote(subject)}&lifetime={self.lifetime}",
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "the-bearer-of-the-job",
             "GITHUB_STEP_SUMMARY": str(self.summary),
             "GITHUB_OUTPUT": str(self._handed_on),
@@ -187,7 +199,7 @@ class GitHub(Job):
             "GITHUB_REF_NAME": "7/merge" if self.name == "preview" else "main",
             "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_SERVER_URL": "https://github.example.com",
-            "GITHUB_API_URL": "http://127.0.0.1:9",
+            "GITHUB_API_URL": self.board,
         }
         assert self.declared["permissions"]["id-token"] == "write"
         found = []
@@ -214,7 +226,7 @@ class GitHub(Job):
             **{f"vars.{name}": known.get(name, "") for name in (*known, "POLICY_PACK")},
             **{f"secrets.{name}": known[name] for name in ("NOCOBASE_API_KEY", "PULUMI_CONFIG_PASSPHRASE")},
             "inputs.stack": self.stack,
-            "github.token": "the-token-of-the-run",
+            "github.token": boards.TOKEN,
             "steps.deployed.outputs.commit": self.outputs.get("commit", ""),
             "needs.drift.outputs.commit": self.given.get("commit", ""),
         }
@@ -235,24 +247,36 @@ class GitLab(Job):
     """A job of the included file: one script, in a container that has all variables."""
 
     system = "gitlab"
-    subject = "project_path:contoso/mail:ref_type:branch:ref:main"
+
+    @staticmethod
+    def subject(branch: str) -> str:
+        """What the token of a job says, which names its branch; of a merge request it is the source branch."""
+        return f"project_path:{REPOSITORY}:ref_type:branch:ref:{branch}"
 
     def steps(self) -> list[Step]:
         """The whole job. Its packages are there."""
         job = files.gitlab()[f"nocobase-outlook-{self.name}-{self.stack}"]
-        order = {"system": self.system, "subject": self.subject, "lifetime": 3600}
+        merge_request = self.name == "preview"
+        subject = self.subject(SOURCE_BRANCH if merge_request else "main")
+        order = {"system": self.system, "subject": subject, "lifetime": GITLAB_LIFETIME}
         token = entra(self.place).post("/_sandbox/oidc-token", json=order).raise_for_status().json()["value"]
         around = {
             "GITLAB_CI": "true",
             "CI_COMMIT_BRANCH": "main",
             "CI_PROJECT_DIR": str(self.place.project),
+            "CI_API_V4_URL": f"{self.board}/api/v4",
+            "CI_PROJECT_ID": boards.JOBS["gitlab"]["CI_PROJECT_ID"],
             "ARM_OIDC_TOKEN": token,
             **self.given,
         }
+        if merge_request:
+            around["CI_MERGE_REQUEST_IID"] = boards.JOBS["gitlab"]["CI_MERGE_REQUEST_IID"]
+            del around["CI_COMMIT_BRANCH"]
         # The project's own variables win over those of the file; of these, one is of this machine.
         declared = {name: value for name, value in job["variables"].items() if name != "PULUMI_HOME"}
         script = [line for line in [*job["before_script"], *job["script"]] if line != "pipelines/steps/install.sh"]
-        return [Step("script", "\n".join(script), {**around, **declared, **self.variables})]
+        own = {**self.variables, "GITLAB_TOKEN": boards.TOKEN}
+        return [Step("script", "\n".join(script), {**around, **declared, **own})]
 
     def after(self, step: Step, printed: str) -> None:
         """Take the report that has variables."""
@@ -271,8 +295,15 @@ class AzureDevOps(Job):
         """Bash scripts, and those of the task AzureCLI@2."""
         stage = files.azure_devops(self.stack if self.name == "unlock" else "none")[f"{self.name}_{self.stack}"]
         known = {**self.variables, **self.given, **{f"deployed.{name}": text for name, text in self.outputs.items()}}
-        known["System.AccessToken"] = "the-token-of-the-run"
-        around = {"TF_BUILD": "True", "BUILD_SOURCEBRANCH": "refs/heads/main"}
+        known["System.AccessToken"] = boards.TOKEN
+        around = {
+            "TF_BUILD": "True",
+            "BUILD_SOURCEBRANCH": "refs/pull/7/merge" if self.name == "preview" else "refs/heads/main",
+            **{name: boards.JOBS[self.system][name] for name in ("SYSTEM_TEAMPROJECTID", "BUILD_REPOSITORY_ID")},
+            "SYSTEM_COLLECTIONURI": f"{self.board}/contoso/",
+        }
+        if self.name == "preview":
+            around["SYSTEM_PULLREQUEST_PULLREQUESTID"] = boards.JOBS[self.system]["SYSTEM_PULLREQUEST_PULLREQUESTID"]
         found = []
         for step in files.devops_steps(stage):
             condition = str(step.get("condition", ""))
@@ -303,7 +334,7 @@ class AzureDevOps(Job):
             "AZURESUBSCRIPTION_TENANT_ID": self.variables["ARM_TENANT_ID"],
             "AZURESUBSCRIPTION_CLIENT_ID": self.variables["AZURE_PREVIEW_CLIENT_ID" if reads else "ARM_CLIENT_ID"],
             "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID": f"the-id-of-{name}",
-            "SYSTEM_OIDCREQUESTURI": f"{self.issuer}/oidctoken?subject={subject}",
+            "SYSTEM_OIDCREQUESTURI": f"{self.issuer}/oidctoken?subject={subject}&lifetime={self.lifetime}",
         }
 
     def _when(self, condition: str) -> Callable[[Sequence[str]], bool]:
