@@ -228,18 +228,6 @@ def test_a_company_deploys_by_its_pipelines(pipeline: Pipeline) -> None:
     assert pipeline.report("prod", "drift") == "### Drift of `prod`: none\n"
     assert pipeline.secrets("prod") == ["NocoBase mail a", "NocoBase mail b"]
 
-    # Somebody has changed something by hand: told, and put right by the run that looks after mail.
-    application = pipeline.application("test")
-    pipeline.deployer.graph("PATCH", f"/applications/{application['id']}", {"displayName": "by hand"})
-    drift = pipeline.job(GitHub, "drift", "test")
-    failed, _ = drift.run(INSTALLED)
-    assert (failed, drift.outputs["commit"]) == (["Drift"], newer)
-    assert "### Drift of `test` found" in pipeline.report("test", "drift")
-    assert "by hand" in pipeline.report("test", "drift")
-    pipeline.run(GitLab, "upkeep", "test", drift)
-    assert pipeline.application("test")["displayName"] == application["displayName"]
-    assert pipeline.secrets("test") == ["NocoBase mail a", "NocoBase mail b"]
-
 
 CANCELLED = ((91, AzureDevOps, "deploy"), (99, GitHub, "Deploy"), (99, GitLab, "script"))
 """Days after the last rotation, system, and the step that is at work. On Azure DevOps the engine is killed and leaves
