@@ -17,10 +17,11 @@ from provisioning.adopt import risks
 from provisioning.adopt.risks import Risk, UsedSecret
 from provisioning.entra.audiences import warning_for_nocobase
 from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, classify_secrets
-from provisioning.entra.ownership import STACK_TAG, Owner, origin
+from provisioning.entra.ownership import origin
 from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
-from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, who_disabled
+from provisioning.entra.registration import OTHER_PLATFORMS, WEB, Candidate, Found, Owner, who_disabled
 from provisioning.entra.rules import Audience, why_invalid_audience, why_invalid_redirect_uri, why_unkeepable
+from provisioning.entra.tags import STACK_TAG
 from provisioning.entra.weaknesses import at
 from provisioning.errors import AdoptionRejected
 from provisioning.foreign import guid, quoted

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from provisioning.addresses import comparable
-from provisioning.entra.ownership import Owner
 from provisioning.entra.permissions import DELEGATED, Permission, scope_name, written
+from provisioning.entra.registration import Owner
 from provisioning.entra.weaknesses import weaknesses
 from provisioning.foreign import counted, quoted
 

@@ -262,7 +262,7 @@ def _plan(settings: Settings, config: Mapping[str, str], client_id: str, name: s
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
     from provisioning.entra.account import account_of, read_claims  # noqa: PLC0415 - as above
     from provisioning.entra.consent import reject_other_consent  # noqa: PLC0415 - as above
-    from provisioning.entra.ownership import stack_tag  # noqa: PLC0415 - as above
+    from provisioning.entra.tags import stack_tag  # noqa: PLC0415 - as above
 
     found = directory.look_up(client_id)
     if found is None:

@@ -38,13 +38,13 @@ from provisioning.connections import ANSWER_SECONDS, proxy_for, transport_async
 from provisioning.entra.app_policies import Restriction, SecretPolicy
 from provisioning.entra.directory_errors import no_cloud, not_understood, unreadable_answer, unreadable_sign_in
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.ownership import Owner
 from provisioning.entra.permissions import Permission
 from provisioning.entra.registration import (
     OTHER_PLATFORMS,
     Candidate,
     Found,
     Grant,
+    Owner,
     Principal,
     Registration,
     who_disabled,

@@ -1,27 +1,18 @@
-"""Who owns an application, and which stack it belongs to: the tag that a stack sets on its own application.
+"""Who owns an application, when it was made and by whom; which owners a run adds. Pure.
 
-A tag does not show who set it: whoever may register applications may set it. So a tag may stop a run or name an
-application, but nothing is removed or taken over because of a tag alone. A run adds its caller to the owners and drops
-nobody who is not named: the azuread provider removes every owner that is not declared.
+A run adds its caller to the owners and drops nobody who is not named: the azuread provider removes every owner that is
+not declared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-from provisioning.errors import CallerLockedOut, DirectoryUnreadable, NameTaken
-from provisioning.foreign import MOST_LISTED, counted, guid, quoted
-
-if TYPE_CHECKING:
-    from provisioning.entra.registration import Candidate
-
-STACK_TAG = "pulumi:"
-"""How the tag of a stack's application begins; an application made by hand has none."""
-
+from provisioning.entra.registration import Candidate, Owner
+from provisioning.errors import CallerLockedOut, NameTaken
+from provisioning.foreign import counted, guid, quoted
 
 CLIENT_ID = "<client id>"
 """What a command names where no id is known that can be copied."""
@@ -32,20 +23,6 @@ SERVICE_PRINCIPAL = "service principal"
 
 MOST_AT_CREATION = 20
 """How many owners the azuread provider names in the request that creates an object; it adds the others one by one."""
-
-
-@dataclass(frozen=True)
-class Owner:
-    """An owner in Entra ID. name: empty where Graph does not tell it. kind: user, service principal, …"""
-
-    object_id: str
-    name: str = ""
-    kind: str = ""
-
-    def __str__(self) -> str:
-        """Who it is, in words."""
-        named = " ".join(quoted(word) if word is self.name else word for word in (self.kind, self.name) if word)
-        return f"{named} ({quoted(self.object_id)})" if named else quoted(self.object_id)
 
 
 @dataclass(frozen=True)
@@ -109,26 +86,6 @@ def plan_owners(
     return Owners(tuple(sorted(kept - set(wanted.former))), present=present)
 
 
-@dataclass(frozen=True)
-class Tags:
-    """The tags of an application after a run. as_they_are: nothing is to change."""
-
-    names: tuple[str, ...]
-    as_they_are: bool = False
-
-
-def plan_tags(own: Collection[str], held: Collection[str] | None, read: Callable[[], Iterable[str]]) -> Tags:
-    """The stack's `own` tags, and whatever others there are: like owners, tags are added, never dropped.
-
-    held: those that the state has; None if the application is yet to be created. read: those that Entra ID has now.
-    """
-    if held is None:
-        return Tags(tuple(own))
-    if set(own) <= set(held):
-        return Tags(tuple(held), as_they_are=True)
-    return Tags(tuple(dict.fromkeys([*own, *read()])))
-
-
 def reject_own_removal(wanted: Wanted) -> None:
     """Raise CallerLockedOut if the caller is among those who are no longer to be owners."""
     if wanted.caller in wanted.former:
@@ -148,38 +105,6 @@ def last_deployer_leaves(wanted: Wanted, owners: Owners, of: str) -> str | None:
         f"formerOwners takes the last service principal from the owners of the {of}: "
         f"{', '.join(map(str, deployers))}. A pipeline that signs in as it will fail with 403 from then on."
     )
-
-
-def stack_tag(organization: str, project: str, stack: str) -> str:
-    """The tag of a stack's application in Entra ID; a duplicate application has it, too."""
-    return f"{STACK_TAG}{organization}/{project}/{stack}"
-
-
-def stack_of(tags: Iterable[str]) -> str | None:
-    """The stack that an application's tags name; None if it was made by hand."""
-    return next((tag.removeprefix(STACK_TAG) for tag in tags if tag.startswith(STACK_TAG)), None)
-
-
-def reject_namesakes(name: str) -> None:
-    """Raise NameTaken if an application made by hand has the `name` of the one to be created.
-
-    That is one request, and one more for the owners of each such application.
-
-    Applications of other stacks do not count. A caller who may not list applications may still create one.
-    """
-    # 0.4 s of imports (msgraph) that only a first deployment needs.
-    from provisioning.entra import directory  # noqa: PLC0415
-
-    try:
-        found = directory.applications(name)
-    except DirectoryUnreadable:
-        return
-    namesakes = [one for one in found if one.stack is None]
-    with suppress(DirectoryUnreadable):
-        shown = [replace(one, owners=directory.application_owners(one.object_id)) for one in namesakes[:MOST_LISTED]]
-        namesakes[:MOST_LISTED] = shown
-    if error := name_taken(name, namesakes):
-        raise error
 
 
 def name_taken(name: str, found: list[Candidate]) -> NameTaken | None:
@@ -210,39 +135,3 @@ def made_by(owners: Collection[Owner], known: Collection[str]) -> bool:
     Whoever registers an application owns it, also if the answer was lost. known: object ids.
     """
     return bool(owners) and {owner.object_id for owner in owners} <= set(known)
-
-
-def whose_application(client_id: str) -> str:
-    """A clause for an error, like `, mail with the tag of the stack acme/nocobase-outlook/prod`; empty if unknown."""
-    try:
-        found = _named(client_id)
-    except DirectoryUnreadable:
-        return ""
-    if found is None:
-        return ", which is not among the applications that this account can see in this tenant"
-    name, stack = found
-    return f", {quoted(name)}" + (
-        f" with the tag of the stack {quoted(stack)}" if stack else ", which has no stack's tag"
-    )
-
-
-def is_another_stacks(client_id: str, own: str) -> bool:
-    """Whether the application's tag names another stack than that of `own`, this stack's application.
-
-    A tag that somebody else set may only stop a run so; without it, NocoBase gets this stack's credentials back.
-    """
-    try:
-        found = _named(client_id)
-        stack = found[1] if found else None
-        return stack is not None and (_named(own) or ("", None))[1] != stack
-    except DirectoryUnreadable:
-        return False
-
-
-def _named(client_id: str) -> tuple[str, str | None] | None:
-    """The name of an application and its stack; None if this account cannot see it."""
-    # 0.4 s of imports (msgraph) that only a foreign client id needs.
-    from provisioning.entra import directory  # noqa: PLC0415
-
-    found = directory.named_application(client_id)
-    return None if found is None else (found[0], stack_of(found[1]))

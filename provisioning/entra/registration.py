@@ -1,4 +1,4 @@
-"""An application registration as it is declared and as Entra ID shows it: plain data."""
+"""An application registration as it is declared and as Entra ID shows it, with its owners: plain data."""
 
 from __future__ import annotations
 
@@ -8,9 +8,23 @@ from datetime import datetime
 from typing import Any
 
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.ownership import Owner, stack_of
 from provisioning.entra.permissions import Permission
+from provisioning.entra.tags import stack_of
 from provisioning.foreign import quoted
+
+
+@dataclass(frozen=True)
+class Owner:
+    """An owner in Entra ID. name: empty where Graph does not tell it. kind: user, service principal, …"""
+
+    object_id: str
+    name: str = ""
+    kind: str = ""
+
+    def __str__(self) -> str:
+        """Who it is, in words."""
+        named = " ".join(quoted(word) if word is self.name else word for word in (self.kind, self.name) if word)
+        return f"{named} ({quoted(self.object_id)})" if named else quoted(self.object_id)
 
 
 @dataclass(frozen=True)

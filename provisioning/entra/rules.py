@@ -13,8 +13,8 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from provisioning.addresses import AddressRejected, normalized_uri
-from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.permissions import Permission
+from provisioning.entra.tags import STACK_TAG
 
 LONGEST_SECRET_LIFETIME_DAYS = 730
 """The portal's own maximum of 24 months; a tenant's policy may allow less."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from provisioning.entra.ownership import whose_application
+from provisioning.entra.other_applications import whose_application
 from provisioning.errors import NocoBaseError, NotVerified
 from provisioning.nocobase import push
 from provisioning.nocobase.installation import remedies_for

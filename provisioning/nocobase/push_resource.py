@@ -38,7 +38,7 @@ from pulumi.dynamic import (
 from provisioning import waiting
 from provisioning.ending import end_with
 from provisioning.entra.client_secret_plan import SecretPlan, rfc3339
-from provisioning.entra.ownership import is_another_stacks, whose_application
+from provisioning.entra.other_applications import is_another_stacks, whose_application
 from provisioning.entra.rules import LONGEST_REDIRECT_URI
 from provisioning.entra.sign_in_settings import PROVIDER_KEYS, use_configuration
 from provisioning.errors import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from provisioning.entra.ownership import whose_application
+from provisioning.entra.other_applications import whose_application
 from provisioning.errors import NocoBaseError, NotVerified
 from provisioning.nocobase import preflight, secret_in_use
 from provisioning.nocobase.installation import remedies_for

@@ -21,7 +21,7 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, UpdateResult
 
 from provisioning.entra.audiences import authority_for
 from provisioning.entra.client_secret_plan import SecretPlan
-from provisioning.entra.ownership import whose_application
+from provisioning.entra.other_applications import whose_application
 from provisioning.entra.rules import Audience
 from provisioning.errors import (
     Interrupted,

@@ -27,18 +27,10 @@ from provisioning.entra.account import (
 from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, Slot, plan_secrets
 from provisioning.entra.consent import reject_other_consent
 from provisioning.entra.orphans import classify_secrets, descriptions, reject_if_full
-from provisioning.entra.ownership import (
-    Owner,
-    Owners,
-    Tags,
-    Wanted,
-    last_deployer_leaves,
-    plan_owners,
-    plan_tags,
-    reject_namesakes,
-    reject_own_removal,
-    stack_tag,
-)
+from provisioning.entra.other_applications import reject_namesakes
+from provisioning.entra.ownership import Owners, Wanted, last_deployer_leaves, plan_owners, reject_own_removal
+from provisioning.entra.registration import Owner
+from provisioning.entra.tags import Tags, plan_tags, stack_tag
 from provisioning.errors import Problem, ProvisioningError, SettingsError
 from provisioning.foreign import harmless
 from provisioning.nocobase.installation import Installation

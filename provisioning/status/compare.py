@@ -15,9 +15,8 @@ from typing import Any
 
 from provisioning.entra.client_secret_plan import rfc3339
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.ownership import Owner
 from provisioning.entra.permissions import Permission
-from provisioning.entra.registration import WEB, Declared, Principal, Registration
+from provisioning.entra.registration import WEB, Declared, Owner, Principal, Registration
 from provisioning.entra.rules import Audience
 from provisioning.foreign import LONGEST_MESSAGE, MOST_LISTED, counted, guid, one_line, quoted
 from provisioning.nocobase.push import Accounts, audience_mismatch, sign_in_mismatch

@@ -12,10 +12,10 @@ from uuid import UUID
 
 from provisioning.entra.consent import Given, Rule, given, rule, unread
 from provisioning.entra.orphans import StoredSecret, UnrecordedSecrets, classify_secrets, descriptions
-from provisioning.entra.ownership import STACK_TAG
 from provisioning.entra.permissions import scope_name
 from provisioning.entra.registration import Principal, Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
+from provisioning.entra.tags import STACK_TAG
 from provisioning.errors import DirectoryUnreadable, NocoBaseError, ProvisioningError, SettingsError, SignInRejected
 from provisioning.foreign import redact
 from provisioning.nocobase.installation import remedies_for

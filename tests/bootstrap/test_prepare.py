@@ -12,7 +12,7 @@ from deployer import left_behind, settings
 from deployer import prepare as preparing
 from deployer.left_behind import TRUST_TYPE, LeftBehind
 from provisioning.ending import Ended
-from provisioning.entra.ownership import Owner
+from provisioning.entra.registration import Owner
 from provisioning.errors import SignInRejected
 from provisioning.program import stack
 from provisioning.program.caller import Caller

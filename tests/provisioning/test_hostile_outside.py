@@ -29,13 +29,13 @@ from provisioning.cli.common import Format, show, show_checks, show_rows, words
 from provisioning.cli.status import Read, StatusFormat
 from provisioning.doctor import account, application, consent, engine, nocobase, sign_in_link, tenant
 from provisioning.doctor.runner import Check, Finding, answer
-from provisioning.entra import ownership
+from provisioning.entra import other_applications, ownership
 from provisioning.entra.account import account_of
 from provisioning.entra.app_policies import Restriction, SecretPolicy
 from provisioning.entra.orphans import StoredSecret, UnrecordedSecrets, reject_if_full
-from provisioning.entra.ownership import Owner, Owners, Wanted
+from provisioning.entra.ownership import Owners, Wanted
 from provisioning.entra.permissions import Permission
-from provisioning.entra.registration import Candidate, Found, Principal, who_disabled
+from provisioning.entra.registration import Candidate, Found, Owner, Principal, who_disabled
 from provisioning.entra.rules import Audience
 from provisioning.fleet.runner import Result, StackOutcome, sentence
 from provisioning.fleet.selection import choose
@@ -455,7 +455,7 @@ def test_what_the_program_says_of_the_tenant(text: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(directory, "named_application", lambda _: (text, (text, f"pulumi:{text}")))
     owner = Owner(text, text, ownership.SERVICE_PRINCIPAL)
     said: list[object] = [
-        ownership.whose_application(CLIENT_ID),
+        other_applications.whose_application(CLIENT_ID),
         ownership.name_taken("mail", [Candidate(text, text, (), (), owners=(owner,))]),
         ownership.last_deployer_leaves(Wanted("me", former=[text]), Owners((text,), present=(owner,)), "application"),
         StoredSecret(text, text),

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from provisioning.adopt.plan import Adoption, Caller, InNocoBase, plan_adoption
-from provisioning.entra.ownership import Owner
-from provisioning.entra.registration import Found
+from provisioning.entra.registration import Found, Owner
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 from tests.provisioning.adopt.test_plan import CALLBACK, CALLER, COLLEAGUE, ME, NOW, TAG, URL, one, secret, settings
 

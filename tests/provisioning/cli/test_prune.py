@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from provisioning.cli import app
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.ownership import Owner
+from provisioning.entra.registration import Owner
 from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.resource_types import APPLICATION_TYPE
 from tests.provisioning.checkpoints import OBJECT_ID, TWO_SECRETS, application, export, password

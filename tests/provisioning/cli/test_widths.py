@@ -17,7 +17,7 @@ from provisioning.cli.common import Plain, words
 from provisioning.doctor import questions as checks
 from provisioning.doctor.runner import Question, failed, ok, warning
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.ownership import Owner
+from provisioning.entra.registration import Owner
 from provisioning.fleet.deploy import Deployer
 from provisioning.fleet.runner import Result, StackOutcome, Watch
 from tests.golden import check

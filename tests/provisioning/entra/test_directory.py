@@ -15,7 +15,7 @@ from provisioning import connections
 from provisioning.entra.account import read_claims
 from provisioning.entra.app_policies import ADDITION, LIFETIME, Restriction, SecretPolicy
 from provisioning.entra.permissions import of_scopes
-from provisioning.entra.registration import Grant, Principal
+from provisioning.entra.registration import Grant, Owner, Principal
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 from provisioning.errors import DirectoryUnreadable
 from sandbox.entra import identity
@@ -27,6 +27,7 @@ from tests.sandbox.entra.test_permissions import POLICIES, assign
 # msgraph's own generated code uses its deprecated names.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
 
+NAME = "it's mail"
 NOBODY = "99999999-9999-9999-9999-999999999999"
 
 
@@ -74,6 +75,59 @@ def test_an_application_is_read_whole(tenant: Service) -> None:
     assert secret.end is not None
     assert (secret.display_name, secret.end.isoformat()) == ("a", "2027-06-01T00:00:00+00:00")
     assert directory.registration(NOBODY) is None
+
+
+def test_an_application_is_looked_up_with_its_owners_and_all_are_listed_page_by_page(
+    tenant: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    with tenant.graph() as graph:
+        made = make(graph, "/applications", {"displayName": NAME, "notes": "by hand", "tags": ["mail"]})
+        trust = {
+            "name": "github",
+            "issuer": "https://token.example.com",
+            "subject": "x",
+            "audiences": ["api://AzureADTokenExchange"],
+        }
+        make(graph, f"/applications/{made['id']}/federatedIdentityCredentials", trust)
+        alone = directory.look_up(made["appId"])
+        make(graph, "/servicePrincipals", {"appId": made["appId"], "notes": "its own"})
+        for number in range(4):
+            make(graph, "/applications", {"displayName": f"another {number}", "tags": ["pulumi:o/p/s"]})
+    assert alone is not None
+    assert (alone.application["notes"], alone.owners) == ("by hand", (identity.DEPLOYER_OBJECT_ID,))
+    assert (alone.principal, alone.principal_owners) == (None, ())
+    found = directory.look_up(made["appId"])
+    assert found is not None
+    assert found.principal is not None
+    assert found.principal["notes"] == "its own"
+    assert found.principal_owners == (identity.DEPLOYER_OBJECT_ID,)
+    assert {owner.name for owner in found.people} == {identity.DEPLOYER_NAME}
+    assert [trust["subject"] for trust in found.federated_credentials] == ["x"]
+    assert directory.look_up(NOBODY) is None
+    monkeypatch.setattr(directory, "LARGEST_PAGE", 2)
+    assert len(directory.applications()) == 5
+    assert len(directory.applications_tagged("pulumi:o/p/s")) == 4
+    (named,) = directory.applications(NAME)
+    assert (named.client_id, named.tags, named.stack) == (made["appId"], ("mail",), None)
+    assert named.created is not None
+    assert named.created.isoformat() == made["createdDateTime"].replace("Z", "+00:00")
+
+
+def test_owners_are_read_by_name_and_kind(tenant: Service) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    deployer = Owner(identity.DEPLOYER_OBJECT_ID, identity.DEPLOYER_NAME, "service principal")
+    with tenant.graph() as graph:
+        made = make(graph, "/applications", {"displayName": NAME})
+        principal = make(graph, "/servicePrincipals", {"appId": made["appId"]})
+    assert directory.application_owners(made["id"]) == (deployer,)
+    assert directory.principal_owners(principal["id"]) == (deployer,)
+    assert directory.application_owners(NOBODY) == ()
+    found = directory.registration(made["id"])
+    assert found is not None
+    assert found.owners == (deployer,)
 
 
 def test_consents_are_read_from_the_service_principal(tenant: Service) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, SecretPlan, Slot
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.ownership import Owner, Owners, Wanted
-from provisioning.entra.registration import Grant
+from provisioning.entra.ownership import Owners, Wanted
+from provisioning.entra.registration import Grant, Owner
 from provisioning.entra.scopes import DEFAULT_SCOPES
 from provisioning.errors import (
     CallerLockedOut,

@@ -10,8 +10,7 @@ import pytest
 
 from provisioning.entra.consent import given, rule
 from provisioning.entra.orphans import StoredSecret
-from provisioning.entra.ownership import Owner
-from provisioning.entra.registration import Grant, Principal, Registration
+from provisioning.entra.registration import Grant, Owner, Principal, Registration
 from provisioning.nocobase.push import SignIn
 from provisioning.program.last_state import Deployed
 from provisioning.status.compare import (
