@@ -259,7 +259,7 @@ def _adopted_before(engine: Pulumi, client_id: str) -> set[str]:
 
 def _plan(settings: Settings, config: Mapping[str, str], client_id: str, name: str) -> tuple[Found, Adoption]:
     from provisioning.adopt.plan import Caller, plan_adoption  # noqa: PLC0415 - not for `--help`
-    from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
+    from provisioning.entra import directory, microsoft_graph  # noqa: PLC0415 - seconds of imports
     from provisioning.entra.account import account_of, read_claims  # noqa: PLC0415 - as above
     from provisioning.entra.consent import reject_other_consent  # noqa: PLC0415 - as above
     from provisioning.entra.tags import stack_tag  # noqa: PLC0415 - as above
@@ -272,7 +272,7 @@ def _plan(settings: Settings, config: Mapping[str, str], client_id: str, name: s
         )
     if settings.tenant_consent and found.principal is not None:
         reject_other_consent(settings.scopes, directory.tenant_consent(str(found.principal["id"])))
-    account = account_of(read_claims(directory.caller_token()))
+    account = account_of(read_claims(microsoft_graph.caller_token()))
     caller = Caller(account.object_id, account.tenant_id)
     there = _in_nocobase(settings, config)
     return found, plan_adoption(found, settings, caller, stack_tag(*name.split("/")), now(), there)

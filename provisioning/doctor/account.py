@@ -116,10 +116,10 @@ def ask_account() -> Finding:
     import httpx  # noqa: PLC0415
     from azure.core.exceptions import AzureError  # noqa: PLC0415
 
-    from provisioning.entra import directory  # noqa: PLC0415
+    from provisioning.entra import microsoft_graph  # noqa: PLC0415
 
     try:
-        token = directory.access_token()
+        token = microsoft_graph.access_token()
     except AzureError as error:
         # The text names every way that was tried; of it only a code is repeated.
         why, remedy = error_codes.reason(str(error), deployer=True) or _without_a_code(error)

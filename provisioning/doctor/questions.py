@@ -253,9 +253,9 @@ def _address(endpoint: str) -> str:
     """Where the cloud that the environment describes has it."""
     if endpoint in MAIL or not sign_in_settings()["metadataHost"]:
         return network.ENDPOINTS[endpoint]
-    from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
+    from provisioning.entra import microsoft_graph  # noqa: PLC0415 - seconds of imports
 
-    cloud = directory.find_cloud()
+    cloud = microsoft_graph.find_cloud()
     return cloud.login if endpoint == "sign-in" else cloud.graph
 
 

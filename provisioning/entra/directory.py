@@ -1,42 +1,33 @@
-"""Reads the application in Entra ID, and removes client secrets, through msgraph-sdk, where no declared resource can.
+"""Reads applications and policies in Entra ID, and removes applications and client secrets, where no resource can.
 
-The cloud and the identity are those of the azuread provider, by its own settings (see `sign_in_settings`). Importing
-this module takes 0.4 s: import it where it is needed.
+Each function asks Microsoft Graph (see `microsoft_graph`). Importing this module takes 0.4 s: import it where it is
+needed.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-from collections.abc import Callable, Collection, Coroutine, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from http import HTTPStatus
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-import httpx
-from azure.core.exceptions import AzureError, ClientAuthenticationError
 from kiota_abstractions.api_error import APIError
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_abstractions.serialization import Parsable
-from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
 from kiota_serialization_json.json_serialization_writer import JsonSerializationWriter
-from msgraph import GraphRequestAdapter, GraphServiceClient
+from msgraph import GraphServiceClient
 from msgraph.generated.applications.applications_request_builder import ApplicationsRequestBuilder
 from msgraph.generated.applications.item.remove_password.remove_password_post_request_body import (
     RemovePasswordPostRequestBody,
 )
 from msgraph.generated.models.application import Application
 from msgraph.generated.models.password_credential import PasswordCredential
-from msgraph_core import GraphClientFactory
 
-from provisioning import connections
-from provisioning.connections import ANSWER_SECONDS, proxy_for, transport_async
 from provisioning.entra.app_policies import Restriction, SecretPolicy
-from provisioning.entra.directory_errors import no_cloud, not_understood, unreadable_answer, unreadable_sign_in
+from provisioning.entra.microsoft_graph import ask, every_page, or_none
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.permissions import Permission
 from provisioning.entra.registration import (
@@ -50,18 +41,8 @@ from provisioning.entra.registration import (
     who_disabled,
 )
 from provisioning.entra.scopes import MICROSOFT_GRAPH
-from provisioning.entra.sign_in import credential
-from provisioning.entra.sign_in_settings import rejected, sign_in_settings
 from provisioning.entra.weaknesses import certificates, weaknesses
-from provisioning.errors import DirectoryFailure, DirectoryUnreadable, ProvisioningError
-from provisioning.foreign import parsed_json
-from provisioning.waiting import SIGN_OF_LIFE, answer_of, is_watched, say_on_stderr
-
-PUBLIC_CLOUD_GRAPH = "https://graph.microsoft.com"
-PUBLIC_CLOUD_LOGIN = "https://login.microsoftonline.com"
-
-CLOUD_SECONDS = 5.0
-"""For each phase of the question where a cloud's endpoints are."""
+from provisioning.errors import DirectoryFailure, DirectoryUnreadable
 
 USER = "user"
 """The kind of an owner who is a person; see `Owner`."""
@@ -70,25 +51,16 @@ LARGEST_PAGE = 999
 """How many applications Graph returns on one page at most."""
 
 
-@dataclass(frozen=True)
-class Cloud:
-    """Where Microsoft Graph and the token endpoint of a cloud are."""
-
-    graph: str
-    login: str
-
-
 def stored_secrets(application_object_id: str) -> list[StoredSecret] | None:
     """The client secrets of the application in Entra ID; None if it does not exist. Raises DirectoryUnreadable."""
 
     async def read(graph: GraphServiceClient) -> list[StoredSecret] | None:
-        application = await _or_none(graph.applications.by_application_id(application_object_id).get())
+        application = await or_none(graph.applications.by_application_id(application_object_id).get())
         return (
             None if application is None else [_stored_secret(item) for item in application.password_credentials or ()]
         )
 
-    answer: list[StoredSecret] | None = _ask(read)
-    return answer
+    return ask(read)
 
 
 def registration(application_object_id: str) -> Registration | None:
@@ -96,7 +68,7 @@ def registration(application_object_id: str) -> Registration | None:
 
     async def read(graph: GraphServiceClient) -> Registration | None:
         asked = graph.applications.by_application_id(application_object_id)
-        found = await _or_none(asked.get())
+        found = await or_none(asked.get())
         if found is None:
             return None
         try:
@@ -104,22 +76,20 @@ def registration(application_object_id: str) -> Registration | None:
         except APIError:
             return _registration(found)
 
-    answer: Registration | None = _ask(read)
-    return answer
+    return ask(read)
 
 
 def principal(client_id: str) -> Principal | None:
     """The application's service principal in this tenant, None if there is none. Raises DirectoryUnreadable."""
 
     async def read(graph: GraphServiceClient) -> Principal | None:
-        found = await _or_none(graph.service_principals_with_app_id(client_id).get())
+        found = await or_none(graph.service_principals_with_app_id(client_id).get())
         if found is None:
             return None
         enabled, assigned_only = found.account_enabled is not False, found.app_role_assignment_required is True
         return Principal(str(found.id), enabled, assigned_only)
 
-    answer: Principal | None = _ask(read)
-    return answer
+    return ask(read)
 
 
 def grants(principal_object_id: str) -> list[Grant]:
@@ -127,11 +97,6 @@ def grants(principal_object_id: str) -> list[Grant]:
 
     async def read(graph: GraphServiceClient) -> list[Grant]:
         asked = graph.service_principals.by_service_principal_id(principal_object_id).oauth2_permission_grants
-        page = await asked.get()
-        found = list((page.value if page else None) or [])
-        while page and page.odata_next_link:
-            page = await asked.with_url(page.odata_next_link).get()
-            found += (page.value if page else None) or []
         return [
             Grant(
                 str(item.resource_id),
@@ -139,11 +104,10 @@ def grants(principal_object_id: str) -> list[Grant]:
                 item.consent_type == "AllPrincipals",
                 str(item.id),
             )
-            for item in found
+            for item in await every_page(asked, await asked.get())
         ]
 
-    answer: list[Grant] = _ask(read)
-    return answer
+    return ask(read)
 
 
 def federated_credentials(application_object_id: str) -> dict[str, str]:
@@ -153,8 +117,7 @@ def federated_credentials(application_object_id: str) -> dict[str, str]:
         found = await _federated_credentials(graph, application_object_id)
         return {str(item.name): str(item.id) for item in found}
 
-    answer: dict[str, str] = _ask(read)
-    return answer
+    return ask(read)
 
 
 async def _federated_credentials(graph: GraphServiceClient, application_object_id: str) -> list[Any]:
@@ -166,8 +129,7 @@ async def _federated_credentials(graph: GraphServiceClient, application_object_i
     asked = graph.applications.by_application_id(application_object_id).federated_identity_credentials
     beta = f"{str(graph.request_adapter.base_url).removesuffix('/v1.0')}/beta"
     address = f"{beta}/applications/{quote(application_object_id)}/federatedIdentityCredentials"
-    page = await _or_none(asked.with_url(address).get())
-    return list((page.value if page else None) or [])
+    return await every_page(asked, await or_none(asked.with_url(address).get()))
 
 
 def app_roles(principal_object_id: str) -> dict[tuple[str, str], str]:
@@ -178,12 +140,10 @@ def app_roles(principal_object_id: str) -> dict[tuple[str, str], str]:
 
     async def read(graph: GraphServiceClient) -> dict[tuple[str, str], str]:
         asked = graph.service_principals.by_service_principal_id(principal_object_id).app_role_assignments
-        page = await _or_none(asked.get())
-        found = (page.value if page else None) or []
+        found = await every_page(asked, await or_none(asked.get()))
         return {(str(item.resource_id), str(item.app_role_id)): str(item.id) for item in found}
 
-    answer: dict[tuple[str, str], str] = _ask(read)
-    return answer
+    return ask(read)
 
 
 def tenant_consent(principal_object_id: str) -> Grant | None:
@@ -205,31 +165,20 @@ def owners(application_object_id: str) -> frozenset[str]:
     """The object ids of the application's owners. Raises DirectoryUnreadable."""
 
     async def read(graph: GraphServiceClient) -> frozenset[str]:
-        found = await graph.applications.by_application_id(application_object_id).owners.get()
-        return frozenset(str(item.id) for item in (found.value if found else None) or [])
+        asked = graph.applications.by_application_id(application_object_id).owners
+        return frozenset(str(item.id) for item in await every_page(asked, await asked.get()))
 
-    answer: frozenset[str] = _ask(read)
-    return answer
+    return ask(read)
 
 
 def application_owners(object_id: str) -> tuple[Owner, ...]:
     """Who owns the application. Raises DirectoryUnreadable."""
-
-    async def read(graph: GraphServiceClient) -> tuple[Owner, ...]:
-        return await _all_owners(graph.applications.by_application_id(object_id).owners)
-
-    answer: tuple[Owner, ...] = _ask(read)
-    return answer
+    return ask(lambda graph: _all_owners(graph.applications.by_application_id(object_id).owners))
 
 
 def principal_owners(object_id: str) -> tuple[Owner, ...]:
     """Who owns the service principal. Raises DirectoryUnreadable."""
-
-    async def read(graph: GraphServiceClient) -> tuple[Owner, ...]:
-        return await _all_owners(graph.service_principals.by_service_principal_id(object_id).owners)
-
-    answer: tuple[Owner, ...] = _ask(read)
-    return answer
+    return ask(lambda graph: _all_owners(graph.service_principals.by_service_principal_id(object_id).owners))
 
 
 def people(object_ids: Collection[str]) -> frozenset[str]:
@@ -237,20 +186,15 @@ def people(object_ids: Collection[str]) -> frozenset[str]:
 
     async def read(graph: GraphServiceClient) -> frozenset[str]:
         asked = {one: graph.directory_objects.by_directory_object_id(one) for one in object_ids}
-        found = {one: await _or_none(request.get()) for one, request in asked.items()}
+        found = {one: await or_none(request.get()) for one, request in asked.items()}
         return frozenset(one for one, item in found.items() if item is not None and _kind(item) == USER)
 
-    answer: frozenset[str] = _ask(read)
-    return answer
+    return ask(read)
 
 
 async def _all_owners(asked: Any) -> tuple[Owner, ...]:
     """Every page of a list of owners; none if what they own does not exist."""
-    page = await _or_none(asked.get())
-    found = list((page.value if page else None) or [])
-    while page and page.odata_next_link:
-        page = await asked.with_url(page.odata_next_link).get()
-        found += (page.value if page else None) or []
+    found = await every_page(asked, await or_none(asked.get()))
     return tuple(Owner(str(item.id), getattr(item, "display_name", None) or "", _kind(item)) for item in found)
 
 
@@ -270,17 +214,16 @@ def secret_policy(application_object_id: str | None) -> SecretPolicy:
         created = None
         if application_object_id is not None:
             asked = graph.applications.by_application_id(application_object_id)
-            application = await _or_none(asked.get())
+            application = await or_none(asked.get())
             created = application.created_date_time if application else None
-            own = await _or_none(asked.app_management_policies.get())
+            own = await or_none(asked.app_management_policies.get())
             for policy in (own.value if own else None) or []:
                 return SecretPolicy(_restrictions(policy.is_enabled, policy.restrictions), created)
         default = await graph.policies.default_app_management_policy.get()
         found = _restrictions(default.is_enabled, default.application_restrictions) if default else ()
         return SecretPolicy(found, created)
 
-    answer: SecretPolicy = _ask(read)
-    return answer
+    return ask(read)
 
 
 def users_may_register() -> bool | None:
@@ -291,8 +234,7 @@ def users_may_register() -> bool | None:
         permissions = policy.default_user_role_permissions if policy else None
         return permissions.allowed_to_create_apps if permissions else None
 
-    answer: bool | None = _ask(read)
-    return answer
+    return ask(read)
 
 
 def consent_policies() -> tuple[str, ...]:
@@ -303,25 +245,7 @@ def consent_policies() -> tuple[str, ...]:
         permissions = policy.default_user_role_permissions if policy else None
         return tuple((permissions.permission_grant_policies_assigned if permissions else None) or ())
 
-    answer: tuple[str, ...] = _ask(read)
-    return answer
-
-
-def access_token() -> str:
-    """The caller's access token for Microsoft Graph. Raises AzureError, httpx.HTTPError and ProvisioningError."""
-
-    def ask() -> str:
-        cloud = find_cloud()
-        proxy_for(cloud.login)
-        return credential(cloud.login).get_token(f"{cloud.graph}/.default").token
-
-    return answer_of(ask, SIGN_IN)
-
-
-def caller_token() -> str:
-    """The same. Raises DirectoryUnreadable."""
-    with _unreadable_if_it_fails(write=False):
-        return access_token()
+    return ask(read)
 
 
 def look_up(client_id: str) -> Found | None:
@@ -331,13 +255,13 @@ def look_up(client_id: str) -> Found | None:
     """
 
     async def read(graph: GraphServiceClient) -> Found | None:
-        application = await _or_none(graph.applications_with_app_id(client_id).get())
+        application = await or_none(graph.applications_with_app_id(client_id).get())
         if application is None:
             return None
         asked = graph.applications.by_application_id(str(application.id))
         owners = await _all_owners(asked.owners)
         federated = await _federated_credentials(graph, str(application.id))
-        principal = await _or_none(graph.service_principals_with_app_id(client_id).get())
+        principal = await or_none(graph.service_principals_with_app_id(client_id).get())
         its_owners: tuple[Owner, ...] = ()
         if principal is not None:
             its_owners = await _all_owners(graph.service_principals.by_service_principal_id(str(principal.id)).owners)
@@ -350,24 +274,19 @@ def look_up(client_id: str) -> Found | None:
             tuple(_as_sent(item) for item in federated),
         )
 
-    answer: Found | None = _ask(read)
-    return answer
+    return ask(read)
 
 
 def applications(name: str | None = None) -> list[Candidate]:
     """All applications of the tenant, or those called `name`. Raises DirectoryUnreadable."""
 
     async def read(graph: GraphServiceClient) -> list[Candidate]:
-        query = ApplicationsRequestBuilder.ApplicationsRequestBuilderGetQueryParameters(
-            filter=None if name is None else f"displayName eq {_quoted(name)}",
-            select=["id", "appId", "displayName", "web", "tags", "createdDateTime"],
-            top=None if name is not None else LARGEST_PAGE,
+        found = await _filtered(
+            graph,
+            None if name is None else f"displayName eq {_quoted(name)}",
+            ["id", "appId", "displayName", "web", "tags", "createdDateTime"],
+            None if name is not None else LARGEST_PAGE,
         )
-        page = await graph.applications.get(request_configuration=RequestConfiguration(query_parameters=query))
-        found = list((page.value if page else None) or [])
-        while page and page.odata_next_link:
-            page = await graph.applications.with_url(page.odata_next_link).get()
-            found += (page.value if page else None) or []
         return [
             Candidate(
                 str(item.app_id),
@@ -380,8 +299,7 @@ def applications(name: str | None = None) -> list[Candidate]:
             for item in found
         ]
 
-    answer: list[Candidate] = _ask(read)
-    return answer
+    return ask(read)
 
 
 def remove_secret(application_object_id: str, key_id: str) -> None:
@@ -391,25 +309,17 @@ def remove_secret(application_object_id: str, key_id: str) -> None:
         body = RemovePasswordPostRequestBody(key_id=UUID(key_id))
         await graph.applications.by_application_id(application_object_id).remove_password.post(body)
 
-    _ask(remove, write=True)
+    ask(remove, write=True)
 
 
 def applications_tagged(tag: str) -> dict[str, str]:
     """Object id → display name of the applications that carry `tag`, whoever set it. Raises DirectoryUnreadable."""
 
     async def read(graph: GraphServiceClient) -> dict[str, str]:
-        query = ApplicationsRequestBuilder.ApplicationsRequestBuilderGetQueryParameters(
-            filter=f"tags/any(t:t eq {_quoted(tag)})", select=["id", "displayName"], top=LARGEST_PAGE
-        )
-        page = await graph.applications.get(request_configuration=RequestConfiguration(query_parameters=query))
-        found = list((page.value if page else None) or [])
-        while page and page.odata_next_link:
-            page = await graph.applications.with_url(page.odata_next_link).get()
-            found += (page.value if page else None) or []
+        found = await _filtered(graph, f"tags/any(t:t eq {_quoted(tag)})", ["id", "displayName"], LARGEST_PAGE)
         return {str(item.id): str(item.display_name) for item in found}
 
-    answer: dict[str, str] = _ask(read)
-    return answer
+    return ask(read)
 
 
 def named_application(client_id: str) -> tuple[str, tuple[str, ...]] | None:
@@ -419,11 +329,10 @@ def named_application(client_id: str) -> tuple[str, tuple[str, ...]] | None:
     """
 
     async def read(graph: GraphServiceClient) -> tuple[str, tuple[str, ...]] | None:
-        found = await _or_none(graph.applications_with_app_id(client_id).get())
+        found = await or_none(graph.applications_with_app_id(client_id).get())
         return None if found is None else (found.display_name or "", tuple(found.tags or ()))
 
-    answer: tuple[str, tuple[str, ...]] | None = _ask(read)
-    return answer
+    return ask(read)
 
 
 def remove_application(object_id: str) -> None:
@@ -432,7 +341,7 @@ def remove_application(object_id: str) -> None:
     async def remove(graph: GraphServiceClient) -> None:
         await graph.applications.by_application_id(object_id).delete()
 
-    _ask(remove, write=True)
+    ask(remove, write=True)
 
 
 def _restrictions(enabled: bool | None, found: Any) -> tuple[Restriction, ...]:
@@ -470,6 +379,15 @@ def _registration(found: Application) -> Registration:
     )
 
 
+async def _filtered(graph: GraphServiceClient, where: str | None, properties: list[str], top: int | None) -> list[Any]:
+    """The `properties` of all applications that OData's filter `where` selects. top: how many come on one page."""
+    query = ApplicationsRequestBuilder.ApplicationsRequestBuilderGetQueryParameters(
+        filter=where, select=properties, top=top
+    )
+    first = await graph.applications.get(request_configuration=RequestConfiguration(query_parameters=query))
+    return await every_page(graph.applications, first)
+
+
 def _quoted(text: str) -> str:
     """A text literal of OData."""
     return "'" + text.replace("'", "''") + "'"
@@ -485,92 +403,3 @@ def _as_sent(item: Parsable) -> dict[str, Any]:
 
 def _stored_secret(item: PasswordCredential) -> StoredSecret:
     return StoredSecret(str(item.key_id), item.display_name or "", item.end_date_time, item.start_date_time)
-
-
-async def _or_none(answer: Coroutine[Any, Any, Any]) -> Any:
-    """The object that Graph answers; None if it does not exist."""
-    try:
-        return await answer
-    except APIError as error:
-        if error.response_status_code != HTTPStatus.NOT_FOUND:
-            raise
-        return None
-
-
-def _ask(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]], write: bool = False) -> Any:
-    """Run `work` with a Graph client, in a thread of its own because the program has an event loop already.
-
-    write: whether it changes something. Raises DirectoryUnreadable.
-    """
-    with _unreadable_if_it_fails(write):
-        return answer_of(
-            lambda: asyncio.run(_with_graph(work)), GRAPH, ANSWER_SECONDS, _say_that_it_waits, SIGN_OF_LIFE
-        )
-
-
-@contextmanager
-def _unreadable_if_it_fails(write: bool) -> Iterator[None]:
-    """Raise every error within as a ProvisioningError. write: whether it was to change something."""
-    try:
-        yield
-    except ProvisioningError:
-        raise
-    except APIError as error:
-        code = getattr(getattr(error, "error", None), "code", None) or ""
-        raise unreadable_answer(error.response_status_code, code, write) from None
-    except ClientAuthenticationError as error:
-        raise rejected(str(error)) from None
-    except (AzureError, httpx.HTTPError, OSError) as error:
-        raise unreadable_sign_in(error, write) from None
-    except Exception as error:  # for a page instead of JSON, the SDK raises Exception itself
-        raise not_understood(error, write) from None
-
-
-GRAPH, SIGN_IN = "Microsoft Graph", "Entra ID's sign-in"
-"""What is waited for."""
-
-
-def _say_that_it_waits() -> None:
-    if not is_watched():
-        say_on_stderr("Still waiting for Microsoft Graph, which may be throttling.")
-
-
-async def _with_graph(work: Callable[[GraphServiceClient], Coroutine[Any, Any, Any]]) -> Any:
-    cloud = find_cloud()
-    # azure-identity would make its own error of what cannot be used.
-    proxy_for(cloud.login)
-    # The SDK's middleware, which retries throttled and unavailable answers, wraps one transport only. A proxy that
-    # httpx chose itself would be a second transport, without the middleware.
-    transport = transport_async(cloud.graph)
-    async with transport, httpx.AsyncClient(transport=transport, timeout=30) as plain:
-        client = GraphClientFactory.create_with_default_middleware(client=plain, host=cloud.graph)
-        provider = AzureIdentityAuthenticationProvider(
-            credential(cloud.login),
-            scopes=[f"{cloud.graph}/.default"],
-            allowed_hosts=[httpx.URL(cloud.graph).host],
-        )
-        adapter = GraphRequestAdapter(provider, client=client)
-        adapter.base_url = f"{cloud.graph}/v1.0"
-        return await work(GraphServiceClient(request_adapter=adapter))
-
-
-def find_cloud() -> Cloud:
-    """The cloud that the provider's metadataHost describes, else Microsoft's public one.
-
-    Raises httpx.HTTPError, OSError, and ProvisioningError if the host describes none.
-    """
-    settings = sign_in_settings()
-    host = settings["metadataHost"]
-    if not host:
-        return Cloud(PUBLIC_CLOUD_GRAPH, PUBLIC_CLOUD_LOGIN)
-    try:
-        url = httpx.URL(f"https://{host}/metadata/endpoints", params={"api-version": "2022-09-01"})
-        endpoints = parsed_json(connections.get(url, CLOUD_SECONDS).raise_for_status().content)
-        return Cloud(
-            str(endpoints["microsoftGraphResourceId"]).rstrip("/"),
-            str(endpoints["authentication"]["loginEndpoint"]).rstrip("/"),
-        )
-    except (httpx.HTTPError, OSError, ProvisioningError):
-        raise
-    except Exception as error:  # the host may be no name, and the answer anything
-        raise no_cloud(error, settings.origin("metadataHost")) from None

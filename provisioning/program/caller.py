@@ -49,6 +49,6 @@ def sign_in() -> Caller:
 def _raise_if_rejected() -> None:
     """Raise SignInRejected if Entra ID rejects the sign-in by the same settings."""
     # 0.4 s of imports (msgraph) that only a failure needs.
-    from provisioning.entra import directory  # noqa: PLC0415
+    from provisioning.entra import microsoft_graph  # noqa: PLC0415
 
-    directory.caller_token()
+    microsoft_graph.caller_token()

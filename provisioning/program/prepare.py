@@ -258,10 +258,10 @@ def previews_without_rights(caller: Caller, last: Deployed) -> bool:
     if not pulumi.runtime.is_dry_run() or not caller.application or owns:
         return False
     # 0.4 s of imports (msgraph) that only such a preview needs.
-    from provisioning.entra import directory  # noqa: PLC0415
+    from provisioning.entra import microsoft_graph  # noqa: PLC0415
 
     try:
-        granted = account_of(read_claims(directory.caller_token())).granted
+        granted = account_of(read_claims(microsoft_graph.caller_token())).granted
     except ProvisioningError:
         # It may have them; what is really in its way says so itself.
         return False
@@ -277,10 +277,10 @@ def warn_of_added_owners(caller: Caller, planned: Sequence[Owners]) -> list[str]
     if not caller.application or not added:
         return []
     # 0.4 s of imports (msgraph) that only a change needs.
-    from provisioning.entra import directory  # noqa: PLC0415
+    from provisioning.entra import directory, microsoft_graph  # noqa: PLC0415
 
     try:
-        account = account_of(read_claims(directory.caller_token()))
+        account = account_of(read_claims(microsoft_graph.caller_token()))
         people = directory.people(added) if depends_on_people(account, added) else ()
     except ProvisioningError:
         # A warning must not end the run; what is really in its way says so itself.

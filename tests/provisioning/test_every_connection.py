@@ -47,9 +47,9 @@ def read_directory(_: Service) -> object:
 
 
 def get_access_token(_: Service) -> object:
-    from provisioning.entra import directory  # noqa: PLC0415 - as above
+    from provisioning.entra import microsoft_graph  # noqa: PLC0415 - as above
 
-    return directory.access_token()
+    return microsoft_graph.access_token()
 
 
 def check_secret(entra: Service) -> object:

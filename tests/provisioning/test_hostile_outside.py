@@ -263,12 +263,12 @@ def hostile_application(text: str) -> Found:
 
 
 def test_adopt(text: str, said: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+    from provisioning.entra import directory, microsoft_graph  # noqa: PLC0415 - a second of imports
 
     monkeypatch.setenv("PROVISIONING_TODAY", "2027-04-05T12:00:00Z")
     monkeypatch.setenv("ARM_METADATA_HOSTNAME", "localhost:9")
     monkeypatch.setattr(directory, "look_up", lambda _: hostile_application(text))
-    monkeypatch.setattr(directory, "caller_token", lambda: "")
+    monkeypatch.setattr(microsoft_graph, "caller_token", lambda: "")
     for held in (text, PASTED, API_KEY):
         there = InNocoBase(held, SignIn(held, text, (text,), text))
         monkeypatch.setattr(adopt, "_in_nocobase", lambda *_, there=there: there)

@@ -31,12 +31,12 @@ def test_a_lost_answer_is_asked_for_again(lost: Exception, rejected: bool, monke
         raise SystemExit
 
     # The real one takes half a second to import.
-    directory = ModuleType("directory")
-    directory.caller_token = token  # type: ignore[attr-defined]
+    microsoft_graph = ModuleType("microsoft_graph")
+    microsoft_graph.caller_token = token  # type: ignore[attr-defined]
 
     monkeypatch.setattr(azuread, "get_client_config", lose)
-    monkeypatch.setitem(sys.modules, "provisioning.entra.directory", directory)
-    monkeypatch.setattr(entra, "directory", directory, raising=False)
+    monkeypatch.setitem(sys.modules, "provisioning.entra.microsoft_graph", microsoft_graph)
+    monkeypatch.setattr(entra, "microsoft_graph", microsoft_graph, raising=False)
     monkeypatch.setattr(caller, "end_quietly", end)
     with pytest.raises(SignInRejected if rejected else SystemExit):
         caller.sign_in()

@@ -304,9 +304,9 @@ def test_a_consent_to_other_scopes_ends_the_preview(monkeypatch: pytest.MonkeyPa
 def test_a_pipeline_that_may_not_add_owners_is_told_before(
     monkeypatch: pytest.MonkeyPatch, roles: list[str], application: bool, added: str, warned: bool
 ) -> None:
-    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+    from provisioning.entra import directory, microsoft_graph  # noqa: PLC0415 - a second of imports
 
-    monkeypatch.setattr(directory, "caller_token", lambda: token({"idtyp": "app", "oid": "me", "roles": roles}))
+    monkeypatch.setattr(microsoft_graph, "caller_token", lambda: token({"idtyp": "app", "oid": "me", "roles": roles}))
     monkeypatch.setattr(directory, "people", lambda asked: frozenset({"ann"} & set(asked)))
     planned = Owners(("pipeline", added), present=(PIPELINE,))
     found = warn_of_added_owners(Caller("me", "tenant", application), [planned, Owners(("x",), as_they_are=True)])
@@ -320,9 +320,9 @@ def test_a_pipeline_that_may_not_add_owners_is_told_before(
 def test_without_a_token_there_is_no_warning_and_the_run_goes_on(
     monkeypatch: pytest.MonkeyPatch, failed: ProvisioningError
 ) -> None:
-    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+    from provisioning.entra import microsoft_graph  # noqa: PLC0415 - a second of imports
 
-    monkeypatch.setattr(directory, "caller_token", Mock(side_effect=failed))
+    monkeypatch.setattr(microsoft_graph, "caller_token", Mock(side_effect=failed))
     assert warn_of_added_owners(Caller("me", "tenant", application=True), [Owners(("ann",), present=(PIPELINE,))]) == []
 
 

@@ -145,15 +145,15 @@ def test_a_refresh_of_the_tenants_consent_needs_one_permission_more(
 def test_which_preview_is_one(
     monkeypatch: pytest.MonkeyPatch, roles: list[str], dry: bool, application: bool, expected: bool
 ) -> None:
-    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+    from provisioning.entra import microsoft_graph  # noqa: PLC0415 - a second of imports
 
     monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: dry)
-    monkeypatch.setattr(directory, "caller_token", lambda: token({"idtyp": "app", "roles": roles}))
+    monkeypatch.setattr(microsoft_graph, "caller_token", lambda: token({"idtyp": "app", "roles": roles}))
     found = previews_without_rights(Caller("me", "tenant", application), Deployed("prod"))
     assert found is expected
 
     def unreadable() -> Any:
         raise DirectoryUnreadable("x", "no answer")
 
-    monkeypatch.setattr(directory, "caller_token", unreadable)
+    monkeypatch.setattr(microsoft_graph, "caller_token", unreadable)
     assert previews_without_rights(Caller("me", "tenant", application), Deployed("prod")) is False
