@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from sandbox.azuread import state
 from sandbox.azuread.graph import Graph, ProviderError, RequestError
-from sandbox.azuread.resources import (
-    NOT_FOUND,
-    Answer,
-    explained,
-)
-from sandbox.azuread.schema import ResourceType
+from sandbox.azuread.resource import NOT_FOUND, Answer, Resource, explained, get_or_none
 from sandbox.azuread.values import Properties, plain
 
 
-class AppRoleAssignment:
+class AppRoleAssignment(Resource):
     """azuread:index/appRoleAssignment:AppRoleAssignment. Nothing of it can be changed in place."""
-
-    def __init__(self, resource_type: ResourceType) -> None:
-        self.type = resource_type
-
-    def plan_error(self, inputs: Properties) -> str | None:
-        """No error is certain in a preview."""
-        return None
 
     def create(self, graph: Graph, inputs: Properties) -> Answer | None:
         """GET the resource's service principal, POST, read."""
@@ -46,17 +34,8 @@ class AppRoleAssignment:
 
     def read(self, graph: Graph, identifier: str, olds: Properties) -> Properties | None:
         """GET."""
-        try:
-            item = graph.get(identifier)
-        except RequestError as error:
-            if error.status == NOT_FOUND:
-                return None
-            raise ProviderError(f"retrieving {_shown(identifier)}: {error}") from error
-        return state.from_graph(self.type.properties, item) | {"id": identifier}
-
-    def update(self, graph: Graph, identifier: str, olds: Properties, inputs: Properties) -> Properties | None:
-        """Never asked for, since every property replaces: read."""
-        return self.read(graph, identifier, olds)
+        item = get_or_none(f"retrieving {_shown(identifier)}", lambda: graph.get(identifier))
+        return None if item is None else state.from_graph(self.type.properties, item) | {"id": identifier}
 
     def delete(self, graph: Graph, identifier: str, olds: Properties) -> None:
         """DELETE."""

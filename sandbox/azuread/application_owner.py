@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from sandbox.azuread.graph import Graph, ProviderError, RequestError
-from sandbox.azuread.resources import LOCKS, NOT_FOUND, Answer, explained, is_not_found, last_part
-from sandbox.azuread.schema import ResourceType
+from sandbox.azuread.graph import Graph, ProviderError
+from sandbox.azuread.resource import LOCKS, Answer, Resource, explained, get_or_none, is_not_found, last_part
 from sandbox.azuread.values import Properties, plain
 
 
-class ApplicationOwner:
+class ApplicationOwner(Resource):
     """azuread:index/applicationOwner:ApplicationOwner. Nothing of it can be changed in place."""
-
-    def __init__(self, resource_type: ResourceType) -> None:
-        self.type = resource_type
-
-    def plan_error(self, inputs: Properties) -> str | None:
-        """No error is certain in a preview."""
-        return None
 
     def create(self, graph: Graph, inputs: Properties) -> Answer | None:
         """Look for the owner, POST a reference, read."""
@@ -42,10 +34,6 @@ class ApplicationOwner:
         found = _listed(graph, identifier)
         return {"id": identifier, "applicationId": application, "ownerObjectId": owner} if found else None
 
-    def update(self, graph: Graph, identifier: str, olds: Properties, inputs: Properties) -> Properties | None:
-        """Never asked for, since every property replaces: read."""
-        return self.read(graph, identifier, olds)
-
     def delete(self, graph: Graph, identifier: str, olds: Properties) -> None:
         """DELETE the reference."""
         with explained(f"removing {_shown(identifier)}"):
@@ -56,12 +44,9 @@ def _listed(graph: Graph, identifier: str) -> bool:
     """Whether Graph lists the owner; False also for an application that is gone."""
     collection, _, owner = identifier.rpartition("/")
     query = f"id eq '{owner}'"
-    try:
-        return bool(graph.get(collection, filter=query)["value"])
-    except RequestError as error:
-        if error.status == NOT_FOUND:
-            return False
-        raise ProviderError(f'unable to list Owners with filter "{query}": {error}') from error
+    words = f'unable to list Owners with filter "{query}"'
+    found = get_or_none(words, lambda: graph.get(collection, filter=query))
+    return found is not None and bool(found["value"])
 
 
 def _shown(identifier: str) -> str:

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sandbox.azuread import state
 from sandbox.azuread.graph import Graph, ProviderError, RequestError
-from sandbox.azuread.resources import (
+from sandbox.azuread.resource import (
     DELETION_POLL,
     LOCKS,
-    NOT_FOUND,
     SECRET_POLL,
     Answer,
+    Json,
+    Resource,
     explained,
+    get_or_none,
     is_gone,
     last_part,
     poll,
 )
-from sandbox.azuread.schema import ResourceType
 from sandbox.azuread.values import Properties, plain
 
-Json = dict[str, Any]
 PART = "/federatedIdentityCredential/"
 """What stands between the object id of the application and the id of the credential."""
 
 
-class FederatedCredential:
+class FederatedCredential(Resource):
     """azuread:index/applicationFederatedIdentityCredential:ApplicationFederatedIdentityCredential."""
-
-    def __init__(self, resource_type: ResourceType) -> None:
-        self.type = resource_type
-
-    def plan_error(self, inputs: Properties) -> str | None:
-        """No error is certain in a preview."""
-        return None
 
     def create(self, graph: Graph, inputs: Properties) -> Answer | None:
         """GET the application, POST, polls until the credential stays visible, read.
@@ -61,13 +52,10 @@ class FederatedCredential:
     def read(self, graph: Graph, identifier: str, olds: Properties) -> Properties | None:
         """GET."""
         object_id, _, credential_id = identifier.partition(PART)
-        try:
-            item = graph.get(_path(identifier))
-        except RequestError as error:
-            if error.status == NOT_FOUND:
-                return None
-            words = f'[id] Retrieving federated identity credential with ID "{credential_id}" for application'
-            raise ProviderError(f'{words} with object ID "{object_id}": {error}') from error
+        words = f'[id] Retrieving federated identity credential with ID "{credential_id}" for application'
+        item = get_or_none(f'{words} with object ID "{object_id}"', lambda: graph.get(_path(identifier)))
+        if item is None:
+            return None
         values = state.from_graph(self.type.properties, item)
         return values | {"id": identifier, "applicationId": f"/applications/{object_id}"}
 
@@ -102,18 +90,11 @@ class FederatedCredential:
         }
 
 
-class FlexibleFederatedCredential:
+class FlexibleFederatedCredential(Resource):
     """azuread:index/applicationFlexibleFederatedIdentityCredential:ApplicationFlexibleFederatedIdentityCredential.
 
     Not recorded: written after the provider's public source, whose error at the creation leaves Graph's words out.
     """
-
-    def __init__(self, resource_type: ResourceType) -> None:
-        self.type = resource_type
-
-    def plan_error(self, inputs: Properties) -> str | None:
-        """No error is certain in a preview."""
-        return None
 
     def create(self, graph: Graph, inputs: Properties) -> Answer | None:
         """GET the application, POST, poll until the credential is visible once, read; all of beta."""
@@ -139,12 +120,9 @@ class FlexibleFederatedCredential:
     def read(self, graph: Graph, identifier: str, olds: Properties) -> Properties | None:
         """GET of beta."""
         object_id = identifier.partition(PART)[0]
-        try:
-            item = graph.get_beta(_path(identifier))
-        except RequestError as error:
-            if error.status == NOT_FOUND:
-                return None
-            raise ProviderError(f"retrieving {_shown(identifier)}: {error}") from error
+        item = get_or_none(f"retrieving {_shown(identifier)}", lambda: graph.get_beta(_path(identifier)))
+        if item is None:
+            return None
         values = state.from_graph(self.type.properties, item)
         audience = next(iter(item.get("audiences") or []), "")
         return values | {"id": identifier, "applicationId": f"/applications/{object_id}", "audience": audience}

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.azuread import resources
+from sandbox.azuread import service_principal as principals
 from sandbox.azuread.graph import Graph, ProviderError, RequestError
+from sandbox.azuread.resource import explained
 from sandbox.azuread.schema import DATA, ResourceType
 from sandbox.azuread.values import Properties
 
@@ -35,7 +36,7 @@ def published_app_ids(graph: Graph, arguments: Properties, types: dict[str, Reso
 def service_principal(graph: Graph, arguments: Properties, types: dict[str, ResourceType]) -> Properties:
     """A service principal by client id, object id or display name."""
     item = _found(graph, arguments)
-    values = resources.described(types[SERVICE_PRINCIPAL], graph, item)
+    values = principals.described(types[SERVICE_PRINCIPAL], graph, item)
     saml = item.get("samlSingleSignOnSettings")
     result = {name: value for name, value in values.items() if name not in NOT_RETURNED}
     result["samlSingleSignOns"] = [] if saml is None else [{"relayState": saml.get("relayState") or ""}]
@@ -51,7 +52,7 @@ def _found(graph: Graph, arguments: Properties) -> dict[str, Any]:
     for argument, name, words in (("clientId", "appId", "client ID"), ("displayName", "displayName", "display name")):
         if value := arguments.get(argument):
             quoted = str(value).replace("'", "''")
-            with resources.explained(f"Listing service principals for filter \"{name} eq '{value}'\""):
+            with explained(f"Listing service principals for filter \"{name} eq '{value}'\""):
                 found: list[dict[str, Any]] = graph.get("/servicePrincipals", filter=f"{name} eq '{quoted}'")["value"]
             if not found:
                 raise ProviderError(f'Service principal with {words} "{value}" was not found')

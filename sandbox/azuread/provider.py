@@ -17,7 +17,7 @@ from sandbox.azuread import checking, diffing, schema, state
 from sandbox.azuread.catalogue import all_resources
 from sandbox.azuread.functions import FUNCTIONS
 from sandbox.azuread.graph import DEFAULT_PATIENCE, Graph, ProviderError, RequestError, configuration
-from sandbox.azuread.resources import PartialCreation, Resource
+from sandbox.azuread.resource import PartialCreation, Resource
 from sandbox.azuread.values import Properties, plain, read, write
 
 RECORDED = "6.10.0"

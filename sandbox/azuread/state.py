@@ -29,6 +29,11 @@ def text_order(items: list[str]) -> list[str]:
     return sorted(items, key=_code)
 
 
+def by_value(items: list[Json]) -> dict[str, str]:
+    """Ids of scopes or roles, by their names."""
+    return {str(item["value"]): str(item["id"]) for item in items if item.get("value")}
+
+
 def _code(text: str) -> str:
     return str(zlib.crc32(text.encode()))
 

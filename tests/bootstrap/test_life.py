@@ -16,7 +16,7 @@ from deployer import settings
 from deployer.application import declare
 from deployer.prepare import prepare
 from provisioning.ending import Ended
-from sandbox.azuread import resources
+from sandbox.azuread import resource as resource_type
 from sandbox.entra import identity
 from tests.contract import in_process
 from tests.contract.model_engine import ModelEngine, StepFailed
@@ -99,7 +99,7 @@ class Life:
 @pytest.fixture
 def life(tenant: Service, monkeypatch: pytest.MonkeyPatch) -> Life:
     """A new stack."""
-    monkeypatch.setattr(resources, "POLLS", 1)
+    monkeypatch.setattr(resource_type, "POLLS", 1)
     return begun(tenant, monkeypatch)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.azuread import application_owner, checking, diffing, graph, resources, state
+from sandbox.azuread import application_owner, application_password, checking, diffing, graph, resource, state, tags
 from sandbox.azuread.app_role_assignment import AppRoleAssignment
 from sandbox.azuread.federated_credential import FederatedCredential
 from sandbox.azuread.provider import Provider
@@ -72,13 +72,15 @@ PROVIDER_MUTATIONS: dict[str, Mutation] = {
     "refresh keeps the old inputs": swap(state, "refreshed_inputs", lambda table, inputs, values: inputs),
     "import gives all properties": swap(state, "imported_inputs", lambda table, values: values),
     "sets in alphabetical order": swap(state, "set_order", lambda rule, items: sorted(items, key=str)),
-    "another feature tag": lambda made, patch: patch.setitem(resources.FEATURES, "hide", "Hidden"),
-    "polls end early": swap(resources, "POLLS", 4),
+    "another feature tag": lambda made, patch: patch.setitem(tags.FEATURES, "hide", "Hidden"),
+    "polls end early": swap(resource, "POLLS", 4),
     "throttling is an error": swap(graph, "_is_transient", lambda status: status >= 500),
     "unavailability is an error": swap(graph, "_is_transient", lambda status: status == 429),
     "words of a refusal": swap(graph.RequestError, "__str__", words("refused")),
     "kinds of differences": swap(diffing, "_set_pairs", diffing._list_pairs),
-    "polls for a secret are skipped": swap(resources, "poll", lambda client, seconds, seen, times=None: None),
+    "polls for a secret are skipped": swap(
+        application_password, "poll", lambda client, seconds, seen, times=None: None
+    ),
 }
 
 with_defaults, body_of_a_trust = checking.with_defaults, FederatedCredential._body

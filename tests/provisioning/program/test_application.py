@@ -25,7 +25,7 @@ from provisioning.program.prepare import PlanInputs, Run, plan_consent
 from provisioning.program.settings import Settings
 from provisioning.program.undeclared import OF_APPLICATION, OF_PRINCIPAL
 from provisioning.resource_types import APPLICATION_TYPE, GRANT_TYPE, PRINCIPAL_TYPE, STACK_TYPE
-from sandbox.azuread import resources
+from sandbox.azuread import resource as resource_type
 from sandbox.entra import identity
 from tests.contract import in_process
 from tests.contract.model_engine import ModelEngine, StepFailed
@@ -122,7 +122,7 @@ def changes(service: Service) -> list[str]:
 @pytest.fixture(autouse=True)
 def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is polled is believed at once."""
-    monkeypatch.setattr(resources, "POLLS", 1)
+    monkeypatch.setattr(resource_type, "POLLS", 1)
 
 
 def test_made_unchanged_and_unmade(tenant: Service) -> None:

@@ -16,7 +16,7 @@ from provisioning.program.caller import Caller
 from provisioning.program.last_state import Deployed
 from provisioning.program.prepare import PlanInputs, Run, plan_consent, plan_ownership, previews_without_rights
 from provisioning.program.settings import Settings
-from sandbox.azuread import resources
+from sandbox.azuread import resource as resource_type
 from sandbox.entra import identity
 from tests.contract import in_process
 from tests.contract.model_engine import ModelEngine, StepFailed
@@ -36,7 +36,7 @@ READ_APPLICATIONS, READ_DIRECTORY = "Application.Read.All", "Directory.Read.All"
 @pytest.fixture(autouse=True)
 def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is polled is believed at once."""
-    monkeypatch.setattr(resources, "POLLS", 1)
+    monkeypatch.setattr(resource_type, "POLLS", 1)
 
 
 def reader(tenant: Service, monkeypatch: pytest.MonkeyPatch, *permissions: str) -> Caller:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.azuread import checking, diffing, schema, state, values
+from sandbox.azuread.application_password import go_duration
 from sandbox.azuread.graph import ProviderError
-from sandbox.azuread.resources import go_duration
 
 TYPES = schema.load()
 APPLICATION = TYPES["azuread:index/application:Application"]
