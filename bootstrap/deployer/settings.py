@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import pulumi
 from pulumi.runtime import config
@@ -30,6 +29,7 @@ from deployer import federation
 from deployer.federation import Trust
 from provisioning.errors import Problem, SettingsError
 from provisioning.program import input_errors
+from provisioning.program.input_errors import ObjectId, invalid, matching
 
 OWN_APPLICATIONS = "Application.ReadWrite.OwnedBy"
 """To create applications and change those that it owns: all that a deployment needs."""
@@ -92,47 +92,32 @@ ENVIRONMENT = "{environment}"
 """What stands for the name of each environment."""
 
 
-def _name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
-        raise ValueError("It may contain only letters, digits, '.', '_' and '-', and begins with a letter or digit.")
-    return text
-
-
-def _trust_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{2,119}", text):
-        raise ValueError("It has 3 to 120 letters, digits, '-' and '_', and begins with a letter or digit.")
-    return text
-
-
-def _number(text: str) -> str:
-    if not re.fullmatch(r"[0-9]+", text):
-        raise ValueError("It must be a number.")
-    return text
-
-
-def _object_id(text: str) -> str:
-    try:
-        return str(UUID(text))
-    except ValueError:
-        raise ValueError(f"It must be an object id of Entra ID, like {EXAMPLE_ID}.") from None
-
-
-EXAMPLE_ID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
-
-Name = Annotated[str, AfterValidator(_name)]
+Name = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9][A-Za-z0-9._-]*",
+        "It may contain only letters, digits, '.', '_' and '-', and begins with a letter or digit.",
+    ),
+]
+TrustName = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9][A-Za-z0-9_-]{2,119}",
+        "It has 3 to 120 letters, digits, '-' and '_', and begins with a letter or digit.",
+    ),
+]
 Path = Annotated[str, AfterValidator(_path)]
 Issuer = Annotated[str, AfterValidator(_https)]
 """Not normalised, since Entra ID compares it exactly; those of AKS end in a slash."""
 Address = Annotated[Issuer, AfterValidator(_without_slash)]
 """The address of a site that issues tokens; a slash at the end is dropped."""
-ObjectId = Annotated[str, AfterValidator(_object_id)]
 
 
 SYSTEMS = ("github_repository", "gitlab_project", "azure_dev_ops_project", "other_trusts")
 """The settings that name who may sign in."""
 
 
-Id = Annotated[str, BeforeValidator(str), AfterValidator(_number)]
+Id = Annotated[str, BeforeValidator(str), matching(r"[0-9]+", "It must be a number.")]
 """A number that GitHub or GitLab has given."""
 
 
@@ -155,7 +140,7 @@ class OtherTrust(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, AfterValidator(_trust_name)]
+    name: TrustName
     issuer: Issuer = Field(min_length=1, max_length=600)
     subject: str = Field("", max_length=600)
     audience: str = Field(federation.AUDIENCE, min_length=1, max_length=600)
@@ -339,7 +324,7 @@ class Settings(BaseModel):
 
 def _together(reason: str, *keys: str) -> PydanticCustomError:
     """The error of settings that contradict each other."""
-    return PydanticCustomError("invalid", "{reason}", {"reason": reason, "keys": keys})
+    return invalid(reason, keys=keys)
 
 
 def configuration() -> dict[str, str]:

@@ -121,7 +121,7 @@ def adopt(
 
 
 def _settings(config: Mapping[str, str], secret_keys: Collection[str]) -> Settings:
-    from provisioning.program.settings import validate  # noqa: PLC0415 - pydantic-settings is not for `--help`
+    from provisioning.program.validation import validate  # noqa: PLC0415 - pydantic-settings is not for `--help`
 
     settings, problems = validate(config, secret_keys)
     if settings is None:
@@ -131,7 +131,7 @@ def _settings(config: Mapping[str, str], secret_keys: Collection[str]) -> Settin
 
 def _reject_settings(config: Mapping[str, str | list[str]], secret_keys: Collection[str]) -> None:
     """Raise AdoptionRejected if the settings that keep what is there would be rejected by the next `pulumi up`."""
-    from provisioning.program.settings import validate  # noqa: PLC0415 - as above
+    from provisioning.program.validation import validate  # noqa: PLC0415 - as above
 
     values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     _, problems = validate(values, secret_keys)

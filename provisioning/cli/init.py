@@ -423,7 +423,7 @@ class _Init:
     def _validate(self, config: dict[str, str]) -> None:
         """Take the address as it is shown from now on. Raises ProvisioningError if something is wrong."""
         from provisioning.init import questions  # noqa: PLC0415 - as above
-        from provisioning.program.settings import validate  # noqa: PLC0415 - as above
+        from provisioning.program.validation import validate  # noqa: PLC0415 - as above
 
         if "tenantId" in self.answers:
             _raise_if(questions.why_invalid_tenant(config["tenantId"]))
@@ -467,7 +467,7 @@ class _Init:
     def _look_at_nocobase(self, config: Mapping[str, str], email_manager: bool) -> None:
         """Look for the server, or the sub-application, and for its email manager."""
         from provisioning.doctor.nocobase import ask_plugins, ask_server  # noqa: PLC0415 - as above
-        from provisioning.program.settings import validate  # noqa: PLC0415 - as above
+        from provisioning.program.validation import validate  # noqa: PLC0415 - as above
 
         # What else is wrong is told of its own.
         keys = ("nocobaseUrl", "nocobaseApp", "nocobaseConfigFile", "nocobaseHeaders")
@@ -501,7 +501,7 @@ class _Init:
         """Say who has to consent to the scopes, as the tenant's policy says it to whoever is signed in."""
         from provisioning.doctor.consent import ask_rule, check_unread_rule  # noqa: PLC0415 - as above
         from provisioning.doctor.runner import Outcome, Question, ask_all  # noqa: PLC0415 - as above
-        from provisioning.program.settings import validate  # noqa: PLC0415 - as above
+        from provisioning.program.validation import validate  # noqa: PLC0415 - as above
 
         settings, _ = validate({key: value for key, value in config.items() if key != "tenantId"})
         if settings is None or settings.tenant_consent:

@@ -38,11 +38,11 @@ def only_here(nocobase_url: str | None) -> bool:
 
 def check_settings(stack: Stack) -> Finding:
     """Whether the settings are allowed, all of them at once."""
-    from provisioning.program import settings  # noqa: PLC0415 - pydantic takes longer than the rest of this module
+    from provisioning.program import validation  # noqa: PLC0415 - pydantic takes longer than the rest of this module
 
-    found, wrong = settings.validate(stack.values, stack.secret_keys)
+    found, wrong = validation.validate(stack.values, stack.secret_keys)
     try:
-        settings.load(stack.values, stack.secret_keys)
+        validation.load(stack.values, stack.secret_keys)
     except SettingsError as error:
         wrong += [it for it in error.problems if it not in wrong and not it.key.startswith(LOGIN)]
     if found is None or wrong:

@@ -14,7 +14,8 @@ from provisioning.entra.client_secret_plan import Policy
 from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import SCOPE_IDS
 from provisioning.foreign import GUID
-from provisioning.program.settings import Settings, default_scopes, validate
+from provisioning.program.settings import Settings, default_scopes
+from provisioning.program.validation import validate
 
 STACK = re.compile(r"(?:[A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]{1,100}")
 SANDBOX = "dev"

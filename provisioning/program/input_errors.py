@@ -1,13 +1,20 @@
-"""What is wrong with a value that somebody has set, in words: pydantic's own name Python's types and its own rules."""
+"""What is wrong with a value that somebody has set, in words: pydantic's own name Python's types and its own rules.
+
+Both programs use it for their settings, with the rules that both have.
+"""
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from typing import Annotated
+from uuid import UUID
 
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from provisioning.foreign import LONGEST, one_line, parsed_json
 
@@ -68,3 +75,42 @@ def texts(value: str) -> Iterator[str]:
                 yield one
             elif isinstance(one, list | dict):
                 waiting += one.values() if isinstance(one, dict) else one
+
+
+def invalid(reason: str, **context: object) -> PydanticCustomError:
+    """The error of a validator. context: what else whoever reports it is to know."""
+    # The reason is an argument, because braces in the message itself would be placeholders.
+    return PydanticCustomError("invalid", "{reason}", {"reason": reason, **context})
+
+
+def raise_if(reason: str | None) -> None:
+    """Raise the error of a validator if there is a reason for it."""
+    if reason:
+        raise invalid(reason)
+
+
+def matching(pattern: str, reason: str) -> AfterValidator:
+    """A validator of texts that match `pattern` as a whole. reason: what is said of any other."""
+
+    def check(text: str) -> str:
+        raise_if(None if re.fullmatch(pattern, text) else reason)
+        return text
+
+    return AfterValidator(check)
+
+
+def _object_id(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise invalid("It must be an object id of Entra ID, like 1b4e28ba-2fa1-11d2-883f-0016d3cca427.") from None
+
+
+ObjectId = Annotated[str, AfterValidator(_object_id)]
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that come closest to `name`, best first; empty if none is close."""
+    by_lower_case = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), by_lower_case, n=3)
+    return [by_lower_case[match] for match in close]

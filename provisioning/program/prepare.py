@@ -37,8 +37,7 @@ from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.preflight import check_audience, check_installations
 from provisioning.nocobase.push import Accounts
 from provisioning.nocobase3.before_change import check, may_hold_unknown_secret
-from provisioning.program import redirect_uris, stack
-from provisioning.program import settings as stack_settings
+from provisioning.program import redirect_uris, stack, validation
 from provisioning.program.caller import Caller, sign_in
 from provisioning.program.last_state import Deployed
 from provisioning.program.settings import SameName, Settings
@@ -84,7 +83,7 @@ def prepare(last: Deployed) -> Run:
     """
     with stack.errors_as_sentences():
         config, secret_keys = stack.configuration()
-        settings, _, logins = stack_settings.load(config, secret_keys)
+        settings, _, logins = validation.load(config, secret_keys)
         caller = sign_in()
         pushed = last.pushed
         uris = redirect_uris.plan_of(settings, last)
@@ -114,7 +113,7 @@ def prepare(last: Deployed) -> Run:
         warnings += [warning] if warning else []
         warnings += warn_of_restart(settings, last)
         warnings += [NOT_REFRESHED] if os.environ.get(REFRESH_OPTION, "").lower() in FALSE else []
-        warnings += [NO_EFFECT] if stack_settings.RETIRED in config else []
+        warnings += [NO_EFFECT] if validation.RETIRED in config else []
         reject_too_many_owners((owners, principal_owners))
         warnings += [] if reads_only else warn_of_added_owners(caller, (owners, principal_owners))
         consent = plan_consent(settings, last)
@@ -207,8 +206,8 @@ NOT_REFRESHED = (
 )
 
 NO_EFFECT = (
-    f"The setting {stack_settings.RETIRED} has no effect: what the program does not declare always stays as it is. To "
-    f"remove it: pulumi config rm {stack_settings.RETIRED}"
+    f"The setting {validation.RETIRED} has no effect: what the program does not declare always stays as it is. To "
+    f"remove it: pulumi config rm {validation.RETIRED}"
 )
 
 

@@ -9,63 +9,46 @@ Two sources, and who wins:
 
 from __future__ import annotations
 
-import difflib
-import json
-import re
-import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple, Self, get_origin
-from uuid import UUID
+from typing import Any, Self, get_origin
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from provisioning.addresses import AddressRejected, comparable, normalized_address
+from provisioning.addresses import comparable
 from provisioning.entra import permissions, rules
 from provisioning.entra.client_secret_plan import Policy, why_invalid_policy
 from provisioning.entra.permissions import Permission
 from provisioning.entra.rules import Audience
-from provisioning.entra.scopes import DEFAULT_SCOPES, NOCOBASE_3_SCOPES, SCOPE_IDS, asked_by_nocobase_3
-from provisioning.errors import Problem, SettingsError
-from provisioning.foreign import parsed_json, redact
+from provisioning.entra.scopes import DEFAULT_SCOPES, NOCOBASE_3_SCOPES, asked_by_nocobase_3
+from provisioning.foreign import parsed_json
 from provisioning.nocobase.installation import HEADERS, INSTALLATION_HEADERS, MAIN, Configuration, Installation
 from provisioning.nocobase.layout import COLLECTION, VERIFY_ACTION, NocoBaseMapping
-from provisioning.nocobase.login import (
-    API_KEY,
-    API_KEYS,
-    NocoBaseLogin,
-    checked_headers,
-    headers_by_installation,
-    headers_remedy,
-    missing_login,
-    stored_logins,
-)
 from provisioning.nocobase.retry import DEFAULT_SECONDS
-from provisioning.program import input_errors
-
-RETIRED = "keep"
-"""A setting of earlier versions, accepted without effect: it named some of what the program does not declare."""
-
-RESTART = "nocobaseRestart"
-"""The configuration key of the command that restarts a NocoBase 3."""
+from provisioning.program.input_errors import invalid, raise_if
+from provisioning.program.setting_values import (
+    Address,
+    Collection,
+    ConfigurationPlace,
+    FieldName,
+    FurtherPermission,
+    Headers,
+    HeadersByInstallation,
+    InstallationName,
+    MailProvider,
+    ObjectId,
+    Scalar,
+    Scope,
+    SubApplication,
+    Tag,
+    Text,
+)
 
 CLOCK_DIFFERENCE = timedelta(minutes=5)
 """How far the clock of another machine, which set a time, may be ahead of this one's."""
@@ -87,36 +70,6 @@ class SameName(StrEnum):
     ALLOW = "allow"
 
 
-def _known_scope(name: str) -> str:
-    if name in SCOPE_IDS:
-        return name
-    close = _nearest(name, SCOPE_IDS)
-    hint = f"Nearest: {', '.join(close)}." if close else f"Known: {', '.join(SCOPE_IDS)}."
-    reason = f"This is not a delegated mail permission of Microsoft Graph. {hint}"
-    raise _invalid(reason)
-
-
-def _object_id(text: str) -> str:
-    try:
-        return str(UUID(text))
-    except ValueError:
-        raise _invalid(
-            "An owner is given by its object id in Entra ID, like 1b4e28ba-2fa1-11d2-883f-0016d3cca427."
-        ) from None
-
-
-def _permission(text: str) -> str:
-    permission = permissions.parse(text)
-    if permission is None:
-        raise _invalid("It is not written as <client id of the API>/<id of the permission>=Scope (or =Role).")
-    return permissions.written(permission)
-
-
-def _tag(tag: str) -> str:
-    _raise_if(rules.why_invalid_tag(tag))
-    return tag
-
-
 class StackConfiguration(PydanticBaseSettingsSource):
     """The stack's configuration as the engine passes it: every value a string, lists as JSON, unset ones empty."""
 
@@ -127,7 +80,7 @@ class StackConfiguration(PydanticBaseSettingsSource):
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """The value of one setting, its configuration key, and whether it is a list or an object."""
         key = field.alias or field_name
-        return self._config.get(key), key, _is_list(field) or _is_object(field)
+        return self._config.get(key), key, is_list(field) or _is_object(field)
 
     def __call__(self) -> dict[str, Any]:
         """The values that are set, also under unknown keys, which pydantic then rejects."""
@@ -141,71 +94,6 @@ class StackConfiguration(PydanticBaseSettingsSource):
         return values
 
 
-def _address(url: str) -> str:
-    try:
-        return normalized_address(url)
-    except AddressRejected as rejected:
-        raise _invalid(str(rejected)) from None
-
-
-def _sub_application(app: str | None) -> str | None:
-    if app and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", app):
-        raise _invalid("A sub-application's name may contain only letters, digits, '-' and '_'.")
-    return app or None
-
-
-def _installation_name(name: str) -> str:
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
-        raise _invalid("An installation's name may contain only lower-case letters and digits, with '-' between them.")
-    return name
-
-
-def _as_text(value: object) -> object:
-    """The text of a number or boolean: `pulumi config set --path` stores `123` and `true` as such, not as text."""
-    return json.dumps(value) if isinstance(value, int) else value
-
-
-def _collection(name: str) -> str:
-    if not re.fullmatch(r"\w+", name):
-        raise _invalid("It may contain only letters, digits and '_'.")
-    return name
-
-
-def _field_name(name: str) -> str:
-    if not re.fullmatch(r"\w+(\.\w+)*", name):
-        raise _invalid("It may contain only letters, digits and '_', with '.' before the name of an inner field.")
-    return name
-
-
-def _scalar(value: object) -> object:
-    if not isinstance(value, str | int):
-        raise _invalid("It must be text, a whole number, true or false.")
-    return value
-
-
-def _configuration_place(text: str | None) -> str | None:
-    from provisioning.nocobase3.places import place_of  # noqa: PLC0415 - ruamel.yaml, which only a NocoBase 3 needs
-
-    try:
-        if text:
-            place_of(text)
-    except ValueError as error:
-        raise _invalid(str(error)) from None
-    return text or None
-
-
-def _mail_provider(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
-        raise _invalid("A mail provider's name begins with a letter, and has only letters, digits, '-' and '_'.")
-    return name
-
-
-Text = Annotated[str, BeforeValidator(_as_text)]
-Address = Annotated[str, AfterValidator(_address)]
-SubApplication = Annotated[str | None, BeforeValidator(_as_text), AfterValidator(_sub_application)]
-ConfigurationPlace = Annotated[str | None, AfterValidator(_configuration_place)]
-MailProvider = Annotated[str, AfterValidator(_mail_provider)]
-
 MAIL_PROVIDER = "outlook"
 """The name of the entry in a NocoBase 3's configuration, to which connected accounts belong."""
 
@@ -215,10 +103,10 @@ class MappingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
-    collection: Annotated[str, AfterValidator(_collection)] = COLLECTION
-    row_filter: dict[str, Annotated[Any, AfterValidator(_scalar)]] = {}
-    client_id_field: Annotated[str, AfterValidator(_field_name)] | None = None
-    client_secret_field: Annotated[str, AfterValidator(_field_name)] | None = None
+    collection: Collection = COLLECTION
+    row_filter: dict[str, Scalar] = {}
+    client_id_field: FieldName | None = None
+    client_secret_field: FieldName | None = None
     verify_action: str = VERIFY_ACTION
 
     @property
@@ -232,7 +120,7 @@ class InstallationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
-    name: Annotated[Text, AfterValidator(_installation_name)]
+    name: InstallationName
     url: Address
     app: SubApplication = None
     take_over: str | None = None
@@ -243,22 +131,8 @@ class InstallationSettings(BaseModel):
 
     @model_validator(mode="after")
     def _check_sub_application(self) -> Self:
-        _raise_if(why_no_sub_application(self.app, self.config_file))
+        raise_if(why_no_sub_application(self.app, self.config_file))
         return self
-
-
-def _headers(value: object) -> Mapping[str, str]:
-    try:
-        return checked_headers(value)
-    except ValueError as error:
-        raise _invalid(str(error)) from None
-
-
-def _headers_by_installation(value: object) -> Mapping[str, Mapping[str, str]]:
-    try:
-        return headers_by_installation(value)
-    except ValueError as error:
-        raise _invalid(str(error)) from None
 
 
 def default_scopes(places: Sequence[str | None]) -> tuple[str, ...]:
@@ -281,16 +155,14 @@ class Settings(BaseSettings):
     nocobase_mail_provider: MailProvider = MAIL_PROVIDER
     nocobase_restart: tuple[Text, ...] = ()
     nocobase_installations: tuple[InstallationSettings, ...] = ()
-    nocobase_headers: Annotated[dict[str, str], BeforeValidator(_headers)] = Field({}, repr=False)
-    nocobase_installation_headers: Annotated[dict[str, dict[str, str]], BeforeValidator(_headers_by_installation)] = (
-        Field({}, repr=False)
-    )
+    nocobase_headers: Headers = Field({}, repr=False)
+    nocobase_installation_headers: HeadersByInstallation = Field({}, repr=False)
     audience: Audience = Audience.ANY_TENANT_AND_PERSONAL
     application_name: str = "NocoBase mail"
-    scopes: tuple[Annotated[Text, AfterValidator(_known_scope)], ...] = Field((), validate_default=True)
+    scopes: tuple[Scope, ...] = Field((), validate_default=True)
     redirect_uris: tuple[Text, ...] = Field((), validate_default=True)
-    owners: tuple[Annotated[Text, AfterValidator(_object_id)], ...] = ()
-    former_owners: tuple[Annotated[Text, AfterValidator(_object_id)], ...] = ()
+    owners: tuple[ObjectId, ...] = ()
+    former_owners: tuple[ObjectId, ...] = ()
     secret_description: str = "NocoBase mail"
     secret_lifetime_days: int = 180
     rotate_every_days: int = Field(90, ge=1)
@@ -298,8 +170,8 @@ class Settings(BaseSettings):
     rotate_requested_at: AwareDatetime | None = None
     compromised_before: AwareDatetime | None = None
     consent: Consent = Consent.USER
-    further_permissions: tuple[Annotated[Text, AfterValidator(_permission)], ...] = ()
-    tags: tuple[Annotated[Text, AfterValidator(_tag)], ...] = ()
+    further_permissions: tuple[FurtherPermission, ...] = ()
+    tags: tuple[Tag, ...] = ()
     same_name: SameName = SameName.REFUSE
     protect_application: bool = False
 
@@ -401,13 +273,13 @@ class Settings(BaseSettings):
         repeated = [name for name in names if names.count(name) > 1]
         repeated += [f"{url} {app or ''}".strip() for url, app in places if places.count((url, app)) > 1]
         if repeated:
-            raise _invalid(f"Named more than once: {', '.join(sorted(set(repeated)))}.")
+            raise invalid(f"Named more than once: {', '.join(sorted(set(repeated)))}.")
         return installations
 
     @field_validator("nocobase_config_file")
     @classmethod
     def _check_sub_application(cls, place: str | None, info: ValidationInfo) -> str | None:
-        _raise_if(why_no_sub_application(info.data.get("nocobase_app"), place))
+        raise_if(why_no_sub_application(info.data.get("nocobase_app"), place))
         return place
 
     @field_validator("former_owners")
@@ -415,19 +287,19 @@ class Settings(BaseSettings):
     def _check_former_owners(cls, former: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         both = sorted(set(former) & set(info.data.get("owners", ())))
         if both:
-            raise _invalid(f"Named in owners as well: {', '.join(both)}. Take each out of one of the two.")
+            raise invalid(f"Named in owners as well: {', '.join(both)}. Take each out of one of the two.")
         return former
 
     @field_validator("audience")
     @classmethod
     def _check_audience(cls, audience: Audience) -> Audience:
-        _raise_if(rules.why_invalid_audience(audience))
+        raise_if(rules.why_invalid_audience(audience))
         return audience
 
     @field_validator("application_name")
     @classmethod
     def _check_application_name(cls, name: str, info: ValidationInfo) -> str:
-        _raise_if(rules.why_invalid_name(name, _audience(info)))
+        raise_if(rules.why_invalid_name(name, _audience(info)))
         return name
 
     @field_validator("scopes")
@@ -438,7 +310,7 @@ class Settings(BaseSettings):
             return default_scopes([info.data.get("nocobase_config_file"), *(one.config_file for one in further)])
         repeated = sorted({scope for scope in scopes if scopes.count(scope) > 1})
         if repeated:
-            raise _invalid(f"Named more than once: {', '.join(repeated)}.")
+            raise invalid(f"Named more than once: {', '.join(repeated)}.")
         return scopes
 
     @field_validator("further_permissions")
@@ -446,13 +318,13 @@ class Settings(BaseSettings):
     def _check_permissions(cls, further: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         every = permissions.of_scopes(info.data.get("scopes", ()))
         every += [permission for permission in map(permissions.parse, further) if permission is not None]
-        _raise_if(rules.why_too_many_permissions(every, _audience(info)))
+        raise_if(rules.why_too_many_permissions(every, _audience(info)))
         return further
 
     @field_validator("owners")
     @classmethod
     def _check_owners(cls, owners: tuple[str, ...]) -> tuple[str, ...]:
-        _raise_if(rules.why_too_many_owners(len(set(owners)) + 1))
+        raise_if(rules.why_too_many_owners(len(set(owners)) + 1))
         return owners
 
     @field_validator("redirect_uris")
@@ -467,22 +339,22 @@ class Settings(BaseSettings):
                 *(redirect_uri(one.url, one.app, one.config_file) for one in further),
             )
         reasons = [(uri, rules.why_invalid_redirect_uri(uri, _audience(info))) for uri in uris]
-        _raise_if(" ".join(f"{_without_account(uri)}: {reason}" for uri, reason in reasons if reason))
+        raise_if(" ".join(f"{_without_account(uri)}: {reason}" for uri, reason in reasons if reason))
         uris = tuple(dict.fromkeys(map(comparable, uris)))
-        _raise_if(rules.why_too_many_redirect_uris(len(uris), _audience(info)))
+        raise_if(rules.why_too_many_redirect_uris(len(uris), _audience(info)))
         return uris
 
     @field_validator("secret_description")
     @classmethod
     def _check_secret_description(cls, description: str) -> str:
         if not description.strip():
-            raise _invalid("The description is empty; in Entra ID it shows people what the secret is for.")
+            raise invalid("The description is empty; in Entra ID it shows people what the secret is for.")
         return description
 
     @field_validator("secret_lifetime_days")
     @classmethod
     def _check_secret_lifetime(cls, days: int) -> int:
-        _raise_if(rules.why_invalid_secret_lifetime(days))
+        raise_if(rules.why_invalid_secret_lifetime(days))
         return days
 
     @field_validator("retire_after_days")
@@ -504,80 +376,11 @@ class Settings(BaseSettings):
         from provisioning.program.stack import now  # noqa: PLC0415
 
         if moment is not None and moment > now() + CLOCK_DIFFERENCE:
-            raise _invalid(
+            raise invalid(
                 "It lies in the future, and would be ignored until then. A secret that has leaked is replaced by "
                 "`python -m provisioning rotate --compromised`."
             )
         return moment
-
-
-class StackSettings(NamedTuple):
-    """Everything one run needs to know: the stack's settings, and the logins to NocoBase.
-
-    login: to the main installation. logins: by the installation's name, the main one's under "".
-    """
-
-    settings: Settings
-    login: NocoBaseLogin
-    logins: Mapping[str, NocoBaseLogin]
-
-
-def load(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> StackSettings:
-    """Settings and logins from the stack's configuration `config` and the environment.
-
-    config: the keys without the project's name, the values as the engine passes them (lists and objects as JSON).
-    secret_keys: which of them are stored encrypted. Raises SettingsError with everything that is wrong, not only the
-    first.
-    """
-    settings, problems = validate(config, secret_keys)
-    for key, command in ((API_KEY, f"--secret {API_KEY}"), (API_KEYS, f"--path --secret {API_KEYS}.<name>")):
-        if config.get(key) not in (None, "", "{}") and key not in secret_keys:
-            why = "It is stored in plain text; an API key must be encrypted, or set in the environment only."
-            problems.append(Problem(key, None, why, f"pulumi config set {command}"))
-    if RESTART in secret_keys:
-        why = "It is stored encrypted, but a command and its arguments are shown, and recorded in plain text."
-        remedy = f"Have the command read its secret by itself: pulumi config rm {RESTART}, then set it without --secret"
-        problems.append(Problem(RESTART, None, why, remedy))
-    logins = _logins(settings, config, problems)
-    if problems or settings is None:
-        raise SettingsError(problems)
-    return StackSettings(settings, logins[MAIN], logins)
-
-
-def _logins(settings: Settings | None, config: Mapping[str, str], problems: list[Problem]) -> dict[str, NocoBaseLogin]:
-    """The login to each installation; those that are missing are added to `problems`."""
-    try:
-        stored = stored_logins(config)
-    except SettingsError as error:
-        known = {problem.key for problem in problems}
-        problems += [problem for problem in error.problems if problem.key not in known or problem.key == API_KEYS]
-        return {}
-    # If other settings are wrong, validate at least the main login.
-    wanted = {one.name: one.logins for one in settings.installations} if settings else {MAIN: (MAIN,)}
-    found = {name: stored.first(names) for name, names in wanted.items()}
-    problems += [missing_login(name) for name, login in found.items() if login is None]
-    return {name: login for name, login in found.items() if login is not None}
-
-
-def validate(config: Mapping[str, str], secret_keys: Collection[str] = ()) -> tuple[Settings | None, list[Problem]]:
-    """The settings in `config`, without the login to NocoBase; if they are not valid, None and every problem.
-
-    secret_keys: which of them are stored encrypted; no problem repeats their values.
-    """
-    own: dict[str, Any] = {key: value for key, value in config.items() if key not in (API_KEY, API_KEYS, RETIRED)}
-    try:
-        return Settings(**own), []
-    except ValidationError as error:
-        found = [_problem(details) for details in error.errors(include_url=False)]
-        return None, [_without_secret(problem, config, secret_keys) for problem in found]
-
-
-def _without_secret(problem: Problem, config: Mapping[str, str], secret_keys: Collection[str]) -> Problem:
-    """The problem without the value of a setting that is stored encrypted."""
-    key = re.split(r"[.[]", problem.key)[0]
-    if key not in secret_keys:
-        return problem
-    return replace(problem, value=None, why=redact(problem.why, set(input_errors.texts(config.get(key, "")))))
 
 
 def redirect_uri(nocobase_url: str, nocobase_app: str | None = None, config_file: str | None = None) -> str:
@@ -610,11 +413,6 @@ def _audience(info: ValidationInfo) -> Audience:
     return audience
 
 
-def _invalid(reason: str, **context: str) -> PydanticCustomError:
-    # The reason is an argument, because braces in the message itself would be placeholders.
-    return PydanticCustomError("invalid", "{reason}", {"reason": reason, **context})
-
-
 def _contradiction(reason: str, durations: Mapping[str, int]) -> PydanticCustomError:
     """The error for durations that contradict each other; it is reported of the first that is not the default."""
     fields = Settings.model_fields
@@ -631,98 +429,13 @@ def _contradiction(reason: str, durations: Mapping[str, int]) -> PydanticCustomE
     remedy = f"Change one of them; allowed, with the others as they are: {'; or '.join(allowed)}."
     if not allowed:
         remedy = f"Restore the defaults: {', '.join(f'pulumi config rm {fields[one].alias}' for one in changed)}."
-    return _invalid(reason, field=name, value=str(durations[name]), remedy=remedy)
+    return invalid(reason, field=name, value=str(durations[name]), remedy=remedy)
 
 
-def _raise_if(reason: str | None) -> None:
-    if reason:
-        raise _invalid(reason)
-
-
-def _field(key: str) -> FieldInfo | None:
-    return next((field for field in Settings.model_fields.values() if field.alias == key), None)
-
-
-def _is_list(field: FieldInfo) -> bool:
+def is_list(field: FieldInfo) -> bool:
+    """Whether a setting is a list."""
     return get_origin(field.annotation) is tuple
 
 
 def _is_object(field: FieldInfo) -> bool:
     return field.annotation is MappingSettings or field.alias in (HEADERS, INSTALLATION_HEADERS)
-
-
-def _problem(details: ErrorDetails) -> Problem:
-    name, *inner = details["loc"]
-    # pydantic reports an invalid default by the field's name, not by its alias.
-    key = str(Settings.model_fields[str(name)].alias if name in Settings.model_fields else name)
-    path, why = input_errors.path([key, *inner]), input_errors.why(details)
-    field = _field(key)
-    if field is None:
-        close = _nearest(key, (known.alias or "" for known in Settings.model_fields.values()))
-        hint = f" Did you mean {close[0]}?" if close else ""
-        return Problem(path, None, f"{why}{hint}", f"pulumi config rm {shlex.quote(key)}")
-    if details["type"] == "extra_forbidden":
-        # Always quoted: a shell would take brackets for a pattern.
-        quoted = shlex.quote(path) if "'" in path else f"'{path}'"
-        return Problem(path, None, why, f"pulumi config rm --path {quoted}")
-    if details["type"] == "missing":
-        target = f"--path '{path}'" if inner else path
-        return Problem(path, None, why, f"pulumi config set {target} <value>")
-    context = details.get("ctx", {})
-    if "remedy" in context:
-        blamed = str(Settings.model_fields[context["field"]].alias)
-        return Problem(blamed, context["value"], why, context["remedy"])
-    if details["type"] == "enum" and (close := _nearest(str(details["input"]), _allowed(field))):
-        why += f" Nearest: {close[0]}."
-    # A header may be a secret.
-    shown = None if key in (HEADERS, INSTALLATION_HEADERS) else input_errors.shown(details["input"])
-    return Problem(path, shown, why, _remedy(path, inner, field, details["type"]))
-
-
-PLACES = ("nocobaseUrl", "nocobaseApp", "nocobaseInstallations", "nocobaseConfigFile", "nocobaseMailProvider")
-"""Settings whose removal would point at another NocoBase, or stop serving one."""
-
-
-def _remedy(path: str, inner: Sequence[object], field: FieldInfo, kind: str) -> str:
-    """What to do about a value that is not allowed: nobody who follows it gets more, or something else, than meant.
-
-    So it names no value: it restores the default, removes what is wrong, or says what is allowed.
-    """
-    key = str(field.alias)
-    if key in (HEADERS, INSTALLATION_HEADERS):
-        return headers_remedy(key)
-    if inner or key in PLACES:
-        single = _is_list(field) and len(inner) == 1
-        target = f"--path '{path}'" if inner else path
-        # A wrong item has had no effect, so its removal changes nothing.
-        removal = f", or remove it: pulumi config rm --path '{path}'" if single and key not in PLACES else ""
-        return f"Correct it: pulumi config set {target} <value>{removal}"
-    if allowed := _allowed(field):
-        return f"Set it to one of: {', '.join(allowed)}."
-    if field.annotation is bool:
-        # The default of one is less than what somebody has set.
-        return "Set it to one of: true, false."
-    if kind == "tuple_type":
-        return f"Write it as a list: pulumi config rm {key}, then pulumi config set --path '{key}[0]' <value>"
-    if _is_list(field):
-        return f"Correct it: pulumi config set --path '{key}[<number>]' <value>"
-    default = (
-        "autodetected" if field.annotation is MappingSettings else "none" if field.default is None else field.default
-    )
-    return f"Correct it, or restore the default ({default}): pulumi config rm {key}"
-
-
-def _allowed(field: FieldInfo) -> list[str]:
-    """The values of a setting that has a fixed set of them; empty for any other."""
-    if field.annotation is Audience:
-        return [one for one in Audience if not rules.why_invalid_audience(one)]
-    return (
-        list(field.annotation) if isinstance(field.annotation, type) and issubclass(field.annotation, StrEnum) else []
-    )
-
-
-def _nearest(name: str, known: Iterable[str]) -> list[str]:
-    """The known names that come closest to `name`, best first; empty if none is close."""
-    by_lower_case = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.lower(), by_lower_case, n=3)
-    return [by_lower_case[match] for match in close]

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from provisioning.errors import NocoBaseError
 from provisioning.nocobase.preflight import check_installations
-from provisioning.program import settings
+from provisioning.program import validation
 from sandbox import processes
 from sandbox.faults import Fault
 from sandbox.nocobase import server
@@ -97,7 +97,7 @@ def preflight(place: Place, key: str = "", **configuration: str) -> str:
     """What the program says of NocoBase before its first change, in this process."""
     values = {"nocobaseUrl": nocobase_url(place), "nocobasePatienceSeconds": "0", **configuration}
     keys = {"nocobaseApiKey": key or server.api_key(place)}
-    declared, _, logins = settings.load({**values, **keys}, set(keys))
+    declared, _, logins = validation.load({**values, **keys}, set(keys))
     with pytest.raises(NocoBaseError) as refusal:
         check_installations(declared.installations, logins, (), False, declared.nocobase_patience_seconds)
     return str(refusal.value)

@@ -44,7 +44,8 @@ from provisioning.nocobase import push
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.push import SignIn
-from provisioning.program.settings import Settings, validate
+from provisioning.program.settings import Settings
+from provisioning.program.validation import validate
 from provisioning.pulumi_cli import Checkpoint, Pulumi
 from provisioning.pulumi_events import Diagnostic, Event, Operation, StepBegun, StepEnded, parse_event
 from provisioning.resource_types import PASSWORD_TYPE, PUSH_TYPE

@@ -25,7 +25,7 @@ from provisioning.errors import AdoptionRejected
 from provisioning.foreign import quoted
 from provisioning.nocobase.push import SignIn
 from provisioning.program.settings import Settings
-from provisioning.program.settings import validate as validate_settings
+from provisioning.program.validation import validate as validate_settings
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 TAG = "pulumi:organization/nocobase-outlook/prod"

@@ -22,7 +22,7 @@ from provisioning.nocobase.client import NocoBaseClient
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.push import SignIn
 from provisioning.nocobase3.config_file import Found as EntryFound
-from provisioning.program.settings import validate
+from provisioning.program.validation import validate
 from provisioning.resource_types import COMPONENT_TYPE, PRINCIPAL_TYPE
 from tests.golden import check
 from tests.provisioning.checkpoints import CLIENT_ID, OBJECT_ID, URL, application, export, resource

@@ -13,7 +13,8 @@ from provisioning.doctor import secret_policy
 from provisioning.entra.app_policies import ADDITION, LIFETIME, Restriction, SecretPolicy
 from provisioning.entra.client_secret_plan import why_invalid_policy
 from provisioning.errors import DirectoryUnreadable
-from provisioning.program.settings import Settings, validate
+from provisioning.program.settings import Settings
+from provisioning.program.validation import validate
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=1000)

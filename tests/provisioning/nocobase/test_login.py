@@ -19,7 +19,7 @@ from provisioning.fleet.deploy import Deployer
 from provisioning.fleet.logins import Granted
 from provisioning.nocobase.login import STORED, StoredLogins, stored_logins
 from provisioning.nocobase.push_resource import MailSettingsProvider
-from provisioning.program import settings
+from provisioning.program import settings, validation
 from provisioning.pulumi_cli import Pulumi
 from provisioning.status.read import Unread
 
@@ -43,7 +43,7 @@ def test_nothing_configured_is_nothing() -> None:
 
 
 def in_program(config: dict[str, str]) -> object:
-    return settings.load({"nocobaseUrl": URL, **config}, config)
+    return validation.load({"nocobaseUrl": URL, **config}, config)
 
 
 def in_push(config: dict[str, str]) -> None:

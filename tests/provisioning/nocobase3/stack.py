@@ -26,7 +26,8 @@ from provisioning.nocobase import push_resource as by_rest
 from provisioning.nocobase3 import before_change, push_resource
 from provisioning.nocobase3.push_resource import ConfigurationProvider
 from provisioning.program.last_state import Deployed, read_state
-from provisioning.program.settings import Settings, validate
+from provisioning.program.settings import Settings
+from provisioning.program.validation import validate
 from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, PASSWORD_TYPE, PUSH_TYPE
 from sandbox.nocobase3.stand_in import StandIn
 

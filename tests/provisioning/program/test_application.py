@@ -16,8 +16,7 @@ import pytest
 
 from provisioning.entra.ownership import Owners
 from provisioning.entra.scopes import MICROSOFT_GRAPH
-from provisioning.program import prepare, stack
-from provisioning.program import settings as stack_settings
+from provisioning.program import prepare, stack, validation
 from provisioning.program.application import MailApplication
 from provisioning.program.caller import Caller
 from provisioning.program.last_state import read_state
@@ -43,8 +42,8 @@ Json = dict[str, Any]
 ME = identity.DEPLOYER_OBJECT_ID
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 VALUES = {"nocobaseUrl": "https://nocobase.example.com", "consent": "tenant", "nocobaseApiKey": "key"}
-SETTINGS = stack_settings.load(VALUES, {"nocobaseApiKey"})[0]
-FOR_USERS = stack_settings.load({**VALUES, "consent": "user"}, {"nocobaseApiKey"})[0]
+SETTINGS = validation.load(VALUES, {"nocobaseApiKey"})[0]
+FOR_USERS = validation.load({**VALUES, "consent": "user"}, {"nocobaseApiKey"})[0]
 WHOLE = {"applications": 1, "servicePrincipals": 1, "oauth2PermissionGrants": 1, "secrets": 1}
 LOST, UNAVAILABLE = "the answer is lost", "503 after the change"
 FAULTS: dict[str, Json] = {
@@ -272,7 +271,7 @@ def test_the_stacks_tag_comes_back_beside_those_of_others(tenant: Service) -> No
 def test_another_version_of_its_own_tokens_stays_where_entra_id_lets_it() -> None:
     for version, audience, stays in ((1, "AzureADMultipleOrgs", True), (2, "AzureADMultipleOrgs", False)):
         resources = {(APPLICATION_TYPE, "mail"): {**checkpoints.application()["outputs"], "api": {VERSION: version}}}
-        declared = stack_settings.load({**VALUES, "audience": audience}, {"nocobaseApiKey"})[0]
+        declared = validation.load({**VALUES, "audience": audience}, {"nocobaseApiKey"})[0]
         assert prepare.keeps_token_version(declared, read_state(resources)) is stays
         assert prepare.keeps_token_version(SETTINGS, read_state(resources)) is False
     assert prepare.keeps_token_version(SETTINGS, read_state({})) is False

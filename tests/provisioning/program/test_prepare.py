@@ -24,7 +24,7 @@ from provisioning.errors import (
     SettingsError,
     SignInUnusable,
 )
-from provisioning.program import settings as stack_settings
+from provisioning.program import validation
 from provisioning.program.caller import Caller
 from provisioning.program.last_state import Deployed, read_state
 from provisioning.program.prepare import (
@@ -71,7 +71,7 @@ def removed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def settings(audience: str) -> Settings:
     """A stack's settings."""
     values = {"nocobaseUrl": "https://nocobase.example.com", "audience": audience, "nocobaseApiKey": "key"}
-    return stack_settings.load(values, {"nocobaseApiKey"})[0]
+    return validation.load(values, {"nocobaseApiKey"})[0]
 
 
 def plan(
@@ -257,7 +257,7 @@ def consent_planned(found: Grant | None, last: Deployed, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(directory, "tenant_consent", answer)
     values = {"nocobaseUrl": "https://nocobase.example.com", "consent": consent, "nocobaseApiKey": "key"}
-    return plan_consent(stack_settings.load(values, {"nocobaseApiKey"})[0], last), asked
+    return plan_consent(validation.load(values, {"nocobaseApiKey"})[0], last), asked
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_more_owners_than_entra_id_allows_end_the_preview() -> None:
     ids=["restarted by a person", "the same audience", "a NocoBase 2", "restarted by a command"],
 )
 def test_a_change_of_audience_that_waits_for_a_restart_is_warned_of(more: dict[str, str], warned: bool) -> None:
-    own = stack_settings.validate({"nocobaseUrl": checkpoints.URL, "audience": "AzureADMyOrg", **more})[0]
+    own = validation.validate({"nocobaseUrl": checkpoints.URL, "audience": "AzureADMyOrg", **more})[0]
     assert own is not None
     said = warn_of_restart(own, state(*checkpoints.ONE_SECRET))
     assert bool(said) is warned

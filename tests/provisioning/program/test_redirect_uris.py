@@ -12,7 +12,8 @@ from provisioning.errors import SettingsError
 from provisioning.nocobase.installation import Installation
 from provisioning.program import redirect_uris
 from provisioning.program.last_state import Deployed
-from provisioning.program.settings import Settings, validate
+from provisioning.program.settings import Settings
+from provisioning.program.validation import validate
 from tests.provisioning.checkpoints import REDIRECT_URI, URL, Json, application, push
 from tests.provisioning.program.test_last_state import state
 

@@ -18,7 +18,8 @@ from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.errors import Problem, SettingsError
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import API_KEY
-from provisioning.program.settings import Consent, Settings, load, redirect_uri, validate
+from provisioning.program.settings import Consent, Settings, redirect_uri
+from provisioning.program.validation import load, validate
 
 PROJECT = Path(__file__).parents[3]
 URL = "https://nocobase.example.com"
