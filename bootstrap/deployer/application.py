@@ -10,9 +10,9 @@ from deployer.left_behind import LeftBehind, resource_name
 from deployer.prepare import Planned, Run
 from deployer.settings import DEPLOYER, PREVIEW
 from provisioning.entra.scopes import MICROSOFT_GRAPH
-from provisioning.program.application import leaving
+from provisioning.program.application import leaving, service_principal
 from provisioning.program.provider import VERSION, with_pinned_provider
-from provisioning.program.undeclared import OF_APPLICATION, OF_PRINCIPAL
+from provisioning.program.undeclared import OF_APPLICATION
 
 UNDECLARED = (*(name for name in OF_APPLICATION if not name.startswith("web.")), "web")
 """What this program does not declare of its applications: nobody signs in to them in a browser."""
@@ -58,20 +58,9 @@ class PipelineIdentity(pulumi.ComponentResource):
             ],
             opts=leaving(child, UNDECLARED, planned.owners),
         )
+        principal = service_principal(name, application, planned.principal_owners, child)
         # What Entra ID deletes with another object needs no request of its own, which would fail for what somebody has
         # removed by hand, and wait 20 s for each federated credential.
-        of_application = pulumi.ResourceOptions(parent=self, deleted_with=application)
-        principal = azuread.ServicePrincipal(
-            name,
-            client_id=application.client_id,
-            # The provider's own default, but only what is declared is put right after a refresh.
-            account_enabled=True,
-            # One that a run made without learning of it is taken, not refused by every further run. It matters for the
-            # creation only.
-            use_existing=True,
-            owners=list(planned.principal_owners.object_ids),
-            opts=leaving(of_application, [*OF_PRINCIPAL, "useExisting"], planned.principal_owners),
-        )
         of_principal = pulumi.ResourceOptions(parent=self, deleted_with=principal)
         for role, role_id in roles.items():
             # What the portal calls "grant admin consent".

@@ -76,21 +76,7 @@ class MailApplication(pulumi.ComponentResource):
             opts=leaving(lasting, left, run.owners),
         )
         # Without it, the tenant issues no tokens (AADSTS7000229).
-        principal = azuread.ServicePrincipal(
-            name,
-            client_id=application.client_id,
-            # The provider's own default, but only what is declared is put right after a refresh.
-            account_enabled=True,
-            # One that a run made without learning of it is taken, not refused by every further run. It matters for the
-            # creation only.
-            use_existing=True,
-            owners=list(run.principal_owners.object_ids),
-            # Entra ID deletes it with the application, also one that somebody has removed already.
-            opts=pulumi.ResourceOptions.merge(
-                leaving(lasting, [*OF_PRINCIPAL, "useExisting"], run.principal_owners),
-                pulumi.ResourceOptions(deleted_with=application),
-            ),
-        )
+        principal = service_principal(name, application, run.principal_owners, lasting)
         passwords = {
             slot: azuread.ApplicationPassword(
                 secret_name(name, slot),
@@ -148,6 +134,25 @@ class MailApplication(pulumi.ComponentResource):
                 "adminConsentUrl": self.admin_consent_url,
             }
         )
+
+
+def service_principal(
+    name: str, application: azuread.Application, owners: Owners, opts: pulumi.ResourceOptions
+) -> azuread.ServicePrincipal:
+    """The enabled service principal of `application`, its undeclared properties left as they are."""
+    # Entra ID deletes it with the application, also one that somebody has removed already.
+    with_application = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(deleted_with=application))
+    return azuread.ServicePrincipal(
+        name,
+        client_id=application.client_id,
+        # The provider's own default, but only what is declared is put right after a refresh.
+        account_enabled=True,
+        # One that a run made without learning of it is taken, not refused by every further run. It matters for the
+        # creation only.
+        use_existing=True,
+        owners=list(owners.object_ids),
+        opts=leaving(with_application, [*OF_PRINCIPAL, "useExisting"], owners),
+    )
 
 
 def leaving(opts: pulumi.ResourceOptions, properties: Sequence[str], owners: Owners) -> pulumi.ResourceOptions:
