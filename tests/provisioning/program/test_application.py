@@ -75,7 +75,7 @@ def camel(name: str) -> str:
     return first + "".join(map(str.capitalize, others))
 
 
-def program(settings: Settings = SETTINGS) -> None:
+def declare(settings: Settings, caller: Caller, owners: Owners, principal_owners: Owners, preview: bool) -> None:
     """What `__main__.py` declares in Entra ID, with a secret for each state that has none."""
     last = stack.last_state()
     inputs = PlanInputs(
@@ -84,15 +84,20 @@ def program(settings: Settings = SETTINGS) -> None:
         now=NOW,
         policy=settings.rotation_policy,
         two_at_most=settings.audience.personal,
-        preview=False,
+        preview=preview,
         awaiting_deletion=frozenset,
         why_maybe_in_use=lambda: (),
     )
     secrets, _ = prepare.plan_run(inputs)
-    caller, owners = Caller(ME, identity.TENANT_ID, application=True), Owners((ME,))
     consent = plan_consent(settings, last)
     tags = prepare.own_tags(settings, last)
-    MailApplication("mail", Run(settings, secrets, settings.redirect_uris, tags, (), caller, owners, owners, consent))
+    run = Run(settings, secrets, settings.redirect_uris, tags, (), caller, owners, principal_owners, consent)
+    MailApplication("mail", run)
+
+
+def program(settings: Settings = SETTINGS) -> None:
+    """The same by the deployer, who is the only owner."""
+    declare(settings, Caller(ME, identity.TENANT_ID, application=True), Owners((ME,)), Owners((ME,)), preview=False)
 
 
 def program_for_users() -> None:

@@ -10,11 +10,10 @@ import pytest
 from provisioning.entra.ownership import Wanted
 from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.errors import DirectoryUnreadable
-from provisioning.program import prepare, stack
-from provisioning.program.application import MailApplication
+from provisioning.program import stack
 from provisioning.program.caller import Caller
 from provisioning.program.last_state import Deployed
-from provisioning.program.prepare import PlanInputs, Run, plan_consent, plan_ownership, previews_without_rights
+from provisioning.program.prepare import plan_ownership, previews_without_rights
 from provisioning.program.settings import Settings
 from sandbox.azuread import resource as resource_type
 from sandbox.entra import identity
@@ -22,7 +21,7 @@ from tests.contract import in_process
 from tests.contract.model_engine import ModelEngine, StepFailed
 from tests.provisioning.doctor.test_account import token
 from tests.provisioning.entra.conftest import certificates, entra, entra_server, tenant
-from tests.provisioning.program.test_application import FOR_USERS, ME, NOW, SETTINGS, changes, engine
+from tests.provisioning.program.test_application import FOR_USERS, ME, SETTINGS, changes, declare, engine
 from tests.sandbox.entra.service import Service
 
 __all__ = ["certificates", "entra", "entra_server", "tenant"]
@@ -60,21 +59,7 @@ def program(caller: Caller, settings: Settings = FOR_USERS) -> None:
     last = stack.last_state()
     wanted = Wanted(None if previews_without_rights(caller, last) else caller.object_id)
     owners, principal_owners, _ = plan_ownership(wanted, last)
-    inputs = PlanInputs(
-        object_id=last.object_id,
-        last=last.last_secrets,
-        now=NOW,
-        policy=settings.rotation_policy,
-        two_at_most=settings.audience.personal,
-        preview=True,
-        awaiting_deletion=frozenset,
-        why_maybe_in_use=lambda: (),
-    )
-    secrets, _ = prepare.plan_run(inputs)
-    consent = plan_consent(settings, last)
-    tags = prepare.own_tags(settings, last)
-    run = Run(settings, secrets, settings.redirect_uris, tags, (), caller, owners, principal_owners, consent)
-    MailApplication("mail", run)
+    declare(settings, caller, owners, principal_owners, preview=True)
 
 
 def by_reader(deployed: ModelEngine) -> ModelEngine:
