@@ -6,7 +6,7 @@ orphaned one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from provisioning.errors import NocoBaseError
@@ -18,31 +18,7 @@ if TYPE_CHECKING:
     from provisioning.nocobase.push import Reading
 
 
-def may_hold_unknown_secret(
-    installations: Sequence[Installation],
-    logins: Mapping[str, NocoBaseLogin],
-    client_id: str | None,
-    written_at: Mapping[str, str],
-    known: Collection[str],
-    transformed: Collection[str] = (),
-) -> list[str]:
-    """A clause for each of `installations` that may hold a secret of the application `client_id` besides `known`.
-
-    written_at: the row's time of change after the last push, by the push's resource name; if it is still the same,
-    nobody has written since. transformed: names of the pushes that saw a transformed secret (see `Layout`).
-    One request for each installation, without retries.
-    """
-    clauses = []
-    for installation in installations:
-        last_push = written_at.get(installation.resource_name, "")
-        changed = installation.resource_name in transformed
-        why = _ask(installation, logins[installation.name], client_id, last_push, known, changed)
-        if why is not None:
-            clauses.append(f"NocoBase at {installation.url} {why}")
-    return clauses
-
-
-def _ask(
+def why_maybe_unknown(
     installation: Installation,
     login: NocoBaseLogin,
     client_id: str | None,
@@ -50,6 +26,11 @@ def _ask(
     known: Collection[str],
     transformed: bool,
 ) -> str | None:
+    """Why a NocoBase 2 may hold a secret of the application `client_id` besides `known`; None if it does not.
+
+    written_at: the row's time of change after the last push; if it is still the same, nobody has written since.
+    transformed: whether that push saw a transformed secret (see `Layout`). One request, without retries.
+    """
     # 0.1 s of imports (httpx) that only a run with orphaned secrets needs.
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415
 
@@ -58,10 +39,10 @@ def _ask(
             found = push.read(nocobase, installation.mapping, transformed=transformed)
     except NocoBaseError:
         return "cannot be asked which secret it uses"
-    return _why_maybe_unknown(found, client_id, written_at, known)
+    return _why(found, client_id, written_at, known)
 
 
-def _why_maybe_unknown(found: Reading, client_id: str | None, written_at: str, known: Collection[str]) -> str | None:
+def _why(found: Reading, client_id: str | None, written_at: str, known: Collection[str]) -> str | None:
     """Why the secret in NocoBase may be one besides `known`; None if it is known, or another application's."""
     if not found.client_id or found.client_id != client_id:
         return None

@@ -59,15 +59,19 @@ def may_hold_unknown_secret(
     known: Collection[str],
     transformed: Collection[str] = (),
 ) -> list[str]:
-    """The same as `secret_in_use.may_hold_unknown_secret`, for NocoBases of any version."""
-    by_rest = [one for one in installations if one.configuration is None]
-    clauses = secret_in_use.may_hold_unknown_secret(by_rest, logins, client_id, written_at, known, transformed)
+    """A clause for each of `installations` that may hold a secret of the application `client_id` besides `known`.
+
+    written_at: the row's time of change after the last push, by the push's resource name. transformed: names of the
+    pushes that saw a transformed secret. Both are of a NocoBase 2; see `secret_in_use.why_maybe_unknown`.
+    """
+    clauses = []
     for one in installations:
-        why = (
-            _why_maybe_unknown(one, one.configuration, logins[one.name], client_id, known)
-            if one.configuration
-            else None
-        )
+        login, name = logins[one.name], one.resource_name
+        if one.configuration is None:
+            last_push = written_at.get(name, "")
+            why = secret_in_use.why_maybe_unknown(one, login, client_id, last_push, known, name in transformed)
+        else:
+            why = _why_maybe_unknown(one, one.configuration, login, client_id, known)
         if why is not None:
             clauses.append(f"NocoBase at {one.url} {why}")
     return clauses

@@ -9,7 +9,7 @@ import pytest
 
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.login import NocoBaseLogin
-from provisioning.nocobase.secret_in_use import may_hold_unknown_secret
+from provisioning.nocobase3.before_change import may_hold_unknown_secret
 from tests.provisioning.nocobase.fake_nocobase import API_KEY, CALLBACK, FOUND, URL, FakeNocoBase, connect, microsoft
 
 HERE = Installation("", URL, None, None, FOUND, (CALLBACK,))
