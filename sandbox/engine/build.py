@@ -73,7 +73,7 @@ def go_version() -> Version | None:
             errors="replace",
             timeout=30,
             check=True,
-            env=_environment(),
+            env=environment(),
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -116,7 +116,7 @@ def _keep_scripts(folder: Path, sources: Path) -> None:
     asked = subprocess.run(
         ["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", SDK],
         cwd=sources,
-        env=_environment(),
+        env=environment(),
         capture_output=True,
         encoding="utf-8",
         errors="replace",
@@ -149,7 +149,7 @@ def _compile(partial: Path, log: Path, report: Callable[[str], None], sources: P
         subprocess.Popen(
             command,
             cwd=sources,
-            env=_environment(),
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -192,7 +192,8 @@ def _check(cli: Path) -> None:
         )
 
 
-def _environment() -> Mapping[str, str]:
+def environment() -> Mapping[str, str]:
+    """The variables for every `go`: this process's own, with what decides which code is built."""
     # The compiler that was checked is the one that runs (no toolchain download), and no workspace around the clone
     # changes what is built.
     return {**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"}
