@@ -66,7 +66,8 @@ def owner_violations(properties: Mapping[str, Any], least: int) -> list[str]:
     count = len(set(properties.get("owners") or []))
     if count >= least:
         return []
-    return [f"It has {count} {'owner' if count == 1 else 'owners'}; at least {least} are required (`owners`)."]
+    has = f"It has {count} {'owner' if count == 1 else 'owners'}; at least {least} are required."
+    return [f"{has} Name more of them in the stack's setting `owners`."]
 
 
 def lifetime_violations(properties: Mapping[str, Any], longest_days: int, now: datetime) -> list[str]:

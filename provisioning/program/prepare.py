@@ -145,6 +145,8 @@ def prepare(last: Deployed) -> Run:
         pulumi.info(harmless(f"Redirect URIs: {reason}."))
     if consent and consent.new:
         pulumi.info("Consent: the one that an administrator has given for the tenant is taken into the stack as it is.")
+    if reads_only and last.application is None:
+        pulumi.info(deployer_not_shown(settings.owners))
     for warning in warnings:
         pulumi.warn(harmless(warning))
     other_version = keeps_token_version(settings, last)
@@ -265,6 +267,17 @@ def previews_without_rights(caller: Caller, last: Deployed) -> bool:
         # It may have them; what is really in its way says so itself.
         return False
     return granted.isdisjoint({CHANGE_OWN, *CHANGE_ANY})
+
+
+def deployer_not_shown(named: Sequence[str]) -> str:
+    """What a reading preview of the first deployment says of its owners. named: those in the settings.
+
+    A policy pack counts what the preview shows.
+    """
+    return (
+        "Owners: this account only previews. The one that deploys becomes an owner, too; a preview shows and counts it "
+        f"if owners names it: pulumi config set --path 'owners[{len(named)}]' <the deployer's object id>"
+    )
 
 
 def warn_of_added_owners(caller: Caller, planned: Sequence[Owners]) -> list[str]:

@@ -42,7 +42,7 @@ def test_what_the_company_forbids_is_not_made_and_what_it_allows_is(stack: Stack
         "The audience AzureADandPersonalMicrosoftAccount is not allowed; allowed: AzureADMultipleOrgs.",
         "The permission Mail.Read is not allowed.",
         "more than 180 days from now are not allowed.",
-        "It has 1 owner; at least 2 are required (`owners`).",
+        "It has 1 owner; at least 2 are required. Name more of them in the stack's setting `owners`.",
     ):
         assert words in " ".join(said.split())
     assert stack.applications == []

@@ -72,7 +72,7 @@ def test_consent_for_everybody() -> None:
     [
         (["a", "b"], 2, None),
         (["a"], 1, None),
-        (["a"], 2, "It has 1 owner; at least 2 are required"),
+        (["a"], 2, "It has 1 owner; at least 2 are required. Name more of them in the stack's setting `owners`."),
         (["a", "a"], 2, "It has 1 owner;"),
         (None, 1, "It has 0 owners;"),
     ],

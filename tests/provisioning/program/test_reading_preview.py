@@ -13,7 +13,7 @@ from provisioning.errors import DirectoryUnreadable
 from provisioning.program import stack
 from provisioning.program.caller import Caller
 from provisioning.program.last_state import Deployed
-from provisioning.program.prepare import plan_ownership, previews_without_rights
+from provisioning.program.prepare import deployer_not_shown, plan_ownership, previews_without_rights
 from provisioning.program.settings import Settings
 from sandbox.azuread import resource as resource_type
 from sandbox.entra import identity
@@ -105,6 +105,15 @@ def test_it_shows_a_first_deployment_without_itself_as_an_owner(
     assert ("create", "mail") in preview.steps
     assert plan_ownership(Wanted(None), Deployed("prod"))[0].object_ids == ()
     assert changes(tenant) == []
+
+
+def test_it_shows_the_owners_of_a_first_deployment_where_the_settings_name_the_deployer() -> None:
+    named, nothing = ("person", "deployer"), Deployed("prod")
+    previewed = plan_ownership(Wanted(None, named), nothing)
+    assert previewed == plan_ownership(Wanted("deployer", named, application_calls=True), nothing)
+    # As many as the policy pack asks for unless told otherwise.
+    assert [len(owners.object_ids) for owners in previewed[:2]] == [2, 2]
+    assert "pulumi config set --path 'owners[1]'" in deployer_not_shown(["person"])
 
 
 def test_a_refresh_of_the_tenants_consent_needs_one_permission_more(
