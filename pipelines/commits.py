@@ -7,7 +7,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from provisioning.errors import CommitUnknown
@@ -23,9 +23,14 @@ def checked_out() -> str:
     return _commit(_git("rev-parse", "HEAD"))
 
 
-def is_here(commit: str) -> bool:
-    """Whether the clone has this commit. Raises CommitUnknown without git."""
-    return COMMIT.fullmatch(commit) is not None and _ran("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+def is_merged(commit: str) -> bool:
+    """Whether what is checked out has this commit in its history. Raises CommitUnknown without git."""
+    return COMMIT.fullmatch(commit) is not None and _ran("merge-base", "--is-ancestor", commit, "HEAD").returncode == 0
+
+
+def has(commit: str, path: str) -> bool:
+    """Whether a commit has a file. Raises CommitUnknown without git."""
+    return _ran("cat-file", "-e", f"{commit}:{path}").returncode == 0
 
 
 def branch(environment: Mapping[str, str] = os.environ) -> str:
@@ -42,25 +47,34 @@ def newest(environment: Mapping[str, str] = os.environ) -> str:
     return _commit(_git("ls-remote", "--exit-code", "origin", head, credentials=_credentials(environment)))
 
 
-def last_deployed(history: str) -> str | None:
+def last_deployed(pages: Iterable[str]) -> str | None:
     """The commit of the last deployment that succeeded; None if there was none, or the stack was destroyed since.
 
-    history: what `pulumi stack history --json` prints, the newest first. Raises CommitUnknown for a deployment whose
-    commit it does not have.
+    pages: what `pulumi stack history --json` prints, the newest first, PAGE updates each; no more of them are asked for
+    than needed. Raises CommitUnknown for a deployment of something else than a commit.
     """
-    updates: list[dict[str, Any]] = json.loads(history) or []
-    last = next((one for one in updates if one["kind"] in KINDS and one.get("result") == "succeeded"), None)
-    if last is None or last["kind"] != UPDATE:
-        return None
-    commit = str((last.get("environment") or {}).get("git.head", ""))
+    for page in pages:
+        updates: list[dict[str, Any]] = json.loads(page) or []
+        last = next((one for one in updates if one["kind"] in KINDS and one.get("result") == "succeeded"), None)
+        if last is not None:
+            return _deployed_by(last) if last["kind"] == UPDATE else None
+        if len(updates) < PAGE:
+            break
+    return None
+
+
+def _deployed_by(update: Mapping[str, Any]) -> str:
+    made = update.get("environment") or {}
+    commit = str(made.get("git.head", ""))
     if not COMMIT.fullmatch(commit):
-        raise CommitUnknown(
-            "The last deployment of this stack was made from no commit, so nobody knows what was approved. Have the "
-            "pipeline deploy it once: run it by hand on its branch."
-        )
+        raise CommitUnknown("The last deployment of this stack was made outside a clone of its repository.")
+    # A job begins with a clean clone, and adds its own files to it (a cache).
+    if made.get("git.dirty") == "true" and not made.get("ci.system"):
+        raise CommitUnknown(f"The last deployment of this stack had changes that its commit, {commit}, does not have.")
     return commit
 
 
+PAGE = 50
 UPDATE = "update"
 KINDS = (UPDATE, "destroy")
 """What the engine calls a deployment and its opposite; it keeps refreshes and imports in the same list."""

@@ -7,10 +7,12 @@ approvals come late and in any order, and what nobody approved is not deployed b
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -83,15 +85,23 @@ def why_left(stack: str, only: str | None) -> str | None:
         there, named = commits.newest(), code_span(one_line(commits.branch()))
         advice = "The run of the newer commit deploys both; to return to an older one, revert."
         return None if here == there else f"{named} is at {there} by now, and this run is of {here}. {advice}"
-    there = commits.last_deployed(ask(stack, *HISTORY)) or ""
+    there = commits.last_deployed(history(stack)) or ""
     if here == there:
         return None
     state = f"was last deployed from {there}" if there else "is not deployed"
     return f"The stack {state}, and this run is of {here}. The next daily run goes by that."
 
 
+def history(stack: str) -> Iterator[str]:
+    """The pages of a stack's history, each asked for when it is needed; see commits.last_deployed.
+
+    Raises EngineFailed, SignInUnusable and NoPipelineToken.
+    """
+    for page in itertools.count(1):
+        yield ask(stack, "stack", "history", "--json", "--page-size", str(commits.PAGE), "--page", str(page))
+
+
 NEWEST, DEPLOYED = "newest", "deployed"
-HISTORY = ("stack", "history", "--json", "--page-size", "50")
 
 
 def _validated(stack: str) -> Ended | None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipelines import commits
+from pipelines import commits, manual_run
 from pipelines.steps import deploy, deployed, report
 from pipelines.steps.running import Ended
 from provisioning.errors import CommitUnknown
 
 A, B = "a" * 40, "b" * 40
+OF_A_JOB = (
+    *("GITHUB_WORKFLOW_REF", "GITHUB_TOKEN", "GITHUB_STEP_SUMMARY", "CI_PROJECT_URL", "GITLAB_CI"),
+    *("SYSTEM_DEFINITIONID", "SYSTEM_ACCESSTOKEN", "TF_BUILD"),
+)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -32,10 +36,14 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     origin, clone = tmp_path / "origin", tmp_path / "clone"
     origin.mkdir()
     git(origin, "init", "-q")
-    git(origin, "commit", "-q", "--allow-empty", "-m", "one")
+    (origin / "pipelines" / "steps").mkdir(parents=True)
+    for name in deployed.CALLED:
+        (origin / "pipelines" / "steps" / f"{name}.py").touch()
+    git(origin, "add", "--all")
+    git(origin, "commit", "-q", "-m", "one")
     git(tmp_path, "clone", "-q", str(origin), str(clone))
     monkeypatch.chdir(clone)
-    for name in (*commits.BRANCH, "GITHUB_TOKEN", "SYSTEM_ACCESSTOKEN", "GITHUB_STEP_SUMMARY", "TF_BUILD", "GITLAB_CI"):
+    for name in (*commits.BRANCH, *OF_A_JOB):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GITHUB_REF_NAME", "main")
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
@@ -80,13 +88,74 @@ def update(kind: str = "update", result: str = "succeeded", head: str = A, **env
 def test_the_last_deployment_that_succeeded_says_what_was_approved(
     history: list[dict[str, Any]], expected: str | None
 ) -> None:
-    assert commits.last_deployed(json.dumps(history)) == expected
+    assert commits.last_deployed([json.dumps(history)]) == expected
 
 
-@pytest.mark.parametrize("last", [update(head=""), update(head="HEAD"), {"kind": "update", "result": "succeeded"}])
-def test_a_deployment_from_no_commit_approves_nothing(last: dict[str, Any]) -> None:
-    with pytest.raises(CommitUnknown, match="Have the pipeline deploy it once"):
-        commits.last_deployed(json.dumps([last, update()]))
+def test_a_stack_that_has_failed_for_weeks_is_deployed_all_the_same() -> None:
+    asked: list[int] = []
+
+    def pages(*sizes: int) -> Iterator[str]:
+        for number, size in enumerate(sizes):
+            asked.append(number)
+            found = [update(result="failed", head=B)] * size
+            yield json.dumps([*found[1:], update()] if number == 2 else found)
+
+    full = commits.PAGE
+    assert commits.last_deployed(pages(full, full, full, full)) == A
+    assert asked == [0, 1, 2]
+    assert commits.last_deployed(pages(full, full - 1, full)) is None
+    assert commits.last_deployed(pages(full, 0, full)) is None
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        (update(head=""), "outside a clone"),
+        (update(head="HEAD"), "outside a clone"),
+        ({"kind": "update", "result": "succeeded"}, "outside a clone"),
+        (update(**{"git.dirty": "true"}), f"had changes that its commit, {A}, does not have"),
+    ],
+)
+def test_a_deployment_of_something_else_than_a_commit_approves_nothing(last: dict[str, Any], words: str) -> None:
+    with pytest.raises(CommitUnknown, match=words):
+        commits.last_deployed([json.dumps([last, update()])])
+
+
+def test_what_a_job_adds_to_its_clone_is_no_change() -> None:
+    made = update(**{"git.dirty": "true", "ci.system": "GitLab CI/CD"})
+    assert commits.last_deployed([json.dumps([made])]) == A
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (
+            {
+                "GITHUB_REF_NAME": "main",
+                "GITHUB_REPOSITORY": "contoso/mail",
+                "GITHUB_WORKFLOW_REF": "contoso/mail/.github/workflows/nocobase-outlook.yml@refs/heads/main",
+            },
+            "or start one on main: gh workflow run nocobase-outlook.yml --ref main --repo contoso/mail",
+        ),
+        (
+            {"CI_COMMIT_BRANCH": "main", "CI_PROJECT_URL": "https://gitlab.example.com/contoso/mail"},
+            "or start one on main: https://gitlab.example.com/contoso/mail/-/pipelines/new?ref=main",
+        ),
+        (
+            {
+                "BUILD_SOURCEBRANCH": "refs/heads/main",
+                "SYSTEM_DEFINITIONID": "7",
+                "SYSTEM_COLLECTIONURI": "https://dev.azure.com/contoso/",
+                "SYSTEM_TEAMPROJECT": "our mail",
+            },
+            "or start one on main: az pipelines run --id 7 --branch main --organization https://dev.azure.com/contoso/ "
+            "--project 'our mail'",
+        ),
+        ({}, "or start one on main."),
+    ],
+)
+def test_a_person_is_told_how_to_start_the_pipeline(job: dict[str, str], words: str) -> None:
+    assert manual_run.has_it_deployed(job).endswith(words)
 
 
 def test_a_late_approval_deploys_nothing_over_a_newer_commit(
@@ -122,8 +191,7 @@ def test_a_daily_run_deploys_what_was_deployed_and_no_other_commit(
     approved = git(clone, "rev-parse", "HEAD")
     git(clone, "commit", "-q", "--allow-empty", "-m", "merged, and not approved yet")
     history = [update(head=approved)]
-    for module in (deploy, deployed):
-        monkeypatch.setattr(module, "ask", lambda stack, *command: json.dumps(history))
+    monkeypatch.setattr(deploy, "ask", lambda stack, *command: json.dumps(history))
     ran: list[str] = []
     monkeypatch.setattr(deploy, "run", noting(ran))
 
@@ -146,10 +214,44 @@ def test_a_daily_run_deploys_what_was_deployed_and_no_other_commit(
     monkeypatch.setattr(sys, "argv", ["deployed", "prod"])
     assert (deployed.main(), outputs(clone)) == (0, "")
 
-    # A commit that a forced push took away.
-    history.insert(0, update(head=B))
+
+@pytest.mark.parametrize(
+    ("commit", "words"),
+    [
+        ("main", ""),
+        ("forced away", "which is not in the history of this branch"),
+        ("not merged", "which is not in the history of this branch"),
+        ("earlier version", "which lacks what this pipeline calls: issue, deployed."),
+        ("none", "made outside a clone of its repository"),
+    ],
+)
+def test_a_daily_run_that_may_deploy_nothing_says_how_it_goes_on(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], commit: str, words: str
+) -> None:
+    origin, steps = clone.parent / "origin", clone.parent / "origin" / "pipelines" / "steps"
+    git(origin, "rm", "-q", "pipelines/steps/issue.py", "pipelines/steps/deployed.py")
+    git(origin, "commit", "-q", "-m", "before the two")
+    earlier = git(origin, "rev-parse", "HEAD")
+    for name in ("issue", "deployed"):
+        (steps / f"{name}.py").touch()
+    git(origin, "add", "--all")
+    git(origin, "commit", "-q", "-m", "with the two")
+    git(origin, "checkout", "-q", "-b", "somebodys")
+    git(origin, "commit", "-q", "--allow-empty", "-m", "not merged")
+    branch = git(origin, "rev-parse", "HEAD")
+    git(clone, "fetch", "-q", "origin")
+    git(clone, "checkout", "-q", "--detach", "origin/main")
+    main = git(clone, "rev-parse", "HEAD")
+    made_of = {"main": main, "forced away": B, "not merged": branch, "earlier version": earlier, "none": ""}
+    monkeypatch.setattr(deploy, "ask", lambda stack, *command: json.dumps([update(head=made_of[commit])]))
+    monkeypatch.setattr(sys, "argv", ["deployed", "prod"])
+    if not words:
+        assert (deployed.main(), outputs(clone)) == (0, f"commit={main}\n")
+        return
     assert (deployed.main(), outputs(clone)) == (1, "")
-    assert f"{B}, which this clone does not have" in capsys.readouterr().out
+    for text in (capsys.readouterr().out, report.path("prod", "deployed").read_text()):
+        assert words in text
+        assert "No rotation takes place meanwhile. Have the pipeline deploy the stack once:" in text
 
 
 @pytest.mark.parametrize(
