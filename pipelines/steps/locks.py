@@ -3,21 +3,23 @@
 A run that is killed leaves its lock in the state's folder or bucket. Pulumi Cloud has leases instead, which end by
 themselves. The engine asks for the lock before it begins: it has printed nothing then, and what a program or a server
 says is printed to stdout. So only its stderr, and only where stdout is empty, is read for its words (measured: engine
-3.255; source: pkg/backend/diy/lock.go).
+3.274; source: pkg/backend/diy/lock.go).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from pipelines.steps.running import Ended
+from pipelines.steps.running import Ended, look
 
 JOB_LIMIT = timedelta(hours=1)
 """After that the pipelines' systems end a job, so no older lock is that of a job that runs."""
@@ -110,21 +112,65 @@ def remove(lock: Lock) -> bool:
     return True
 
 
+def held(stack: str, environment: Mapping[str, str] = os.environ) -> Locked | None:
+    """The locks of a stack, without a change to any; None if there are none, or the backend has no locks in files.
+
+    A stack that is renamed to the name that it has is locked, found to exist already, and unlocked (measured: engine
+    3.274; source: pkg/backend/diy/backend.go, renameStack). Pulumi Cloud is not asked.
+    """
+    if urlsplit(environment.get("PULUMI_BACKEND_URL", "")).scheme not in FILES:
+        return None
+    return locked(look("pulumi", "stack", "rename", stack, "--stack", stack, "--color", "never", "--non-interactive"))
+
+
+FILES = ("file", "s3", "gs", "azblob")
+"""The backends whose locks are files, by the scheme of their address."""
+
+
 def described(stack: str, found: Locked, now: datetime) -> str:
     """Who holds the stack since when, and what a person can do about it."""
+    alone = [command for lock in found.locks if (command := removal(lock))]
     return "\n".join(
         [
             f"The stack {stack} is locked by {found.count} lock(s); nothing was changed.",
-            *(
-                f"  {lock.maker}, process {lock.process}, for {_age(now - lock.made)}: {lock.place}"
-                for lock in found.locks
-            ),
-            *([f"  {missing} of them could not be read."] if (missing := found.count - len(found.locks)) > 0 else []),
+            *listed(found, now),
             "If one of these runs goes on, wait for it. If all of them are over, start the manual run `unlock` of this",
             f"pipeline for {stack}, or run the command that it runs, which removes every lock of the stack:",
             f"  pulumi cancel --yes --stack {stack}",
+            *(["To remove one of them and no other, run its own command:", *alone] if alone else []),
         ]
     )
+
+
+def listed(found: Locked, now: datetime) -> list[str]:
+    """A line for each lock: who made it, how long ago, and where it is."""
+    return [
+        *(f"  {lock.maker}, process {lock.process}, for {_age(now - lock.made)}: {lock.place}" for lock in found.locks),
+        *([f"  {missing} of them could not be read."] if (missing := found.count - len(found.locks)) > 0 else []),
+    ]
+
+
+def removal(lock: Lock) -> str:
+    """The command that removes exactly this lock; empty for a backend that is not known.
+
+    `pulumi` itself has none.
+    """
+    address = urlsplit(lock.place)
+    key = unquote(address.path).lstrip("/")
+    match address.scheme:
+        case "file":
+            command = ["rm", "--", f"/{key}"]
+        case "s3":
+            command = ["aws", "s3", "rm", f"s3://{address.netloc}/{key}"]
+        case "gs":
+            command = ["gcloud", "storage", "rm", f"gs://{address.netloc}/{key}"]
+        case "azblob":
+            named = parse_qs(address.query).get("storage_account") or ["<storage account>"]
+            blob = ["--container-name", address.netloc, "--name", key]
+            command = ["az", "storage", "blob", "delete", "--auth-mode", "login", "--account-name", named[0], *blob]
+        case _:
+            return ""
+    return f"  {shlex.join(command)}"
 
 
 def _age(age: timedelta) -> str:

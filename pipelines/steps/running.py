@@ -130,6 +130,24 @@ def _passing_on(process: subprocess.Popen[str]) -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def look(*command: str) -> Ended:
+    """How a command that changes nothing ends. Nothing of it is shown."""
+    try:
+        with sign_in.backend(environment()) as variables:
+            ended = subprocess.run(
+                command,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+            )
+    except ProvisioningError as error:
+        return Ended(1, f"{error}\n", errors=f"{error}\n")
+    return Ended(ended.returncode, ended.stdout + ended.stderr, printed=ended.stdout, errors=ended.stderr)
+
+
 def ask(stack: str, *arguments: str) -> str:
     """What a `pulumi` command that changes nothing prints. Raises EngineFailed, SignInUnusable and NoPipelineToken."""
     with sign_in.backend(environment()) as variables:

@@ -152,7 +152,28 @@ def test_a_person_is_told_who_holds_the_stack_and_what_to_do() -> None:
         "If one of these runs goes on, wait for it. If all of them are over, start the manual run `unlock` of this",
         "pipeline for test, or run the command that it runs, which removes every lock of the stack:",
         "  pulumi cancel --yes --stack test",
+        "To remove one of them and no other, run its own command:",
+        "  rm -- /state/.pulumi/locks/organization/p/test/7.json",
+        "  rm -- /state/.pulumi/locks/organization/p/test/8.json",
     ]
+
+
+@pytest.mark.parametrize(
+    ("place", "command"),
+    [
+        ("file:///a%20b/.pulumi/locks/1.json?no_tmp_dir=true", "rm -- '/a b/.pulumi/locks/1.json'"),
+        ("s3://state/.pulumi/locks/1.json?region=eu-west-1", "aws s3 rm s3://state/.pulumi/locks/1.json"),
+        ("gs://state/team/.pulumi/locks/1.json", "gcloud storage rm gs://state/team/.pulumi/locks/1.json"),
+        (
+            "azblob://state/.pulumi/locks/1.json?storage_account=contoso",
+            "az storage blob delete --auth-mode login --account-name contoso --container-name state "
+            "--name .pulumi/locks/1.json",
+        ),
+        ("https://state.example.com/1.json", ""),
+    ],
+)
+def test_one_lock_is_removed_by_its_backends_own_command(place: str, command: str) -> None:
+    assert locks.removal(locks.Lock(place, "root", HERE, 7, NOW)).strip() == command
 
 
 class Engine:
@@ -242,19 +263,51 @@ def test_a_pending_operation_is_one_that_the_state_holds(
 
 
 @pytest.mark.parametrize(("code", "outcome"), [(0, "removed"), (255, "could not be removed")])
-def test_a_person_unlocks_a_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, outcome: str) -> None:
+def test_a_person_unlocks_a_stack_and_sees_whose_locks_go(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], code: int, outcome: str
+) -> None:
     asked: list[tuple[str, ...]] = []
 
+    def look(*command: str) -> Ended:
+        asked.append(command)
+        return said(("root", "colleague-laptop", 7, OLD), ("CONTOSO\\bob smith", "pc7", 8, FRESH))
+
     def run(*command: str) -> Ended:
+        # They are named before anything is removed.
+        assert "CONTOSO\\bob smith@pc7, process 8, for " in capsys.readouterr().out
         asked.append(command)
         return Ended(code, "The currently running update has been canceled!\n")
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "azblob://state")
+    monkeypatch.setattr(locks, "look", look)
     monkeypatch.setattr(unlock, "run", run)
     monkeypatch.setattr(sys, "argv", ["unlock", "test"])
     assert unlock.main() == code
-    assert [command[:5] for command in asked] == [("pulumi", "cancel", "--yes", "--stack", "test")]
-    assert report.path("test", "unlock").read_text().startswith(f"### Locks of `test` {outcome}\n")
+    assert [command[:5] for command in asked] == [
+        ("pulumi", "stack", "rename", "test", "--stack"),
+        ("pulumi", "cancel", "--yes", "--stack", "test"),
+    ]
+    text = report.path("test", "unlock").read_text()
+    assert text.startswith(f"### Locks of `test` {outcome}\n\n```\nEvery lock of test is removed now, 2 in all:\n")
+    assert "root@colleague-laptop, process 7, for " in text
+    assert "canceled!" in text
+
+
+@pytest.mark.parametrize("backend", ["", "https://api.pulumi.com"])
+def test_pulumi_cloud_is_not_asked_for_locks_in_files(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "look", None)
+    assert locks.held("test", {"PULUMI_BACKEND_URL": backend}) is None
+
+
+def test_a_stack_without_a_lock_has_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    engine = tmp_path / "pulumi"
+    engine.write_text("#!/bin/sh\necho 'error: a stack named test already exists' >&2\nexit 1\n")
+    engine.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
+    assert locks.held("test", {"PULUMI_BACKEND_URL": "s3://state"}) is None
+    assert "No lock of test is known" in unlock.about_to_go("test", None, NOW)
 
 
 def test_a_report_goes_where_the_system_shows_it(
