@@ -3,9 +3,10 @@
 # names in its own, and the Pulumi CLI of the pinned version.
 set -euo pipefail
 
-# What is installed needs no secret. GitLab gives every variable to every command of a job.
-unset NOCOBASE_API_KEY NOCOBASE_ACCOUNT NOCOBASE_PASSWORD PULUMI_CONFIG_PASSPHRASE PULUMI_ACCESS_TOKEN \
-  ARM_OIDC_TOKEN ARM_CLIENT_SECRET AZURE_CLIENT_SECRET AZURE_STORAGE_KEY AZURE_STORAGE_SAS_TOKEN \
+# What is installed needs no secret. GitLab gives every variable to every command of a job. Logins of further
+# installations have a name at the end.
+unset "${!NOCOBASE_API_KEY@}" "${!NOCOBASE_ACCOUNT@}" "${!NOCOBASE_PASSWORD@}" \
+  PULUMI_CONFIG_PASSPHRASE PULUMI_ACCESS_TOKEN ARM_OIDC_TOKEN ARM_CLIENT_SECRET AZURE_CLIENT_SECRET AZURE_STORAGE_KEY AZURE_STORAGE_SAS_TOKEN \
   AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN GOOGLE_CREDENTIALS CI_JOB_TOKEN GITHUB_TOKEN GITLAB_TOKEN SYSTEM_ACCESSTOKEN
 
 if [ ! -x .venv/bin/python ]; then
