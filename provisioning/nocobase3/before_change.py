@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from provisioning.entra.audiences import COMMON
 from provisioning.entra.other_applications import whose_application
 from provisioning.errors import NocoBaseError, NotVerified
 from provisioning.nocobase import preflight, secret_in_use
@@ -103,3 +104,26 @@ def _why_maybe_unknown(
         return "has a secret in its configuration that this stack's state does not know"
     why = push.why_not_in_use(link, found, configuration.provider)
     return f"may use a secret of an earlier configuration: {why}" if why else None
+
+
+def sign_in_pages(
+    installation: Installation, configuration: Configuration, login: NocoBaseLogin, client_id: str | None
+) -> frozenset[str] | None:
+    """The sign-in pages that it uses for the application `client_id`, and will use once it is restarted.
+
+    None if it cannot be asked.
+    """
+    # As above; only a change of the audience needs them.
+    from provisioning.nocobase3 import push  # noqa: PLC0415
+    from provisioning.nocobase3.places import place_of  # noqa: PLC0415
+    from provisioning.nocobase3.server import MailServer  # noqa: PLC0415
+
+    try:
+        found = push.read(place_of(configuration.place), configuration.provider).found
+        with MailServer(installation.url, login) as server:
+            link = server.sign_in(configuration.provider)
+    except NocoBaseError:
+        return None
+    named = [(found.client_id, found.tenant or COMMON)]
+    named += [(link.client_id, link.tenant)] if link and link.client_id and link.tenant else []
+    return frozenset(page for id_, page in named if id_ and id_ == client_id)

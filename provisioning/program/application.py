@@ -25,8 +25,8 @@ class MailApplication(pulumi.ComponentResource):
 
     client_id, object_id, tenant_id: of the application. client_secret: the value of the active secret, a Pulumi secret.
     client_secret_expiry: when that ends (RFC 3339). admin_consent_url: for an administrator of the tenant.
-    audience: whose accounts may sign in. protected: whether it is not to be destroyed. parts: what a sign-in needs in
-    Entra ID besides the application.
+    audience: whose accounts may sign in, by the settings, as NocoBase is told. protected: whether it is not to be
+    destroyed. parts: what a sign-in needs in Entra ID besides the application.
     """
 
     client_id: pulumi.Output[str]
@@ -56,7 +56,7 @@ class MailApplication(pulumi.ComponentResource):
         application = azuread.Application(
             name,
             display_name=settings.application_name,
-            sign_in_audience=settings.audience.value,
+            sign_in_audience=(run.audience or settings.audience).value,
             tags=list(run.tags.names),
             owners=list(run.owners.object_ids),
             # Entra ID requires version 2 if personal accounts may sign in. Mail does without: it is of tokens for an

@@ -1,8 +1,9 @@
 """Everything between the stack's settings and its resources: what is validated, asked and planned before a change.
 
 In this order: the settings are validated; the azuread provider says who signs in; NocoBase is asked before its first
-push, before the first one at a new address, and before another audience is declared; Entra ID is asked before the first
-deployment, and when the plan changes owners or client secrets. An `up` without changes asks only who signs in.
+push, before the first one at a new address, and before another audience is declared (`audience`); Entra ID is asked
+before the first deployment, and when the plan changes owners or client secrets. An `up` without changes asks only who
+signs in.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ from provisioning.foreign import harmless
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.preflight import check_audience, check_installations
 from provisioning.nocobase.push import Accounts
-from provisioning.nocobase3.before_change import check, may_hold_unknown_secret
-from provisioning.program import redirect_uris, stack, validation
+from provisioning.nocobase3.before_change import check, may_hold_unknown_secret, sign_in_pages
+from provisioning.program import audience, redirect_uris, stack, validation
 from provisioning.program.caller import Caller, sign_in
 from provisioning.program.last_state import Deployed
 from provisioning.program.settings import SameName, Settings
@@ -49,7 +50,8 @@ class Run:
 
     redirect_uris: of the application. installations: the NocoBases to serve. consent: what an administrator
     gave before. other_token_version: whether the application's own access tokens stay of another version.
-    removes: whether a client secret is removed at the end.
+    removes: whether a client secret is removed at the end. audience: of the application in this run, where that is not
+    yet the one of the settings.
     """
 
     settings: Settings
@@ -63,6 +65,7 @@ class Run:
     consent: TakenOver | None = None
     other_token_version: bool = False
     removes: bool = False
+    audience: rules.Audience | None = None
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,16 @@ def prepare(last: Deployed) -> Run:
         moved = redirect_uris.moved(installations, last)
         warnings += check_installations(moved, logins, own, len(installations) > 1, patience, check)
         if last.application and last.application.declared.audience != settings.audience:
-            # A NocoBase 3 is told with the push whose accounts may sign in.
+            # A NocoBase 3 is given another page first; see below.
             by_rest = [one for one in settings.installations if one.configuration is None]
             served = [one for one in by_rest if one.resource_name in pushed]
             check_audience(served, logins, Accounts(settings.audience.value, last.tenant_id))
+        accounts = audience.plan_of(
+            settings.audience,
+            installations,
+            last,
+            lambda one, kept_in: sign_in_pages(one, kept_in, logins[one.name], last.client_id),
+        )
         reads_only = previews_without_rights(caller, last)
         wanted = Wanted(
             None if reads_only else caller.object_id,
@@ -111,7 +120,7 @@ def prepare(last: Deployed) -> Run:
         )
         owners, principal_owners, warning = plan_ownership(wanted, last, settings.protect_application)
         warnings += [warning] if warning else []
-        warnings += warn_of_restart(settings, last)
+        warnings += [said] if (said := audience.in_words(accounts, settings.audience)) else []
         warnings += [NOT_REFRESHED] if os.environ.get(REFRESH_OPTION, "").lower() in FALSE else []
         warnings += [NO_EFFECT] if validation.RETIRED in config else []
         reject_too_many_owners((owners, principal_owners))
@@ -125,7 +134,7 @@ def prepare(last: Deployed) -> Run:
                 last=last.secrets_for([one.resource_name for one in installations]),
                 now=stack.now(),
                 policy=settings.rotation_policy,
-                two_at_most=settings.audience.personal,
+                two_at_most=accounts.audience.personal,
                 preview=pulumi.runtime.is_dry_run(),
                 awaiting_deletion=stack.awaiting_deletion,
                 why_maybe_in_use=partial(
@@ -149,7 +158,7 @@ def prepare(last: Deployed) -> Run:
         pulumi.info(deployer_not_shown(settings.owners))
     for warning in warnings:
         pulumi.warn(harmless(warning))
-    other_version = keeps_token_version(settings, last)
+    other_version = keeps_token_version(accounts.audience, last)
     tags = own_tags(settings, last)
     removes = any(secret.slot not in secrets.slots for secret in last.secrets)
     return Run(
@@ -164,23 +173,8 @@ def prepare(last: Deployed) -> Run:
         consent,
         other_version,
         removes,
+        accounts.audience if accounts.waiting else None,
     )
-
-
-def warn_of_restart(settings: Settings, last: Deployed) -> list[str]:
-    """A warning if the audience changes for a NocoBase 3 that a person restarts: its sign-in page is told with that."""
-    if last.application is None or last.application.declared.audience == settings.audience:
-        return []
-    urls = [
-        one.url
-        for one in settings.installations
-        if one.configuration and not one.configuration.restart and one.resource_name in last.pushed
-    ]
-    sentence = (
-        f"The audience changes to {settings.audience}, and NocoBase at {', '.join(urls)} goes on as before until it is "
-        "restarted: accounts may be rejected meanwhile. Restart it right after this run, then run `pulumi up` again."
-    )
-    return [sentence] if urls else []
 
 
 def own_tags(settings: Settings, last: Deployed) -> Tags:
@@ -213,10 +207,10 @@ NO_EFFECT = (
 )
 
 
-def keeps_token_version(settings: Settings, last: Deployed) -> bool:
+def keeps_token_version(accounts: rules.Audience, last: Deployed) -> bool:
     """Whether the application's own access tokens stay of another version than 2, as they were when it was adopted."""
     version = last.application.token_version if last.application else None
-    return version not in (None, 2) and not settings.audience.personal
+    return version not in (None, 2) and not accounts.personal
 
 
 def plan_consent(settings: Settings, last: Deployed) -> TakenOver | None:

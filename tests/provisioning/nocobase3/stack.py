@@ -19,16 +19,21 @@ from pulumi.dynamic.config import Config
 
 from provisioning import connections
 from provisioning.entra import token_check
+from provisioning.entra.audiences import mismatch
 from provisioning.entra.client_secret_plan import Policy, SecretPlan, Slot, plan_secrets, rfc3339, secret_name
+from provisioning.entra.rules import Audience
 from provisioning.errors import ProvisioningError
 from provisioning.foreign import parsed_json
 from provisioning.nocobase import push_resource as by_rest
+from provisioning.nocobase.installation import Configuration, Installation
+from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase3 import before_change, push_resource
 from provisioning.nocobase3.push_resource import ConfigurationProvider
+from provisioning.program import audience
 from provisioning.program.last_state import Deployed, read_state
 from provisioning.program.settings import Settings
 from provisioning.program.validation import validate
-from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, PASSWORD_TYPE, PUSH_TYPE
+from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, PASSWORD_TYPE, PUSH_TYPE, STACK_TYPE
 from sandbox.nocobase3.stand_in import StandIn
 
 URL = "https://crm.example.com"
@@ -56,7 +61,8 @@ def secret_of(slot: Slot, issued: str) -> str:
 class Stack:
     """One stack. config: NocoBase's configuration. passwords: the client secrets in Entra ID, by their values.
 
-    restarts: what the restart command does; None if there is none. said: what the program warned of.
+    restarts: what the restart command does; None if there is none. said: what the program warned of. audience: by the
+    settings. registered: the application's.
     """
 
     config: Path
@@ -71,11 +77,12 @@ class Stack:
     said: list[str] = field(default_factory=list)
     served: bool = False
     more: dict[str, Any] = field(default_factory=dict)
+    registered: str | None = None
 
     @property
     def state(self) -> Deployed:
         """What the next run reads."""
-        application = {"objectId": "o", "clientId": CLIENT_ID, "displayName": "mail"}
+        application = {"objectId": "o", "clientId": CLIENT_ID, "displayName": "mail", "signInAudience": self.registered}
         passwords = {(PASSWORD_TYPE, secret_name(APPLICATION_NAME, slot)): one for slot, one in self.passwords.items()}
         pushes = {**({"nocobase": self.push} if self.push else {}), **self.others}
         return read_state(
@@ -83,6 +90,7 @@ class Stack:
                 (APPLICATION_TYPE, APPLICATION_NAME): application,
                 **passwords,
                 **{(PUSH_TYPE, name): outputs for name, outputs in pushes.items()},
+                (STACK_TYPE, "stack"): {"tenantId": TENANT},
             }
         )
 
@@ -91,15 +99,19 @@ class Stack:
         declared = ["nocobase", *self.others]
         return plan_secrets(self.state.secrets_for(declared), self.now, self.policy)
 
-    def declared(self, plan: SecretPlan) -> dict[str, Any]:
-        """What the program declares of the push."""
+    def installation(self) -> Installation:
+        """The NocoBase 3 by the settings."""
         values = {
             "nocobaseUrl": URL,
             "nocobaseConfigFile": str(self.config),
             "audience": self.audience,
             **({"nocobaseRestart": '["restart-nocobase"]'} if self.restarts else {}),
         }
-        (installation, *_) = declared_by(values).installations
+        return declared_by(values).installations[0]
+
+    def declared(self, plan: SecretPlan) -> dict[str, Any]:
+        """What the program declares of the push."""
+        installation = self.installation()
         configuration = installation.configuration
         assert configuration is not None
         return {
@@ -137,6 +149,7 @@ class Stack:
     def up(self) -> str:
         """One `pulumi up`, which plans by the state before its refresh; returns what was done. Raises RunFailed."""
         plan = self._issue()
+        self._register()
         if self.push is not None:
             self.refresh()
         news, provider = self.declared(plan), self.provider()
@@ -149,6 +162,17 @@ class Stack:
         self.watch()
         self._end(plan)
         return done
+
+    def _register(self) -> None:
+        """Change the application's audience, as the program declares it."""
+
+        def pages(one: Installation, kept_in: Configuration) -> frozenset[str] | None:
+            return before_change.sign_in_pages(one, kept_in, NocoBaseLogin(api_key=API_KEY), CLIENT_ID)
+
+        wanted = Audience(self.audience)
+        accounts = audience.plan_of(wanted, [self.installation()], self.state, pages)
+        self.said += [said] if (said := audience.in_words(accounts, wanted)) else []
+        self.registered = accounts.audience.value
 
     def _issue(self) -> SecretPlan:
         plan = self.plan()
@@ -208,6 +232,9 @@ class Stack:
         somebody_elses = used is None or not str(used.get("clientSecret")).startswith("secret~of~")
         if used is not None and self.served and not somebody_elses:
             assert used["clientSecret"] in values, "NocoBase uses a secret that was removed"
+            if self.registered and used["clientId"] == CLIENT_ID:
+                shut_out = mismatch(used["tenant"], self.registered, TENANT)
+                assert shut_out is None, "NocoBase's sign-in page takes nobody of the application's audience"
         self.served = self.served or bool(self.push and self.push.get("slot"))
         assert len(self.passwords) <= 2
 

@@ -444,6 +444,51 @@ def test_the_audience_decides_on_the_tenant(audience: str, tenant: str, stack: S
     used = stack.server.provider("outlook")
     assert used is not None
     assert used["tenant"] == "organizations"
+    assert (stack.registered, stack.said) == ("AzureADMultipleOrgs", [])
+
+
+@pytest.mark.parametrize("before", ["AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount"])
+@pytest.mark.parametrize("by_command", [True, False])
+def test_an_audience_narrows_once_nocobase_uses_another_page(by_command: bool, before: str, stack: Stack) -> None:
+    """`Stack.watch` asserts after each step that somebody of the application's audience can sign in."""
+    restart_command(stack)
+    stack.audience = before
+    stack.up()
+    stack.audience = "AzureADMyOrg"
+    if not by_command:
+        stack.restarts = None
+    stack.up()
+    assert stack.registered == before
+    assert f"The audience stays {before} until NocoBase at https://crm.example.com was seen" in stack.said[0]
+    if not by_command:
+        stack.up()
+        assert stack.registered == before
+        stack.server.start()
+    stack.said.clear()
+    stack.up()
+    assert (stack.registered, stack.said) == ("AzureADMyOrg", [])
+    assert stack.up() == "same"
+    assert stack.push is not None
+    assert not stack.push["restart_due"]
+
+
+def test_an_audience_does_not_narrow_while_a_restart_fails_or_nocobase_does_not_answer(stack: Stack) -> None:
+    restart_command(stack)
+    stack.up()
+    before, stack.audience = stack.registered, "AzureADMyOrg"
+    stack.restarts = lambda: 3
+    for _ in range(2):
+        with pytest.raises(RunFailed, match="restart-nocobase failed"):
+            stack.up()
+        assert stack.registered == before
+    stack.server.stop()
+    with pytest.raises(RunFailed):
+        stack.up()
+    assert stack.registered == before
+    stack.server.start()
+    stack.restarts = None
+    stack.up()
+    assert stack.registered == "AzureADMyOrg"
 
 
 def test_an_address_that_users_do_not_see_is_reported(stack: Stack) -> None:

@@ -116,6 +116,24 @@ def test_a_secret_that_the_state_does_not_know_may_be_in_use(stack: Stack) -> No
     assert "cannot be asked" in clauses([known])[0]
 
 
+def test_the_sign_in_pages_are_those_of_the_link_and_of_the_configuration(stack: Stack) -> None:
+    def pages(client_id: str = CLIENT_ID) -> frozenset[str] | None:
+        (one,) = installations(nocobaseConfigFile=str(stack.config))
+        assert one.configuration
+        return before_change.sign_in_pages(one, one.configuration, LOGIN, client_id)
+
+    entry = f"mail: {{providers: {{outlook: {{type: microsoft, clientId: {CLIENT_ID}, clientSecret: x}}}}}}\n"
+    assert pages() == frozenset()
+    stack.config.write_text(entry)
+    assert pages() == frozenset(["common"])
+    stack.server.start()
+    stack.config.write_text(entry.replace("type:", "tenant: organizations, type:"))
+    assert pages() == frozenset(["common", "organizations"])
+    assert pages("11111111-2222-3333-4444-555555555555") == frozenset()
+    stack.server.stop()
+    assert pages() is None
+
+
 # Settings ------------------------------------------------------------------------------------------------------------
 
 

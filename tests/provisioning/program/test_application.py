@@ -9,12 +9,14 @@ import inspect
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pulumi_azuread as azuread
 import pytest
 
 from provisioning.entra.ownership import Owners
+from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program import prepare, stack, validation
 from provisioning.program.application import MailApplication
@@ -75,8 +77,15 @@ def camel(name: str) -> str:
     return first + "".join(map(str.capitalize, others))
 
 
-def declare(settings: Settings, caller: Caller, owners: Owners, principal_owners: Owners, preview: bool) -> None:
-    """What `__main__.py` declares in Entra ID, with a secret for each state that has none."""
+def declare(
+    settings: Settings,
+    caller: Caller,
+    owners: Owners,
+    principal_owners: Owners,
+    preview: bool,
+    audience: Audience | None = None,
+) -> None:
+    """What `__main__.py` declares in Entra ID, with a secret for each state that has none. audience: see `Run`."""
     last = stack.last_state()
     inputs = PlanInputs(
         object_id=last.object_id,
@@ -91,13 +100,25 @@ def declare(settings: Settings, caller: Caller, owners: Owners, principal_owners
     secrets, _ = prepare.plan_run(inputs)
     consent = plan_consent(settings, last)
     tags = prepare.own_tags(settings, last)
-    run = Run(settings, secrets, settings.redirect_uris, tags, (), caller, owners, principal_owners, consent)
+    run = Run(
+        settings,
+        secrets,
+        settings.redirect_uris,
+        tags,
+        (),
+        caller,
+        owners,
+        principal_owners,
+        consent,
+        audience=audience,
+    )
     MailApplication("mail", run)
 
 
-def program(settings: Settings = SETTINGS) -> None:
+def program(settings: Settings = SETTINGS, audience: Audience | None = None) -> None:
     """The same by the deployer, who is the only owner."""
-    declare(settings, Caller(ME, identity.TENANT_ID, application=True), Owners((ME,)), Owners((ME,)), preview=False)
+    caller, owners = Caller(ME, identity.TENANT_ID, application=True), Owners((ME,))
+    declare(settings, caller, owners, owners, preview=False, audience=audience)
 
 
 def program_for_users() -> None:
@@ -277,9 +298,17 @@ def test_another_version_of_its_own_tokens_stays_where_entra_id_lets_it() -> Non
     for version, audience, stays in ((1, "AzureADMultipleOrgs", True), (2, "AzureADMultipleOrgs", False)):
         resources = {(APPLICATION_TYPE, "mail"): {**checkpoints.application()["outputs"], "api": {VERSION: version}}}
         declared = validation.load({**VALUES, "audience": audience}, {"nocobaseApiKey"})[0]
-        assert prepare.keeps_token_version(declared, read_state(resources)) is stays
-        assert prepare.keeps_token_version(SETTINGS, read_state(resources)) is False
-    assert prepare.keeps_token_version(SETTINGS, read_state({})) is False
+        assert prepare.keeps_token_version(declared.audience, read_state(resources)) is stays
+        assert prepare.keeps_token_version(SETTINGS.audience, read_state(resources)) is False
+    assert prepare.keeps_token_version(SETTINGS.audience, read_state({})) is False
+
+
+def test_the_audience_that_nocobase_needs_stays(tenant: Service) -> None:
+    made = engine()
+    for kept, registered in ((Audience.ANY_TENANT, "AzureADMultipleOrgs"), (None, SETTINGS.audience.value)):
+        made.up(partial(program, audience=kept))
+        (application,) = tenant.directory.snapshot()["applications"]
+        assert application["signInAudience"] == registered
 
 
 ONCE = {"password", "preventDuplicateNames", "templateId", "logoImage"}

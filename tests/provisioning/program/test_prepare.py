@@ -36,13 +36,11 @@ from provisioning.program.prepare import (
     plan_run,
     reject_too_many_owners,
     warn_of_added_owners,
-    warn_of_restart,
 )
 from provisioning.program.settings import Settings
 from provisioning.resource_types import PRINCIPAL_TYPE
 from tests.provisioning import checkpoints
 from tests.provisioning.doctor.test_account import token
-from tests.provisioning.program.test_last_state import state
 
 # msgraph's own generated code uses its deprecated names.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
@@ -332,25 +330,3 @@ def test_more_owners_than_entra_id_allows_end_the_preview() -> None:
     with pytest.raises(SettingsError, match="101 owners") as caught:
         reject_too_many_owners([hundred, Owners((*hundred.object_ids, "one more"))])
     assert "formerOwners" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("more", "warned"),
-    [
-        ({"audience": "AzureADMultipleOrgs", "nocobaseConfigFile": "/srv/config.yml"}, True),
-        ({"nocobaseConfigFile": "/srv/config.yml"}, False),
-        ({"audience": "AzureADMultipleOrgs"}, False),
-        (
-            {"audience": "AzureADMultipleOrgs", "nocobaseConfigFile": "/srv/c.yml", "nocobaseRestart": '["restart"]'},
-            False,
-        ),
-    ],
-    ids=["restarted by a person", "the same audience", "a NocoBase 2", "restarted by a command"],
-)
-def test_a_change_of_audience_that_waits_for_a_restart_is_warned_of(more: dict[str, str], warned: bool) -> None:
-    own = validation.validate({"nocobaseUrl": checkpoints.URL, "audience": "AzureADMyOrg", **more})[0]
-    assert own is not None
-    said = warn_of_restart(own, state(*checkpoints.ONE_SECRET))
-    assert bool(said) is warned
-    assert all(f"NocoBase at {checkpoints.URL}" in one for one in said)
-    assert warn_of_restart(own, Deployed("prod")) == []
