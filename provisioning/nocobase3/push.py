@@ -91,6 +91,14 @@ def write(place: Place, provider: str, before: Reading, entry: Entry) -> Reading
     return after
 
 
+def may_hold(place: Place, provider: str, entry: Entry) -> bool:
+    """Whether a write of `entry` that failed may have been carried out."""
+    try:
+        return read(place, provider).found.holds(entry)
+    except errors.NocoBaseError:
+        return True
+
+
 def clear(place: Place, provider: str, before: Reading, made: str) -> None:
     """Remove the entry if this program made it (see `config_file.made_by`), else empty its client id and secret.
 

@@ -80,7 +80,7 @@ VERIFIED = ("client_id", "client_secret", "slot", "since", "redirect_uris", "pro
 class _Target:
     """One NocoBase 3 during one call of the engine's.
 
-    made: see `config_file.made_by`. wrote: whether its configuration was written.
+    made: see `config_file.made_by`. holds: whether its configuration has, or may have, what was declared.
     """
 
     url: str
@@ -88,7 +88,7 @@ class _Target:
     provider: str
     server: MailServer
     made: str = ""
-    wrote: bool = False
+    holds: bool = False
 
 
 class ConfigurationProvider(MailSettingsProvider):
@@ -124,7 +124,7 @@ class ConfigurationProvider(MailSettingsProvider):
     def create(self, props: Properties) -> CreateResult:
         """Push into a NocoBase 3 for the first time; foreign credentials there are not overwritten.
 
-        What fails after the configuration was written is recorded, so that `destroy` clears it.
+        What fails once the configuration holds the credentials is recorded, so that `destroy` clears it.
         """
         from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
 
@@ -133,14 +133,14 @@ class ConfigurationProvider(MailSettingsProvider):
         target: _Target | None = None
         try:
             with self._target(props) as target:
-                before = _read(target)
+                before = _before(target, {}, props)
                 own = [props["client_id"], props.get("take_over")]
                 push.reject_other_kind(target.place, target.provider, before.found, own)
                 reject_foreign(target.url, before, own, whose_application)
                 self._wait_until_accepted(props, new=True)
                 return CreateResult(id_, self._push(target, {}, props, before))
         except ProvisioningError as error:
-            if not props.get("several") and not (target and target.wrote):
+            if not props.get("several") and not (target and target.holds):
                 raise
             made = target.made if target else ""
             return CreateResult(id_, {**_unverified({}, props), "made": made, "problem": without_secrets(str(error))})
@@ -148,7 +148,8 @@ class ConfigurationProvider(MailSettingsProvider):
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
         """Push what the declaration changed, or repair what somebody changed in the configuration.
 
-        What fails after the configuration was written is recorded, so that `destroy` clears it.
+        What fails once the configuration holds the credentials is recorded, so that `destroy` clears it. Until then
+        the last place and declaration stay recorded: nothing of the new ones is true yet.
         """
         self._seen.pop(place_of(_news), None)
         target: _Target | None = None
@@ -157,11 +158,12 @@ class ConfigurationProvider(MailSettingsProvider):
             with self._target(_news) as target:
                 return UpdateResult(self._update_in(target, _olds, _news))
         except ProvisioningError as error:
-            if not _news.get("several") and not (target and target.wrote):
+            problem = without_secrets(str(error))
+            if target and target.holds:
+                return UpdateResult({**_unverified(_olds, _news), "made": target.made, "problem": problem})
+            if not _news.get("several"):
                 raise
-            kept = _olds.get("made") if _same_place(_olds, _news) else None
-            made = target.made if target and target.wrote else kept
-            return UpdateResult({**_unverified(_olds, _news), "made": made, "problem": without_secrets(str(error))})
+            return UpdateResult({**_olds, "problem": problem})
 
     def _wait(self, olds: Properties, news: Properties) -> None:
         same = credentials_of(olds) == credentials_of(news)
@@ -170,7 +172,7 @@ class ConfigurationProvider(MailSettingsProvider):
     def _update_in(self, target: _Target, olds: Properties, news: Properties) -> Properties:
         from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
 
-        before = _read(target)
+        before = _before(target, olds, news)
         own = [own_client_id(olds), news["client_id"], news.get("take_over")]
         push.reject_other_kind(target.place, target.provider, before.found, own)
         if not olds.get("slot") or not _same_place(olds, news):
@@ -183,15 +185,21 @@ class ConfigurationProvider(MailSettingsProvider):
         """Write what differs, restart if NocoBase has not read it, and verify; return the outputs."""
         from provisioning.nocobase3 import config_file, push  # noqa: PLC0415 - see above
 
-        target.made = _made(olds, news, before)
         link = target.server.sign_in(target.provider)
         reading = before
         if not before.found.holds(_entry(news)):
             shown = link.scopes if link else ()
             order = config_file.fresh_order(news["scopes"], before.found.scopes, shown)
             target.made = target.made or config_file.made_by(before.text, target.provider)
-            target.wrote = True
-            reading = push.write(target.place, target.provider, before, _entry(news, order))
+            target.holds = True
+            try:
+                reading = push.write(target.place, target.provider, before, _entry(news, order))
+            except NocoBaseError:
+                target.holds = push.may_hold(target.place, target.provider, _entry(news))
+                raise
+        if olds.get("config_file") and _configuration(olds) != _configuration(news):
+            earlier = f"mail.providers.{olds['mail_provider']} in the configuration {olds['config_file']}"
+            say(f"{earlier} still has a client secret: remove it there once no NocoBase reads it any more.")
         why = push.why_not_in_use(link, reading.found, target.provider)
         if why is not None and news.get("restart"):
             say(f"Restarting NocoBase at {target.url}: {shlex.join(news['restart'])}")
@@ -210,8 +218,11 @@ class ConfigurationProvider(MailSettingsProvider):
     def read(self, id_: str, props: Properties) -> ReadResult:
         """What the configuration holds now; an empty id, which means a deleted resource, if the entry is gone.
 
-        A configuration or a NocoBase that cannot be read stops no refresh, as in `MailSettingsProvider.read`.
+        A configuration or a NocoBase that cannot be read stops no refresh, as in `MailSettingsProvider.read`. That is
+        also for a NocoBase 2 which was upgraded in place, and whose push as a 3 has failed so far.
         """
+        if not props.get("config_file"):
+            return super().read(id_, props)
         try:
             with self._target(props, patient=False) as target:
                 found = _read(target).found
@@ -235,6 +246,9 @@ class ConfigurationProvider(MailSettingsProvider):
 
         Raises ApplicationProtected, before anything is changed, where the engine would not destroy the application.
         """
+        if not _props.get("config_file"):
+            super().delete(_id, _props)
+            return
         from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
         from provisioning.nocobase3.places import place_of as configuration_at  # noqa: PLC0415 - see above
 
@@ -350,6 +364,18 @@ def _read(target: _Target) -> Reading:
         if len(value) >= SECRET_LENGTH and not re.fullmatch(GUID, value):
             redact_from_now_on(value)
     return reading
+
+
+def _before(target: _Target, olds: Properties, news: Properties) -> Reading:
+    """The configuration before a push."""
+    before = _read(target)
+    target.made = _made(olds, news, before)
+    target.holds = before.found.holds(_entry(news))
+    return before
+
+
+def _configuration(properties: Mapping[str, Any]) -> tuple[object, object]:
+    return properties["config_file"], properties["mail_provider"]
 
 
 def _where(properties: Mapping[str, Any]) -> tuple[object, ...]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -273,6 +277,81 @@ def test_refresh_sees_drift(stack: Stack) -> None:
     assert stack.push["client_secret"] == "other~secret"
     assert stack.up() == "update"
     assert in_use(stack) == stack.passwords[Slot.A]["value"]
+
+
+def move(stack: Stack, text: str) -> Path:
+    """Have the settings name another file, of `text`; NocoBase still reads the earlier one, which is returned."""
+    earlier = stack.config
+    stack.config = earlier.with_name("moved.yml")
+    stack.config.write_text(text, encoding="utf-8")
+    return earlier
+
+
+def test_a_move_that_fails_is_not_recorded_and_overwrites_nothing(stack: Stack) -> None:
+    """Of several, a failed push is recorded; what it says is what the next run and `destroy` go by."""
+    stack.more = {"several": True}
+    restart_command(stack)
+    stack.up()
+    other = OWN.replace(CLIENT_ID, "11111111-2222-3333-4444-555555555555")
+    earlier = move(stack, other)
+    for _ in range(2):
+        with pytest.raises(RunFailed, match="already holds the credentials of another"):
+            stack.up()
+        assert stack.push is not None
+        assert (stack.push["config_file"], stack.push["slot"]) == (str(earlier), "a")
+        assert stack.config.read_text(encoding="utf-8") == other
+    stack.destroy()
+    assert earlier.read_text(encoding="utf-8") == CONFIG
+    assert stack.config.read_text(encoding="utf-8") == other
+
+
+def test_a_move_whose_write_fails_is_not_recorded(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack.more = {"several": True}
+    restart_command(stack)
+    stack.up()
+    earlier = move(stack, CONFIG)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", Mock(side_effect=full))
+        with pytest.raises(RunFailed, match="No space left"):
+            stack.up()
+    assert stack.push is not None
+    assert stack.push["config_file"] == str(earlier)
+    assert stack.config.read_text(encoding="utf-8") == CONFIG
+    stack.destroy()
+    assert earlier.read_text(encoding="utf-8") == CONFIG
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_move_that_fails_after_its_write_is_recorded(
+    several: bool, stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.more = {"several": several}
+    restart_command(stack)
+    stack.up()
+    earlier = move(stack, CONFIG)
+    stack.restarts = lambda: 3
+    with pytest.raises(RunFailed, match="restart-nocobase failed"):
+        stack.up()
+    assert stack.push is not None
+    assert (stack.push["config_file"], stack.push["slot"]) == (str(stack.config), "a")
+    stack.server.config = stack.config
+    restart_command(stack)
+    capsys.readouterr()
+    assert stack.up() == "update"
+    stack.destroy()
+    assert stack.config.read_text(encoding="utf-8") == CONFIG
+    assert CLIENT_ID in earlier.read_text(encoding="utf-8")
+
+
+def test_a_move_says_where_a_client_secret_stays(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    restart_command(stack)
+    stack.up()
+    earlier = move(stack, CONFIG)
+    stack.server.config = stack.config
+    stack.up()
+    assert f"mail.providers.outlook in the configuration {earlier} still has a client secret" in capsys.readouterr().out
+    assert stack.up() == "same"
 
 
 BROKEN = {

@@ -14,7 +14,7 @@ from provisioning.nocobase.push_resource import MailSettingsProvider
 from tests.provisioning.nocobase.fake_nocobase import CALLBACK, FakeNocoBase, microsoft
 from tests.provisioning.nocobase.fake_nocobase import URL as URL_2
 from tests.provisioning.nocobase3.conftest import CONFIG
-from tests.provisioning.nocobase3.stack import RunFailed, Stack, connect, over_http
+from tests.provisioning.nocobase3.stack import CLIENT_ID, RunFailed, Stack, connect, over_http
 
 NEXT = "nocobase-two"
 
@@ -154,6 +154,23 @@ def test_an_upgrade_in_place_keeps_the_secret_until_the_3_is_verified(stack: Sta
     assert not stack.push["restart_due"]
     stack.destroy()
     assert stack.config.read_text(encoding="utf-8") == CONFIG
+
+
+def test_an_upgrade_in_place_that_writes_nothing_stays_recorded_as_a_2(stack: Stack, monkeypatch: Any) -> None:
+    """So `destroy` empties what the NocoBase 2 holds."""
+    stack.restarts = restarting(stack)
+    stack.up()
+    become_a_2(stack)
+    stack.more = {"several": True}
+    stack.config.write_text("mail: [", encoding="utf-8")
+    with pytest.raises(RunFailed, match="not valid YAML"):
+        stack.up()
+    assert stack.push is not None
+    assert "config_file" not in stack.push
+    old = FakeNocoBase([{**microsoft(), "clientId": CLIENT_ID, "clientSecret": stack.passwords[Slot.A]["value"]}])
+    connect(monkeypatch, {"crm.example.com": old})
+    stack.destroy()
+    assert not old.row()["clientSecret"]
 
 
 def test_an_upgrade_in_place_whose_restart_fails_is_cleared_by_destroy(stack: Stack) -> None:
