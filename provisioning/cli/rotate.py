@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -54,7 +55,7 @@ def rotate(
         key = "compromisedBefore" if compromised else "rotateRequestedAt"
         outputs = deployed(engine)
         asked = _pending(key, engine.config(key), outputs)
-        if compromised and not yes and not _agreed(name, outputs.get("oldSecretRetires")):
+        if compromised and not yes and not _agreed(name, outputs):
             return
         taken_back = f"To take it back, if no new secret was issued yet: `pulumi config rm {key} --stack {name}`"
         # Before it is set: Ctrl-C does not end `pulumi config set`.
@@ -71,21 +72,16 @@ def rotate(
         _tell_end(outputs, compromised, due)
 
 
-def _agreed(stack: str, old_retires: str | None) -> bool:
-    """Whether secrets may be removed at once. Ends the command with another one where nobody can be asked.
-
-    old_retires: until when the secret before the present one stays otherwise; None if there is none.
-    """
-    removed = "both client secrets" if old_retires else "the present client secret"
+def _agreed(stack: str, outputs: Mapping[str, Any]) -> bool:
+    """Whether secrets may be removed at once. Ends the command with another one where nobody can be asked."""
+    retires, waits = outputs.get("oldSecretRetires"), outputs.get("oldSecretWaitsFor")
+    removed = "both client secrets" if retires or waits else "the present client secret"
     if not can_be_asked():
         words.print(f"Nothing was changed. --compromised removes {removed} at once. To do that:")
         words.print(f"  `python -m provisioning rotate --compromised --yes --stack {stack}`")
         raise typer.Exit(1)
-    before = (
-        f" The one before it, still accepted until {quoted(old_retires.partition('T')[0])}, is removed first."
-        if old_retires
-        else ""
-    )
+    until = f"until {quoted(retires.partition('T')[0])}" if retires else "until NocoBase is restarted"
+    before = f" The one before it, still accepted {until}, is removed first." if retires or waits else ""
     words.print(
         f"Stack {stack}: a new client secret is issued and given to NocoBase; then the present one is removed, and "
         f"whatever else uses it stops.{before} Mailboxes stay connected."
@@ -256,4 +252,5 @@ def _pending(key: str, asked: str | None, outputs: dict[str, Any]) -> datetime |
 
 def _fulfilled(asked: datetime, outputs: dict[str, Any], compromised: bool) -> bool:
     issued = datetime.fromisoformat(outputs["clientSecretIssued"])
-    return issued >= asked and not (compromised and outputs.get("oldSecretRetires"))
+    old = outputs.get("oldSecretRetires") or outputs.get("oldSecretWaitsFor")
+    return issued >= asked and not (compromised and old)

@@ -331,7 +331,7 @@ TIMELINE_WIDTH = 100
 
 def _facts(found: Read, moment: datetime) -> dict[str, object]:
     """What a person wants to know of one stack."""
-    from provisioning.status.compare import consent_in_words, dated  # noqa: PLC0415 - not for --help
+    from provisioning.status.compare import consent_in_words, dated, end_of_old_secret  # noqa: PLC0415 - as above
 
     if found.view is None:
         return {"stack": found.stack, "state": "not read", **dict.fromkeys(FACTS)}
@@ -343,7 +343,7 @@ def _facts(found: Read, moment: datetime) -> dict[str, object]:
         **dict.fromkeys(FACTS),
         "secret ends": dated(min((it.ends for it in state.secrets if state.used_by(it)), default=None), moment),
         "next rotation": dated(state.next_rotation, moment),
-        "old secret retires": dated(state.old_retires, moment),
+        "old secret retires": end_of_old_secret(state, moment),
         "owners": unknown if view.owners is None else "; ".join(map(str, view.owners)),
         "consent": consent_in_words(view) or unknown,
         "Entra ID": _side(view.entra),

@@ -131,6 +131,7 @@ class Deployed:
     """What a stack's state says, also after a run that failed half-way.
 
     next_rotation, old_retires, expires: as the last complete run planned them; expires is the end of the secret in use.
+    There is no old_retires as long as a NocoBase has to be restarted first.
     consent: the id of the declared consent for the tenant; None if there is none. consent_taken_over: whether an
     administrator had given it before.
     """
@@ -233,14 +234,16 @@ def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NA
     passwords = {slot: resources.get((PASSWORD_TYPE, secret_name(name, slot))) for slot in Slot}
     own, given = (resources.get((GRANT_TYPE, one)) or {} for one in (name, taken_over(name)))
     consent = given.get("id") or own.get("id")
+    pushes = tuple(_push(name, outputs) for (kind, name), outputs in resources.items() if kind == PUSH_TYPE)
+    waits = any(push.restart_due for push in pushes)
     return Deployed(
         stack=stack,
         application=_application(application) if application else None,
         tenant_id=exported.get("tenantId"),
         secrets=tuple(_secret(slot, outputs) for slot, outputs in passwords.items() if outputs),
-        pushes=tuple(_push(name, outputs) for (kind, name), outputs in resources.items() if kind == PUSH_TYPE),
+        pushes=pushes,
         next_rotation=_moment(exported.get("nextRotation")),
-        old_retires=_moment(exported.get("oldSecretRetires")),
+        old_retires=None if waits else _moment(exported.get("oldSecretRetires")),
         expires=_moment(exported.get("clientSecretExpiry")),
         principal=Principal(_object_id(principal), _owners(principal)) if principal else None,
         consent=consent,

@@ -296,7 +296,12 @@ def overview(
     entra = compare_entra(state, registration, extra)
     nocobase = tuple(compare_nocobase(state, *pair) for pair in zip(state.pushes, held, strict=True))
     odd = (side for side in (entra, *nocobase) if side.sync is not Sync.YES and not side.skipped)
-    needed = (*alarms(state, now, warn_days), *(f"{side.target} is {side}{_way_out(side)}" for side in odd))
+    due = (
+        f"{push.target} was given new credentials, and has to be restarted with them: {RESTART}"
+        for push, side in zip(state.pushes, nocobase, strict=True)
+        if push.restart_due and side.sync is Sync.UNREAD
+    )
+    needed = (*alarms(state, now, warn_days), *due, *(f"{side.target} is {side}{_way_out(side)}" for side in odd))
     owners = registration.owners if isinstance(registration, Registration) else None
     return Overview(state, entra, nocobase, needed, extra, owners)
 
@@ -461,6 +466,13 @@ def day(moment: datetime) -> str:
 def dated(moment: datetime | None, now: datetime) -> str | None:
     """The date and how far away it is; None if there is none."""
     return f"{day(moment)} ({in_days(moment, now)})" if moment else None
+
+
+def end_of_old_secret(state: Deployed, now: datetime) -> str | None:
+    """When the old client secret is removed, or what it waits for; None if there is none."""
+    if len(state.secrets) > 1 and any(push.restart_due for push in state.pushes):
+        return "once NocoBase is restarted"
+    return dated(state.old_retires, now)
 
 
 def in_days(moment: datetime, now: datetime) -> str:

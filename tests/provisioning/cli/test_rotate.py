@@ -60,6 +60,7 @@ class Engine:
     events: tuple[Event, ...] = ()
     waited: list[str] = field(default_factory=list)
     retires: str | None = None
+    waits: str | None = None
 
     def name(self) -> str:
         return "prod"
@@ -72,7 +73,7 @@ class Engine:
 
     def outputs(self) -> dict[str, Any]:
         times = {"clientSecretIssued": self.issued, "clientSecretExpiry": "2027-10-02T00:00:00Z"}
-        return {**times, "oldSecretRetires": self.retires}
+        return {**times, "oldSecretRetires": self.retires, "oldSecretWaitsFor": self.waits}
 
     def operate(self, operation: str, on_event: Callable[[Event], object]) -> Operation:
         assert operation == "up"
@@ -236,6 +237,10 @@ def test_it_asks_about_both_secrets_where_both_would_go(monkeypatch: pytest.Monk
     assert "The one before it, still accepted until 2027-04-12, is removed first." in said
     assert "Remove both client secrets? [y/N]" in said
     assert "removes both client secrets at once" in run(monkeypatch, both, "--compromised").stderr
+    waiting = Engine(None, waits="NocoBase has to be restarted.")
+    said = run(monkeypatch, waiting, "--compromised", typed="n\n").stderr
+    assert "The one before it, still accepted until NocoBase is restarted, is removed first." in said
+    assert "Remove both client secrets? [y/N]" in said
 
 
 def test_without_a_person_it_ends_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,11 @@ def test_nothing_is_no_state_of_a_deployed_stack() -> None:
     assert state() == Deployed("prod")
 
 
+def test_no_removal_is_promised_before_a_restart() -> None:
+    waiting = [push("a", "2027-01-01", restart_due="It has to be restarted.")]
+    assert state(*TWO_SECRETS, *waiting).old_retires is None
+
+
 def test_the_whole_of_a_state() -> None:
     found = state(*TWO_SECRETS)
     assert (found.stack, found.tenant_id) == ("prod", TENANT_ID)

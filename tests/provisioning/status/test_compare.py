@@ -23,6 +23,8 @@ from provisioning.status.compare import (
     compare_entra,
     compare_nocobase,
     consent_in_words,
+    dated,
+    end_of_old_secret,
     in_days,
     overview,
 )
@@ -100,6 +102,18 @@ def test_one_that_has_to_be_restarted_is_told_to_be_and_no_setting_to_be_changed
     earlier = SignIn(CLIENT_ID, REDIRECT_URI, (), "common")
     (said,) = overview(waiting, registration(), [held(earlier, client_id="by-hand")], NOW, 14).alarms
     assert said == f"{URL} is not in sync: {NOT_RESTARTED}: {RESTART}"
+
+
+def test_a_restart_that_is_due_is_an_alarm_also_where_nobody_was_asked() -> None:
+    waiting = replace(TWO, pushes=tuple(replace(one, restart_due="It has to be restarted. Do.") for one in TWO.pushes))
+    (said,) = overview(waiting, OFFLINE, [OFFLINE], NOW, 14).alarms
+    assert said == f"{URL} was given new credentials, and has to be restarted with them: {RESTART}"
+    unread = overview(waiting, OFFLINE, [Unread("no login")], NOW, 14).alarms
+    assert unread == (said, f"{URL} is not read: no login")
+    assert overview(TWO, OFFLINE, [OFFLINE], NOW, 14).alarms == ()
+    assert end_of_old_secret(waiting, NOW) == "once NocoBase is restarted"
+    assert end_of_old_secret(TWO, NOW) == dated(TWO.old_retires, NOW)
+    assert end_of_old_secret(ONE, NOW) is None
 
 
 def test_what_weakens_the_application_is_a_note_and_no_alarm() -> None:
