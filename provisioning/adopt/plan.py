@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from provisioning.addresses import comparable
 from provisioning.adopt import risks
 from provisioning.adopt.risks import Risk, UsedSecret
-from provisioning.entra.audiences import warning_for_nocobase
+from provisioning.entra.audiences import authority_for, warning_for_nocobase
 from provisioning.entra.orphans import MOST_SECRETS, StoredSecret, classify_secrets
 from provisioning.entra.ownership import origin
 from provisioning.entra.permissions import Permission, of_scopes, scope_name, written
@@ -72,12 +72,14 @@ EMPTY_FIELDS = "empty the two fields in NocoBase."
 class InNocoBase:
     """What NocoBase shows: the client id that it holds, and its sign-in link; None for what it does not show.
 
-    secret_begins: the first three characters of its client secret, which Entra ID shows, too.
+    secret_begins: the first three characters of its client secret, which Entra ID shows, too. elsewhere: of a NocoBase
+    3, the client ids of its other mail providers for Microsoft, by name.
     """
 
     client_id: str | None = None
     link: SignIn | None = None
     secret_begins: str | None = field(default=None, repr=False)
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,7 @@ def plan_adoption(
     _keep_by_setting(plan, "applicationName", settings.application_name, str(found.application["displayName"]))
     _keep_by_setting(plan, "audience", settings.audience.value, audience.value)
     there = there or InNocoBase()
-    authority = there.link.tenant if there.link else None
-    if (warning := warning_for_nocobase(audience, caller.tenant_id, authority)) is not None:
-        warning = there.link.redacted(warning) if there.link else warning
-        plan.warnings.append(f"With the audience as it is, `pulumi up` will fail. After the adoption: {warning}")
+    _sign_in_page(plan, settings, there, audience, caller.tenant_id)
     _redirect_uris(plan, found, settings, audience)
     _permissions(plan, found, settings)
     tags = found.application.get("tags") or []
@@ -154,11 +153,37 @@ def reject_audience(audience: Audience) -> None:
         )
 
 
+def _sign_in_page(plan: Adoption, settings: Settings, there: InNocoBase, audience: Audience, tenant_id: str) -> None:
+    """Warn of a sign-in page that does not serve the audience, or that `pulumi up` changes."""
+    page = there.link.tenant if there.link else None
+    if settings.nocobase_config_file:
+        after = authority_for(audience, tenant_id)
+        if there.link and page and page.lower() != after.lower():
+            shown = quoted(there.link.redacted(page))
+            plan.warnings.append(
+                f"NocoBase's sign-in page is that of {shown}; `pulumi up` makes it that of {after}, which takes the "
+                f"accounts of the audience {audience}."
+            )
+        return
+    if (warning := warning_for_nocobase(audience, tenant_id, page)) is not None:
+        warning = there.link.redacted(warning) if there.link else warning
+        plan.warnings.append(f"With the audience as it is, `pulumi up` will fail. After the adoption: {warning}")
+
+
 def _in_nocobase(plan: Adoption, settings: Settings, there: InNocoBase, client_id: str) -> None:
     """Say what becomes of the credentials that NocoBase holds, and whether `pulumi up` would reject its link."""
     if there.client_id == client_id:
         plan.lines.append(
             Line(IN_NOCOBASE, "this client id", "the same, with a new secret", "its present secret stays valid")
+        )
+    elif not there.client_id and (named := _named(there, client_id)) is not None:
+        from provisioning.nocobase3.config_file import NAME  # noqa: PLC0415 - ruamel.yaml, only for a NocoBase 3
+
+        command = f": pulumi config set nocobaseMailProvider {named}" if NAME.fullmatch(named) else "."
+        plan.warnings.append(
+            f"In NocoBase's configuration, this application is the mail provider {quoted(named)}, not "
+            f"{settings.nocobase_mail_provider}. Before `pulumi up`, take that name, to which connected accounts "
+            f"belong{command}"
         )
     elif there.client_id and there.client_id != settings.nocobase_take_over:
         # What is no client id may be a secret in the wrong field, and is not repeated.
@@ -172,6 +197,11 @@ def _in_nocobase(plan: Adoption, settings: Settings, there: InNocoBase, client_i
         declared = plan.config.get("redirectUris") or settings.redirect_uris
         if (reason := redirect_uri_mismatch(there.link, declared)) is not None:
             plan.warnings.append(f"`pulumi up` will fail: of NocoBase's sign-in link, {reason[0]}. {reason[1]}")
+
+
+def _named(there: InNocoBase, client_id: str) -> str | None:
+    """The name of the application's mail provider in a NocoBase 3, where that is another one than the stack's."""
+    return next((name for name, id_ in there.elsewhere.items() if id_ == client_id), None)
 
 
 def reject_other_stacks(application: Mapping[str, Any], stack_tag: str) -> None:

@@ -219,9 +219,9 @@ def _in_nocobase(settings: Settings, config: Mapping[str, str]) -> InNocoBase:
 
             name = settings.nocobase_mail_provider
             found = look.held(settings.nocobase_config_file, name)
-            own = (found.client_secret,)
+            own = look.secrets_of(found)
             link = look.link(settings.nocobase_url, name, login, own) if found.client_id else None
-            return InNocoBase(found.client_id or None, link, found.client_secret[:HINT] or None)
+            return InNocoBase(found.client_id or None, link, found.client_secret[:HINT] or None, found.elsewhere)
         with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
             reading = push.read(nocobase, mapping)
             held = reading.client_id

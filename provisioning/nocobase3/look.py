@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from provisioning.foreign import GUID
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.push import SignIn
 from provisioning.nocobase3 import push
@@ -13,6 +16,12 @@ from provisioning.nocobase3.server import MailServer
 def held(config_file: str, provider: str) -> Found:
     """What its configuration has for the mail provider. Raises ConfigurationUnusable."""
     return push.read(place_of(config_file), provider).found
+
+
+def secrets_of(found: Found) -> tuple[str, ...]:
+    """What must not be shown of it: the client secret, and what stands in place of a client id but is none."""
+    pasted = found.client_id if not re.fullmatch(GUID, found.client_id) else ""
+    return tuple(filter(None, (found.client_secret, pasted)))
 
 
 def link(url: str, provider: str, login: NocoBaseLogin, secrets: tuple[str, ...] = ()) -> SignIn:

@@ -36,6 +36,7 @@ EXCHANGE = "00000002-0000-0ff1-ce00-000000000000"
 URL = "https://nocobase.example.com"
 ANOTHER = "0a1b2c3d-0000-4000-8000-0000000000ee"
 CALLBACK = f"{URL}/admin/settings/mail/oauth2"
+CALLBACK_3 = f"{URL}/mail/oauth/callback"
 
 ids = st.uuids().map(str)
 access = st.fixed_dictionaries(
@@ -180,6 +181,37 @@ def test_the_link_of_the_stacks_own_nocobase_counts(audience: str, page: str | N
     assert warnings[-1].startswith(f"NocoBase holds the credentials of another application ({ANOTHER})")
     assert [warning for warning in warnings if "sign-in link" in warning] == ([] if words is None else warnings[:1])
     assert words is None or words in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("audience", "page", "after"),
+    [
+        ("AzureADMyOrg", TENANT.upper(), None),
+        ("AzureADMyOrg", "common", TENANT),
+        ("AzureADMyOrg", None, None),
+        ("AzureADMultipleOrgs", TENANT, "organizations"),
+    ],
+)
+def test_a_nocobase_3_is_given_the_page_of_the_audience(audience: str, page: str | None, after: str | None) -> None:
+    link = SignIn(None, CALLBACK_3 if page else None, (), page)
+    stack = settings({"nocobaseUrl": URL, "nocobaseConfigFile": "/srv/config.yml"})
+    there = InNocoBase(None, link)
+    warnings = plan_adoption(one(signInAudience=audience), stack, CALLER, TAG, NOW, there).warnings
+    told = f"NocoBase's sign-in page is that of {page}; `pulumi up` makes it that of {after}"
+    assert [told in warning for warning in warnings] == ([True] if after else [])
+
+
+def test_a_nocobase_3_may_have_the_application_under_another_name() -> None:
+    stack = settings({"nocobaseUrl": URL, "nocobaseConfigFile": "/srv/config.yml"})
+    found = one()
+    client_id = str(found.application["appId"])
+    for name, remedy in (("office", "belong: pulumi config set nocobaseMailProvider office"), ("o; rm", "belong.")):
+        there = InNocoBase(None, None, None, {"other": ANOTHER, name: client_id})
+        (warning,) = plan_adoption(found, stack, CALLER, TAG, NOW, there).warnings
+        assert warning.endswith(remedy)
+    assert (
+        plan_adoption(found, stack, CALLER, TAG, NOW, InNocoBase(None, None, None, {"other": ANOTHER})).warnings == []
+    )
 
 
 def test_a_link_with_another_redirect_uri_is_told() -> None:

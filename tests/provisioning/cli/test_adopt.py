@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -21,13 +21,16 @@ from provisioning.errors import NotReady
 from provisioning.nocobase.client import NocoBaseClient
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.push import SignIn
-from provisioning.nocobase3.config_file import Found as EntryFound
 from provisioning.program.validation import validate
 from provisioning.resource_types import COMPONENT_TYPE, PRINCIPAL_TYPE
+from sandbox.nocobase3.stand_in import DoesNotStart, StandIn
 from tests.golden import check
 from tests.provisioning.checkpoints import CLIENT_ID, OBJECT_ID, URL, application, export, resource
+from tests.provisioning.doctor.test_account import token
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 from tests.provisioning.nocobase.fake_nocobase import CALLBACK, FakeNocoBase, connect, microsoft
+from tests.provisioning.nocobase3.stack import API_KEY, over_http
+from tests.provisioning.nocobase3.stack import connect as connect_3
 
 GOLDEN = Path(__file__).parent / "golden"
 FOUND = Found({"id": OBJECT_ID, "appId": CLIENT_ID}, (), None, ())
@@ -79,18 +82,94 @@ def test_nocobase_is_asked_with_the_stacks_own_key_and_mapping(
     assert asked == ([(URL, "stored-key", {"X-Gate": "open"}, "mail")] if stored else [])
 
 
-def test_the_link_of_a_nocobase_3_must_not_show_the_secret_in_its_configuration(
-    engine: FakePulumi, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held = EntryFound(exists=True, type="microsoft", client_id=CLIENT_ID, client_secret="a~secret~of~its~own")
-    asked: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("provisioning.nocobase3.look.held", lambda *_: held)
-    monkeypatch.setattr("provisioning.nocobase3.look.link", lambda *given: asked.append(given))
-    config = {"nocobaseUrl": URL, "nocobaseConfigFile": "/srv/config.yml", "nocobaseApiKey": "stored-key"}
-    settings = validate(config)[0]
-    assert settings is not None
-    assert adopt._in_nocobase(settings, config).secret_begins == "a~s"
-    assert [given[-1] for given in asked] == [("a~secret~of~its~own",)]
+SECRET_3 = "Xq8~a.secret-of.its~own_1234567890"
+ENTRY_3 = """\
+mail:
+  providers:
+    outlook:
+      type: microsoft
+      clientId: {id}
+      clientSecret: {secret}
+      scopes: [openid, {secret}]
+"""
+
+
+@pytest.fixture
+def by_hand(engine: FakePulumi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StandIn:
+    """A NocoBase 3 that was set up by hand, and the application in Entra ID."""
+    config = tmp_path / "config.yml"
+    config.write_text(ENTRY_3.format(id=CLIENT_ID, secret=SECRET_3), encoding="utf-8")
+    server = StandIn(config, {API_KEY: True})
+    server.start()
+    connect_3(monkeypatch, {URL.partition("//")[2]: over_http(server)})
+    values = {"nocobaseUrl": URL, "nocobaseConfigFile": str(config)}
+    settings = {f"nocobase-outlook:{key}": {"value": value} for key, value in values.items()}
+    (engine.folder / "prod.config").write_text(json.dumps(settings))
+    hint = {"keyId": OBJECT_ID, "displayName": "by hand", "hint": SECRET_3[:3], "endDateTime": "2030-01-01T00:00:00Z"}
+    applied = {
+        **{"id": OBJECT_ID, "appId": CLIENT_ID, "displayName": "By hand", "signInAudience": "AzureADMultipleOrgs"},
+        **{"passwordCredentials": [hint], "createdDateTime": "2026-03-01T08:30:15Z"},
+    }
+    found = Found(applied, (CALLER["oid"],), None, (CALLER["oid"],))
+    monkeypatch.setattr("provisioning.entra.directory.look_up", lambda _: found)
+    monkeypatch.setattr("provisioning.entra.microsoft_graph.caller_token", lambda: token(CALLER))
+    monkeypatch.setattr("provisioning.entra.directory.applications", lambda: CANDIDATES)
+    return server
+
+
+CALLER = {"oid": "0a1b2c3d-0000-4000-8000-0000000000a0", "tid": "0a1b2c3d-0000-4000-8000-0000000000aa"}
+
+
+def said_of(*arguments: str) -> str:
+    """All that `adopt` prints, for people and for programs; the secret is in none of it."""
+    said = CliRunner().invoke(app, ["adopt", *arguments])
+    assert said.exception is None or isinstance(said.exception, SystemExit)
+    assert SECRET_3 not in said.output
+    return said.output
+
+
+@pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
+def test_an_application_that_a_nocobase_3_uses_is_adopted(by_hand: StandIn, engine: FakePulumi) -> None:
+    assert "NocoBase has its client id" in said_of("--format", "json")
+    said = " ".join(said_of(CLIENT_ID).split())
+    assert "gives it to NocoBase, in place of the one that it has, which stays valid" in said
+    assert "NocoBase's sign-in page is that of common; `pulumi up` makes it that of organizations" in said
+    assert "credentials-" not in said  # the one secret is the one that NocoBase uses
+    said_of(CLIENT_ID, "--yes", "--accept-losses", "--format", "json")
+    (written,) = [call for call in engine.asked if "set-all" in call]
+    assert SECRET_3 not in str(engine.asked)
+    assert json.loads(written[written.index("--json") + 1])["audience"] == {"value": "AzureADMultipleOrgs"}
+    assert by_hand.config.read_text(encoding="utf-8") == ENTRY_3.format(id=CLIENT_ID, secret=SECRET_3)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (ENTRY_3.format(id=SECRET_3, secret=SECRET_3), "holds the credentials of another application"),
+        (ENTRY_3.format(id=CLIENT_ID, secret=SECRET_3).replace("mail:", f"mail: {SECRET_3} [", 1), "not valid YAML"),
+        (ENTRY_3.replace("Secret: ", "Secret: &a ").format(id=CLIENT_ID, secret=SECRET_3), "has an anchor"),
+        (ENTRY_3.format(id=CLIENT_ID, secret=SECRET_3).replace("outlook", "office"), "nocobaseMailProvider office"),
+    ],
+    ids=["a secret as client id", "broken", "not editable", "another name"],
+)
+@pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
+def test_what_is_odd_in_its_configuration_is_told_without_its_secret(text: str, words: str, by_hand: StandIn) -> None:
+    by_hand.config.write_text(text, encoding="utf-8")
+    with suppress(DoesNotStart):
+        by_hand.start()
+    for arguments in ([], ["--format", "json"], [CLIENT_ID], [CLIENT_ID, "--format", "json"]):
+        said = said_of(*arguments)
+        assert not arguments or CLIENT_ID not in arguments or words in " ".join(said.split())
+
+
+@pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
+def test_one_that_does_not_answer_or_let_in_is_told(by_hand: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_hand.keys[API_KEY] = False
+    assert "mail.workspace" in " ".join(said_of(CLIENT_ID).split())
+    by_hand.stop()
+    assert "NocoBase was not asked" in said_of(CLIENT_ID)
+    by_hand.config.unlink()
+    assert "cannot be read" in " ".join(said_of(CLIENT_ID).split())
 
 
 def test_nocobase_is_asked_for_its_sign_in_link(engine: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
