@@ -19,20 +19,30 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from provisioning import waiting
 from provisioning.errors import ChangedMeanwhile, ConfigurationUnusable
 from provisioning.foreign import parsed_json, quoted
 from provisioning.nocobase3 import commands
 from provisioning.nocobase3.config_file import LARGEST
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 KUBERNETES = "kubernetes"
 KUBECTL_SECONDS = 60.0
+
+LOCK_SECONDS = 30.0
+"""How long to wait for another run or program that has locked a file; each holds it for milliseconds."""
 
 LEFT_OVER = ".nocobase-outlook"
 """How the name of a file ends that an interrupted write has left behind."""
@@ -100,19 +110,19 @@ class LocalFile:
     def read(self) -> Content:
         """What it holds. Raises ConfigurationUnusable."""
         try:
-            with self._real().open("rb") as file:
-                data = file.read(LARGEST + 1)
+            return _content(self._real())
         except OSError as error:
             raise _unusable(self, "read", error, "Correct nocobaseConfigFile, or let this account read it.") from None
-        return Content(data, hashlib.sha256(data).hexdigest())
 
     def write(self, data: bytes, version: str) -> None:
         """Write a file beside it, and rename that: nobody ever sees half of it. Mode, owner and attributes stay.
 
-        Raises ChangedMeanwhile and ConfigurationUnusable.
+        It is locked meanwhile (flock): two runs, and whoever else locks it, come one after the other.
+        Raises ChangedMeanwhile, ConfigurationUnusable and Interrupted.
         """
         try:
-            self._write(data, version)
+            with self._locked() as real:
+                self._write(real, data, version)
         except OSError as error:
             remedy = "Let this account write into its folder, then run the command again."
             if error.errno == errno.EBUSY:
@@ -120,13 +130,34 @@ class LocalFile:
             raise _unusable(self, "written", error, remedy) from None
 
     def _real(self) -> Path:
-        real = self.path.resolve(strict=True)
+        try:
+            real = self.path.resolve(strict=True)
+        except RuntimeError:  # Python before 3.13
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
         if not stat.S_ISREG(real.stat().st_mode):
             raise OSError(errno.EINVAL, "it is not a file")
         return real
 
-    def _write(self, data: bytes, version: str) -> None:
-        real = self._real()
+    @contextmanager
+    def _locked(self) -> Iterator[Path]:
+        """The file, locked. The lock is on the file itself, so that none is left behind; a rename takes it along."""
+        ends = time.monotonic() + LOCK_SECONDS
+        with waiting.waiting_aloud(f"the lock on {self}", LOCK_SECONDS) as goes_on:
+            while True:
+                real = self._real()
+                with _opened(real) as number:
+                    locked = _lock(number)
+                    if locked and os.path.samestat(os.fstat(number), real.stat()):
+                        yield real
+                        return
+                if not locked and time.monotonic() >= ends:
+                    why = f"another program has locked it for {LOCK_SECONDS:.0f} s"
+                    remedy = "`lslocks` names it. Once it has ended, run the command again."
+                    raise ConfigurationUnusable(f"The configuration {self} cannot be written", why, remedy)
+                goes_on()
+                waiting.pause(LOCK_LOOK_SECONDS)
+
+    def _write(self, real: Path, data: bytes, version: str) -> None:
         for old in real.parent.glob(f".{glob_safe(real.name)}.*{LEFT_OVER}"):
             old.unlink()
         number, name = tempfile.mkstemp(prefix=f".{real.name}.", suffix=LEFT_OVER, dir=real.parent)
@@ -139,13 +170,47 @@ class LocalFile:
                 os.utime(beside)
                 file.flush()
                 os.fsync(file.fileno())
-            if self.read().version != version:
+            if self._real() != real or _content(real).version != version:
                 raise changed_meanwhile(self)
             beside.replace(real)
         finally:
             with suppress(FileNotFoundError):
                 beside.unlink()
         _sync_folder(real.parent)
+
+
+LOCK_LOOK_SECONDS = 0.02
+"""How often a locked file is tried again."""
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    try:
+        # NFS locks only what is open for writing.
+        number = os.open(path, os.O_RDWR)
+    except OSError:
+        number = os.open(path, os.O_RDONLY)
+    try:
+        yield number
+    finally:
+        os.close(number)
+
+
+def _lock(number: int) -> bool:
+    """Lock an open file if nobody else has; a file system that has no locks does without."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+    return True
+
+
+def _content(real: Path) -> Content:
+    with real.open("rb") as file:
+        data = file.read(LARGEST + 1)
+    return Content(data, hashlib.sha256(data).hexdigest())
 
 
 def glob_safe(name: str) -> str:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import errno
+import fcntl
 import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Thread, Timer
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from provisioning import errors, waiting
-from provisioning.nocobase3 import commands
+from provisioning.nocobase3 import commands, places
 from provisioning.nocobase3.commands import CommandFailed, Ran
 from provisioning.nocobase3.places import KubernetesSecret, LocalFile, place_of
 
@@ -84,8 +88,86 @@ def test_a_file_that_somebody_changed_is_not_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["config.yml"]
 
 
+def test_two_runs_that_write_at_once_come_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second comes between the comparison and the renaming of the first."""
+    config = tmp_path / "config.yml"
+    config.write_bytes(b"old")
+    place = LocalFile(config)
+    version = place.read().version
+    replace = Path.replace
+    rejected: list[errors.ChangedMeanwhile] = []
+
+    def second() -> None:
+        try:
+            place.write(b"second", version)
+        except errors.ChangedMeanwhile as error:
+            rejected.append(error)
+
+    runs = Thread(target=second)
+
+    def replaced(path: Path, target: Path) -> Path:
+        if runs.ident is None:
+            runs.start()
+            runs.join(0.1)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    place.write(b"first", version)
+    runs.join(10)
+    assert config.read_bytes() == b"first"
+    assert len(rejected) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yml"]
+
+
+def test_a_file_that_another_program_has_locked_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "config.yml"
+    config.write_bytes(b"old")
+    place = LocalFile(config)
+    version = place.read().version
+    monkeypatch.setattr(places, "LOCK_SECONDS", 0.05)
+    with config.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        with pytest.raises(errors.ConfigurationUnusable, match="another program has locked it"):
+            place.write(b"new", version)
+        assert config.read_bytes() == b"old"
+        Timer(0.05, fcntl.flock, (file, fcntl.LOCK_UN)).start()
+        monkeypatch.setattr(places, "LOCK_SECONDS", 10)
+        place.write(b"new", version)
+    assert config.read_bytes() == b"new"
+
+
+def test_a_file_system_without_locks_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "config.yml"
+    config.write_bytes(b"old")
+    config.chmod(0o400)
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, "No locks available")))
+    place = LocalFile(config)
+    place.write(b"new", place.read().version)
+    assert config.read_bytes() == b"new"
+    assert config.stat().st_mode & 0o777 == 0o400
+
+
+def test_a_link_that_leads_elsewhere_by_now_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link, files = tmp_path / "config.yml", [tmp_path / "one.yml", tmp_path / "two.yml"]
+    for file in files:
+        file.write_bytes(b"same")
+    link.symlink_to("one.yml")
+    place = LocalFile(link)
+    version = place.read().version
+
+    def switched(*_: object) -> None:
+        link.unlink()
+        link.symlink_to("two.yml")
+
+    monkeypatch.setattr(places, "_keep_owner", switched)
+    with pytest.raises(errors.ChangedMeanwhile):
+        place.write(b"new", version)
+    assert [file.read_bytes() for file in files] == [b"same", b"same"]
+
+
 def test_what_is_no_file_is_rejected(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "missing.yml"):
+    (tmp_path / "loop.yml").symlink_to("loop.yml")
+    for path in (tmp_path, tmp_path / "missing.yml", tmp_path / "loop.yml", tmp_path / "missing.yml" / "config.yml"):
         with pytest.raises(errors.ConfigurationUnusable, match="nocobaseConfigFile"):
             LocalFile(path).read()
 
