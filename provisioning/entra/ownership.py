@@ -71,8 +71,9 @@ def plan_owners(
     read: Callable[[], Iterable[Owner]],
     left_out: Collection[str] = (),
 ) -> Owners:
-    """The owners of one object. held: those that the state has; None if the object is yet to be created.
+    """The owners of one object.
 
+    held: those that this run's refresh has found, else those of the state; None if the object is yet to be created.
     read: those that Entra ID has now. It is asked only if there is something to change, because the azuread provider
     then compares with these, and removes whoever is not declared. left_out: those who are not added.
     """
@@ -84,6 +85,26 @@ def plan_owners(
     present = tuple(read())
     kept = always | set(held) | {owner.object_id for owner in present}
     return Owners(tuple(sorted(kept - set(wanted.former))), present=present)
+
+
+@dataclass(frozen=True)
+class Tags:
+    """The tags of an application after a run. as_they_are: nothing is to change."""
+
+    names: tuple[str, ...]
+    as_they_are: bool = False
+
+
+def plan_tags(own: Collection[str], held: Collection[str] | None, read: Callable[[], Iterable[str]]) -> Tags:
+    """The stack's `own` tags, and whatever others there are: like owners, tags are added, never dropped.
+
+    held: as for owners. read: those that Entra ID has now.
+    """
+    if held is None:
+        return Tags(tuple(own))
+    if set(own) <= set(held):
+        return Tags(tuple(held), as_they_are=True)
+    return Tags(tuple(dict.fromkeys([*own, *read()])))
 
 
 def reject_own_removal(wanted: Wanted) -> None:

@@ -356,11 +356,11 @@ class PlanInputs:
 def plan_run(given: PlanInputs) -> tuple[SecretPlan, list[str]]:
     """The plan, and a sentence for each orphaned secret; they are removed before one is issued, except in a preview.
 
-    What the engine tells the program is the state before this run's refresh: a preview never records a refresh, and an
-    `up` does with its first change only (`refreshSnapshotMutation.End` in pkg/backend/snapshot.go of Pulumi 3.255 and
-    3.274). So a secret may be gone in Entra ID although that state holds it, and so may the whole application; the
-    engine itself has noticed. Entra ID is therefore asked before one is issued, or an old one declared again: else a
-    secret that somebody has removed would be issued anew. Only the single one in use is: mail needs it.
+    What the engine tells the program of secrets is the state before this run's refresh: a preview never records a
+    refresh, and an `up` does with its first change only (`refreshSnapshotMutation.End` in pkg/backend/snapshot.go of
+    Pulumi 3.255 and 3.274). So a secret may be gone in Entra ID although that state holds it, and so may the whole
+    application; the engine itself has noticed. Entra ID is therefore asked before one is issued, or an old one declared
+    again: else a secret that somebody has removed would be issued anew. Only the single one in use is: mail needs it.
     Raises SecretLimitReached and DirectoryUnreadable.
     """
     last = given.last

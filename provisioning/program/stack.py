@@ -19,7 +19,7 @@ from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.errors import ClockRejected, ProvisioningError, StateUnreadable
 from provisioning.program.last_state import Deployed, Resources, read_state
 from provisioning.pulumi_cli import Pulumi
-from provisioning.resource_types import APPLICATION_NAME, PASSWORD_TYPE
+from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, PASSWORD_TYPE, PRINCIPAL_TYPE
 
 READ_ATTEMPTS = 10
 READ_PAUSE_SECONDS = 0.1
@@ -36,19 +36,46 @@ def configuration() -> tuple[dict[str, str], set[str]]:
 def last_state(name: str = APPLICATION_NAME) -> Deployed:
     """The last checkpoint, as far as this program plans with it. name: of its application. Raises StateUnreadable.
 
-    It is from before this run's refresh (see `prepare.plan_run`).
+    All but tags and owners is from before this run's refresh (see `last_resources`).
     """
     return read_state(last_resources(), name=name)
 
 
 def last_resources() -> Resources:
-    """The stack's last checkpoint.
+    """The stack's last checkpoint, with tags and owners as this run's refresh found them.
 
     The engine returns it in previews and updates. It contains secrets in plain text: never log it.
+    The checkpoint itself is from before the refresh (see `prepare.plan_run`). Tags and owners are declared as what is
+    there and the stack's own, so what is there has to be known before they are declared.
     Raises StateUnreadable: an unreadable state must never count as an empty one, which would issue a new secret.
     """
     answer = _read_resources(_whole_name())
-    return {(one["type"], urn.rpartition("::")[2]): one["outputs"] for urn, one in answer.items()}
+    return {
+        (one["type"], urn.rpartition("::")[2]): {**one["outputs"], **_refreshed(urn, one)}
+        for urn, one in answer.items()
+    }
+
+
+ADDED = ("tags", "owners")
+"""The properties to which a run adds its own, and drops nobody's."""
+
+
+def _refreshed(urn: str, recorded: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What this run's refresh found of tags and owners; nothing where it did not read that very object.
+
+    The engine answers `getResource` for what a step of this run has produced, and a refresh is one (`executeStep` in
+    pkg/resource/deploy/step_executor.go of Pulumi 3.255 and 3.274). Without a refresh, with `--run-program`, and of an
+    object that is gone, it knows no such resource; then what the checkpoint says has to do.
+    """
+    if recorded["type"] not in (APPLICATION_TYPE, PRINCIPAL_TYPE):
+        return {}
+    try:
+        found = invoke("pulumi:pulumi:getResource", {"urn": urn}).value["state"]
+    except Exception:  # the SDK raises no narrower one
+        return {}
+    if found.get("objectId") != recorded["outputs"].get("objectId"):
+        return {}
+    return {name: found.get(name) or [] for name in ADDED}
 
 
 def _whole_name() -> str:

@@ -44,6 +44,10 @@ FAULTS: dict[str, Json] = {
 }
 
 
+OWNER = min(identity.PEOPLE)
+"""Whom the setting `owners` names."""
+
+
 class Life:
     """A stack of `bootstrap/` and its tenant. configured: its settings, as the engine passes them."""
 
@@ -163,6 +167,12 @@ def test_what_is_not_declared_is_not_touched_and_what_is_any_run_puts_right(life
     assert principal["accountEnabled"] is principal["appRoleAssignmentRequired"] is True
     assert all(one["notes"] == "by hand" and one["tags"] == ["theirs"] for one in (deployer, principal))
     assert {name: deployer["web"][name] for name in web} == web
+    # An owner of the stack's own, removed by another administrator.
+    life.configured["owners"] = json.dumps([OWNER])
+    life.up()
+    directory.remove_owner("applications", deployer["id"], OWNER, me)
+    assert life.up() == [("update", "deployer")]
+    assert OWNER in {one["id"] for one in directory.owners("applications", deployer["id"])}
 
 
 def test_a_trust_has_a_new_name(life: Life) -> None:

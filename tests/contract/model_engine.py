@@ -1,8 +1,9 @@
 """A model of the engine, in this process: it runs a program against the azuread stand-in and keeps the state.
 
-It does what pkg/resource/deploy of Pulumi 3.274 does, one step after the other: a refresh of which the program learns
-nothing (`options: refresh: always`), aliases, imports followed by updates, ignored changes, replacements, half-made
-resources, deletions in reverse order, and those that go with another resource.
+It does what pkg/resource/deploy of Pulumi 3.274 does, one step after the other: a refresh (`options: refresh: always`)
+that is not in the state which the program is told, but in what it is told of one resource, aliases, imports followed by
+updates, ignored changes, replacements, half-made resources, deletions in reverse order, and those that go with another
+resource.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tests.contract import in_process
 
 Json = dict[str, Any]
 STATE = "pulumi:pulumi:readStackResourceOutputs"
+RESOURCE = "pulumi:pulumi:getResource"
 ORGANIZATION = "organization"
 
 
@@ -62,6 +64,7 @@ class ModelEngine(mocks.MockMonitor):
         self.steps: list[tuple[str, str]] = []
         self._declared: set[str] = set()
         self._told: Json = {}
+        self._refreshed: set[str] = set()
         self._failure: str | None = None
         self._dry = False
         self._lock = threading.Lock()
@@ -117,6 +120,7 @@ class ModelEngine(mocks.MockMonitor):
 
     def refresh(self) -> None:
         """Read everything, and forget what is gone."""
+        self._refreshed = set()
         for urn, one in list(self.records.items()):
             asked = provider_pb2.ReadRequest(
                 urn=urn, id=one.id, inputs=write(one.inputs), properties=write(one.outputs)
@@ -124,6 +128,7 @@ class ModelEngine(mocks.MockMonitor):
             found = self._do("Read", asked)
             if found.id:
                 one.inputs, one.outputs = read(found.inputs), read(found.properties)
+                self._refreshed.add(urn)
             else:
                 del self.records[urn]
 
@@ -143,14 +148,21 @@ class ModelEngine(mocks.MockMonitor):
     # What the program asks -----------------------------------------------------------------------------------------
 
     def Invoke(self, request: Any) -> Any:
-        """A function of the provider, or the state."""
-        result = self._told if request.tok == STATE else self._invoked(request)
+        """A function of the provider, the state, or one resource as the refresh has found it."""
+        functions = {STATE: lambda _: self._told, RESOURCE: self._resource}
+        result = functions.get(request.tok, self._invoked)(request)
         answer = resource_pb2.ResourceInvokeResponse()
         getattr(answer, "return").CopyFrom(write(result))
         return answer
 
     def _state(self) -> Json:
         return {"outputs": {urn: {"type": one.type, "outputs": one.outputs} for urn, one in self.records.items()}}
+
+    def _resource(self, request: Any) -> Json:
+        urn = read(request.args)["urn"]
+        if urn not in self._refreshed:
+            raise StepFailed(f"unknown resource {urn}")
+        return {"urn": urn, "id": self.records[urn].id, "state": self.records[urn].outputs}
 
     def _invoked(self, request: Any) -> Json:
         _find_plugin(request)

@@ -35,13 +35,14 @@ def test_an_audience_that_the_link_does_not_serve_changes_nothing(deployed: Stac
 
 def test_what_was_disabled_and_removed_by_hand_is_put_back(deployed: Stack) -> None:
     (application,) = deployed.applications
-    path, callback = f"/applications/{application['id']}", application["web"]["redirectUris"]
+    path, callback, tags = f"/applications/{application['id']}", application["web"]["redirectUris"], application["tags"]
     principal = f"/servicePrincipals(appId='{application['appId']}')"
     principal = f"/servicePrincipals/{graph(deployed, 'GET', principal)['id']}"
     theirs = ["https://theirs.example.com/"]
-    graph(deployed, "PATCH", path, {"web": {"redirectUris": []}, "spa": {"redirectUris": theirs}})
+    graph(deployed, "PATCH", path, {"web": {"redirectUris": []}, "spa": {"redirectUris": theirs}, "tags": ["theirs"]})
     graph(deployed, "PATCH", principal, {"accountEnabled": False})
     deployed.up()
     (application,) = deployed.applications
     assert (application["web"]["redirectUris"], application["spa"]["redirectUris"]) == (callback, theirs)
+    assert set(application["tags"]) == {*tags, "theirs"}
     assert graph(deployed, "GET", principal)["accountEnabled"] is True

@@ -15,14 +15,14 @@ from typing import Any
 import pulumi_azuread as azuread
 import pytest
 
-from provisioning.entra.ownership import Owners
+from provisioning.entra.ownership import Owners, Wanted
 from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program import prepare, stack, validation
 from provisioning.program.application import MailApplication
 from provisioning.program.caller import Caller
 from provisioning.program.last_state import read_state
-from provisioning.program.prepare import PlanInputs, Run, plan_consent
+from provisioning.program.prepare import PlanInputs, Run, plan_consent, plan_ownership
 from provisioning.program.settings import Settings
 from provisioning.program.undeclared import OF_APPLICATION, OF_PRINCIPAL
 from provisioning.resource_types import APPLICATION_TYPE, GRANT_TYPE, PRINCIPAL_TYPE, STACK_TYPE
@@ -42,6 +42,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarn
 
 Json = dict[str, Any]
 ME = identity.DEPLOYER_OBJECT_ID
+COLLEAGUE, OTHER = sorted(identity.PEOPLE)[:2]
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 VALUES = {"nocobaseUrl": "https://nocobase.example.com", "consent": "tenant", "nocobaseApiKey": "key"}
 SETTINGS = validation.load(VALUES, {"nocobaseApiKey"})[0]
@@ -100,25 +101,24 @@ def declare(
     secrets, _ = prepare.plan_run(inputs)
     consent = plan_consent(settings, last)
     tags = prepare.own_tags(settings, last)
-    run = Run(
-        settings,
-        secrets,
-        settings.redirect_uris,
-        tags,
-        (),
-        caller,
-        owners,
-        principal_owners,
-        consent,
-        audience=audience,
-    )
+    uris = settings.redirect_uris
+    run = Run(settings, secrets, uris, tags, (), caller, owners, principal_owners, consent, audience=audience)
     MailApplication("mail", run)
 
 
-def program(settings: Settings = SETTINGS, audience: Audience | None = None) -> None:
-    """The same by the deployer, who is the only owner."""
-    caller, owners = Caller(ME, identity.TENANT_ID, application=True), Owners((ME,))
-    declare(settings, caller, owners, owners, preview=False, audience=audience)
+def program(
+    settings: Settings = SETTINGS,
+    owners: tuple[Owners, Owners] = (Owners((ME,)), Owners((ME,))),
+    audience: Audience | None = None,
+) -> None:
+    """The same by the deployer. owners: of the application and of its service principal."""
+    caller = Caller(ME, identity.TENANT_ID, application=True)
+    declare(settings, caller, *owners, preview=False, audience=audience)
+
+
+def program_for_two_owners() -> None:
+    """The same with an owner whom the setting `owners` names."""
+    program(FOR_USERS, plan_ownership(Wanted(ME, [COLLEAGUE]), stack.last_state())[:2])
 
 
 def program_for_users() -> None:
@@ -282,16 +282,48 @@ def test_the_stacks_tag_comes_back_beside_those_of_others(tenant: Service) -> No
     made.up(program_for_users)
     (application,) = tenant.directory.snapshot()["applications"]
     (own,) = application["tags"]
-    for tags, after in (([own, "theirs"], {own, "theirs"}), (["theirs"], {"theirs"})):
-        tenant.directory.update_application(application["id"], {"tags": tags}, ME)
-        made.up(program_for_users)
-        assert made.steps == []
-        assert set(tenant.directory.snapshot()["applications"][0]["tags"]) == after
-    # The program was told the state before the refresh, in which the tag was there.
+    tenant.directory.update_application(application["id"], {"tags": [own, "theirs"]}, ME)
+    made.up(program_for_users)
+    assert made.steps == []
     tenant.directory.update_application(application["id"], {"tags": ["theirs", "new"]}, ME)
+    made.preview(program_for_users)
+    assert made.steps == [("update", "mail")]
     made.up(program_for_users)
     assert made.steps == [("update", "mail")]
     assert set(tenant.directory.snapshot()["applications"][0]["tags"]) == {own, "theirs", "new"}
+    made.up(program_for_users)
+    assert made.steps == []
+
+
+def test_the_stacks_owners_come_back_and_those_of_others_stay_as_they_are(tenant: Service) -> None:
+    made = engine()
+    made.up(program_for_two_owners)
+    found = tenant.directory.snapshot()
+    objects = [found["applications"][0]["id"], found["servicePrincipals"][0]["id"]]
+    kinds = dict(zip(objects, ("applications", "servicePrincipals"), strict=True))
+
+    def owners() -> list[set[str]]:
+        return [{one["id"] for one in tenant.directory.owners(kind, it)} for it, kind in kinds.items()]
+
+    assert owners() == [{ME, COLLEAGUE}] * 2
+    for identifier, kind in kinds.items():
+        tenant.directory.add_owner(kind, identifier, OTHER, ME)
+        tenant.directory.remove_owner(kind, identifier, COLLEAGUE, ME)
+    made.preview(program_for_two_owners)
+    assert made.steps == [("update", "mail"), ("update", "mail")]
+    made.up(program_for_two_owners)
+    assert owners() == [{ME, COLLEAGUE, OTHER}] * 2
+    # Who was added by hand and removed again does not come back with another.
+    for identifier, kind in kinds.items():
+        tenant.directory.remove_owner(kind, identifier, OTHER, ME)
+    made.up(program_for_two_owners)
+    assert made.steps == []
+    for identifier, kind in kinds.items():
+        tenant.directory.remove_owner(kind, identifier, COLLEAGUE, ME)
+    made.up(program_for_two_owners)
+    assert owners() == [{ME, COLLEAGUE}] * 2
+    made.up(program_for_two_owners)
+    assert made.steps == []
 
 
 def test_another_version_of_its_own_tokens_stays_where_entra_id_lets_it() -> None:

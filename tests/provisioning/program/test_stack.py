@@ -14,16 +14,23 @@ from provisioning.entra.client_secret_plan import LastSecrets, Slot
 from provisioning.errors import ClockRejected, StateUnreadable
 from provisioning.program import stack
 from provisioning.pulumi_cli import plain
-from tests.provisioning.checkpoints import application, export, password
+from tests.provisioning.checkpoints import OBJECT_ID, REDIRECT_URI, Json, application, export, password
 from tests.provisioning.fake_pulumi import fake_pulumi
 from tests.provisioning.program.test_last_state import ISSUED
 
 
-def engine(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> None:
-    """Have the engine give `answers`, one for each call, the last one again and again."""
+def engine(monkeypatch: pytest.MonkeyPatch, *answers: Any, refreshed: Json | None = None) -> None:
+    """Have the engine give `answers`, one for each reading of the state, the last one again and again.
+
+    refreshed: what it answers of each single resource; it knows none without.
+    """
     left = list(answers)
 
-    def invoke(*_: object) -> Any:
+    def invoke(token: str, _: object) -> Any:
+        if token == "pulumi:pulumi:getResource":
+            if refreshed is None:
+                raise Exception("invoke of pulumi:pulumi:getResource failed: unknown resource")
+            return SimpleNamespace(value={"state": refreshed})
         answer = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(answer, Exception):
             raise answer
@@ -42,6 +49,30 @@ def test_a_half_written_state_is_read_again(monkeypatch: pytest.MonkeyPatch) -> 
     resources = (application(), password("a", "2027-01-01", "2027-06-30"))
     engine(monkeypatch, EOF, EOF, {one["urn"]: {**one, "outputs": plain(one["outputs"])} for one in resources})
     assert stack.last_state().last_secrets == LastSecrets(ISSUED)
+
+
+OWN, THEIRS = "pulumi:organization/nocobase-outlook/prod", "theirs"
+
+
+@pytest.mark.parametrize(
+    ("refreshed", "tags", "owners"),
+    [
+        ({"objectId": OBJECT_ID, "tags": [THEIRS], "owners": ["other"]}, (THEIRS,), {"other"}),
+        ({"objectId": OBJECT_ID}, (), set()),
+        # A run without a refresh, and an application that a broken-off replacement has yet to delete.
+        (None, (OWN,), {"me"}),
+        ({"objectId": "another", "tags": [THEIRS], "owners": ["other"]}, (OWN,), {"me"}),
+    ],
+)
+def test_tags_and_owners_are_those_that_the_refresh_of_this_run_has_found(
+    monkeypatch: pytest.MonkeyPatch, refreshed: Json | None, tags: tuple[str, ...], owners: set[str]
+) -> None:
+    recorded = application(owners=["me"])
+    engine(monkeypatch, {recorded["urn"]: recorded}, refreshed=refreshed)
+    found = stack.last_state().application
+    assert found is not None
+    assert (found.tags, set(found.owners)) == (tags, owners)
+    assert found.declared.redirect_uris == {REDIRECT_URI}
 
 
 def test_an_unreadable_state_never_passes_for_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
