@@ -10,6 +10,9 @@ COMPONENT_TYPE = "nocobase-outlook:entra:MailApplication"
 STACK_TYPE = "pulumi:pulumi:Stack"
 PUSH_TYPE = "pulumi-python:dynamic/nocobase:MailSettings"
 
+OWN_TAGS, OWN_OWNERS, OWN_PRINCIPAL_OWNERS = "ownTags", "ownOwners", "ownPrincipalOwners"
+"""The outputs of the component that say which tags and owners the last run declared as the stack's own."""
+
 APPLICATION_NAME = "mail"
 """The resource name of the application, and the stem of its secrets' names."""
 

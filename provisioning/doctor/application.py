@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra.account import CHANGE_ANY, Account
-from provisioning.entra.registration import Declared, Principal, Registration
+from provisioning.entra.registration import Declared, Owner, Principal, Registration
+from provisioning.entra.tags import STACK_TAG
 from provisioning.foreign import counted, guid, listed, quoted
 from provisioning.status.compare import (
     ASSIGNED_ONLY,
@@ -20,6 +21,7 @@ from provisioning.status.compare import (
     identity_differences,
     misplaced_redirect_uris,
     openings,
+    owner_differences,
     permission_differences,
     redirect_uri_differences,
 )
@@ -52,7 +54,7 @@ CLOSE = (
 
 
 def check_application(declared: Declared, found: Registration | None) -> Finding:
-    """Whether the application is there, under the declared name and for the declared audience."""
+    """Whether the application is there, with the declared name, audience and tags."""
     if found is None:
         return failed("it is not in Entra ID any more", PUT_BACK)
     disabled = disabled_difference(found)
@@ -91,21 +93,27 @@ def check_openings(state: Deployed, declared: Declared, found: Registration) -> 
     return warning(counted(opened), CLOSE) if opened else ok("nothing that mail does not need")
 
 
-def check_principal(found: Principal | None) -> Finding:
-    """Whether users can sign in."""
+def check_principal(found: Principal | None, named: Collection[str] = ()) -> Finding:
+    """Whether users can sign in. named: the owners that it should have."""
     if found is None:
         return failed("there is none in this tenant, so every sign-in fails with AADSTS7000229", PUT_BACK)
     if not found.enabled:
         return failed("it is disabled, so nobody can sign in (AADSTS7000112)", ENABLE)
     if found.assignment_required:
         return warning(ASSIGNED_ONLY, ASSIGN, found)
+    if missing := owner_differences(named, found.owners, "service principal"):
+        return warning("; ".join(missing), PUT_BACK, found)
     return ok("there and enabled", found)
 
 
-def check_owners(account: Account, owners: Collection[str]) -> Finding:
-    """Whether `account` may change the application, which under OwnedBy takes being its owner."""
-    if account.object_id in owners:
-        return ok("whoever is signed in owns the application")
+def check_owners(account: Account, owners: Collection[Owner], named: Collection[str] = ()) -> Finding:
+    """Whether `account` may change the application, which under OwnedBy takes being its owner.
+
+    named: by the settings, as owners.
+    """
+    if account.object_id in {owner.object_id for owner in owners}:
+        missing = owner_differences(named, owners, "application")
+        return warning("; ".join(missing), PUT_BACK) if missing else ok("whoever is signed in owns the application")
     said = "whoever is signed in is no owner of the application"
     own = guid(account.object_id, "<object id>")
     remedy = f"Have an owner run: pulumi config set --path 'owners[0]' {own}, and pulumi up."
@@ -114,32 +122,36 @@ def check_owners(account: Account, owners: Collection[str]) -> Finding:
     return warning(f"{said}; a role may still allow it to change it", remedy)
 
 
-def declared_by(settings: Settings) -> Declared:
-    """What the settings declare."""
+def declared_by(settings: Settings, state: Deployed | None = None) -> Declared:
+    """What the settings declare. state: where the tag with the stack's name is recorded."""
+    recorded = state.application.declared.tags if state and state.application else frozenset()
     return Declared(
         settings.application_name,
         settings.audience.value,
         frozenset(settings.redirect_uris),
         frozenset(settings.permissions),
+        tags=frozenset([*settings.tags, *(tag for tag in recorded if tag.startswith(STACK_TAG))]),
     )
 
 
-def ask_application(object_id: str, settings: Settings) -> Finding:
+def ask_application(object_id: str, settings: Settings, state: Deployed) -> Finding:
     """Is it there?"""
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
-    return check_application(declared_by(settings), directory.registration(object_id))
+    return check_application(declared_by(settings, state), directory.registration(object_id))
 
 
-def ask_principal(client_id: str) -> Finding:
+def ask_principal(client_id: str, settings: Settings, state: Deployed) -> Finding:
     """Can users sign in to it?"""
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
-    return check_principal(directory.principal(client_id))
+    # A run does not add each of those that the settings name: see `prepare.plan_ownership`.
+    own = state.principal.own_owners if state.principal else frozenset()
+    return check_principal(directory.principal(client_id), own & frozenset(settings.owners))
 
 
-def ask_owners(account: Account, registration: Registration) -> Finding:
-    """May whoever is signed in change it?"""
+def ask_owners(account: Account, registration: Registration, settings: Settings) -> Finding:
+    """May whoever is signed in change it, and are those its owners whom the settings name?"""
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
-    return check_owners(account, directory.owners(registration.object_id))
+    return check_owners(account, directory.application_owners(registration.object_id), settings.owners)

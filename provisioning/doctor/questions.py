@@ -116,7 +116,7 @@ def _of_application(now: datetime) -> list[Question]:
     """What is asked of the application in Entra ID."""
 
     def ask_application(_: Account, state: Deployed, settings: Settings) -> Finding:
-        return application.ask_application(_application(state).object_id, settings)
+        return application.ask_application(_application(state).object_id, settings, state)
 
     def check_permissions(found: Registration, settings: Settings) -> Finding:
         return application.check_permissions(application.declared_by(settings), found)
@@ -129,8 +129,8 @@ def _of_application(now: datetime) -> list[Question]:
     def check_openings(found: Registration, settings: Settings, state: Deployed) -> Finding:
         return application.check_openings(state, application.declared_by(settings), found)
 
-    def ask_principal(_: Account, state: Deployed) -> Finding:
-        return application.ask_principal(_application(state).client_id)
+    def ask_principal(_: Account, state: Deployed, settings: Settings) -> Finding:
+        return application.ask_principal(_application(state).client_id, settings, state)
 
     def ask_secrets(state: Deployed) -> Finding:
         return client_secret.ask_secrets(state, _application(state), now)
@@ -140,8 +140,8 @@ def _of_application(now: datetime) -> list[Question]:
         Question("permissions", check_permissions, ("application", "settings")),
         Question("redirect URIs", check_redirect_uris, ("application", "settings", "deployment")),
         Question("open to others", check_openings, ("application", "settings", "deployment")),
-        Question("service principal", ask_principal, ("sign-in", "deployment")),
-        Question("owner", application.ask_owners, ("sign-in", "application")),
+        Question("service principal", ask_principal, ("sign-in", "deployment", "settings")),
+        Question("owner", application.ask_owners, ("sign-in", "application", "settings")),
         Question("client secret", ask_secrets, ("deployment",)),
     ]
 

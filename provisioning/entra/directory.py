@@ -87,7 +87,13 @@ def principal(client_id: str) -> Principal | None:
         if found is None:
             return None
         enabled, assigned_only = found.account_enabled is not False, found.app_role_assignment_required is True
-        return Principal(str(found.id), enabled, assigned_only)
+        made = Principal(str(found.id), enabled, assigned_only)
+        try:
+            return replace(
+                made, owners=await _all_owners(graph.service_principals.by_service_principal_id(made.object_id).owners)
+            )
+        except APIError:
+            return made
 
     return ask(read)
 
@@ -376,6 +382,7 @@ def _registration(found: Application) -> Registration:
         },
         weaknesses=tuple(weaknesses(sent)),
         certificates=tuple(certificates(sent)),
+        tags=frozenset(found.tags or []),
     )
 
 

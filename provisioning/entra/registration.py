@@ -29,12 +29,13 @@ class Owner:
 
 @dataclass(frozen=True)
 class Declared:
-    """What an application should be, as far as Entra ID shows it."""
+    """What an application should be, as far as Entra ID shows it. tags: the stack's own; others may be there, too."""
 
     display_name: str
     audience: str
     redirect_uris: frozenset[str]
     permissions: frozenset[Permission]
+    tags: frozenset[str] = field(default=frozenset(), kw_only=True)
 
 
 WEB = "Web"
@@ -46,7 +47,7 @@ OTHER_PLATFORMS = {"spa": "Single-page application", "publicClient": "Mobile and
 
 @dataclass(frozen=True)
 class Registration(Declared):
-    """What an application is. redirect_uris: those of the platform Web.
+    """What an application is. redirect_uris: those of the platform Web. tags: all of them.
 
     secrets: all of its client secrets, without values. disabled: who has deactivated it; None if nobody has.
     of_other_platforms: redirect URI → the platform, for those that are not of Web. owners: None if they are not told.
@@ -78,11 +79,13 @@ class Principal:
     """An application's service principal in this tenant.
 
     enabled: whether users can sign in to it. assignment_required: whether only users can who are assigned to it.
+    owners: None if they are not told.
     """
 
     object_id: str
     enabled: bool
     assignment_required: bool = False
+    owners: tuple[Owner, ...] | None = None
 
 
 @dataclass(frozen=True)

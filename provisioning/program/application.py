@@ -13,7 +13,7 @@ from provisioning.entra.permissions import by_resource
 from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program.provider import VERSION, with_pinned_provider
 from provisioning.program.undeclared import OF_APPLICATION, OF_PRINCIPAL, TOKEN_VERSION
-from provisioning.resource_types import COMPONENT_TYPE, taken_over
+from provisioning.resource_types import COMPONENT_TYPE, OWN_OWNERS, OWN_PRINCIPAL_OWNERS, OWN_TAGS, taken_over
 
 if TYPE_CHECKING:
     from provisioning.entra.ownership import Owners
@@ -132,6 +132,10 @@ class MailApplication(pulumi.ComponentResource):
                 "clientSecret": self.client_secret,
                 "clientSecretExpiry": self.client_secret_expiry,
                 "adminConsentUrl": self.admin_consent_url,
+                # Beside them the application has those of others, whose removal is no drift (`status`).
+                OWN_TAGS: list(run.own.tags),
+                OWN_OWNERS: sorted(run.own.owners & set(run.owners.object_ids)),
+                OWN_PRINCIPAL_OWNERS: sorted(run.own.owners & set(run.principal_owners.object_ids)),
             }
         )
 

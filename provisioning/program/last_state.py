@@ -18,7 +18,11 @@ from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.resource_types import (
     APPLICATION_NAME,
     APPLICATION_TYPE,
+    COMPONENT_TYPE,
     GRANT_TYPE,
+    OWN_OWNERS,
+    OWN_PRINCIPAL_OWNERS,
+    OWN_TAGS,
     PASSWORD_TYPE,
     PRINCIPAL_TYPE,
     PUSH_TYPE,
@@ -107,7 +111,7 @@ class Application:
     """The application that the state holds, as it was declared when it was deployed last.
 
     client_id: empty where its creation was interrupted. owners: object ids. token_version: of the access tokens for an
-    API of its own; None where the state does not say.
+    API of its own; None where the state does not say. own_owners: those of the owners that any run puts back.
     """
 
     client_id: str
@@ -116,14 +120,16 @@ class Application:
     tags: tuple[str, ...] = ()
     owners: frozenset[str] = frozenset()
     token_version: int | None = None
+    own_owners: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Principal:
-    """The service principal that the state holds. owners: object ids."""
+    """The service principal that the state holds. owners, own_owners: as the application's."""
 
     object_id: str
     owners: frozenset[str] = frozenset()
+    own_owners: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -229,29 +235,33 @@ def in_use(slots: Mapping[Slot, IssuedSecret], usages: Sequence[Usage]) -> LastS
 def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NAME) -> Deployed:
     """What a stack's state says. stack: its name, for those who show it. name: of its application."""
     exported = next((outputs for (kind, _), outputs in resources.items() if kind == STACK_TYPE), {})
+    own = resources.get((COMPONENT_TYPE, name)) or {}
     application = resources.get((APPLICATION_TYPE, name))
     principal = resources.get((PRINCIPAL_TYPE, name))
     passwords = {slot: resources.get((PASSWORD_TYPE, secret_name(name, slot))) for slot in Slot}
-    own, given = (resources.get((GRANT_TYPE, one)) or {} for one in (name, taken_over(name)))
-    consent = given.get("id") or own.get("id")
+    granted, given = (resources.get((GRANT_TYPE, one)) or {} for one in (name, taken_over(name)))
+    consent = given.get("id") or granted.get("id")
     pushes = tuple(_push(name, outputs) for (kind, name), outputs in resources.items() if kind == PUSH_TYPE)
     waits = any(push.restart_due for push in pushes)
     return Deployed(
         stack=stack,
-        application=_application(application) if application else None,
+        application=_application(application, own) if application else None,
         tenant_id=exported.get("tenantId"),
         secrets=tuple(_secret(slot, outputs) for slot, outputs in passwords.items() if outputs),
         pushes=pushes,
         next_rotation=_moment(exported.get("nextRotation")),
         old_retires=None if waits else _moment(exported.get("oldSecretRetires")),
         expires=_moment(exported.get("clientSecretExpiry")),
-        principal=Principal(_object_id(principal), _owners(principal)) if principal else None,
+        principal=Principal(_object_id(principal), _owners(principal), _owners(own, OWN_PRINCIPAL_OWNERS))
+        if principal
+        else None,
         consent=consent,
         consent_taken_over=consent is not None and consent in (given.get("id"), exported.get(CONSENT_TAKEN_OVER)),
     )
 
 
-def _application(outputs: Mapping[str, Any]) -> Application:
+def _application(outputs: Mapping[str, Any], own: Mapping[str, Any]) -> Application:
+    """own: the outputs of its component; an earlier version recorded no tags and owners there."""
     declared = Declared(
         display_name=str(outputs["displayName"]),
         audience=str(outputs.get("signInAudience")),
@@ -261,6 +271,7 @@ def _application(outputs: Mapping[str, Any]) -> Application:
             for resource in outputs.get("requiredResourceAccesses") or ()
             for access in resource.get("resourceAccesses") or ()
         ),
+        tags=frozenset(own.get(OWN_TAGS) or ()),
     )
     return Application(
         str(outputs.get("clientId") or ""),
@@ -269,6 +280,7 @@ def _application(outputs: Mapping[str, Any]) -> Application:
         tuple(outputs.get("tags") or ()),
         _owners(outputs),
         (outputs.get("api") or {}).get("requestedAccessTokenVersion"),
+        _owners(own, OWN_OWNERS),
     )
 
 
@@ -277,8 +289,8 @@ def _object_id(outputs: Mapping[str, Any]) -> str:
     return str(outputs.get("objectId") or str(outputs["id"]).rpartition("/")[2])
 
 
-def _owners(outputs: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(map(str, outputs.get("owners") or ()))
+def _owners(outputs: Mapping[str, Any], key: str = "owners") -> frozenset[str]:
+    return frozenset(map(str, outputs.get(key) or ()))
 
 
 def _secret(slot: Slot, outputs: Mapping[str, Any]) -> KnownSecret:

@@ -45,13 +45,21 @@ from provisioning.program.settings import SameName, Settings
 
 
 @dataclass(frozen=True)
+class Own:
+    """The tags and owners that the stack's settings and caller ask for; there may be others beside them."""
+
+    tags: tuple[str, ...] = ()
+    owners: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Run:
     """What one run declares: the stack's settings, and the client secrets and owners that exist after it.
 
     redirect_uris: of the application. installations: the NocoBases to serve. consent: what an administrator
     gave before. other_token_version: whether the application's own access tokens stay of another version.
     removes: whether a client secret is removed at the end. audience: of the application in this run, where that is not
-    yet the one of the settings.
+    yet the one of the settings. own: which tags and owners any run of the stack puts back.
     """
 
     settings: Settings
@@ -66,6 +74,7 @@ class Run:
     other_token_version: bool = False
     removes: bool = False
     audience: rules.Audience | None = None
+    own: Own = Own()
 
 
 @dataclass(frozen=True)
@@ -174,7 +183,13 @@ def prepare(last: Deployed) -> Run:
         other_version,
         removes,
         accounts.audience if accounts.waiting else None,
+        Own(stack_tags(settings), wanted.always),
     )
+
+
+def stack_tags(settings: Settings) -> tuple[str, ...]:
+    """The stack's own tags."""
+    return stack_tag(pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack()), *settings.tags
 
 
 def own_tags(settings: Settings, last: Deployed) -> Tags:
@@ -187,8 +202,7 @@ def own_tags(settings: Settings, last: Deployed) -> Tags:
         found = directory.named_application(last.client_id) if last.client_id else None
         return tuple(found[1]) if found else ()
 
-    tag = stack_tag(pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack())
-    return plan_tags([tag, *settings.tags], last.application.tags if last.application else None, read)
+    return plan_tags(stack_tags(settings), last.application.tags if last.application else None, read)
 
 
 REFRESH_OPTION = "PULUMI_OPTION_REFRESH"

@@ -7,7 +7,7 @@ in sync.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -40,13 +40,22 @@ def application_differences(declared: Declared, found: Registration) -> tuple[st
 
 
 def identity_differences(declared: Declared, found: Registration) -> tuple[str, ...]:
-    """How name and audience differ."""
+    """How name and audience differ, and which of the stack's own tags are missing."""
     said = []
     if found.display_name != declared.display_name:
         said.append(f"the application is called {quoted(found.display_name)} instead of '{declared.display_name}'")
     if found.audience != declared.audience:
         said.append(f"its audience is {quoted(found.audience)} instead of {declared.audience}")
-    return tuple(said)
+    return (*said, *(f"the declared tag {quoted(tag)} is missing" for tag in sorted(declared.tags - found.tags)))
+
+
+def owner_differences(declared: Collection[str], found: Collection[Owner] | None, of: str) -> tuple[str, ...]:
+    """Which owners of the stack's own are missing; others may be there, too. found: None if they are not told.
+
+    of: what they own.
+    """
+    missing = () if found is None else sorted({*declared} - {owner.object_id for owner in found})
+    return tuple(f"the declared owner {quoted(owner)} of the {of} is missing" for owner in missing)
 
 
 def redirect_uri_differences(declared: Declared, found: Registration) -> tuple[str, ...]:
@@ -234,6 +243,12 @@ def compare_entra(state: Deployed, found: Registration | Unread | None, extra: E
     reasons = (
         *filter(None, shut),
         *application_differences(state.application.declared, found),
+        *owner_differences(state.application.own_owners, found.owners, "application"),
+        *(
+            owner_differences(state.principal.own_owners, principal.owners, "service principal")
+            if isinstance(principal, Principal) and state.principal
+            else ()
+        ),
         *secret_differences(state, found),
     )
     by_hand = dict.fromkeys(filter(None, shut[:1]), REACTIVATE)

@@ -56,13 +56,14 @@ def test_somebody_changes_both_sides(deployed: Stack) -> None:
     stack.nocobase("mailSettings:update", {"clientId": "changed-by-hand"}, filterByTk=str(stack.row["id"]))
     (application,) = stack.applications
     path, (key,) = f"/applications/{application['id']}", application["passwordCredentials"]
-    graph(stack, "PATCH", path, {"web": {"redirectUris": ["https://elsewhere.example.com"]}})
+    graph(stack, "PATCH", path, {"tags": ["theirs"], "web": {"redirectUris": ["https://elsewhere.example.com"]}})
     graph(stack, "POST", f"{path}/removePassword", {"keyId": key["keyId"]})
     found = status(stack, ok=False)
     assert found["sync"] is False
     assert "it holds client id (not a client id) instead of" in found["nocobase"][0]["reasons"][0]
     assert [reason for reason in found["entra"]["reasons"] if "redirect URI https://elsewhere" in reason]
     assert "the client secret in slot a was removed" in found["entra"]["reasons"]
+    assert f'the declared tag "{application["tags"][0]}" is missing' in found["entra"]["reasons"]
 
 
 def test_a_rotation_that_has_been_due_for_long(deployed_at_new_year: Stack) -> None:

@@ -188,7 +188,7 @@ def findings(text: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Finding]:
         lambda: application.check_redirect_uris(declared, found),
         lambda: application.check_redirect_uris(found, found),
         lambda: application.check_redirect_uris(declared, found, [text]),
-        lambda: application.check_owners(who, [text + "x"]),
+        lambda: application.check_owners(who, [Owner(text + "x")], [text]),
         lambda: consent.check_unreadable_consent(errors.DirectoryUnreadable(text, text, remedy=text)),
         lambda: engine.check_engine(text),
         lambda: engine.check_plugin([{"name": "azuread", "version": text}], "6.10.0", {}),

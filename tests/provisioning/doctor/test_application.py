@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from provisioning.doctor import application as checks
@@ -9,10 +11,10 @@ from provisioning.doctor.runner import Outcome
 from provisioning.entra.account import Account
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.permissions import of_scopes
-from provisioning.entra.registration import Principal
+from provisioning.entra.registration import Owner, Principal
 from provisioning.program.settings import Settings
-from tests.provisioning.checkpoints import CLIENT_ID, REDIRECT_URI
-from tests.provisioning.status.test_compare import ONE, registration
+from tests.provisioning.checkpoints import CLIENT_ID, REDIRECT_URI, URL
+from tests.provisioning.status.test_compare import ONE, TAG, registration
 
 
 def test_the_application() -> None:
@@ -88,10 +90,12 @@ def test_what_the_settings_declare() -> None:
         (Principal("id", enabled=False), "failed", "disabled"),
         (Principal("id", enabled=True, assignment_required=True), "warning", "AADSTS50105"),
         (None, "failed", "AADSTS7000229"),
+        (Principal("id", enabled=True, owners=(Owner("me"),)), "OK", "there and enabled"),
+        (Principal("id", enabled=True, owners=()), "warning", "the declared owner me of the service principal is"),
     ],
 )
 def test_service_principals(found: Principal | None, outcome: str, said: str) -> None:
-    judged = checks.check_principal(found)
+    judged = checks.check_principal(found, {"me"})
     assert judged.outcome == outcome
     assert said in judged.said
     assert judged.value is (found if outcome != "failed" else None)
@@ -111,6 +115,22 @@ ME = "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11"
 )
 def test_owners(application: bool, granted: str, owners: set[str], outcome: str) -> None:
     account = Account("x", ME, "tenant", application, frozenset({granted}))
-    found = checks.check_owners(account, owners)
+    found = checks.check_owners(account, [Owner(one) for one in owners])
     assert found.outcome == outcome
     assert outcome == "OK" or f"'owners[0]' {ME}," in str(found.remedy)
+
+
+def test_what_somebody_removed_of_the_stacks_own_is_named() -> None:
+    found = checks.check_owners(Account("x", ME, "tenant", True, frozenset()), [Owner(ME)], ["colleague"])
+    assert (found.outcome, found.said, found.remedy) == (
+        Outcome.WARNING,
+        "the declared owner colleague of the application is missing",
+        "pulumi up",
+    )
+    assert ONE.application is not None
+    recorded = replace(ONE.application, declared=replace(ONE.application.declared, tags=frozenset({TAG, "earlier"})))
+    settings = Settings(nocobaseUrl=URL, applicationName="NocoBase mail", audience="AzureADMyOrg", tags=["mail"])
+    declared = checks.declared_by(settings, replace(ONE, application=recorded))
+    assert declared.tags == {TAG, "mail"}
+    shown = checks.check_application(declared, registration(tags=frozenset({TAG, "theirs"})))
+    assert (shown.outcome, shown.said) == (Outcome.FAILED, "the declared tag mail is missing")

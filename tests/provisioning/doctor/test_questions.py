@@ -13,7 +13,7 @@ from provisioning.doctor.runner import Check, Finding, Question, ask_all, ok
 from provisioning.entra import token_check
 from provisioning.entra.account import Account
 from provisioning.entra.app_policies import SecretPolicy
-from provisioning.entra.registration import Principal, Registration
+from provisioning.entra.registration import Owner, Principal, Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.entra.token_check import Answer, Verdict
 from provisioning.nocobase.login import NocoBaseLogin
@@ -85,7 +85,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePulumi:
     monkeypatch.setattr(token_check, "ask", lambda *_: Answer(Verdict.TOKEN))
     monkeypatch.setattr(directory, "registration", lambda _: registration())
     monkeypatch.setattr(directory, "principal", lambda _: Principal("principal", enabled=True))
-    monkeypatch.setattr(directory, "owners", lambda _: {"me"})
+    monkeypatch.setattr(directory, "application_owners", lambda _: (Owner("me"),))
     monkeypatch.setattr(directory, "grants", lambda _: [])
     monkeypatch.setattr(directory, "secret_policy", lambda _: SecretPolicy(()))
     monkeypatch.setattr(directory, "consent_policies", tuple)

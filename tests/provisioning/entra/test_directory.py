@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -132,7 +133,9 @@ def test_consents_are_read_from_the_service_principal(tenant: Service) -> None:
         client_id = register(graph)["appId"]
         assert directory.principal(client_id) is None
         principal = make(graph, "/servicePrincipals", {"appId": client_id})["id"]
-        assert directory.principal(client_id) == Principal(principal, enabled=True)
+        owners = directory.principal_owners(principal)
+        assert [owner.object_id for owner in owners] == [identity.DEPLOYER_OBJECT_ID]
+        assert directory.principal(client_id) == Principal(principal, enabled=True, owners=owners)
         assert directory.grants(principal) == []
         graph_principal = directory.principal(MICROSOFT_GRAPH)
         assert graph_principal is not None
@@ -196,7 +199,11 @@ def test_what_doctor_asks_of_an_application(tenant: Service) -> None:
         graph.patch(f"/v1.0/servicePrincipals/{principal}", json=shut).raise_for_status()
         elsewhere = {"spa": {"redirectUris": ["https://spa"]}, "publicClient": {"redirectUris": ["my://app"]}}
         graph.patch(f"/v1.0/applications/{made['id']}", json={"isDisabled": True, **elsewhere}).raise_for_status()
-    assert directory.principal(made["appId"]) == Principal(principal, enabled=False, assignment_required=True)
+    shown = directory.principal(made["appId"])
+    assert shown is not None
+    assert replace(shown, owners=None) == Principal(principal, enabled=False, assignment_required=True)
+    tenant.fault(f"GET /v1.0/servicePrincipals/{principal}/owners", status=403)
+    assert directory.principal(made["appId"]) == replace(shown, owners=None)
     found = directory.registration(made["id"])
     assert found is not None
     assert found.disabled == "an owner or administrator"

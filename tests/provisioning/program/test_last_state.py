@@ -11,7 +11,7 @@ from provisioning.entra.client_secret_plan import ISSUED as ISSUED_AT
 from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Policy, Slot, plan_secrets, secret_name
 from provisioning.program.last_state import Deployed, Principal, Usage, in_use, read_state
 from provisioning.pulumi_cli import Checkpoint, plain
-from provisioning.resource_types import APPLICATION_TYPE, GRANT_TYPE, PASSWORD_TYPE, PRINCIPAL_TYPE
+from provisioning.resource_types import APPLICATION_TYPE, COMPONENT_TYPE, GRANT_TYPE, PASSWORD_TYPE, PRINCIPAL_TYPE
 from tests.provisioning.checkpoints import (
     CLIENT_ID,
     OBJECT_ID,
@@ -196,3 +196,18 @@ def test_one_under_the_applications_name_was_taken_over_if_an_output_says_so() -
     assert state(grant, outputs(consentTakenOver="/oauth2PermissionGrants/x")).consent_taken_over
     assert not state(grant, outputs(consentTakenOver="/oauth2PermissionGrants/old")).consent_taken_over
     assert not state(outputs(consentTakenOver="/oauth2PermissionGrants/x")).consent_taken_over
+
+
+def test_the_stacks_own_tags_and_owners_are_those_that_its_component_records() -> None:
+    own = {"ownTags": ["mine"], "ownOwners": ["me"], "ownPrincipalOwners": []}
+    objects = (application(tags=["mine", "theirs"], owners=["me", "x"]), resource(PRINCIPAL_TYPE, "mail", {"id": "/p"}))
+    found = state(*objects, resource(COMPONENT_TYPE, "mail", own))
+    assert found.application is not None
+    assert found.principal is not None
+    assert found.application.declared.tags == {"mine"}
+    assert found.application.own_owners == {"me"}
+    assert found.principal.own_owners == frozenset()
+    # An earlier version recorded none.
+    earlier = state(*objects).application
+    assert earlier is not None
+    assert (earlier.declared.tags, earlier.own_owners) == (frozenset(), frozenset())

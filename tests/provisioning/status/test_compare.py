@@ -13,6 +13,7 @@ from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.registration import Grant, Owner, Principal, Registration
 from provisioning.nocobase.push import SignIn
 from provisioning.program.last_state import Deployed
+from provisioning.resource_types import COMPONENT_TYPE, PRINCIPAL_TYPE
 from provisioning.status.compare import (
     NOT_RESTARTED,
     REACTIVATE,
@@ -40,6 +41,7 @@ from tests.provisioning.checkpoints import (
     application,
     outputs,
     push,
+    resource,
     secret,
 )
 from tests.provisioning.program.test_last_state import state
@@ -63,6 +65,32 @@ def registration(**changed: Any) -> Registration:
         owners=(Owner("0a1b2c3d-0000-4000-8000-00000000000f", "the pipeline", "service principal"),),
     )
     return replace(found, **changed)
+
+
+TAG = "pulumi:organization/nocobase-outlook/prod"
+
+
+def test_what_is_missing_of_the_stacks_own_is_drift_and_what_others_have_is_none() -> None:
+    own = {"ownTags": [TAG, "mail"], "ownOwners": ["me", "colleague"], "ownPrincipalOwners": ["me"]}
+    found = state(
+        *ONE_SECRET,
+        resource(COMPONENT_TYPE, "mail", own),
+        resource(PRINCIPAL_TYPE, "mail", {"objectId": "principal"}),
+    )
+    here = registration(tags=frozenset({TAG, "mail", "theirs"}), owners=(Owner("me"), Owner("colleague"), Owner("x")))
+    principal = Principal("principal", enabled=True, owners=(Owner("me"), Owner("x")))
+    assert compare_entra(found, here, Extra(principal=principal)).reasons == ()
+    # Nobody is accused where nobody could look.
+    unknown = compare_entra(found, replace(here, owners=None), Extra(principal=replace(principal, owners=None)))
+    assert unknown.reasons == ()
+    changed = replace(here, tags=frozenset({"theirs", "mail"}), owners=(Owner("x"), Owner("me")))
+    side = compare_entra(found, changed, Extra(principal=replace(principal, owners=(Owner("x"),))))
+    assert side.reasons == (
+        f'the declared tag "{TAG}" is missing',
+        "the declared owner colleague of the application is missing",
+        "the declared owner me of the service principal is missing",
+    )
+    assert overview(found, changed, [held()], NOW, 14, Extra()).alarms[0].endswith("is missing: run `pulumi up`")
 
 
 def held(link: SignIn | None = None, **changed: Any) -> Held:
