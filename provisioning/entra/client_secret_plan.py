@@ -4,15 +4,16 @@ Inputs are the last state, the time and the policy; there is no I/O and no clock
 
 - A secret's description and dates are fixed when it is issued. As long as its slot holds it, the plan repeats them, so
   that neither a later date nor a changed setting replaces it.
-- A new secret goes into the slot that NocoBase does not use, and only if that slot is free: a valid secret is never
-  replaced in its slot. The secret in use stays until a later run, after NocoBase was verified to use the new one. Only
-  a compromised one is revoked at the end of the same run, after the push.
+- A new secret goes into the slot that NocoBase does not use, and only if that slot is free: a valid secret is not
+  replaced in its slot unless it is certain that nobody uses it (`SecretPlan.freed`). The secret in use stays until a
+  later run, after NocoBase was verified to use the new one. Only a compromised one is revoked at the end of the same
+  run, after the push.
 - A run that failed half-way is resumed: a newer secret that NocoBase may already use is pushed, not issued again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
@@ -84,7 +85,8 @@ class SecretPlan:
 
     slots: the secrets that should exist. active: the one that NocoBase should use. since: when NocoBase switched to it.
     reasons: what happens to secrets in this run and why, a sentence each. next_rotation: when the next secret is due.
-    old_retires: when the old secret is removed; None if there is none.
+    old_retires: when the old secret is removed; None if there is none. freed: the slot whose secret is removed at the
+    end of this run, so that the next one can issue the new secret that is due; None if there is no such slot.
     """
 
     slots: Mapping[Slot, IssuedSecret]
@@ -93,6 +95,7 @@ class SecretPlan:
     reasons: tuple[str, ...]
     next_rotation: datetime
     old_retires: datetime | None
+    freed: Slot | None = None
 
 
 def why_invalid_policy(lifetime_days: int, rotate_every_days: int, retire_after_days: int) -> str | None:
@@ -143,13 +146,30 @@ def plan_secrets(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan
     if spare is not None:
         # A restored backup of NocoBase may use the other secret: remove it only after the push has verified this one.
         reason = f"{why}; slot {other} is freed first, the next run issues a new one"
-        return _planned({current: held}, current, _since(last, current, now), (reason,), policy)
+        freeing = _planned({current: held}, current, _since(last, current, now), (reason,), policy)
+        return replace(freeing, freed=other)
     new = _issue(other, _start(held, now, policy), policy)
     reason = f"{why}; a new one comes in slot {other}, valid until {_day(new.end)}"
     if _is_revoked_at_once(held, now, policy):
         removed = f"the old secret in slot {current} is removed once NocoBase uses the new one"
         return _planned({other: new}, other, now, (reason, removed), policy)
     return _planned({current: held, other: new}, other, now, (reason,), policy)
+
+
+def plan_at_once(
+    plan: SecretPlan, last: LastSecrets, now: datetime, policy: Policy, may_be_in_use: Callable[[Slot], bool]
+) -> SecretPlan:
+    """`plan`, or one that issues the new secret in this run already, where `plan` would free a slot for the next.
+
+    may_be_in_use: whether a NocoBase may use the secret in a slot; asked only of one that no push was verified to use
+    last. If nobody does, the new secret takes its place. Else it is removed only after the push of the other one.
+    """
+    agreed = last.active is plan.active and last.since is not None
+    if plan.freed is None or not agreed or may_be_in_use(plan.freed):
+        return plan
+    issuing = plan_secrets(replace(last, slots=plan.slots), now, policy)
+    room = f"the old secret in slot {plan.freed}, which no NocoBase uses, is removed to make room"
+    return replace(issuing, reasons=(*issuing.reasons, room))
 
 
 def _switched(current: Slot, held: IssuedSecret, newer: IssuedSecret, now: datetime, policy: Policy) -> SecretPlan:
@@ -223,10 +243,10 @@ def _why_replace(slot: Slot, held: IssuedSecret, now: datetime, policy: Policy) 
 
 
 def _due(held: IssuedSecret, policy: Policy) -> datetime:
-    """When `held` has to be replaced: at the age of rotation, but early enough before its end."""
+    """When `held` has to be replaced: at the age of rotation, early enough before its end, or when it was requested."""
     by_age = held.issued + timedelta(days=policy.rotate_every_days)
     by_end = held.end - timedelta(days=policy.retire_after_days)
-    return min(by_age, by_end)
+    return min([by_age, by_end, *(at for at in _requests(policy) if held.issued < at)])
 
 
 def _start(held: IssuedSecret, now: datetime, policy: Policy) -> datetime:

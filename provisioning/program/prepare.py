@@ -9,10 +9,9 @@ signs in.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 
 import pulumi
 
@@ -25,7 +24,7 @@ from provisioning.entra.account import (
     read_claims,
     why_may_not_add_owners,
 )
-from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, Slot, plan_secrets
+from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, Slot, plan_at_once, plan_secrets
 from provisioning.entra.consent import reject_other_consent
 from provisioning.entra.orphans import classify_secrets, descriptions, reject_if_full
 from provisioning.entra.other_applications import reject_namesakes
@@ -102,7 +101,6 @@ def prepare(last: Deployed) -> Run:
         installations = redirect_uris.as_recorded(settings, last, uris)
         new = [one for one in installations if one.resource_name not in pushed]
         patience = settings.nocobase_patience_seconds
-        known_values = {secret.value for secret in last.secrets if secret.value}
         own = [last.client_id] if last.client_id else []
         warnings = check_installations(new, logins, own, bool(pushed), patience, check)
         # Before anything changes in Entra ID: a wrong address must not cost the redirect URI that is in use.
@@ -137,6 +135,12 @@ def prepare(last: Deployed) -> Run:
         consent = plan_consent(settings, last)
         if last.object_id is None and settings.same_name is not SameName.ALLOW:
             reject_namesakes(settings.application_name)
+
+        def why_maybe_in_use(slots: Collection[Slot]) -> list[str]:
+            known = {secret.value for secret in last.secrets if secret.value and secret.slot in slots}
+            transformed = {push.name for push in last.pushes if push.transformed}
+            return may_hold_unknown_secret(installations, logins, last.client_id, pushed, known, transformed)
+
         secrets, orphans = plan_run(
             PlanInputs(
                 object_id=last.object_id,
@@ -146,15 +150,7 @@ def prepare(last: Deployed) -> Run:
                 two_at_most=accounts.audience.personal,
                 preview=pulumi.runtime.is_dry_run(),
                 awaiting_deletion=stack.awaiting_deletion,
-                why_maybe_in_use=partial(
-                    may_hold_unknown_secret,
-                    installations,
-                    logins,
-                    last.client_id,
-                    pushed,
-                    known_values,
-                    {push.name for push in last.pushes if push.transformed},
-                ),
+                why_maybe_in_use=why_maybe_in_use,
             )
         )
     for reason in (*orphans, *secrets.reasons):
@@ -354,7 +350,8 @@ class PlanInputs:
     for the application's audience.
     awaiting_deletion: slots in which the engine has replaced a secret that it still has to delete; asked only if the
     last state looks so.
-    why_maybe_in_use: why a NocoBase may use an orphaned secret; empty if none does. One that may be in use stays.
+    why_maybe_in_use: why a NocoBase may use another secret of the application than those in these slots; empty if none
+    does. What may be in use stays.
     """
 
     object_id: str | None
@@ -364,7 +361,7 @@ class PlanInputs:
     two_at_most: bool
     preview: bool
     awaiting_deletion: Callable[[], frozenset[Slot]]
-    why_maybe_in_use: Callable[[], Sequence[str]]
+    why_maybe_in_use: Callable[[Collection[Slot]], Sequence[str]]
 
 
 def plan_run(given: PlanInputs) -> tuple[SecretPlan, list[str]]:
@@ -395,6 +392,7 @@ def plan_run(given: PlanInputs) -> tuple[SecretPlan, list[str]]:
     if gone:
         last = replace(last, slots=slots)
         plan = plan_secrets(last, given.now, given.policy)
+    plan = plan_at_once(plan, last, given.now, given.policy, lambda freed: bool(given.why_maybe_in_use({freed.other})))
     if all(last.slots.get(slot) == secret for slot, secret in plan.slots.items()):
         return plan, gone
     known = {secret.key_id for secret in last.slots.values()}
@@ -402,7 +400,7 @@ def plan_run(given: PlanInputs) -> tuple[SecretPlan, list[str]]:
     unrecorded = classify_secrets(stored, known, names)
     # A secret that is removed at the end of the run still exists when the new one is issued.
     planned = len(last.slots.keys() | plan.slots.keys())
-    why = given.why_maybe_in_use() if unrecorded.orphans else ()
+    why = given.why_maybe_in_use(given.last.slots.keys()) if unrecorded.orphans else ()
     reject_if_full(unrecorded, planned, given.two_at_most, why)
     if why:
         kept = f"is not in this stack's state and may be in use, so it stays: {'; '.join(why)}"

@@ -16,7 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from provisioning.entra.client_secret_plan import IssuedSecret, LastSecrets, Policy, SecretPlan, Slot, rfc3339
+from provisioning.entra.client_secret_plan import (
+    IssuedSecret,
+    LastSecrets,
+    Policy,
+    SecretPlan,
+    Slot,
+    plan_at_once,
+    rfc3339,
+)
 from provisioning.program.last_state import Usage, in_use
 
 Plan = Callable[[LastSecrets, datetime, Policy], SecretPlan]
@@ -194,11 +202,14 @@ class World:
             keys = {str(key) for key in self.entra}
             last = replace(last, slots={slot: one for slot, one in last.slots.items() if one.key_id in keys})
             plan = self.plan(last, self.now, self.policy)
+        waits = plan.freed
+        plan = plan_at_once(plan, last, self.now, self.policy, self._may_use)
+        freed = waits if plan.freed is None else None
         assert plan.active in plan.slots
         if any(last.slots.get(slot) != secret for slot, secret in plan.slots.items()):
             self._make_room(last, plan)
         for slot in sorted(plan.slots):
-            self._place(slot, plan.slots[slot], asked)
+            self._place(slot, plan.slots[slot], asked, slot is freed)
         for one in self.nocobases:
             self._push(plan, one)
         if any(one.failed for one in self.nocobases):
@@ -206,6 +217,10 @@ class World:
         for slot in [slot for slot in self.slots if slot not in plan.slots]:
             self._retire(slot)
         return plan
+
+    def _may_use(self, _: Slot) -> bool:
+        """Whether a NocoBase may use another secret than that of its last push, as far as it shows that."""
+        return any(one.down or one.pushed is None or one.changed != one.pushed.changed for one in self.nocobases)
 
     def _made(self) -> None:
         """One more effect was made: this is an instant, and perhaps the last one of this run."""
@@ -230,12 +245,12 @@ class World:
         known = {held.key for held in self.slots.values()}
         return {key for key, one in self.entra.items() if key not in known and one.display_name.split()[0] not in named}
 
-    def _place(self, slot: Slot, secret: IssuedSecret, asked: bool) -> None:
+    def _place(self, slot: Slot, secret: IssuedSecret, asked: bool, freed: bool) -> None:
         held = self.slots.get(slot)
         if held is not None and not held.removed:
             if _same(held.secret, secret):
                 return
-            assert not self.accepts(held.key), "a valid secret is replaced in its slot"
+            assert freed or not self.accepts(held.key), "a valid secret is replaced in its slot"
             self._remove(held.key)
             self.slots[slot] = replace(held, removed=True)
             self._made()

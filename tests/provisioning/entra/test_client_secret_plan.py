@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from provisioning.entra.client_secret_plan import (
     LastSecrets,
     Policy,
     Slot,
+    plan_at_once,
     plan_secrets,
     why_invalid_policy,
 )
@@ -102,8 +104,42 @@ def test_a_slot_with_a_valid_secret_is_freed_before_it_is_issued_into() -> None:
     assert freed.slots == {B: secret(90)}
     assert (freed.active, freed.since) == (B, day(90))
     assert "slot a is freed first" in freed.reasons[0]
+    # It is not done yet, which `status` tells by this.
+    assert (freed.freed, freed.next_rotation) == (A, day(92))
     issued = plan_secrets(LastSecrets(freed.slots, B, day(90)), day(92), asked)
     assert issued.slots == {B: secret(90), A: IssuedSecret("mail a 2027-02-21", day(92), day(272))}
+
+
+def test_a_slot_whose_secret_nobody_uses_is_issued_into_at_once() -> None:
+    last = LastSecrets({A: secret(0), B: secret(90)}, B, day(90))
+    leaked = Policy("mail", compromised=day(92))
+    freed = plan_secrets(last, day(92), leaked)
+    plan = plan_at_once(freed, last, day(92), leaked, lambda slot: slot is not A)
+    # The one in use goes after the push of its successor.
+    assert (plan.slots, plan.active) == ({A: IssuedSecret("mail a 2027-02-21", day(92), day(272))}, A)
+    assert plan.freed is None
+    asked = Policy("mail", requested=day(92))
+    freed = plan_secrets(last, day(92), asked)
+    plan = plan_at_once(freed, last, day(92), asked, lambda _: False)
+    assert (set(plan.slots), plan.slots[B], plan.active) == ({A, B}, secret(90), A)
+    assert plan.reasons[-1] == "the old secret in slot a, which no NocoBase uses, is removed to make room"
+
+
+def test_a_secret_that_may_be_in_use_waits_for_the_push_of_the_other() -> None:
+    last = LastSecrets({A: secret(0), B: secret(90)}, B, day(90))
+    asked = Policy("mail", requested=day(92))
+    freed = plan_secrets(last, day(92), asked)
+    assert plan_at_once(freed, last, day(92), asked, lambda _: True) is freed
+
+    def nobody_is_asked(_: Slot) -> bool:
+        raise AssertionError
+
+    # Not every NocoBase was verified to use the newer one, or none was.
+    for less in (replace(last, since=None), replace(last, active=None, since=None)):
+        waiting = plan_secrets(less, day(92), asked)
+        assert plan_at_once(waiting, less, day(92), asked, nobody_is_asked) is waiting
+    settled = plan_secrets(last, day(92), POLICY)
+    assert plan_at_once(settled, last, day(92), POLICY, nobody_is_asked) is settled
 
 
 def test_a_request_that_is_carried_out_late_does_not_issue_an_expired_secret() -> None:

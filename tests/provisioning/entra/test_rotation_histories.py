@@ -168,6 +168,31 @@ def test_mail_works_through_every_history(histories: settings, say: Say) -> None
     assert counted.count["histories"] >= histories.max_examples
 
 
+@pytest.mark.parametrize(("happens", "runs"), [("nothing", 1), ("restored", 2), ("down", 2)])
+def test_a_leak_while_both_secrets_are_there_takes_one_run_if_no_nocobase_may_use_the_old_one(
+    happens: str, runs: int
+) -> None:
+    world = World(plan_secrets, installations=2)
+    world.up()
+    world.wait(timedelta(days=90))
+    world.up()
+    world.wait(timedelta(days=1))
+    if happens == "restored":
+        # It uses the old secret again, and hides it.
+        world.restore_nocobase(0, which=1)
+    world.nocobases[1].down = happens == "down"
+    world.policy = replace(world.policy, compromised=world.now)
+    leaked = set(world.entra)
+    with suppress(RunEnded):
+        world.up()
+    assert (not leaked & set(world.entra)) is (runs == 1)
+    world.clear_the_way()
+    for _ in range(2):
+        world.up()
+    assert not leaked & set(world.entra)
+    world.settle()
+
+
 def retires_at_once(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan:
     plan = plan_secrets(last, now, policy)
     return replace(plan, slots={plan.active: plan.slots[plan.active]}, old_retires=None)

@@ -96,7 +96,7 @@ def declare(
         two_at_most=settings.audience.personal,
         preview=preview,
         awaiting_deletion=frozenset,
-        why_maybe_in_use=lambda: (),
+        why_maybe_in_use=lambda _: (),
     )
     secrets, _ = prepare.plan_run(inputs)
     consent = plan_consent(settings, last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from unittest.mock import Mock
@@ -90,7 +90,7 @@ def plan(
             two_at_most=declared.audience.personal,
             preview=preview,
             awaiting_deletion=lambda: awaiting,
-            why_maybe_in_use=lambda: doubts,
+            why_maybe_in_use=lambda _: doubts,
         )
     )
 
@@ -126,6 +126,27 @@ def test_an_old_secret_that_somebody_has_removed_is_not_issued_anew(monkeypatch:
     monkeypatch.setattr(directory, "stored_secrets", lambda _: [KNOWN])
     planned, _ = plan("AzureADMyOrg", [], last=BOTH, now=DAY)
     assert (set(planned.slots), planned.active) == ({Slot.A}, Slot.A)
+
+
+@pytest.mark.parametrize(("doubts", "slots"), [([], {Slot.A, Slot.B}), ([DOUBT], {Slot.B})])
+def test_an_old_secret_makes_room_for_a_requested_one_if_no_nocobase_may_use_it(
+    removed: list[str], doubts: Sequence[str], slots: set[Slot]
+) -> None:
+    asked: list[object] = []
+
+    def why_maybe_in_use(known: Collection[Slot]) -> Sequence[str]:
+        asked.append(set(known))
+        return doubts
+
+    requested = replace(settings("AzureADMyOrg").rotation_policy, requested=DUE + timedelta(days=1))
+    inputs = PlanInputs("object", BOTH, DUE + timedelta(days=1), requested, True, False, frozenset, why_maybe_in_use)
+    planned, _ = plan_run(inputs)
+    assert set(planned.slots) == slots
+    assert planned.slots[Slot.B] == BOTH.slots[Slot.B]
+    assert (planned.active is Slot.A) is (not doubts)
+    assert asked == [{Slot.B}]
+    # The engine removes it when it makes the new one.
+    assert removed == []
 
 
 @pytest.mark.parametrize("preview", [False, True])
