@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from pipelines.job_log import say
+from provisioning.entra.account import read_claims
 from provisioning.entra.sign_in_settings import Method, SignInSettings, sign_in_settings
-from provisioning.errors import SignInUnusable
+from provisioning.errors import ProvisioningError, SignInUnusable
 
 FEDERATED = (Method.TOKEN, Method.REQUESTED_TOKEN, Method.AZURE_DEVOPS)
 BACKEND = ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN")
@@ -46,8 +50,9 @@ def what_is_missing(environment: Mapping[str, str] = os.environ) -> list[str]:
 def backend(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """The variables of `environment`, and where the state or its key is on Azure, those with a fresh token.
 
-    The token is in a file that only this account reads, and that is gone afterwards. Raises SignInUnusable and
-    NoPipelineToken.
+    The token is in a file that only this account reads, and that is gone afterwards. It is renewed for a command that
+    takes longer than the token lives: what signs in reads the file again for each new access token.
+    Raises SignInUnusable and NoPipelineToken.
     """
     given = dict(environment)
     settings = sign_in_settings(environment)
@@ -58,11 +63,66 @@ def backend(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
     from provisioning.entra.sign_in import federated_token  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "token")
-        file.touch(mode=0o600)
-        file.write_text(federated_token(settings.method, settings)(), encoding="utf-8")
+        file, ask = Path(folder, "token"), federated_token(settings.method, settings)
+        token = ask()
+        _write(file, token)
         given |= {"AZURE_CLIENT_ID": settings.client_id, "AZURE_TENANT_ID": settings.tenant, TOKEN_FILE: str(file)}
-        yield given
+        # A token that was handed to the job, and cannot be asked for, is the same at each call.
+        with nullcontext() if settings.method is Method.TOKEN else _renewed(file, token, ask):
+            yield given
+
+
+THREAD = "renews the token"
+SOONEST = 60.0
+"""Seconds between two requests for a token, at least."""
+
+
+def renewal_after(token: str, now: float) -> float | None:
+    """In how many seconds a token is to be renewed: after half of what it still lives. None if it does not say.
+
+    now: seconds since 1970.
+    """
+    end = read_claims(token).get("exp")
+    return max((end - now) / 2, SOONEST) if isinstance(end, int | float) else None
+
+
+@contextmanager
+def _renewed(file: Path, token: str, ask: Callable[[], str]) -> Iterator[None]:
+    """Meanwhile, write a new token to the file before the old one ends. What prevents it is said at the end.
+
+    Not at once: a line of this thread must not get into one of the command's.
+    """
+    over = threading.Event()
+    prevented: list[ProvisioningError] = []
+
+    def renew() -> None:
+        current = token
+        while (wait := renewal_after(current, time.time())) is not None and not over.wait(wait):
+            try:
+                current = ask()
+            except ProvisioningError as error:
+                prevented[:] = [error]
+            else:
+                prevented.clear()
+                _write(file, current)
+
+    beside = threading.Thread(target=renew, name=THREAD, daemon=True)
+    beside.start()
+    try:
+        yield
+    finally:
+        over.set()
+        beside.join()
+        for error in prevented:
+            say(f"The token for the state could not be renewed: {error}")
+
+
+def _write(file: Path, token: str) -> None:
+    """Have the file hold the token at one moment: whoever reads it meanwhile sees the old one."""
+    new = file.with_name("new")
+    new.touch(mode=0o600)
+    new.write_text(token, encoding="utf-8")
+    new.replace(file)
 
 
 def _is_federated(settings: SignInSettings) -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,9 @@ import pytest
 from pipelines import policy, sign_in
 from pipelines.steps import deploy, preview, report, running
 from pipelines.steps.running import Ended
+from provisioning.entra import sign_in as entra_sign_in
+from provisioning.errors import NoPipelineToken
+from tests.provisioning.doctor.test_account import token
 
 TOKEN = "a.b.c"
 JOB = {
@@ -117,6 +123,77 @@ def test_a_backend_on_azure_gets_a_fresh_token_in_a_file(
     assert not file or not Path(file).exists()
     assert sign_in.TOKEN_FILE not in os.environ
     assert running.run(sys.executable, "-c", child).printed.count("another") == handed
+
+
+def living(seconds: float) -> str:
+    """A token that lives that long from now."""
+    return token({"exp": time.time() + seconds})
+
+
+@pytest.mark.parametrize(
+    ("given", "after"),
+    [
+        (token({"exp": 1300}), 150),
+        (token({"exp": 1600.5}), 300.25),
+        (token({"exp": 1010}), sign_in.SOONEST),
+        (token({"exp": 900}), sign_in.SOONEST),
+        (token({"exp": "soon"}), None),
+        (token({}), None),
+        ("opaque", None),
+    ],
+)
+def test_a_token_is_renewed_when_half_of_its_life_is_over(given: str, after: float | None) -> None:
+    assert sign_in.renewal_after(given, 1000) == after
+
+
+@pytest.fixture
+def asking(job: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str | NoPipelineToken]]:
+    """What the job's system answers each time it is asked for a token; the last one from then on."""
+    answers: list[str | NoPipelineToken] = []
+
+    def ask() -> str:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, NoPipelineToken):
+            raise answer
+        return answer
+
+    monkeypatch.delenv("ARM_OIDC_TOKEN")
+    monkeypatch.setenv("ARM_OIDC_REQUEST_URL", "https://127.0.0.1:9/token")
+    monkeypatch.setenv("ARM_OIDC_REQUEST_TOKEN", "t")
+    monkeypatch.setattr(entra_sign_in, "federated_token", lambda *_: ask)
+    monkeypatch.setattr(sign_in, "SOONEST", 0.01)
+    yield answers
+    assert sign_in.THREAD not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_command_that_outlives_its_token_finds_a_new_one(
+    asking: list[str | NoPipelineToken], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, last = living(0.02), living(3600)
+    asking += [first, NoPipelineToken("no answer"), last]
+    with sign_in.backend(os.environ) as variables:
+        file = Path(variables[sign_in.TOKEN_FILE])
+        seen = {file.read_text()}
+        deadline = time.monotonic() + 20
+        while last not in seen and time.monotonic() < deadline:
+            seen.add(file.read_text())
+        assert seen == {first, last}
+        assert oct(file.stat().st_mode) == "0o100600"
+        assert [one.name for one in file.parent.iterdir()] == ["token"]
+    assert not file.exists()
+    assert capsys.readouterr().out == ""
+
+
+def test_what_prevents_the_renewal_is_said_once_after_the_command(
+    asking: list[str | NoPipelineToken], capsys: pytest.CaptureFixture[str]
+) -> None:
+    asking += [living(0.02), NoPipelineToken("the host gave this job no token")]
+    with sign_in.backend(os.environ) as variables:
+        time.sleep(0.1)
+        assert Path(variables[sign_in.TOKEN_FILE]).exists()
+        assert capsys.readouterr().out == ""
+    said = "The token for the state could not be renewed: the host gave this job no token\n"
+    assert capsys.readouterr().out == said
 
 
 def test_a_job_that_gets_no_token_says_so_and_runs_nothing(
