@@ -4,7 +4,7 @@ settings → entra.MailApplication → nocobase.MailSettings → outputs
 """
 
 from provisioning import head_start
-from provisioning.nocobase.push_resource import require_all
+from provisioning.nocobase.mail_settings import require_all
 from provisioning.nocobase3.push_resource import push_into
 from provisioning.program.application import MailApplication
 from provisioning.program.outputs import export_outputs

@@ -9,7 +9,7 @@ from provisioning.ending import end_quietly_when_told
 # Before the imports, which are half of a short run.
 end_quietly_when_told()
 
-from provisioning.nocobase.push_resource import NocoBaseProvider  # noqa: E402
+from provisioning.nocobase.mail_settings import NocoBaseProvider  # noqa: E402
 from provisioning.program import stack  # noqa: E402
 from provisioning.variables import forget_unresolved  # noqa: E402
 

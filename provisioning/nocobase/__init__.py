@@ -1,1 +1,1 @@
-"""NocoBase: its REST API (`client`), the push (`push`) and the push as a Pulumi resource (`push_resource`)."""
+"""NocoBase: its REST API (`client`), the push (`push`) and the push as a Pulumi resource (`mail_settings`)."""

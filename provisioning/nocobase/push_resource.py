@@ -14,32 +14,25 @@ version, which did not look, a failure would stop rotations and mend nothing. Th
 
 from __future__ import annotations
 
-import sys
 import time
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import pulumi
 from pulumi.dynamic import (
     CheckResult,
     ConfigureRequest,
     CreateResult,
     DiffResult,
     ReadResult,
-    Resource,
     ResourceProvider,
     UpdateResult,
 )
 
 from provisioning import waiting
-from provisioning.ending import end_with
-from provisioning.entra.client_secret_plan import SecretPlan, rfc3339
 from provisioning.entra.other_applications import is_another_stacks, whose_application
-from provisioning.entra.rules import LONGEST_REDIRECT_URI
 from provisioning.entra.sign_in_settings import PROVIDER_KEYS, use_configuration
 from provisioning.errors import (
     ApplicationProtected,
@@ -48,12 +41,31 @@ from provisioning.errors import (
     ProvisioningError,
     SettingsError,
 )
-from provisioning.foreign import LONGEST, guid, harmless, listed, one_line, redact
-from provisioning.nocobase import push
-from provisioning.nocobase.installation import MAIN, NOT_READ, remedies_for
-from provisioning.nocobase.layout import NocoBaseMapping
+from provisioning.foreign import LONGEST, listed
+from provisioning.nocobase import provider_process, push
+from provisioning.nocobase.installation import NOT_READ, remedies_for
 from provisioning.nocobase.login import STORED, StoredLogins, missing_login, stored_logins
+from provisioning.nocobase.provider_process import keep_secrets, known_secrets, say, without_secrets
 from provisioning.nocobase.push import Accounts, Credentials, Reading, SignIn
+from provisioning.nocobase.push_record import (
+    DECLARED,
+    HOW,
+    PLACE,
+    TRANSFORMED,
+    Place,
+    Properties,
+    accounts_of,
+    credentials_of,
+    inputs_of,
+    installation_of,
+    mapping_of,
+    own_client_id,
+    place_of,
+    proved,
+    redacted,
+    was_transformed,
+    with_client_id,
+)
 from provisioning.nocobase.retry import SETTING as PATIENCE
 from provisioning.nocobase.retry import Patience, seconds_or_default
 from provisioning.variables import forget_unresolved
@@ -61,28 +73,6 @@ from provisioning.waiting import say_on_stderr
 
 if TYPE_CHECKING:
     from provisioning.nocobase.client import NocoBaseClient
-    from provisioning.nocobase.installation import Installation
-
-TYPE_NAME = "MailSettings"
-
-PLACE = ("nocobase_url", "nocobase_app", "mapping")
-"""The declared properties that say where the credentials go."""
-
-DECLARED = (*PLACE, "client_id", "client_secret", "redirect_uris", "slot", "since")
-"""The properties that the program declares; a change of one of them is pushed."""
-
-HOW = ("logins", "several", "protected")
-"""The declared properties that refresh and destroy need; recorded again when they change."""
-
-NOT_COMPARED = ("tenant_id", "take_over", "audience")
-"""Declared, too, but without effect on what NocoBase holds."""
-
-TRANSFORMED = "secret_transformed"
-"""The property, only where it is true, that NocoBase shows the secret as something else; see `Layout`."""
-
-Properties = dict[str, Any]
-Place = tuple[str, str | None]
-"""A NocoBase's URL, and the sub-application."""
 
 FRESH_SECONDS = 30.0
 """How long what a refresh has read counts as what NocoBase holds: a run compares it twice more, at once."""
@@ -96,6 +86,13 @@ class Seen:
     link: SignIn | None
     how: tuple[object, ...]
     at: float = field(default_factory=time.monotonic)
+
+
+PROTECTED = (
+    "The application is protected (protectApplication), because somebody made it by hand and may rely on it; nothing "
+    "was emptied or removed. To have the stack let go of it, all as it is: `pulumi state delete --all --force`. To "
+    "remove it: `pulumi config set protectApplication false`, `pulumi up`, then `pulumi destroy`."
+)
 
 
 class MailSettingsProvider(ResourceProvider):
@@ -129,8 +126,8 @@ class MailSettingsProvider(ResourceProvider):
 
     def configure(self, req: ConfigureRequest) -> None:
         """Take the API keys, headers and how long to wait from the stack's configuration. Raises SettingsError."""
-        _report_errors_as_sentences()
-        _end_waits_when_cancelled()
+        provider_process.report_errors_as_sentences()
+        provider_process.end_waits_when_cancelled()
         forget_unresolved()
         # Of the provider's keys: the engine gives this process the stack's whole configuration (measured).
         use_configuration({key: req.config.get(key) for key in PROVIDER_KEYS if req.config.get(key) is not None})
@@ -162,15 +159,16 @@ class MailSettingsProvider(ResourceProvider):
         changed = changed or bool(_olds.get("problem") or _olds.get("config_file"))
         try:
             with self._nocobase(_news, patient=not several) as nocobase:
-                transformed = _transformed(_olds, _news)
+                transformed = was_transformed(_olds, _news)
                 seen = self._seen_just_now(_news, (_news.get("mapping"), transformed))
                 if seen is None:
-                    self._read[place_of(_news)] = found = push.read(nocobase, _mapping(_news), transformed=transformed)
+                    found = push.read(nocobase, mapping_of(_news), transformed=transformed)
+                    self._read[place_of(_news)] = found
                 else:
                     found = seen.reading
                 in_sync = not changed and found.surely_holds(credentials_of(_olds), _olds.get("updated_at") or "")
                 if in_sync:
-                    link = push.sign_in(nocobase, _mapping(_news)) if seen is None else seen.link
+                    link = push.sign_in(nocobase, mapping_of(_news)) if seen is None else seen.link
                     _warn_of_audience(nocobase.url, link, _news)
                     in_sync = push.sign_in_mismatch(link, _news["client_id"], _news["redirect_uris"]) is None
         except NocoBaseError as error:
@@ -203,17 +201,17 @@ class MailSettingsProvider(ResourceProvider):
         id_ = f"{props['nocobase_url']}#{props.get('nocobase_app') or 'main'}"
         try:
             with self._nocobase(props) as nocobase:
-                found = push.read(nocobase, _mapping(props))
+                found = push.read(nocobase, mapping_of(props))
                 own = [props["client_id"], props.get("take_over")]
                 push.reject_foreign(nocobase.url, found, own, whose_application)
                 self._wait_until_accepted(props, new=True)
                 try:
-                    return CreateResult(id_, _push(nocobase, props, found, accounts=_accounts(props)))
+                    return CreateResult(id_, _push(nocobase, props, found, accounts=accounts_of(props)))
                 except (NocoBaseError, Interrupted):
                     # A failed create is not recorded in the state, so `destroy` would never empty what it wrote.
                     if not found.client_id:
                         with suppress(NocoBaseError, Interrupted):
-                            push.clear(nocobase, _mapping(props), credentials_of(props))
+                            push.clear(nocobase, mapping_of(props), credentials_of(props))
                     raise
         except ProvisioningError as error:
             if not props.get("several"):
@@ -241,7 +239,7 @@ class MailSettingsProvider(ResourceProvider):
         self._wait_until_accepted(news, new=not same or not olds.get("slot"))
         with self._nocobase(news) as nocobase:
             found = self._read.pop(place_of(news), None) or push.read(
-                nocobase, _mapping(news), transformed=_transformed(olds, news)
+                nocobase, mapping_of(news), transformed=was_transformed(olds, news)
             )
             if not olds.get("slot") or any(olds.get(key) != news.get(key) for key in PLACE):
                 own = [own_client_id(olds), news["client_id"], news.get("take_over")]
@@ -249,7 +247,7 @@ class MailSettingsProvider(ResourceProvider):
             elif self._was_taken_over(found, news):
                 push.reject_foreign(nocobase.url, found, [], whose_application)
             first = not olds.get("slot") or place_of(olds) != place_of(news)
-            accounts = _accounts(news) if first else None
+            accounts = accounts_of(news) if first else None
             return _push(nocobase, news, found, (olds.get("updated_at") or "") if same else "", accounts)
 
     def _was_taken_over(self, found: push.HoldsClientId, news: Properties) -> bool:
@@ -290,15 +288,15 @@ class MailSettingsProvider(ResourceProvider):
         """
         try:
             with self._nocobase(props, patient=False) as nocobase:
-                transformed = _transformed(props, props)
-                found = push.read(nocobase, _mapping(props), transformed=transformed)
+                transformed = was_transformed(props, props)
+                found = push.read(nocobase, mapping_of(props), transformed=transformed)
                 if found.layout.row is None:
                     return ReadResult("", {})
-                link = push.sign_in(nocobase, _mapping(props))
+                link = push.sign_in(nocobase, mapping_of(props))
                 self._seen[place_of(props)] = Seen(found, link, (props.get("mapping"), transformed))
         except (NocoBaseError, SettingsError) as error:
             self._go_on_without(props, error)
-            return ReadResult(id_, props, _inputs(props))
+            return ReadResult(id_, props, inputs_of(props))
         held = {**with_client_id(found.client_id, props), **proved(link, props), "row_id": found.row_id}
         if found.client_secret is not None:
             # A longer one is not the stack's either, and would only fill the state.
@@ -307,7 +305,7 @@ class MailSettingsProvider(ResourceProvider):
             # The secret is hidden, so a newer time of change is the only sign of drift; the next `up` writes it again.
             held["updated_at"] = f"changed by somebody else at {found.updated_at}"
         held = redacted(held, props)
-        return ReadResult(id_, held, _inputs(held))
+        return ReadResult(id_, held, inputs_of(held))
 
     def delete(self, _id: str, _props: Properties) -> None:
         """Empty the two values if they are this stack's, unless this run serves the same place under another name.
@@ -318,7 +316,7 @@ class MailSettingsProvider(ResourceProvider):
             return
         try:
             with self._nocobase(_props) as nocobase:
-                if not push.clear(nocobase, _mapping(_props), Credentials(own_client_id(_props), "")):
+                if not push.clear(nocobase, mapping_of(_props), Credentials(own_client_id(_props), "")):
                     say(f"NocoBase at {nocobase.url} holds other credentials by now; they were not changed.")
         except (NocoBaseError, SettingsError) as error:
             raise with_way_out(error, _props) from None
@@ -349,7 +347,7 @@ class MailSettingsProvider(ResourceProvider):
         url, app = props["nocobase_url"], props.get("nocobase_app")
         patience = self._patience.setdefault(url, Patience(self._patience_seconds))
         secret = str(props["client_secret"] or "")
-        with NocoBaseClient(url, app, login, patience if patient else None, {*_SECRETS, secret}) as nocobase:
+        with NocoBaseClient(url, app, login, patience if patient else None, {*known_secrets(), secret}) as nocobase:
             keep_secrets(nocobase)
             try:
                 with remedies_for(names):
@@ -358,180 +356,8 @@ class MailSettingsProvider(ResourceProvider):
                 keep_secrets(nocobase)
 
 
-class NocoBaseProvider(pulumi.ProviderResource):
-    """The process in which MailSettings runs.
-
-    It inherits the environment. From the stack's configuration it gets the API keys and headers, which stay secret, and
-    how long to wait for NocoBase.
-    """
-
-    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
-        config, project = pulumi.Config(), pulumi.get_project()
-        given = {key: config.get_secret(key) for key in STORED if config.get(key) not in NOTHING}
-        properties = {
-            f"{project}:{key}": value for key, value in {**given, PATIENCE: config.get(PATIENCE)}.items() if value
-        }
-        super().__init__("pulumi-python", name, properties, opts)
-
-
-PROTECTED = (
-    "The application is protected (protectApplication), because somebody made it by hand and may rely on it; nothing "
-    "was emptied or removed. To have the stack let go of it, all as it is: `pulumi state delete --all --force`. To "
-    "remove it: `pulumi config set protectApplication false`, `pulumi up`, then `pulumi destroy`."
-)
-
-NOTHING = (None, "", "{}")
-"""How an object that is not set may be configured."""
-
-
-class DeployedApplication(Protocol):
-    """What the push takes from the application in Entra ID; see `program.application.MailApplication`.
-
-    The push comes after all `parts`, so `destroy` begins with it.
-    """
-
-    tenant_id: pulumi.Output[str]
-    client_id: pulumi.Output[str]
-    client_secret: pulumi.Output[str]
-    audience: str
-    protected: bool
-    parts: Sequence[pulumi.Resource]
-
-
-class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
-    """NocoBase's email settings: they hold the client id and the client secret, verified by NocoBase's sign-in link.
-
-    proved_client_id, proved_redirect_uri: what that link says. problem: why the push failed, if the stack has several;
-    see `require_all`.
-    """
-
-    proved_client_id: pulumi.Output[str]
-    proved_redirect_uri: pulumi.Output[str]
-    problem: pulumi.Output[str | None]
-    restart_due: pulumi.Output[str | None] | None = None
-    """Of a NocoBase 3 only: what to say as long as it has not been restarted; see `nocobase3.push_resource`."""
-
-    def __init__(
-        self,
-        installation: Installation,
-        application: DeployedApplication,
-        secrets: SecretPlan,
-        provider: NocoBaseProvider,
-        several: bool = False,
-        opts: pulumi.ResourceOptions | None = None,
-        runs_in: MailSettingsProvider | None = None,
-        more: Mapping[str, Any] | None = None,
-    ) -> None:
-        """runs_in: the provider of another target than NocoBase 2, with `more` properties."""
-        properties = {
-            "nocobase_url": installation.url,
-            "nocobase_app": installation.app,
-            "mapping": installation.mapping.recorded() if installation.mapping != NocoBaseMapping() else None,
-            "tenant_id": application.tenant_id,
-            "client_id": application.client_id,
-            "client_secret": application.client_secret,
-            "slot": secrets.active.value,
-            "since": rfc3339(secrets.since),
-            "redirect_uris": list(installation.redirect_uris),
-            "take_over": installation.take_over,
-            "audience": application.audience,
-            "logins": list(installation.logins),
-            "several": several,
-            "protected": application.protected or None,
-            "row_id": None,
-            "updated_at": None,
-            "proved_client_id": None,
-            "proved_redirect_uri": None,
-            "problem": None,
-            **(more or {}),
-        }
-        opts = pulumi.ResourceOptions.merge(
-            opts, pulumi.ResourceOptions(provider=provider, depends_on=list(application.parts))
-        )
-        super().__init__(runs_in or MailSettingsProvider(), installation.resource_name, properties, opts)
-
-
-def require_all(pushes: Sequence[MailSettings], removes: bool = False) -> None:
-    """Fail the run if a push recorded that it failed; the engine then removes nothing that is old.
-
-    removes: whether this run would remove a client secret. Then it fails, too, where a NocoBase has to be restarted.
-    """
-    dues = [push.restart_due for push in pushes if push.restart_due is not None]
-
-    def require(said: Sequence[str | None]) -> None:
-        failed = [problem for problem in said[: len(pushes)] if problem]
-        due = [text for text in said[len(pushes) :] if text]
-        if failed:
-            served = f"{len(pushes) - len(failed)} of {len(pushes)} NocoBase installations are served."
-            end_with("\n".join([*failed, *due, f"{served} Run `pulumi up` again."]))
-        if due and removes:
-            end_with("\n".join([*due, "No client secret was removed."]))
-        for text in due:
-            pulumi.warn(harmless(text))
-
-    if (len(pushes) > 1 or dues) and not pulumi.runtime.is_dry_run():
-        pulumi.Output.all(*(push.problem for push in pushes), *dues).apply(require)
-
-
-_SECRETS: set[str] = set()
-"""What this process redacts in all that it prints and records."""
-
-
-def keep_secrets(nocobase: NocoBaseClient) -> None:
-    """Redact from now on what `nocobase` knows, also the token and the secrets that it got by its requests."""
-    redact_from_now_on(*nocobase.secrets)
-
-
-def redact_from_now_on(*secrets: str) -> None:
-    """Redact these in all that this process prints and records."""
-    _SECRETS.update(filter(None, secrets))
-
-
-def known_secrets() -> frozenset[str]:
-    """What this process redacts."""
-    return frozenset(_SECRETS)
-
-
-def without_secrets(text: str) -> str:
-    # A copy: other NocoBases are served in other threads, which add to it.
-    return redact(text, tuple(_SECRETS))
-
-
-def say(text: str) -> None:
-    """Print for the engine, which shows it."""
-    print(harmless(without_secrets(text)))
-
-
-def _mapping(properties: Mapping[str, Any]) -> NocoBaseMapping:
-    return NocoBaseMapping.of_record(properties.get("mapping"))
-
-
-def place_of(properties: Mapping[str, Any]) -> Place:
-    return properties["nocobase_url"], properties.get("nocobase_app")
-
-
-def installation_of(properties: Mapping[str, Any]) -> str:
-    """The installation's name."""
-    return str((properties.get("logins") or [MAIN])[0])
-
-
-def _transformed(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
-    """Whether the last push into this place saw that NocoBase shows the secret as something else."""
-    return bool(olds.get(TRANSFORMED)) and all(olds.get(key) == news.get(key) for key in PLACE)
-
-
-def credentials_of(properties: Mapping[str, Any]) -> Credentials:
-    return Credentials(properties["client_id"], properties["client_secret"])
-
-
-def _accounts(properties: Mapping[str, Any]) -> Accounts | None:
-    """Who may sign in to the application; None if the program did not say."""
-    audience = properties.get("audience")
-    return Accounts(audience, properties.get("tenant_id")) if audience else None
-
-
 def _warn_of_audience(url: str, link: SignIn | None, properties: Properties) -> None:
-    reason = push.audience_mismatch(link, _accounts(properties))
+    reason = push.audience_mismatch(link, accounts_of(properties))
     if reason is not None:
         say(f"warning: nobody can sign in to NocoBase at {url}: {reason[0]}. {reason[1]}")
 
@@ -544,8 +370,8 @@ def _push(
     accounts: Accounts | None = None,
 ) -> Properties:
     """Push and return the outputs: what was declared, and what was verified. accounts: see `write_and_verify`."""
-    credentials, uris = credentials_of(properties), properties["redirect_uris"]
-    found, link = push.write_and_verify(nocobase, _mapping(properties), credentials, uris, found, written_at, accounts)
+    mapping, credentials, uris = mapping_of(properties), credentials_of(properties), properties["redirect_uris"]
+    found, link = push.write_and_verify(nocobase, mapping, credentials, uris, found, written_at, accounts)
     keep_secrets(nocobase)
     _warn_of_audience(nocobase.url, link, properties)
     if found.also_changed:
@@ -556,10 +382,6 @@ def _push(
         properties = {**properties, TRANSFORMED: True}
     row = {"row_id": found.row_id, "updated_at": found.updated_at}
     return redacted({**properties, **row, **proved(link, properties)}, properties)
-
-
-def _inputs(held: Properties) -> Properties:
-    return {key: held.get(key) for key in (*DECLARED, *HOW, *NOT_COMPARED)}
 
 
 def with_way_out(error: NocoBaseError | SettingsError, properties: Mapping[str, Any]) -> ProvisioningError:
@@ -573,90 +395,3 @@ def with_way_out(error: NocoBaseError | SettingsError, properties: Mapping[str, 
     if isinstance(error, NocoBaseError):
         return type(error)(error.what, error.why, f"{error.remedy} {way_out}", error.status)
     return SettingsError([replace(problem, remedy=f"{problem.remedy}\n    {way_out}") for problem in error.problems])
-
-
-def redacted(held: Properties, declared: Properties) -> Properties:
-    """Redact secrets in the outputs that are stored in plain text: somebody may have put them into other fields.
-
-    A client id and a redirect URI that are `declared` are no secrets, and later runs compare them.
-    """
-    clear = ("client_id", "row_id", "updated_at", "proved_client_id", "proved_redirect_uri")
-    own = (declared["client_id"], *(declared.get("redirect_uris") or ()))
-    found = {key: held[key] for key in clear if isinstance(held.get(key), str) and held[key] not in own}
-    return held | {key: without_secrets(value) for key, value in found.items()}
-
-
-OWN_CLIENT_ID = "own_client_id"
-"""Recorded by a refresh that has seen another application's: the one that the last run wrote."""
-
-
-def own_client_id(properties: Mapping[str, Any]) -> str:
-    """The client id that the last run wrote, whatever a refresh has seen since."""
-    return str(properties.get(OWN_CLIENT_ID) or properties["client_id"])
-
-
-def with_client_id(found: str | None, properties: Properties) -> Properties:
-    """The properties with a client id that a refresh has found, and the own one beside another.
-
-    `destroy` refreshes first, and is to empty only what this stack wrote.
-    """
-    own = own_client_id(properties)
-    others = {key: value for key, value in properties.items() if key != OWN_CLIENT_ID}
-    beside = {} if found == own else {OWN_CLIENT_ID: own}
-    return {**others, "client_id": shown_client_id(found, own), **beside}
-
-
-def shown_client_id(found: str | None, own: str) -> str | None:
-    """A client id of NocoBase as it may be stored and shown; what cannot be one may be a secret in the wrong field."""
-    return found if not found or found == own else guid(found)
-
-
-def proved(link: SignIn | None, declared: Properties) -> Properties:
-    """What NocoBase's link says, for people and for the state."""
-    if link is None:
-        return {"proved_client_id": None, "proved_redirect_uri": None}
-    uri = link.redirect_uri
-    if uri and uri not in (declared.get("redirect_uris") or ()):
-        uri = one_line(link.redacted(uri), LONGEST_REDIRECT_URI)
-    return {"proved_client_id": shown_client_id(link.client_id, own_client_id(declared)), "proved_redirect_uri": uri}
-
-
-class _Sentences:
-    """Replaces the module `traceback` in the engine's provider process."""
-
-    @staticmethod
-    def format_exc() -> str:
-        """The message of a ProvisioningError, else the traceback; secrets are redacted."""
-        error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]
-        text = str(error) if isinstance(error, ProvisioningError) else traceback.format_exc()
-        return harmless(without_secrets(text))
-
-
-def _cancelled(self: Any, request: Any, context: Any) -> Any:
-    """What the engine's cancellation, by Ctrl-C, does in this process. It uses no name of this module: see below."""
-    from google.protobuf import empty_pb2  # noqa: PLC0415
-
-    from provisioning import waiting  # noqa: PLC0415
-
-    waiting.end_all()
-    return empty_pb2.Empty()
-
-
-def _end_waits_when_cancelled() -> None:
-    """Make a Ctrl-C end the waits of this process: pulumi.dynamic's server ignores it, and offers no hook.
-
-    The server has registered the method already, so the function itself gets another body.
-    """
-    servicer = getattr(sys.modules["__main__"], "DynamicResourceProviderServicer", None)
-    if servicer is not None:
-        servicer.Cancel.__code__ = _cancelled.__code__
-
-
-def _report_errors_as_sentences() -> None:
-    """Make this process report ProvisioningErrors by their message alone.
-
-    pulumi.dynamic's server reports every exception by `traceback.format_exc()` and offers no hook.
-    """
-    server = sys.modules["__main__"]
-    if getattr(server, "traceback", None) is traceback:
-        server.traceback = _Sentences  # type: ignore[attr-defined]

@@ -33,27 +33,19 @@ from provisioning.errors import (
 from provisioning.foreign import GUID, LONGEST
 from provisioning.nocobase.installation import remedies_for
 from provisioning.nocobase.login import SECRET_LENGTH, missing_login
+from provisioning.nocobase.mail_settings import TYPE_NAME, DeployedApplication, MailSettings, NocoBaseProvider
+from provisioning.nocobase.provider_process import known_secrets, redact_from_now_on, say, without_secrets
 from provisioning.nocobase.push import reject_foreign, sign_in_mismatch
-from provisioning.nocobase.push_resource import (
-    TYPE_NAME,
-    DeployedApplication,
-    MailSettings,
-    MailSettingsProvider,
-    NocoBaseProvider,
+from provisioning.nocobase.push_record import (
     Properties,
-    Seen,
     credentials_of,
-    known_secrets,
     own_client_id,
     place_of,
     proved,
-    redact_from_now_on,
     redacted,
-    say,
     with_client_id,
-    with_way_out,
-    without_secrets,
 )
+from provisioning.nocobase.push_resource import MailSettingsProvider, Seen, with_way_out
 from provisioning.nocobase.retry import Patience
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pulumi
 
 from provisioning.entra.client_secret_plan import rfc3339
-from provisioning.nocobase.push_resource import MailSettings
+from provisioning.nocobase.mail_settings import MailSettings
 from provisioning.program.application import MailApplication
 from provisioning.program.prepare import Run
 

@@ -25,7 +25,7 @@ from provisioning import errors, waiting
 from provisioning.entra import token_check
 from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.foreign import NO_GUID
-from provisioning.nocobase import preflight, push_resource
+from provisioning.nocobase import preflight, provider_process, push_record, push_resource
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import NocoBaseLogin
@@ -502,7 +502,7 @@ def test_a_row_filter_reaches_the_provider_with_every_digit(monkeypatch: pytest.
     record = struct_pb2.Struct()
     record.update(mapping.recorded())
     received = rpc.deserialize_properties(record)
-    assert push_resource._mapping({"mapping": received}) == mapping
+    assert push_record.mapping_of({"mapping": received}) == mapping
     server = FakeNocoBase([microsoft(id=id_ - 1, clientId="theirs"), microsoft(id=id_)])
     connect(server, monkeypatch)
     provider = MailSettingsProvider()
@@ -654,7 +654,7 @@ def outcome(call: Callable[[dict[str, Any]], Any], properties: dict[str, Any]) -
     try:
         outs = call(properties)
     except errors.ProvisioningError as error:
-        return "\n".join((str(error), repr(error), str(vars(error)), push_resource._Sentences.format_exc()))
+        return "\n".join((str(error), repr(error), str(vars(error)), provider_process._Sentences.format_exc()))
     return str(
         {key: value for key, value in outs.items() if key != "client_secret"} if isinstance(outs, dict) else outs
     )
@@ -675,10 +675,10 @@ def test_a_secret_that_nocobase_held_is_in_no_later_output(
     server.after = echo
     for read_before in (False, True):
         server.rows = [microsoft(clientId="new-id", clientSecret=held)]
-        monkeypatch.setattr(push_resource, "_SECRETS", set())
+        monkeypatch.setattr(provider_process, "_SECRETS", set())
         if read_before:  # by another client
             provider.diff(ID, outs, NEXT)
-            assert held not in push_resource.without_secrets(f"Bearer {held}")
+            assert held not in provider_process.without_secrets(f"Bearer {held}")
         provider.update(ID, outs, NEXT)
         said = capsys.readouterr().out
         assert "changed at the same moment: " in said
@@ -691,7 +691,7 @@ def test_what_is_declared_is_recorded_as_it_is_whatever_counts_as_a_secret(
     headers = json.dumps({"X-Forwarded-Host": URL.removeprefix("https://")})
     config = {"nocobase-outlook:nocobasePatienceSeconds": "0", "nocobase-outlook:nocobaseHeaders": headers}
     provider.configure(ConfigureRequest(Config(config, "nocobase-outlook")))
-    monkeypatch.setattr(push_resource, "_SECRETS", {"new-id"})
+    monkeypatch.setattr(provider_process, "_SECRETS", {"new-id"})
     server = FakeNocoBase([microsoft()])
     connect(server, monkeypatch)
     outs = created(provider, server)
@@ -718,8 +718,8 @@ def test_headers_of_the_configuration_reach_their_own_server_alone(
     for logins, headers_there in expected.items():
         with provider._nocobase({**PROPERTIES, "logins": list(logins)}) as nocobase:
             assert nocobase._login.headers == headers_there
-    assert "gate-secret" in push_resource._SECRETS
-    assert "1" not in push_resource._SECRETS
+    assert "gate-secret" in provider_process._SECRETS
+    assert "1" not in provider_process._SECRETS
 
 
 @pytest.mark.parametrize(
@@ -838,14 +838,14 @@ def test_a_traceback_holds_no_secret(provider: MailSettingsProvider, monkeypatch
         raise RuntimeError(f"unforeseen {ECHO}")
 
     # Other tests of this process may have taken the whole of it for one.
-    monkeypatch.setattr(push_resource, "_SECRETS", set())
+    monkeypatch.setattr(provider_process, "_SECRETS", set())
     connect(fail, monkeypatch)
     with pytest.raises(errors.UnexpectedAnswer, match=r"Error in client\.py, line \d+\)\. Is .* of a NocoBase\?"):
         provider.create(PROPERTIES)
     try:
         raise RuntimeError(f"unforeseen {ECHO}")
     except RuntimeError:
-        said = push_resource._Sentences.format_exc()
+        said = provider_process._Sentences.format_exc()
     assert "unforeseen [secret] [secret]" in said
     assert "Traceback" in said
     assert sys.modules["provisioning.nocobase.push_resource"] is push_resource
@@ -1000,8 +1000,8 @@ def test_the_server_of_dynamic_providers_has_the_method_that_is_changed() -> Non
     )
     (method,) = (node for node in servicer.body if isinstance(node, ast.FunctionDef) and node.name == "Cancel")
     assert (len(method.args.args), method.decorator_list) == (3, [])
-    assert push_resource._cancelled.__code__.co_argcount == 3
-    assert push_resource._cancelled.__code__.co_freevars == ()
+    assert provider_process._cancelled.__code__.co_argcount == 3
+    assert provider_process._cancelled.__code__.co_freevars == ()
 
 
 @pytest.mark.parametrize("pasted", [PASTED, f"{OTHER_ID} ", "words-with-dashes", PAYLOADS["azure sets a variable"]])
