@@ -12,7 +12,7 @@ from rich.table import Table
 
 from sandbox import deployment
 from sandbox.certificates import certificates
-from sandbox.entra.models import DATA
+from sandbox.entra.directory import DATA
 from sandbox.errors import SandboxError
 from sandbox.nocobase import server
 from sandbox.place import Place

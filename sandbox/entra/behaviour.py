@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox.entra.models import Directory
+from sandbox.entra.directory import Directory
 from sandbox.entra.policies import DEFAULT_CONSENT
 from sandbox.entra.settling import Settling
 

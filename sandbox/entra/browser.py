@@ -17,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox.entra import errors, identity, policies, sign_in, tokens
-from sandbox.entra.errors import TokenError
-from sandbox.entra.models import Directory
+from sandbox.entra import identity, policies, sign_in, token_errors, tokens
+from sandbox.entra.directory import Directory
 from sandbox.entra.rules import LOOPBACK
+from sandbox.entra.token_errors import TokenError
 
 Json = dict[str, Any]
 
@@ -53,9 +53,9 @@ class Browser:
             uri = asked.get("redirect_uri", "")
             registered = application["web"]["redirectUris"]
             if not any(same_redirect_uri(uri, known) for known in registered):
-                raise errors.redirect_uri_mismatch(uri, application["appId"])
+                raise token_errors.redirect_uri_mismatch(uri, application["appId"])
             if principal["appRoleAssignmentRequired"]:
-                raise errors.not_assigned(USER, application["appId"])
+                raise token_errors.not_assigned(USER, application["appId"])
             self._consent(principal, names(asked.get("scope", "").split()))
         except TokenError as error:
             return page(error)
@@ -68,7 +68,7 @@ class Browser:
             application, principal = self._client(request, request.query_params.get("client_id", ""))
             uri = request.query_params.get("redirect_uri") or next(iter(application["web"]["redirectUris"]), "")
             if not uri:
-                raise errors.no_reply_address(application["appId"])
+                raise token_errors.no_reply_address(application["appId"])
         except TokenError as error:
             return page(error)
         for resource in application["requiredResourceAccess"]:
@@ -85,13 +85,13 @@ class Browser:
     def _client(self, request: Request, client_id: str) -> tuple[Json, Json]:
         tenant = request.path_params["tenant"]
         if tenant not in (*tokens.TENANT_NAMES, *sign_in.SHARED):
-            raise errors.unknown_tenant(tenant)
+            raise token_errors.unknown_tenant(tenant)
         application = self.directory.by_app_id("applications", client_id)
         if application is None:
-            raise errors.unknown_application(client_id, identity.TENANT_NAME)
+            raise token_errors.unknown_application(client_id, identity.TENANT_NAME)
         principal = self.directory.by_app_id("servicePrincipals", client_id)
         if principal is None:
-            raise errors.no_service_principal(client_id, identity.TENANT_ID)
+            raise token_errors.no_service_principal(client_id, identity.TENANT_ID)
         tokens.check_enabled(application, principal)
         return application, principal
 
@@ -103,7 +103,7 @@ class Browser:
         if not missing:
             return
         if not policies.users_may_consent(self.directory.policy.consent, missing):
-            raise errors.administrator_must_consent(str(principal["displayName"]))
+            raise token_errors.administrator_must_consent(str(principal["displayName"]))
         graph = self.directory.by_app_id("servicePrincipals", identity.GRAPH_APP_ID) or {}
         self._grant(principal["id"], graph["id"], missing, USER)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from sandbox.entra.errors import GraphError
+from sandbox.entra.graph_errors import GraphError
 
 CONDITION = re.compile(r"claims\['(?P<claim>[a-z_]+)'\] (?P<operator>eq|matches) '(?P<comparand>[^']*)'")
 JOINED_BY = " and "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox.entra import claims_expression, errors
+from sandbox.entra import claims_expression, token_errors
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -102,13 +102,13 @@ def check_assertion(assertion: str, credentials: Sequence[Json], client_id: str,
     try:
         claims = jwt.decode(assertion, options={"verify_signature": False})
     except jwt.InvalidTokenError:
-        raise errors.malformed_assertion() from None
+        raise token_errors.malformed_assertion() from None
     if not credentials:
-        raise errors.no_federated_credential(client_id)
+        raise token_errors.no_federated_credential(client_id)
     _match(claims, credentials)
     known = {issuer(authority, system): system for system in SYSTEMS}
     if claims["iss"] not in known:
-        raise errors.unreachable_issuer()
+        raise token_errors.unreachable_issuer()
     try:
         jwt.decode(
             assertion,
@@ -118,9 +118,9 @@ def check_assertion(assertion: str, credentials: Sequence[Json], client_id: str,
             options={"require": ["exp"]},
         )
     except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
-        raise errors.assertion_out_of_time(datetime.now(UTC)) from None
+        raise token_errors.assertion_out_of_time(datetime.now(UTC)) from None
     except jwt.InvalidTokenError:
-        raise errors.unsigned_assertion() from None
+        raise token_errors.unsigned_assertion() from None
 
 
 def _match(claims: Mapping[str, Any], credentials: Sequence[Json]) -> None:
@@ -130,15 +130,15 @@ def _match(claims: Mapping[str, Any], credentials: Sequence[Json]) -> None:
     """
     same_issuer = [item for item in credentials if item["issuer"] == claims.get("iss")]
     if not same_issuer:
-        raise errors.no_matching_record(700211, "issuer", claims.get("iss"))
+        raise token_errors.no_matching_record(700211, "issuer", claims.get("iss"))
     same_audience = [item for item in same_issuer if claims.get("aud") in item["audiences"]]
     if not same_audience:
-        raise errors.no_matching_record(700212, "audience", claims.get("aud"))
+        raise token_errors.no_matching_record(700212, "audience", claims.get("aud"))
     subjects = [item["subject"] for item in same_audience if item.get("subject")]
     expressions = [item["claimsMatchingExpression"]["value"] for item in same_audience if not item.get("subject")]
     presented = str(claims.get("sub"))
     if presented in subjects or any(claims_expression.lets_in(one, claims) for one in expressions):
         return
     if presented.lower() in [subject.lower() for subject in subjects]:
-        raise errors.other_case(presented)
-    raise errors.no_matching_record(700213, "subject", presented)
+        raise token_errors.other_case(presented)
+    raise token_errors.no_matching_record(700213, "subject", presented)

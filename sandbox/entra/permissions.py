@@ -1,4 +1,4 @@
-"""Which application permission of Microsoft Graph each request needs. Pure: raises errors.GraphError, changes nothing.
+"""Which application permission of Microsoft Graph each request needs. Pure; raises GraphError.
 
 Source: https://learn.microsoft.com/graph/permissions-reference. With `Application.ReadWrite.OwnedBy` a caller may read
 all applications and service principals, and create them; that it changes only what it owns is the directory's check.
@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 
 from sandbox.entra import identity
-from sandbox.entra.errors import denied
+from sandbox.entra.graph_errors import denied
 
 OWNED_BY = "Application.ReadWrite.OwnedBy"
 ANY_APPLICATION = "Application.ReadWrite.All"

@@ -11,7 +11,7 @@ import re
 from typing import Any
 from urllib.parse import urlencode
 
-from sandbox.entra.errors import unsupported_query
+from sandbox.entra.graph_errors import unsupported_query
 
 Json = dict[str, Any]
 

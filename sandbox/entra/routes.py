@@ -16,16 +16,9 @@ from starlette.routing import Route
 from sandbox.entra import federation, identity, permissions, policies, query, sign_in, tokens
 from sandbox.entra.behaviour import Behaviour
 from sandbox.entra.clock import ClockOrder
-from sandbox.entra.errors import (
-    GraphError,
-    TokenError,
-    bad_request,
-    invalid_property,
-    not_found,
-    unauthenticated,
-    unknown_tenant,
-)
-from sandbox.entra.models import KINDS, Directory
+from sandbox.entra.directory import KINDS, Directory
+from sandbox.entra.graph_errors import GraphError, bad_request, invalid_property, not_found, unauthenticated
+from sandbox.entra.token_errors import TokenError, unknown_tenant
 from sandbox.faults import Fault, Faults, OwnAnswer, confirmation
 
 Json = dict[str, Any]

@@ -1,4 +1,4 @@
-"""What Entra ID rejects in an application, as pure checks. Raises errors.GraphError; changes nothing.
+"""What Entra ID rejects in an application, as pure checks. Raises graph_errors.GraphError; changes nothing.
 
 Sources: https://learn.microsoft.com/entra/identity-platform/supported-accounts-validation (limits by audience),
 https://learn.microsoft.com/entra/identity-platform/reply-url (redirect URIs),
@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.entra import claims_expression
-from sandbox.entra.errors import GraphError, bad_request, conflict, invalid_property, too_many_owners
+from sandbox.entra.graph_errors import GraphError, bad_request, conflict, invalid_property, too_many_owners
 
 Json = dict[str, Any]
 

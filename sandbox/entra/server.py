@@ -11,10 +11,11 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from sandbox.entra.browser import Browser
-from sandbox.entra.errors import GraphError, TokenError
-from sandbox.entra.models import Directory
+from sandbox.entra.directory import Directory
+from sandbox.entra.graph_errors import GraphError
 from sandbox.entra.routes import Authority, Graph, Issuers, Sandbox, graph_error, no_route, token_error
 from sandbox.entra.store import Store
+from sandbox.entra.token_errors import TokenError
 from sandbox.faults import REMEMBERED, FaultMiddleware, Faults, Log, OwnPages
 
 

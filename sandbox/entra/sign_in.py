@@ -9,8 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from sandbox.entra import errors, identity
-from sandbox.entra.errors import TokenError
+from sandbox.entra import identity, token_errors
+from sandbox.entra.token_errors import TokenError
 
 Json = dict[str, Any]
 
@@ -45,11 +45,11 @@ def why_no_page(application: Json, authority: str) -> TokenError | None:
     name, shared = str(application["displayName"]), authority in SHARED
     if audience == PERSONAL_ONLY and authority != "consumers":
         number = 9002331 if authority == "common" else 9002346
-        return errors.personal_accounts_only(number, client_id, name)
+        return token_errors.personal_accounts_only(number, client_id, name)
     if audience == ONE_TENANT and shared:
-        return errors.one_tenant_only(client_id, name)
+        return token_errors.one_tenant_only(client_id, name)
     if audience == ORGANIZATIONS_ONLY and authority == "consumers":
-        return errors.organizations_only(client_id, name)
+        return token_errors.organizations_only(client_id, name)
     return None
 
 
@@ -57,10 +57,10 @@ def why_not_signed_in(application: Json, authority: str, who: Account) -> TokenE
     """Why an account does not get past the page that is shown."""
     personal = who is Account.PERSONAL
     if personal and application["signInAudience"] == ORGANIZATIONS_ONLY and authority == "common":
-        return errors.personal_account_rejected()
+        return token_errors.personal_account_rejected()
     taken_here = {
         "common": True,
         "organizations": not personal,
         "consumers": personal,
     }.get(authority, who is Account.TENANT)
-    return None if taken_here else errors.account_not_in_tenant(authority)
+    return None if taken_here else token_errors.account_not_in_tenant(authority)

@@ -10,8 +10,8 @@ import time
 import uuid
 from typing import Any
 
-from sandbox.entra import errors, federation, identity
-from sandbox.entra.models import Directory
+from sandbox.entra import federation, graph_errors, identity, token_errors
+from sandbox.entra.directory import Directory
 from sandbox.entra.sign_in import PERSONAL_ONLY
 
 Json = dict[str, Any]
@@ -42,11 +42,11 @@ def read(token: str, key: str) -> Json:
     """The claims of a token of this sandbox. Raises GraphError 401 if it is forged, torn or expired."""
     head, _, signature = token.rpartition(".")
     if not hmac.compare_digest(signature, _signature(head, key)):
-        raise errors.unauthenticated("Access token validation failure. Invalid signature.")
+        raise graph_errors.unauthenticated("Access token validation failure. Invalid signature.")
     payload = head.partition(".")[2]
     claims: Json = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     if claims["exp"] <= time.time():
-        raise errors.unauthenticated("Lifetime validation failed, the token is expired.")
+        raise graph_errors.unauthenticated("Lifetime validation failed, the token is expired.")
     return claims
 
 
@@ -54,7 +54,7 @@ def caller(authorization: str | None, key: str) -> str:
     """The object id behind an Authorization header. Raises GraphError 401 without a valid token."""
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or token.count(".") != 2:
-        raise errors.unauthenticated("Access token is empty.")
+        raise graph_errors.unauthenticated("Access token is empty.")
     return str(read(token, key)["oid"])
 
 
@@ -64,30 +64,30 @@ def answer(directory: Directory, tenant: str, form: dict[str, str], authority: s
     Of a user's sign-ins it knows the one by device code, of a user who signs in at once and consents to nothing.
     """
     if tenant not in (*TENANT_NAMES, "consumers"):
-        raise errors.unknown_tenant(tenant)
+        raise token_errors.unknown_tenant(tenant)
     if "grant_type" not in form:
-        raise errors.missing_parameter("grant_type")
+        raise token_errors.missing_parameter("grant_type")
     if form["grant_type"] == DEVICE_CODE:
         return _for_device(directory, form, authority)
     if form["grant_type"] != "client_credentials":
-        raise errors.unsupported_grant(form["grant_type"])
+        raise token_errors.unsupported_grant(form["grant_type"])
     if not form.get("client_id"):
-        raise errors.missing_parameter("client_id")
+        raise token_errors.missing_parameter("client_id")
     if not form.get("scope"):
-        raise errors.missing_parameter("scope")
+        raise token_errors.missing_parameter("scope")
     if not all(scope.endswith("/.default") for scope in form["scope"].split()) and not form["scope"].endswith(
         ".default"
     ):
-        raise errors.invalid_scope(form["scope"])
+        raise token_errors.invalid_scope(form["scope"])
     _check_audience(directory, tenant, form["client_id"])
     if form.get("client_assertion"):
         if form.get("client_assertion_type") != ASSERTION_TYPE:
-            raise errors.missing_parameter("client_assertion_type")
+            raise token_errors.missing_parameter("client_assertion_type")
         object_id = _federated(directory, form["client_id"], form["client_assertion"], authority)
     elif form.get("client_secret"):
         object_id = _authenticate(directory, form["client_id"], form["client_secret"])
     else:
-        raise errors.missing_secret()
+        raise token_errors.missing_secret()
     rights = {"idtyp": "app", "roles": sorted(directory.permissions(object_id))}
     return _token(directory, authority, form["client_id"], object_id, rights)
 
@@ -115,10 +115,10 @@ def _token(directory: Directory, authority: str, client_id: str, object_id: str,
 def device_code(tenant: str, form: dict[str, str], authority: str) -> Json:
     """Begin a sign-in by device code. Raises TokenError."""
     if tenant not in TENANT_NAMES:
-        raise errors.unknown_tenant(tenant)
+        raise token_errors.unknown_tenant(tenant)
     for name in ("client_id", "scope"):
         if not form.get(name):
-            raise errors.missing_parameter(name)
+            raise token_errors.missing_parameter(name)
     page = f"{authority}/devicelogin"
     return {
         "device_code": _segment(json.dumps([form["client_id"], form["scope"]]).encode()),
@@ -139,11 +139,11 @@ def _for_device(directory: Directory, form: dict[str, str], authority: str) -> J
     try:
         client_id, scope = json.loads(base64.urlsafe_b64decode(code + "=" * (-len(code) % 4)))
     except ValueError:
-        raise errors.missing_parameter("device_code") from None
+        raise token_errors.missing_parameter("device_code") from None
     server = directory.policy.settling.server()
     application = _application(directory, client_id, server)
     if not application["isFallbackPublicClient"]:
-        raise errors.missing_secret()
+        raise token_errors.missing_secret()
     principal = _principal(directory, client_id, server)
     given = {
         name
@@ -153,7 +153,7 @@ def _for_device(directory: Directory, form: dict[str, str], authority: str) -> J
     }
     asked = {name.rpartition("/")[2] for name in scope.split()} - {"openid", "profile", "offline_access"}
     if not asked <= given:
-        raise errors.no_consent(client_id, str(application["displayName"]))
+        raise token_errors.no_consent(client_id, str(application["displayName"]))
     return _token(directory, authority, client_id, min(identity.PEOPLE), {"idtyp": "user", "scp": " ".join(asked)})
 
 
@@ -162,9 +162,9 @@ def _check_audience(directory: Directory, tenant: str, client_id: str) -> None:
     application = directory.by_app_id("applications", client_id)
     name = str(application["displayName"]) if application else ""
     if tenant == "consumers":
-        raise errors.organizations_only(client_id, name)
+        raise token_errors.organizations_only(client_id, name)
     if application is not None and application["signInAudience"] == PERSONAL_ONLY:
-        raise errors.personal_accounts_only(9002346, client_id, name)
+        raise token_errors.personal_accounts_only(9002346, client_id, name)
 
 
 BUILT_IN = {
@@ -179,15 +179,15 @@ def _authenticate(directory: Directory, client_id: str, secret: str) -> str:
     if client_id in BUILT_IN:
         known, object_id = BUILT_IN[client_id]
         if not hmac.compare_digest(secret.encode(), known.encode()):
-            raise errors.wrong_secret(client_id)
+            raise token_errors.wrong_secret(client_id)
         return object_id
     server = directory.policy.settling.server()
     application = _application(directory, client_id, server)
     match directory.secret_state(application, secret, server):
         case "expired":
-            raise errors.expired_secret(client_id)
+            raise token_errors.expired_secret(client_id)
         case "unknown":
-            raise errors.wrong_secret(client_id)
+            raise token_errors.wrong_secret(client_id)
     return _principal(directory, client_id, server)
 
 
@@ -203,14 +203,14 @@ def _federated(directory: Directory, client_id: str, assertion: str, authority: 
 def _application(directory: Directory, client_id: str, server: int) -> Json:
     application = directory.by_app_id("applications", client_id)
     if application is None or not directory.has_settled(application["id"], server):
-        raise errors.unknown_application(client_id, identity.TENANT_NAME)
+        raise token_errors.unknown_application(client_id, identity.TENANT_NAME)
     return application
 
 
 def _principal(directory: Directory, client_id: str, server: int) -> str:
     principal = directory.by_app_id("servicePrincipals", client_id)
     if principal is None or not directory.has_settled(principal["id"], server):
-        raise errors.no_service_principal(client_id, identity.TENANT_ID)
+        raise token_errors.no_service_principal(client_id, identity.TENANT_ID)
     check_enabled(directory.by_app_id("applications", client_id) or {}, principal)
     return str(principal["id"])
 
@@ -219,4 +219,4 @@ def check_enabled(application: Json, principal: Json) -> None:
     """Raise TokenError for what an administrator disabled, its owner deactivated, or Microsoft disabled."""
     by_microsoft = application.get("disabledByMicrosoftStatus") not in (None, "NotDisabled")
     if not principal["accountEnabled"] or application.get("isDisabled") or by_microsoft:
-        raise errors.disabled_application(str(principal["appId"]), str(principal["displayName"]))
+        raise token_errors.disabled_application(str(principal["appId"]), str(principal["displayName"]))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deployer import federation
 from deployer.federation import MOST_TRUSTS, Trust
 from sandbox.entra import rules
-from sandbox.entra.errors import GraphError
+from sandbox.entra.graph_errors import GraphError
 
 GITHUB, GITLAB = "https://token.actions.githubusercontent.com", "https://gitlab.com"
 DEVOPS = "https://vstoken.dev.azure.com/7f0c3a2e-0000-4000-8000-000000000000"

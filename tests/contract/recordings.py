@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.entra import identity, permissions
-from sandbox.entra.models import Directory, new_application
+from sandbox.entra.directory import Directory
+from sandbox.entra.graph_objects import new_application
 from tests.contract.normalise import Names
 
 Json = dict[str, Any]

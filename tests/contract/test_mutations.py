@@ -15,7 +15,7 @@ from sandbox.azuread import application_owner, application_password, checking, d
 from sandbox.azuread.app_role_assignment import AppRoleAssignment
 from sandbox.azuread.federated_credential import FederatedCredential
 from sandbox.azuread.provider import Provider
-from sandbox.entra import errors, models, query, rules
+from sandbox.entra import directory, graph_errors, query, rules
 from tests.contract import in_process
 from tests.contract.normalise import Names
 from tests.contract.recordings import Scenario, load, recorded_tenant
@@ -116,25 +116,25 @@ DEPLOYER_MUTATIONS: dict[str, Mutation] = {
 
 ENTRA_MUTATIONS: dict[str, Mutation] = {
     "a third secret is accepted": swap(rules, "PERSONAL_SECRET_LIMIT", 3),
-    "words of a refusal": swap(rules, "too_many_secrets", lambda: errors.bad_request("too many")),
-    "code of a missing object": swap(models, "not_found", lambda identifier: errors.GraphError(404, "Gone", "gone")),
-    "status of a missing object": swap(models, "not_found", lambda identifier: errors.GraphError(410, "Gone", "gone")),
-    "PATCH replaces objects": swap(models, "merge", lambda old, new: {**old, **new}),
-    "PATCH is forgotten": swap(models, "merge", lambda old, new: old),
-    "the caller owns nothing": swap(models.Directory, "owners", lambda self, kind, identifier: []),
-    "secrets stay after removal": swap(models.Directory, "remove_password", lambda self, *_: None),
-    "dates with fractions": swap(models, "rfc3339", lambda moment: moment.isoformat()),
+    "words of a refusal": swap(rules, "too_many_secrets", lambda: graph_errors.bad_request("too many")),
+    "code of a missing object": swap(directory, "not_found", lambda _: graph_errors.GraphError(404, "Gone", "gone")),
+    "status of a missing object": swap(directory, "not_found", lambda _: graph_errors.GraphError(410, "Gone", "gone")),
+    "PATCH replaces objects": swap(directory, "merge", lambda old, new: {**old, **new}),
+    "PATCH is forgotten": swap(directory, "merge", lambda old, new: old),
+    "the caller owns nothing": swap(directory.Directory, "owners", lambda self, kind, identifier: []),
+    "secrets stay after removal": swap(directory.Directory, "remove_password", lambda self, *_: None),
+    "dates with fractions": swap(directory, "rfc3339", lambda moment: moment.isoformat()),
 }
 
 DEPLOYER_ENTRA_MUTATIONS: dict[str, Mutation] = {
     "two trusts with the same subject": swap(rules, "check_federated_credential", lambda credential, others: None),
-    "a removed trust stays": swap(models.Directory, "delete_federated_credential", lambda self, *_: None),
-    "a changed trust stays as it was": swap(models.Directory, "update_federated_credential", lambda self, *_: None),
+    "a removed trust stays": swap(directory.Directory, "delete_federated_credential", lambda self, *_: None),
+    "a changed trust stays as it was": swap(directory.Directory, "update_federated_credential", lambda self, *_: None),
     "assignments are found by any resource": swap(
-        models.Directory, "app_role_assignment", lambda self, identifier, side, principal: {"id": identifier}
+        directory.Directory, "app_role_assignment", lambda self, identifier, side, principal: {"id": identifier}
     ),
     "owners are not filtered": swap(query, "matches", lambda item, expression: True),
-    "an assignment is of a user": swap(models.Directory, "_named_principal", lambda self, body, name: {}),
+    "an assignment is of a user": swap(directory.Directory, "_named_principal", lambda self, body, name: {}),
 }
 
 

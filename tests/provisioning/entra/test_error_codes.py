@@ -237,6 +237,6 @@ def test_an_account_of_somewhere_else_is_no_reason_to_widen_the_audience(code: s
 
 
 def test_what_the_stand_in_for_entra_answers_is_known() -> None:
-    spoken = re.findall(r"AADSTS(\d+)", (PROJECT / "sandbox" / "entra" / "errors.py").read_text())
+    spoken = re.findall(r"AADSTS(\d+)", (PROJECT / "sandbox" / "entra" / "token_errors.py").read_text())
     assert len(spoken) > 10
     assert [one.code for one in error_codes.find(" ".join(spoken)) if one.entry is None] == []

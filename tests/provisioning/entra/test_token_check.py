@@ -20,9 +20,9 @@ from provisioning.entra.token_check import SUCCESSES, Answer, Verdict
 from provisioning.entra.transport import NOWHERE
 from provisioning.errors import SecretRejected
 from sandbox.entra import identity, tokens
-from sandbox.entra.errors import TokenError
-from sandbox.entra.models import Directory
+from sandbox.entra.directory import Directory
 from sandbox.entra.settling import Settling
+from sandbox.entra.token_errors import TokenError
 from tests.figures import Say
 
 TENANT_ID, CLIENT_ID, SECRET = identity.TENANT_ID, "the-client", "the~secret"

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.entra import identity
 from sandbox.entra.behaviour import Behaviour
-from sandbox.entra.models import Directory
+from sandbox.entra.directory import Directory
 from sandbox.entra.server import application, server
 from sandbox.faults import Fault, Faults
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.entra import claims_expression, federation, identity
-from sandbox.entra.errors import GraphError
+from sandbox.entra.graph_errors import GraphError
 from tests.sandbox.entra.service import Service, body_of
 from tests.sandbox.entra.test_federation import minted, sign_in
 

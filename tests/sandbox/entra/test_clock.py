@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.entra import identity
-from sandbox.entra.models import Directory
+from sandbox.entra.directory import Directory
 from sandbox.entra.store import Store
 from tests.sandbox.entra.service import Service, body_of
 

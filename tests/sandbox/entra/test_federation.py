@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from sandbox.entra import federation, identity
-from sandbox.entra.errors import GraphError
+from sandbox.entra.graph_errors import GraphError
 from tests.sandbox.entra.service import Service, body_of
 
 Json = dict[str, Any]

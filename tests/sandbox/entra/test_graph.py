@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.entra import identity, query
-from sandbox.entra.errors import GraphError
+from sandbox.entra.graph_errors import GraphError
 from tests.sandbox.entra.service import Service, body_of
 
 Json = dict[str, Any]

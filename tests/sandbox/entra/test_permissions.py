@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from sandbox.entra import identity, permissions
-from sandbox.entra.errors import GraphError
+from sandbox.entra.graph_errors import GraphError
 from tests.sandbox.entra.service import Service, body_of
 
 Json = dict[str, Any]

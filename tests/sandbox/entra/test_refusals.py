@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.entra import identity
-from sandbox.entra.errors import GraphError
-from sandbox.entra.models import Directory, merge, rfc3339
+from sandbox.entra.directory import Directory
+from sandbox.entra.graph_errors import GraphError
+from sandbox.entra.graph_objects import merge, rfc3339
 
 Json = dict[str, Any]
 ME = identity.DEPLOYER_OBJECT_ID

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from sandbox.entra import identity, tokens
-from sandbox.entra.errors import GraphError, TokenError
-from sandbox.entra.models import Directory
+from sandbox.entra.directory import Directory
+from sandbox.entra.graph_errors import GraphError
 from sandbox.entra.settling import Settling
+from sandbox.entra.token_errors import TokenError
 from tests.sandbox.entra.service import Service, body_of
 
 UNKNOWN = "99999999-9999-9999-9999-999999999999"

@@ -1,7 +1,7 @@
 """The directory: applications, service principals, secrets, owners, federated credentials, grants, deleted items.
 
 Knows nothing of HTTP. Every method that changes something saves the whole state before it returns; errors are
-errors.GraphError and leave the state as it was.
+graph_errors.GraphError and leave the state as it was.
 """
 
 from __future__ import annotations
@@ -14,33 +14,30 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sandbox.entra import identity, permissions, policies, rules
+from sandbox.entra import identity, permissions, rules
 from sandbox.entra.clock import Clock
-from sandbox.entra.errors import GraphError, bad_request, conflict, denied, not_found, too_many_objects
-from sandbox.entra.settling import Settling
+from sandbox.entra.graph_errors import GraphError, bad_request, conflict, denied, not_found, too_many_objects
+from sandbox.entra.graph_objects import (
+    merge,
+    new_application,
+    new_service_principal,
+    parse_time,
+    rfc3339,
+    without_annotations,
+    writable,
+)
 from sandbox.entra.store import Store
+from sandbox.entra.tenant import Policy, State
 
 Json = dict[str, Any]
 
 DATA = Path(__file__).parent / "data"
 DEFAULT_SECRET_LIFETIME = timedelta(days=2 * 365)
 """What Graph gives a secret whose end is not named."""
-READ_ONLY = frozenset(
-    {
-        "id",
-        "appId",
-        "createdDateTime",
-        "deletedDateTime",
-        "publisherDomain",
-        "passwordCredentials",
-        "disabledByMicrosoftStatus",
-    }
-)
 RESTORABLE = timedelta(days=30)
 """For how long Entra ID keeps what was deleted."""
 KINDS = ("applications", "servicePrincipals")
@@ -48,76 +45,9 @@ EMPTIED = frozenset({"optionalClaims"})
 """What an empty object empties, instead of being merged: azuread's own acceptance tests remove it so."""
 
 
-def rfc3339(moment: datetime) -> str:
-    """A time as Graph writes it, whole seconds and a Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_time(text: str, name: str) -> datetime:
-    """A time as clients write it. Raises GraphError 400 if it is none."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise bad_request(f"Cannot convert the value of property '{name}' to Edm.DateTimeOffset.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def merge(old: Any, new: Any) -> Any:
-    """PATCH as Graph does it: objects are merged deeply, arrays and scalars are replaced."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        return {**old, **{key: merge(old.get(key), value) for key, value in new.items()}}
-    return new
-
-
-def without_annotations(body: Json) -> Json:
-    """The body without OData annotations, at every depth."""
-    return {
-        key: without_annotations(value) if isinstance(value, dict) else value
-        for key, value in body.items()
-        if "@odata." not in key
-    }
-
-
 def secret_hash(text: str) -> str:
     """What is kept of a secret: enough to check it, not enough to use it. Secrets have 200 random bits, so no salt."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@dataclass
-class State:
-    """All that one tenant holds. Objects have the shape in which Graph sends them."""
-
-    applications: dict[str, Json] = field(default_factory=dict)
-    servicePrincipals: dict[str, Json] = field(default_factory=dict)
-    oauth2PermissionGrants: dict[str, Json] = field(default_factory=dict)
-    deletedItems: dict[str, Json] = field(default_factory=dict)
-    owners: dict[str, list[str]] = field(default_factory=dict)
-    federatedIdentityCredentials: dict[str, list[Json]] = field(default_factory=dict)
-    appRoleAssignments: dict[str, Json] = field(default_factory=dict)
-    makers: dict[str, str] = field(default_factory=dict)
-    secret_hashes: dict[str, str] = field(default_factory=dict)
-    secret_times: dict[str, float] = field(default_factory=dict)
-    signing_key: str = field(default_factory=lambda: randomness.token_hex(32))
-
-
-@dataclass
-class Policy:
-    """What a tenant's administrator, or a bad day, imposes. Not saved: it ends with the process.
-
-    maximum_secret_lifetime: tenant policy for application passwords. secrets_forbidden: the same, allows none at all.
-    settling: how new applications, service principals and secrets reach the token endpoint.
-    hidden_reads: how many reads and changes of each new object answer 404.
-    consent: the policies by which users may consent.
-    object_quota: how many objects a caller without an administrator's role may make; None: they are not counted.
-    """
-
-    maximum_secret_lifetime: timedelta | None = None
-    secrets_forbidden: bool = False
-    policy_id: str = "5d0f3c9e-0000-4000-8000-5a4db0c0ffee"
-    settling: Settling = field(default_factory=Settling)
-    hidden_reads: int = 0
-    consent: tuple[str, ...] = policies.DEFAULT_CONSENT
-    object_quota: int | None = None
 
 
 class Directory:
@@ -303,7 +233,7 @@ class Directory:
         self.check_quota(caller)
         self._check_known(owners)
         rules.check_owners_at_creation(owners)
-        application: Json = merge(new_application(self.domain, self.clock.now()), _writable(body))
+        application: Json = merge(new_application(self.domain, self.clock.now()), writable(body))
         application["displayName"] = body.get("displayName")
         rules.check_application(application)
         with self._change() as state:
@@ -317,7 +247,7 @@ class Directory:
         """PATCH: objects are merged, arrays replaced, read-only properties left alone."""
         before = self.get("applications", identifier)
         self.check_owner(identifier, caller)
-        change = _writable(body)
+        change = writable(body)
         application = merge(before, change)
         application |= {name: {} for name in self.emptied if change.get(name) == {}}
         rules.check_application(application)
@@ -420,7 +350,7 @@ class Directory:
         principal["signInAudience"] = application["signInAudience"]
         principal["replyUrls"] = list((application.get("web") or {}).get("redirectUris") or [])
         principal["servicePrincipalNames"] = [application["appId"], *(application.get("identifierUris") or [])]
-        principal = {**principal, **merge(principal, _writable(body))}
+        principal = {**principal, **merge(principal, writable(body))}
         with self._change() as state:
             state.servicePrincipals[principal["id"]] = principal
             state.owners[principal["id"]] = list(dict.fromkeys([*owners, caller]))
@@ -433,7 +363,7 @@ class Directory:
         self.get("servicePrincipals", identifier)
         self.check_owner(identifier, caller)
         with self._change() as state:
-            state.servicePrincipals[identifier] = merge(state.servicePrincipals[identifier], _writable(body))
+            state.servicePrincipals[identifier] = merge(state.servicePrincipals[identifier], writable(body))
 
     def delete_service_principal(self, identifier: str, caller: str) -> None:
         """Move a service principal to the deleted items; its grants go with it."""
@@ -645,85 +575,3 @@ class Directory:
         self.born[identifier] = self.timer()
         if self.policy.hidden_reads:
             self.hidden[identifier] = self.policy.hidden_reads
-
-
-def _writable(body: Json) -> Json:
-    return {key: value for key, value in without_annotations(body).items() if key not in READ_ONLY}
-
-
-def new_application(domain: str, created: datetime) -> Json:
-    """An application with Graph's defaults."""
-    return {
-        "id": str(uuid.uuid4()),
-        "deletedDateTime": None,
-        "appId": str(uuid.uuid4()),
-        "createdDateTime": rfc3339(created),
-        "displayName": None,
-        "description": None,
-        "notes": None,
-        "publisherDomain": domain,
-        "signInAudience": "AzureADMyOrg",
-        "identifierUris": [],
-        "passwordCredentials": [],
-        "keyCredentials": [],
-        "requiredResourceAccess": [],
-        "tags": [],
-        "appRoles": [],
-        "addIns": [],
-        "api": {
-            "requestedAccessTokenVersion": None,
-            "oauth2PermissionScopes": [],
-            "knownClientApplications": [],
-            "preAuthorizedApplications": [],
-            "acceptMappedClaims": None,
-        },
-        "web": {
-            "redirectUris": [],
-            "implicitGrantSettings": {"enableIdTokenIssuance": False, "enableAccessTokenIssuance": False},
-            "homePageUrl": None,
-            "logoutUrl": None,
-            "redirectUriSettings": [],
-        },
-        "spa": {"redirectUris": []},
-        "publicClient": {"redirectUris": []},
-        "info": {"marketingUrl": None, "privacyStatementUrl": None, "supportUrl": None, "termsOfServiceUrl": None},
-        "groupMembershipClaims": None,
-        "optionalClaims": None,
-        "isDeviceOnlyAuthSupported": None,
-        "isFallbackPublicClient": None,
-        "disabledByMicrosoftStatus": None,
-        "serviceManagementReference": None,
-        "oauth2RequirePostResponse": False,
-        "parentalControlSettings": {"countriesBlockedForMinors": [], "legalAgeGroupRule": "Allow"},
-    }
-
-
-def new_service_principal(app_id: str, name: str) -> Json:
-    """A service principal with Graph's defaults."""
-    return {
-        "id": str(uuid.uuid4()),
-        "appId": app_id,
-        "displayName": name,
-        "appDisplayName": name,
-        "servicePrincipalType": "Application",
-        "accountEnabled": True,
-        "appRoleAssignmentRequired": False,
-        "appOwnerOrganizationId": None,
-        "signInAudience": None,
-        "servicePrincipalNames": [app_id],
-        "alternativeNames": [],
-        "tags": [],
-        "appRoles": [],
-        "oauth2PermissionScopes": [],
-        "replyUrls": [],
-        "homepage": None,
-        "loginUrl": None,
-        "logoutUrl": None,
-        "notes": None,
-        "description": None,
-        "notificationEmailAddresses": [],
-        "preferredSingleSignOnMode": None,
-        "samlSingleSignOnSettings": None,
-        "samlMetadataUrl": None,
-        "passwordCredentials": [],
-    }

@@ -1,89 +1,16 @@
-"""Errors of Graph and of the token endpoint, each with the status, code and words of the real service.
+"""Errors of the token endpoint and of the sign-in pages, each with the status, code and words of the real service.
 
-Bodies follow https://learn.microsoft.com/graph/errors and
-https://learn.microsoft.com/entra/identity-platform/reference-error-codes.
+Bodies follow https://learn.microsoft.com/entra/identity-platform/reference-error-codes.
 """
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 Json = dict[str, Any]
-
-
-@dataclass
-class GraphError(Exception):
-    """An error of Graph: HTTP status, Graph's error code and message, and what it adds as details."""
-
-    status: int
-    code: str
-    message: str
-    details: list[Json] = field(default_factory=list)
-
-    def body(self) -> Json:
-        """The error body that Graph sends, with fresh request ids."""
-        request_id = str(uuid.uuid4())
-        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        inner = {"date": moment, "request-id": request_id, "client-request-id": request_id}
-        details = {"details": self.details} if self.details else {}
-        return {"error": {"code": self.code, "message": self.message, **details, "innerError": inner}}
-
-
-def not_found(identifier: str) -> GraphError:
-    """404 for an object that is not in the directory."""
-    return GraphError(
-        404,
-        "Request_ResourceNotFound",
-        f"Resource '{identifier}' does not exist or one of its queried reference-property objects are not present.",
-    )
-
-
-def bad_request(message: str) -> GraphError:
-    """400 with Graph's general code."""
-    return GraphError(400, "Request_BadRequest", message)
-
-
-def invalid_property(name: str, resource: str) -> GraphError:
-    """400 for a value that the directory's schema does not allow."""
-    return bad_request(f"Invalid value specified for property '{name}' of resource '{resource}'.")
-
-
-def unsupported_query(message: str) -> GraphError:
-    """400 for an OData form that the service (or this stand-in) does not answer."""
-    return GraphError(400, "Request_UnsupportedQuery", message)
-
-
-def denied() -> GraphError:
-    """403 for a caller without the permission, or without ownership where the permission is `OwnedBy`."""
-    return GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
-
-
-def too_many_objects() -> GraphError:
-    """403 for a caller that has made as many objects as it may."""
-    message = (
-        "The directory object quota limit for the Principal has been exceeded. Please ask your administrator to "
-        "increase the quota limit or delete objects to reduce the used quota."
-    )
-    return GraphError(403, "Directory_QuotaExceeded", message)
-
-
-def too_many_owners(number: int, most: int) -> GraphError:
-    """403 for more owners than an object may have."""
-    message = f"Unable to perform operation as '{number}' would exceed the maximum quota count '{most}' for "
-    return GraphError(403, "Directory_QuotaExceeded", f"{message}forward-link 'owners'.")
-
-
-def unauthenticated(message: str) -> GraphError:
-    """401 for a missing, forged or expired access token."""
-    return GraphError(401, "InvalidAuthenticationToken", message)
-
-
-def conflict(message: str) -> GraphError:
-    """409 for a second object with a key that must be unique."""
-    return GraphError(409, "Request_MultipleObjectsWithSameKeyValue", message)
 
 
 @dataclass
@@ -111,11 +38,19 @@ class TokenError(Exception):
         }
 
 
+def invalid_client(number: int, text: str) -> TokenError:
+    """401 for an application that does not prove who it is."""
+    return TokenError(401, "invalid_client", number, text)
+
+
+def invalid_request(number: int, text: str) -> TokenError:
+    """400 for a request that this endpoint does not serve."""
+    return TokenError(400, "invalid_request", number, text)
+
+
 def wrong_secret(client_id: str) -> TokenError:
     """AADSTS7000215."""
-    return TokenError(
-        401,
-        "invalid_client",
+    return invalid_client(
         7000215,
         "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not "
         f"the client secret ID, for a secret added to app '{client_id}'.",
@@ -124,9 +59,7 @@ def wrong_secret(client_id: str) -> TokenError:
 
 def expired_secret(client_id: str) -> TokenError:
     """AADSTS7000222."""
-    return TokenError(
-        401,
-        "invalid_client",
+    return invalid_client(
         7000222,
         f"The provided client secret keys for app '{client_id}' are expired. Visit the Azure portal to create new keys "
         "for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: "
@@ -148,9 +81,7 @@ def unknown_application(client_id: str, tenant: str) -> TokenError:
 
 def no_service_principal(client_id: str, tenant_id: str) -> TokenError:
     """AADSTS7000229."""
-    return TokenError(
-        401,
-        "invalid_client",
+    return invalid_client(
         7000229,
         f"The client application {client_id} is missing service principal in the tenant {tenant_id}. See instructions "
         "here: https://go.microsoft.com/fwlink/?linkid=2225119",
@@ -164,9 +95,7 @@ def disabled_application(client_id: str, name: str) -> TokenError:
 
 def personal_accounts_only(number: int, client_id: str, name: str) -> TokenError:
     """AADSTS9002331 (at the common endpoint) and 9002346 (at an organization's)."""
-    return TokenError(
-        400,
-        "invalid_request",
+    return invalid_request(
         number,
         f"Application '{client_id}'({name}) is configured for use by Microsoft Account users only. Please use the "
         "/consumers endpoint to serve this request.",
@@ -175,9 +104,7 @@ def personal_accounts_only(number: int, client_id: str, name: str) -> TokenError
 
 def organizations_only(client_id: str, name: str) -> TokenError:
     """AADSTS9002332, also for client credentials of any application at /consumers."""
-    return TokenError(
-        400,
-        "invalid_request",
+    return invalid_request(
         9002332,
         f"Application '{client_id}'({name}) is configured for use by Azure Active Directory users only. Please do not "
         "use the /consumers endpoint to serve this request.",
@@ -186,9 +113,7 @@ def organizations_only(client_id: str, name: str) -> TokenError:
 
 def one_tenant_only(client_id: str, name: str) -> TokenError:
     """AADSTS50194."""
-    return TokenError(
-        400,
-        "invalid_request",
+    return invalid_request(
         50194,
         f"Application '{client_id}'({name}) is not configured as a multi-tenant application. Usage of the /common "
         "endpoint is not supported for such apps created after '10/15/2018'. Use a tenant-specific endpoint or "
@@ -198,9 +123,7 @@ def one_tenant_only(client_id: str, name: str) -> TokenError:
 
 def personal_account_rejected() -> TokenError:
     """AADSTS500200."""
-    return TokenError(
-        400,
-        "invalid_request",
+    return invalid_request(
         500200,
         "User account is a personal Microsoft account. Personal Microsoft accounts are not supported for this "
         "application unless explicitly invited to an organization.",
@@ -209,9 +132,7 @@ def personal_account_rejected() -> TokenError:
 
 def account_not_in_tenant(authority: str) -> TokenError:
     """AADSTS50020."""
-    return TokenError(
-        400,
-        "invalid_request",
+    return invalid_request(
         50020,
         f"User account from identity provider does not exist in tenant '{authority}' and cannot access the application "
         "in that tenant. The account needs to be added as an external user in the tenant first.",
@@ -220,9 +141,7 @@ def account_not_in_tenant(authority: str) -> TokenError:
 
 def redirect_uri_mismatch(uri: str, client_id: str) -> TokenError:
     """AADSTS50011."""
-    return TokenError(
-        400,
-        "invalid_request",
+    return invalid_request(
         50011,
         f"The redirect URI '{uri}' specified in the request does not match the redirect URIs configured for the "
         f"application '{client_id}'.",
@@ -231,7 +150,7 @@ def redirect_uri_mismatch(uri: str, client_id: str) -> TokenError:
 
 def no_reply_address(client_id: str) -> TokenError:
     """AADSTS500113."""
-    return TokenError(400, "invalid_request", 500113, f"No reply address is registered for '{client_id}'.")
+    return invalid_request(500113, f"No reply address is registered for '{client_id}'.")
 
 
 def not_assigned(user: str, client_id: str) -> TokenError:
@@ -256,9 +175,7 @@ def administrator_must_consent(name: str) -> TokenError:
 
 def unknown_tenant(tenant: str) -> TokenError:
     """AADSTS90002."""
-    return TokenError(
-        400,
-        "invalid_request",
+    return invalid_request(
         90002,
         f"Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the "
         "correct cloud. Check with your subscription administrator, this may happen if there are no active "
@@ -268,16 +185,12 @@ def unknown_tenant(tenant: str) -> TokenError:
 
 def missing_parameter(name: str) -> TokenError:
     """AADSTS900144."""
-    return TokenError(
-        400, "invalid_request", 900144, f"The request body must contain the following parameter: '{name}'."
-    )
+    return invalid_request(900144, f"The request body must contain the following parameter: '{name}'.")
 
 
 def missing_secret() -> TokenError:
     """AADSTS7000218."""
-    return TokenError(
-        401,
-        "invalid_client",
+    return invalid_client(
         7000218,
         "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
     )
@@ -299,9 +212,7 @@ FEDERATION_HELP = "https://learn.microsoft.com/entra/workload-id/workload-identi
 
 def no_matching_record(number: int, part: str, presented: object) -> TokenError:
     """AADSTS700211 (issuer), 700212 (audience) and 700213 (subject)."""
-    return TokenError(
-        401,
-        "invalid_client",
+    return invalid_client(
         number,
         f"No matching federated identity record found for presented assertion {part} '{presented}'. Check your "
         "federated identity credential Subject, Audience and Issuer against the presented assertion. "
@@ -311,9 +222,7 @@ def no_matching_record(number: int, part: str, presented: object) -> TokenError:
 
 def other_case(subject: str) -> TokenError:
     """AADSTS7002138."""
-    return TokenError(
-        401,
-        "invalid_client",
+    return invalid_client(
         7002138,
         f"No matching federated identity record found for presented assertion subject '{subject}'. The subject matches "
         "with case-insensitive comparison, but not with case-sensitive comparison. Check your federated identity "
@@ -323,26 +232,22 @@ def other_case(subject: str) -> TokenError:
 
 def no_federated_credential(client_id: str) -> TokenError:
     """AADSTS70025."""
-    return TokenError(
-        401, "invalid_client", 70025, f"The client '{client_id}' has no configured federated identity credentials."
-    )
+    return invalid_client(70025, f"The client '{client_id}' has no configured federated identity credentials.")
 
 
 def malformed_assertion() -> TokenError:
     """AADSTS50027."""
-    return TokenError(400, "invalid_request", 50027, "JWT token is invalid or malformed.")
+    return invalid_request(50027, "JWT token is invalid or malformed.")
 
 
 def unsigned_assertion() -> TokenError:
     """AADSTS700027."""
-    return TokenError(401, "invalid_client", 700027, "Client assertion failed signature validation.")
+    return invalid_client(700027, "Client assertion failed signature validation.")
 
 
 def assertion_out_of_time(now: datetime) -> TokenError:
     """AADSTS700024."""
-    return TokenError(
-        401,
-        "invalid_client",
+    return invalid_client(
         700024,
         f"Client assertion is not within its valid time range. Current time: {now:%Y-%m-%dT%H:%M:%SZ}.",
     )
@@ -350,7 +255,7 @@ def assertion_out_of_time(now: datetime) -> TokenError:
 
 def unreachable_issuer() -> TokenError:
     """AADSTS90061: the issuer's keys cannot be read, as is so for every issuer that is not the sandbox's own."""
-    return TokenError(400, "invalid_request", 90061, "Request to External OIDC endpoint failed.")
+    return invalid_request(90061, "Request to External OIDC endpoint failed.")
 
 
 def unsupported_grant(grant: str) -> TokenError:
