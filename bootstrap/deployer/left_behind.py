@@ -1,7 +1,7 @@
 """What exists in Entra ID although the state does not hold it, or holds it by another name: taken over, not made again.
 
 Entra ID may carry out a request whose answer is lost. The provider then repeats it or fails, the state does not learn
-of it, and Entra ID refuses the second of each: a federated credential (409), a permission (400) or an owner.
+of it, and Entra ID rejects the second of each: a federated credential (409), a permission (400) or an owner.
 """
 
 from __future__ import annotations

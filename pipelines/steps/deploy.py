@@ -33,8 +33,8 @@ OWNER = "NOCOBASE_OUTLOOK_LOCK_OWNER"
 def deploy(stack: str) -> Ended:
     """Deploy, and resume what an earlier run of the pipeline left half-done.
 
-    Its lock is removed. Where the deployment fails, or the state still has a change of which nobody knows the end, the
-    state is compared with what is there, and it is tried once more.
+    Its lock is removed. Where the deployment fails, or the state still has a pending operation, the state is compared
+    with what is there, and it is tried once more.
     """
     if (failed := _validated(stack)) is not None:
         return failed
@@ -64,7 +64,7 @@ def _held(ended: Ended, why: str) -> Ended:
 
 
 def _pending(stack: str) -> bool:
-    """Whether the state has a change of which nobody knows the end."""
+    """Whether the state has a pending operation: one whose end the engine did not see."""
     try:
         state = json.loads(ask(stack, "stack", "export"))
     except ProvisioningError as error:

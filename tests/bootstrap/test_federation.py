@@ -63,7 +63,7 @@ def test_every_name_is_one_that_entra_takes(text: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{2,119}", trust.name)
 
 
-def test_what_entra_refuses_of_all_together() -> None:
+def test_what_entra_rejects_of_all_together() -> None:
     one = federation.github("contoso/mail", GITHUB, "environment:prod")
     other = federation.gitlab("contoso/mail", GITLAB, "prod")
     assert federation.why_invalid_trusts((one, other)) is None

@@ -1,4 +1,4 @@
-"""The deployer's whole life on the stand-ins, without the engine: whatever goes wrong at any change, it goes on.
+"""The deployer's whole life on the stand-ins, without the engine: the next run resumes whatever change goes wrong.
 
 The model of the engine is `tests/contract/model_engine.py`.
 """
@@ -36,11 +36,11 @@ BRANCHES = {
 }
 """What the identity for previews trusts: a flexible federated credential."""
 ANY_BRANCH = (BRANCHES["name"], "")
-LOST, UNAVAILABLE, REFUSED = "the answer is lost", "503 after the change", "refused"
+LOST, UNAVAILABLE, DENIED = "the answer is lost", "503 after the change", "denied"
 FAULTS: dict[str, Json] = {
     LOST: {"drop": True, "after": True},
     UNAVAILABLE: {"status": 503, "after": True, "headers": {"Retry-After": "0"}},
-    REFUSED: {"status": 403, "body": {"error": {"code": "Authorization_RequestDenied", "message": "no"}}},
+    DENIED: {"status": 403, "body": {"error": {"code": "Authorization_RequestDenied", "message": "no"}}},
 }
 
 
@@ -254,14 +254,14 @@ def survived(life: Life, fault: str, number: int, change: str, whole: Json) -> i
     assert not life.tenant.faults.active, change
     assert life.up() == [], change
     lost = life.held()
-    # The state never learns of an application whose answer is lost; nobody but a person can tell that it is one.
-    twins = [name for name in whole["principals"] if lost["applications"].count(name) == 2]
-    assert len(twins) == (1 if change == "POST /v1.0/applications" and fault != REFUSED else 0)
-    assert lost == {**whole, "applications": sorted([*whole["applications"], *twins])}
+    # The state never learns of an application whose answer is lost; only a person can see that there are two.
+    duplicates = [name for name in whole["principals"] if lost["applications"].count(name) == 2]
+    assert len(duplicates) == (1 if change == "POST /v1.0/applications" and fault != DENIED else 0)
+    assert lost == {**whole, "applications": sorted([*whole["applications"], *duplicates])}
     return failed
 
 
-@pytest.mark.parametrize("fault", [LOST, UNAVAILABLE, pytest.param(REFUSED, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("fault", [LOST, UNAVAILABLE, pytest.param(DENIED, marks=pytest.mark.proof)])
 def test_whatever_goes_wrong_with_any_change_the_next_run_resumes(
     life: Life, fault: str, monkeypatch: pytest.MonkeyPatch, say: Say
 ) -> None:
@@ -279,7 +279,7 @@ def test_whatever_goes_wrong_with_any_change_the_next_run_resumes(
     say(f"{len(changes)} changes of bootstrap/, {fault}: {failed} runs failed, and each was resumed by the next")
 
 
-@pytest.mark.parametrize("fault", [pytest.param(one, marks=pytest.mark.proof) for one in (LOST, UNAVAILABLE, REFUSED)])
+@pytest.mark.parametrize("fault", [pytest.param(one, marks=pytest.mark.proof) for one in (LOST, UNAVAILABLE, DENIED)])
 def test_whatever_goes_wrong_when_the_identity_for_previews_comes_the_next_run_resumes(
     life: Life, fault: str, say: Say
 ) -> None:
@@ -312,7 +312,7 @@ def test_a_new_name_is_survived_as_well(life: Life, fault: str) -> None:
         assert life.held()["trusts"] == sorted([ANY_BRANCH, (new, "prod"), ("test", "test")])
 
 
-def test_a_refused_sign_in_is_a_sentence(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rejected_sign_in_is_a_sentence(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARM_CLIENT_SECRET", "wrong")
     with pytest.raises((Ended, StepFailed), match="AADSTS7000215"):
         ModelEngine(in_process.provider(dict(os.environ)), "x", "y").up(lambda: None)

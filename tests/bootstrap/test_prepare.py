@@ -48,7 +48,7 @@ KINDS = (APPLICATION_TYPE, PRINCIPAL_TYPE)
 
 
 @pytest.mark.usefixtures("signed_in")
-def test_whoever_runs_it_next_is_added_and_nobody_is_dropped() -> None:
+def test_the_next_caller_is_added_and_nobody_is_dropped() -> None:
     run = preparing.prepare()
     whole = tuple(sorted([FIRST, NEXT, "by hand"]))
     assert run.deployer.owners.object_ids == run.deployer.principal_owners.object_ids == whole
@@ -100,10 +100,10 @@ def test_trusts_of_an_earlier_version_count_against_the_limit() -> None:
 
 
 @pytest.mark.usefixtures("signed_in")
-def test_a_refused_sign_in_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> Caller:
+def test_a_rejected_sign_in_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reject() -> Caller:
         raise SignInRejected("The sign-in to Entra ID failed: x.", "x")
 
-    monkeypatch.setattr(preparing, "sign_in", refuse)
+    monkeypatch.setattr(preparing, "sign_in", reject)
     with pytest.raises(Ended, match=r"^The sign-in to Entra ID failed: x\.$"):
         preparing.prepare()

@@ -1,4 +1,4 @@
-"""What may be set of the deployer, and in which words the rest is refused."""
+"""The settings of both identities: what is taken, and in which words the rest is rejected."""
 
 from __future__ import annotations
 

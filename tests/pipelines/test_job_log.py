@@ -1,7 +1,7 @@
 """What a job prints of the outside: no system that reads its log takes any of it for a command.
 
-The judges are the rules of Azure DevOps' agent and GitHub's runner, written again from their public source: both read
-line by line, and compare by the rules of a language, which pass over characters that nobody sees.
+It is read by the rules of Azure DevOps' agent and GitHub's runner, written again from their public source: both read
+line by line, and compare by the rules of a language, which ignore invisible characters.
 """
 
 from __future__ import annotations
