@@ -34,6 +34,9 @@ TYPE, CLIENT_ID, CLIENT_SECRET, TENANT, SCOPES = "type", "clientId", "clientSecr
 OURS = (TYPE, CLIENT_ID, CLIENT_SECRET, TENANT, SCOPES)
 """The keys of an entry that this program writes."""
 
+ENTRY = "entry"
+"""What `made_by` calls the entry of a mail provider."""
+
 MICROSOFT = "microsoft"
 
 STEP = 2
@@ -138,7 +141,26 @@ def made_by(text: str, name: str) -> str:
     if providers is None:
         return PROVIDERS
     found = providers[1].get(name)
-    return "entry" if found is None or found[1].null else ""
+    return ENTRY if found is None or found[1].null else ""
+
+
+def made_by_interrupted(text: str, name: str) -> str:
+    """What an interrupted run has made that wrote the entry `name` of `text`; see `made_by`. Empty if it did not.
+
+    That run's record is lost. So this is the part without which a write would give this very text again.
+    """
+    found = read(text, name)
+    if found.others or found.type != MICROSOFT or found.tenant is None:
+        return ""
+    entry = Entry(found.client_id, found.client_secret, found.tenant, found.scopes)
+    for made in (MAIL, PROVIDERS, ENTRY):
+        try:
+            before = removed(text, name, made)
+            if made_by(before, name) == made and written(before, name, entry) == text:
+                return made
+        except NotEditable:
+            continue
+    return ""
 
 
 def written(text: str, name: str, entry: Entry) -> str:

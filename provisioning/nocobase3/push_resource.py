@@ -387,11 +387,13 @@ def _unverified(olds: Mapping[str, Any], news: Properties) -> Properties:
 
 def _made(olds: Mapping[str, Any], news: Mapping[str, Any], before: Reading) -> str:
     """Which part of the entry's path this stack made before; see `config_file.made_by`."""
+    from provisioning.nocobase3 import config_file  # noqa: PLC0415 - see above
+
     if _same_place(olds, news):
         return str(olds.get("made") or "")
-    # An interrupted run has written it, and nobody has added to it.
-    own = before.client_id == news["client_id"] and not before.found.others
-    return "entry" if own else ""
+    # Else an interrupted run may have written it.
+    own = before.client_id == news["client_id"]
+    return config_file.made_by_interrupted(before.text, news["mail_provider"]) if own else ""
 
 
 def _inputs(held: Properties) -> Properties:

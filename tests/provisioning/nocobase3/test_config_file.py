@@ -124,6 +124,27 @@ def test_the_last_entry_leaves_nothing_with_which_nocobase_would_not_start() -> 
         checked(config_file.removed(text, NAME, made).encode())
 
 
+@pytest.mark.parametrize("text", WITHOUT.values(), ids=WITHOUT.keys())
+def test_what_an_interrupted_run_has_made_is_taken_back(text: str) -> None:
+    after = config_file.written(text, NAME, ENTRY)
+    back = config_file.removed(after, NAME, config_file.made_by_interrupted(after, NAME))
+    assert back == text or meaning(back) == meaning(text)
+    checked(back.removeprefix("\ufeff").replace("\t", " ").encode())
+
+
+def test_what_nobody_was_interrupted_at_is_not_said_to_be_made_by_it() -> None:
+    made = config_file.written("app: 1\n", NAME, ENTRY)
+    assert config_file.made_by_interrupted(made, NAME) == "mail"
+    by_hand = (
+        made.replace("mail:", "mail: # ours"),
+        made.replace("      tenant", "      displayName: M\n      tenant"),
+        made.replace("type: microsoft", "type: 'microsoft'"),
+        made.replace("type: microsoft", "type: gmail"),
+        made.replace("      tenant: 'common'\n", ""),
+    )
+    assert [config_file.made_by_interrupted(text, NAME) for text in by_hand] == [""] * len(by_hand)
+
+
 def test_a_fresh_order_is_none_of_those_that_were_used() -> None:
     scopes = ("a", "b", "c", "d")
     used: list[tuple[str, ...]] = [()]

@@ -66,8 +66,16 @@ class Kill:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("deployed", [False, True], ids=["first push", "rotation"])
-def test_a_kill_at_every_step(deployed: bool, after: bool, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("deployed", "text"),
+    [(False, CONFIG), (False, "app: {}\n"), (True, CONFIG)],
+    ids=["first push", "first push without providers", "rotation"],
+)
+def test_a_kill_at_every_step(
+    deployed: bool, text: str, after: bool, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.config.write_text(text, encoding="utf-8")
+
     def restart() -> int:
         stack.server.start()
         return 0
@@ -90,7 +98,7 @@ def test_a_kill_at_every_step(deployed: bool, after: bool, stack: Stack, monkeyp
             stack.up()
         except Killed:
             checked(stack.config.read_bytes())
-            assert stack.config.read_bytes().startswith(CONFIG.encode())
+            assert stack.config.read_bytes().startswith(text.encode())
             kill.arm(0, after)
             stack.up()
             slot = Slot.B if deployed else Slot.A
@@ -100,6 +108,9 @@ def test_a_kill_at_every_step(deployed: bool, after: bool, stack: Stack, monkeyp
             assert stack.push is not None
             assert stack.push["slot"] == slot
             assert stack.up() == "same"
+            if not deployed:
+                stack.destroy()
+                assert stack.config.read_text(encoding="utf-8") == text
             continue
         break
     assert steps > 8
