@@ -222,14 +222,15 @@ def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> str | No
     whole = address if "://" in address else f"http://{address}"
     try:
         proxy = httpx.URL(whole)
-    except httpx.InvalidURL:
-        proxy = httpx.URL("http://")
+        host = proxy.host
+    except (httpx.InvalidURL, UnicodeError):  # the latter for an international name that is none
+        proxy, host = httpx.URL("http://"), ""
     if proxy.scheme not in PORTS:
         raise ProxyUnusable(
             f"{name} names a proxy of the kind {proxy.scheme[:20]!r}, which is not supported. Let it be "
             "http://host:port or https://host:port, or unset it and name the hosts in NO_PROXY."
         )
-    if not proxy.host or "%" in proxy.host or not 0 < (proxy.port or 1) < 65536:
+    if not host or "%" in host or not 0 < (proxy.port or 1) < 65536:
         raise ProxyUnusable(f"{name} is no address of a proxy. Let it be http://host:port or https://host:port.")
     return whole
 

@@ -81,6 +81,7 @@ def test_hosts_that_are_reached_directly(no_proxy: str, url: str, direct: bool) 
         ("http://", "HTTPS_PROXY is no address of a proxy"),
         ("http://proxy:99999", "is no address of a proxy"),
         ("http://[bad/", "is no address of a proxy"),
+        ("xn--", "HTTPS_PROXY is no address of a proxy"),
     ],
 )
 def test_what_is_not_supported_is_named_without_its_password(value: str, words: str) -> None:
