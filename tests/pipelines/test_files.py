@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from deployer import settings as deployer_settings
-from pipelines.steps import locks
+from pipelines.steps import deploy, locks
 from sandbox.place import PROJECT
 from tests.pipelines import jobs as played
 from tests.pipelines.jobs import (
@@ -24,6 +24,7 @@ from tests.pipelines.jobs import (
     GITHUB,
     GITHUB_STACK,
     GITLAB,
+    GITLAB_STACK,
     PIPELINES,
     STACKS,
     azure_devops,
@@ -305,6 +306,21 @@ def test_no_job_outlives_the_age_at_which_a_lock_is_left_behind() -> None:
     limits += [timedelta(minutes=int(minutes)) for minutes in devops]
     assert {job["timeout"] for job in gitlab().values()} == {"1 hour"}
     assert max(limits) == locks.JOB_LIMIT == timedelta(hours=1)
+
+
+def test_a_systems_page_names_everything_that_a_person_sets_there() -> None:
+    in_files = {
+        GITHUB_STACK: r"\b(?:vars|secrets)\.(\w+)",
+        AZURE_DEVOPS_STEPS: r"\$\(([A-Z_]+)\)",
+        GITLAB_STACK: r"\$(AZURE_PREVIEW_CLIENT_ID)",
+    }
+    everywhere = {"PULUMI_BACKEND_URL", "POLICY_PACK", deploy.OWNER, "NOCOBASE_API_KEY", "PULUMI_CONFIG_PASSPHRASE"}
+    for file, pattern in in_files.items():
+        found = set(re.findall(pattern, file.read_text()))
+        # GitLab gives every variable of the project to every job, unnamed.
+        assert file == GITLAB_STACK or everywhere <= found
+        page = next(folder / "README.md" for folder in file.parents if (folder / "README.md").exists())
+        assert [name for name in sorted(found | everywhere) if f"`{name}`" not in page.read_text()] == []
 
 
 def test_no_azure_secret_is_named_anywhere() -> None:
