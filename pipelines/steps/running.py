@@ -72,9 +72,17 @@ def run(*command: str) -> Ended:
     try:
         with sign_in.backend(environment()) as variables:
             return _run(command, variables)
-    except ProvisioningError as error:
-        say(str(error))
-        return Ended(1, f"{error}\n", errors=f"{error}\n")
+    except (ProvisioningError, FileNotFoundError) as error:
+        ended = _not_begun(command, error)
+        say(ended.errors.rstrip())
+        return ended
+
+
+def _not_begun(command: Sequence[str], error: ProvisioningError | FileNotFoundError) -> Ended:
+    why = str(error)
+    if isinstance(error, FileNotFoundError):
+        why = f"The command `{command[0]}` was not found. Install it: pipelines/steps/install.sh"
+    return Ended(1, f"{why}\n", errors=f"{why}\n")
 
 
 def _run(command: Sequence[str], variables: Mapping[str, str]) -> Ended:
@@ -143,8 +151,8 @@ def look(*command: str) -> Ended:
                 errors="replace",
                 check=False,
             )
-    except ProvisioningError as error:
-        return Ended(1, f"{error}\n", errors=f"{error}\n")
+    except (ProvisioningError, FileNotFoundError) as error:
+        return _not_begun(command, error)
     return Ended(ended.returncode, ended.stdout + ended.stderr, printed=ended.stdout, errors=ended.stderr)
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -375,6 +376,16 @@ def test_a_program_finds_the_locked_cli_first_and_gets_no_token_of_the_step() ->
         str(running.cli_folder() / "bin"), "/usr/bin", str(Path(sys.executable).parent),
     ]  # fmt: skip
     assert found == {"OTHER": "1", "PYTHONIOENCODING": "utf-8"}
+
+
+@pytest.mark.parametrize("how", [running.run, running.look])
+def test_a_command_that_is_not_installed_is_a_sentence(
+    how: Callable[[str], Ended], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(running, "environment", lambda: {"PATH": str(tmp_path)})
+    ended = how("pulumi")
+    assert (ended.code, ended.printed) == (1, "")
+    assert ended.errors == "The command `pulumi` was not found. Install it: pipelines/steps/install.sh\n"
 
 
 def test_a_command_is_told_once_to_stop_and_may_finish() -> None:
