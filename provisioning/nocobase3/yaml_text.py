@@ -32,7 +32,7 @@ from ruamel.yaml.events import (
 
 from provisioning.foreign import quoted
 
-TABS = re.compile(r"(?<=\S)(?P<blanks>[ \t]*\t[ \t]*)(?=#|\r?\n|$)|(?<=:)(?P<after>[ \t]*\t[ \t]*)")
+BLANKS = re.compile(r"(?<=\S)[ \t]+(?=#|\r?\n|$)|(?<=:)[ \t]+")
 
 DEEPEST = 100
 """Levels of a configuration."""
@@ -109,7 +109,7 @@ def parse(text: str) -> Node | None:
     Raises NotEditable for what is no YAML, and for what two readers may read in two ways: a key that is there twice,
     and several documents.
     """
-    shadow = TABS.sub(lambda found: " " * len(found[0]), text)
+    shadow = BLANKS.sub(lambda found: " " * len(found[0]), text)
     try:
         events = [*YAML(typ="safe", pure=True).parse(shadow)]
     except YAMLError as error:

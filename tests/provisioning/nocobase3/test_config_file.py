@@ -101,6 +101,11 @@ def test_an_edit_that_would_say_something_else_is_rejected(monkeypatch: pytest.M
         config_file.written("app: {x: 1}\n", NAME, ENTRY)
 
 
+def test_long_runs_of_tabs_are_read_in_no_time() -> None:
+    """In time that grows with their square, these take minutes."""
+    assert config_file.read("app: '" + "\t" * 200_000 + "x'\n", NAME) == config_file.Found()
+
+
 def test_what_is_no_text_is_rejected() -> None:
     with pytest.raises(NotEditable, match="UTF-8"):
         config_file.decoded("a: ü".encode("latin-1"))
