@@ -152,7 +152,9 @@ def ask_role(login: NocoBaseLogin, settings: Settings) -> Finding:
         from provisioning.nocobase3 import look  # noqa: PLC0415 - as below
 
         look.held(settings.nocobase_config_file, settings.nocobase_mail_provider)
-        return ok(f"its configuration {settings.nocobase_config_file} can be read and edited")
+        said = f"its configuration {settings.nocobase_config_file} can be read and edited"
+        weak = look.weaknesses(settings.nocobase_config_file)
+        return warning(f"{said}, but {', and '.join(weak)}", "\n".join(weak.values())) if weak else ok(said)
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - imports httpx
 
     with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:

@@ -9,7 +9,7 @@ from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.push import SignIn
 from provisioning.nocobase3 import push
 from provisioning.nocobase3.config_file import Found
-from provisioning.nocobase3.places import place_of
+from provisioning.nocobase3.places import LocalFile, place_of
 from provisioning.nocobase3.server import MailServer
 
 
@@ -22,6 +22,12 @@ def secrets_of(found: Found) -> tuple[str, ...]:
     """What must not be shown of it: the client secret, and what stands in place of a client id but is none."""
     pasted = found.client_id if not re.fullmatch(GUID, found.client_id) else ""
     return tuple(filter(None, (found.client_secret, pasted)))
+
+
+def weaknesses(config_file: str) -> dict[str, str]:
+    """What is wrong with where it is kept, as far as this machine knows; and how to mend it."""
+    place = place_of(config_file)
+    return place.weaknesses() if isinstance(place, LocalFile) else {}
 
 
 def link(url: str, provider: str, login: NocoBaseLogin, secrets: tuple[str, ...] = ()) -> SignIn:

@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import tempfile
@@ -43,6 +44,16 @@ KUBECTL_SECONDS = 60.0
 
 LOCK_SECONDS = 30.0
 """How long to wait for another run or program that has locked a file; each holds it for milliseconds."""
+
+REMEDY = "Let this account write into its folder."
+REMEDIES = {
+    errno.EBUSY: "It is mounted by itself: mount its folder, so that it can be replaced as a whole.",
+    errno.EPERM: "Owner and group have to stay, so run this as its owner, who is in its group, or as root.",
+    errno.ENOSPC: "Make room on its file system.",
+    errno.EDQUOT: "Make room on its file system.",
+    errno.EROFS: "Its file system is mounted for reading only: mount its folder so that it can be written.",
+}
+"""What to do if a file cannot be written, by the error; else REMEDY."""
 
 LEFT_OVER = ".nocobase-outlook"
 """How the name of a file ends that an interrupted write has left behind."""
@@ -124,10 +135,29 @@ class LocalFile:
             with self._locked() as real:
                 self._write(real, data, version)
         except OSError as error:
-            remedy = "Let this account write into its folder, then run the command again."
-            if error.errno == errno.EBUSY:
-                remedy = "It is mounted by itself: mount its folder, so that it can be replaced as a whole."
-            raise _unusable(self, "written", error, remedy) from None
+            remedy = REMEDIES.get(error.errno or 0, REMEDY)
+            raise _unusable(self, "written", error, f"{remedy} Then run the command again.") from None
+
+    def weaknesses(self) -> dict[str, str]:
+        """What is wrong with it here, and how to mend it: whether this account can replace it, and who can read it.
+
+        Raises ConfigurationUnusable.
+        """
+        try:
+            real = self._real()
+            found, folders = real.stat(), [folder.stat() for folder in real.parents]
+        except OSError as error:
+            raise _unusable(self, "read", error, "Correct nocobaseConfigFile, or let this account read it.") from None
+        said = {}
+        if not os.access(real.parent, os.W_OK | os.X_OK):
+            said["this account cannot write into its folder"] = REMEDY
+        elif hasattr(os, "geteuid") and os.geteuid() not in (0, found.st_uid):
+            said["it is another account's, whose it has to stay"] = REMEDIES[errno.EPERM]
+        if found.st_mode & stat.S_IROTH and all(folder.st_mode & stat.S_IXOTH for folder in folders):
+            said["every account of this machine can read the client secret in it"] = (
+                f"chmod o-r {shlex.quote(str(real))}"
+            )
+        return said
 
     def _real(self) -> Path:
         try:

@@ -14,6 +14,7 @@ from provisioning.doctor.runner import Outcome
 from provisioning.ending import Ended
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.mail_settings import require_all
+from provisioning.nocobase3.places import LocalFile
 from provisioning.status.compare import row_differences
 from provisioning.status.read import read_link, read_row
 from tests.provisioning.nocobase3.stack import API_KEY, CLIENT_ID, URL, Stack, declared_by
@@ -88,10 +89,16 @@ def test_status_sees_what_the_configuration_holds_and_that_a_restart_is_due(stac
     assert "instead of" in row_differences(stack.state, push, read_row(push, LOGIN))[0]
 
 
-def test_doctor_asks_a_nocobase_3_its_own_questions(stack: Stack) -> None:
+def test_doctor_asks_a_nocobase_3_its_own_questions(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = declared_by({"nocobaseUrl": URL, "nocobaseConfigFile": str(stack.config)})
     assert doctor.ask_server(settings).said == f"{URL}, version 3"
     assert doctor.ask_plugins(settings).outcome is Outcome.OK
     assert doctor.ask_login({}, settings).outcome is Outcome.OK
     role = doctor.ask_role(LOGIN, settings)
     assert (role.outcome, str(stack.config) in role.said) == (Outcome.OK, True)
+    with monkeypatch.context() as weak:
+        weak.setattr(LocalFile, "weaknesses", lambda _: {"it is odd": "mend it", "it is open": "close it"})
+        role = doctor.ask_role(LOGIN, settings)
+    assert role.outcome is Outcome.WARNING
+    assert role.said.endswith("can be read and edited, but it is odd, and it is open")
+    assert role.remedy == "mend it\nclose it"

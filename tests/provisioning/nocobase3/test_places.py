@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread, Timer
@@ -163,6 +164,45 @@ def test_a_link_that_leads_elsewhere_by_now_is_not_followed(tmp_path: Path, monk
     with pytest.raises(errors.ChangedMeanwhile):
         place.write(b"new", version)
     assert [file.read_bytes() for file in files] == [b"same", b"same"]
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "Make room on its file system. Then run"),
+        (errno.EROFS, "mounted for reading only"),
+        (errno.EPERM, "run this as its owner"),
+        (errno.EACCES, "Let this account write into its folder. Then run"),
+    ],
+)
+@pytest.mark.parametrize("step", [(tempfile, "mkstemp"), (os, "fsync"), (Path, "replace")])
+def test_what_cannot_be_written_stays_and_leaves_nothing_behind(
+    step: tuple[object, str], number: int, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.yml"
+    config.write_bytes(b"old")
+    place = LocalFile(config)
+    version = place.read().version
+    monkeypatch.setattr(*step, Mock(side_effect=OSError(number, os.strerror(number))))
+    with pytest.raises(errors.ConfigurationUnusable, match=remedy):
+        place.write(b"new", version)
+    assert config.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yml"]
+
+
+def test_who_can_read_and_replace_it_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "config.yml"
+    config.write_bytes(b"old")
+    place = LocalFile(config)
+    monkeypatch.setattr(Path, "parents", property(lambda _: [tmp_path]))
+    for file, folder, open_to_all in ((0o644, 0o755, True), (0o640, 0o755, False), (0o644, 0o750, False)):
+        config.chmod(file)
+        tmp_path.chmod(folder)
+        assert [*place.weaknesses().values()] == ([f"chmod o-r {config}"] if open_to_all else [])
+    monkeypatch.setattr(os, "geteuid", lambda: config.stat().st_uid + 1)
+    assert "another account's" in str(place.weaknesses())
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "cannot write into its folder" in str(place.weaknesses())
 
 
 def test_what_is_no_file_is_rejected(tmp_path: Path) -> None:
