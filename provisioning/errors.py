@@ -18,6 +18,7 @@ ProvisioningError
 ├── AdoptionRejected           an application made by hand cannot be adopted
 ├── ApplicationProtected       the stack is to be destroyed, and its application is protected
 ├── ConsentExists              the tenant has consented to other scopes than the declared ones
+├── RedirectUriMisplaced       a redirect URI is on another platform than Web, and cannot be moved
 ├── CallerLockedOut            a run would remove its own caller from the owners
 ├── Interrupted                somebody ended the run while it waited
 ├── NameTaken                  an application made by hand has the name of the one to be created
@@ -155,6 +156,10 @@ class ApplicationProtected(ProvisioningError):
 
 class ConsentExists(ProvisioningError):
     """A tenant's consent is there already, for other scopes than are declared; Entra ID rejects a second one."""
+
+
+class RedirectUriMisplaced(ProvisioningError):
+    """A redirect URI of the stack's is registered for another platform than Web, and the provider cannot move it."""
 
 
 class CallerLockedOut(ProvisioningError):

@@ -19,7 +19,6 @@ from provisioning.status.compare import (
     REACTIVATE,
     disabled_difference,
     identity_differences,
-    misplaced_redirect_uris,
     openings,
     owner_differences,
     permission_differences,
@@ -44,8 +43,6 @@ ASSIGN = (
     "If that is not meant: Entra ID → Enterprise applications → Properties → Assignment required. Else assign the "
     "users there, under Users and groups."
 )
-
-MOVE = "Remove it there (Entra ID → App registrations → Authentication), then pulumi up, which adds it to Web."
 
 CLOSE = (
     "pulumi up leaves it as it is. If nobody needs it, turn it off or remove it: Entra ID → App registrations → "
@@ -80,7 +77,7 @@ def check_redirect_uris(declared: Declared, found: Registration, deployed: Colle
     leaving = (found.redirect_uris & frozenset(deployed)) - declared.redirect_uris
     wrong = redirect_uri_differences(declared, replace(found, redirect_uris=found.redirect_uris - leaving))
     if wrong:
-        return failed("; ".join(wrong), MOVE if misplaced_redirect_uris(declared, found) else PUT_BACK)
+        return failed("; ".join(wrong), PUT_BACK)
     gone = "".join(f"; the next `pulumi up` removes {quoted(uri)}" for uri in sorted(leaving))
     return ok(listed(sorted(found.redirect_uris - leaving)) + gone)
 

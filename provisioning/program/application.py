@@ -50,7 +50,7 @@ class MailApplication(pulumi.ComponentResource):
         # None, not False: an option that is given is recorded.
         lasting = pulumi.ResourceOptions(parent=self, protect=settings.protect_application or None)
 
-        left = [*OF_APPLICATION]
+        left = [one for one in OF_APPLICATION if one not in run.other_platforms]
         left += ["tags"] if run.tags.as_they_are else []
         left += [TOKEN_VERSION] if run.other_token_version else []
         application = azuread.Application(
@@ -63,6 +63,13 @@ class MailApplication(pulumi.ComponentResource):
             # API of the application's own, whose programs may rely on the one that was adopted.
             api=azuread.ApplicationApiArgs(requested_access_token_version=2),
             web=azuread.ApplicationWebArgs(redirect_uris=list(run.redirect_uris)),
+            # Only what gives one of the stack's back to Web is declared, and only in the run that moves it.
+            single_page_application=azuread.ApplicationSinglePageApplicationArgs(redirect_uris=list(of_spa))
+            if (of_spa := run.other_platforms.get("singlePageApplication"))
+            else None,
+            public_client=azuread.ApplicationPublicClientArgs(redirect_uris=list(of_programs))
+            if (of_programs := run.other_platforms.get("publicClient"))
+            else None,
             required_resource_accesses=[
                 azuread.ApplicationRequiredResourceAccessArgs(
                     resource_app_id=resource,

@@ -13,7 +13,7 @@ from typing import Any
 
 from provisioning.entra.client_secret_plan import ISSUED, IssuedSecret, LastSecrets, Slot, secret_name
 from provisioning.entra.permissions import Permission
-from provisioning.entra.registration import Declared
+from provisioning.entra.registration import OTHER_PLATFORMS, Declared
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.resource_types import (
     APPLICATION_NAME,
@@ -112,6 +112,7 @@ class Application:
 
     client_id: empty where its creation was interrupted. owners: object ids. token_version: of the access tokens for an
     API of its own; None where the state does not say. own_owners: those of the owners that any run puts back.
+    of_other_platforms: the redirect URIs of each platform besides Web, by azuread's name of it.
     """
 
     client_id: str
@@ -121,6 +122,7 @@ class Application:
     owners: frozenset[str] = frozenset()
     token_version: int | None = None
     own_owners: frozenset[str] = frozenset()
+    of_other_platforms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -281,7 +283,15 @@ def _application(outputs: Mapping[str, Any], own: Mapping[str, Any]) -> Applicat
         _owners(outputs),
         (outputs.get("api") or {}).get("requestedAccessTokenVersion"),
         _owners(own, OWN_OWNERS),
+        {name: tuple((outputs.get(name) or {}).get("redirectUris") or ()) for name in PLATFORMS},
     )
+
+
+PLATFORMS = {
+    "singlePageApplication": OTHER_PLATFORMS["spa"],
+    "publicClient": OTHER_PLATFORMS["publicClient"],
+}
+"""azuread's name of each platform besides Web → its name in the portal."""
 
 
 def _object_id(outputs: Mapping[str, Any]) -> str:

@@ -9,8 +9,8 @@ signs in.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import pulumi
@@ -58,7 +58,8 @@ class Run:
     redirect_uris: of the application. installations: the NocoBases to serve. consent: what an administrator
     gave before. other_token_version: whether the application's own access tokens stay of another version.
     removes: whether a client secret is removed at the end. audience: of the application in this run, where that is not
-    yet the one of the settings. own: which tags and owners any run of the stack puts back.
+    yet the one of the settings. own: which tags and owners any run of the stack puts back. other_platforms: the
+    redirect URIs of each other platform that loses one to Web, by azuread's name of it.
     """
 
     settings: Settings
@@ -74,6 +75,7 @@ class Run:
     removes: bool = False
     audience: rules.Audience | None = None
     own: Own = Own()
+    other_platforms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def prepare(last: Deployed) -> Run:
         caller = sign_in()
         pushed = last.pushed
         uris = redirect_uris.plan_of(settings, last)
+        other_platforms = redirect_uris.misplaced(uris.uris, last)
         installations = redirect_uris.as_recorded(settings, last, uris)
         new = [one for one in installations if one.resource_name not in pushed]
         patience = settings.nocobase_patience_seconds
@@ -155,7 +158,7 @@ def prepare(last: Deployed) -> Run:
         )
     for reason in (*orphans, *secrets.reasons):
         pulumi.info(harmless(f"Client secrets: {reason}."))
-    for reason in redirect_uris.switches(uris):
+    for reason in (*redirect_uris.switches(uris), *redirect_uris.moves(other_platforms, uris.uris, last)):
         pulumi.info(harmless(f"Redirect URIs: {reason}."))
     if consent and consent.new:
         pulumi.info("Consent: the one that an administrator has given for the tenant is taken into the stack as it is.")
@@ -180,6 +183,7 @@ def prepare(last: Deployed) -> Run:
         removes,
         accounts.audience if accounts.waiting else None,
         Own(stack_tags(settings), wanted.always),
+        other_platforms,
     )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from provisioning.addresses import AddressRejected, normalized_address
 from provisioning.entra.redirect_uri_plan import RedirectUriPlan, plan_redirect_uris
-from provisioning.entra.rules import why_too_many_redirect_uris
-from provisioning.errors import Problem, SettingsError
+from provisioning.entra.registration import WEB
+from provisioning.entra.rules import why_too_many_redirect_uris, why_unkeepable
+from provisioning.errors import Problem, RedirectUriMisplaced, SettingsError
+from provisioning.foreign import quoted
 from provisioning.nocobase.installation import Installation
-from provisioning.program.last_state import Deployed, Push
+from provisioning.program.last_state import PLATFORMS, Deployed, Push
 from provisioning.program.settings import Settings
 
 
@@ -25,6 +27,41 @@ def plan_of(settings: Settings, last: Deployed) -> RedirectUriPlan:
         why = f"{too_many} {', '.join(plan.leaving)} has to stay until NocoBase was verified to use another one."
         raise SettingsError([Problem("redirectUris", None, why, "remove one that nobody uses")])
     return plan
+
+
+def misplaced(uris: Collection[str], last: Deployed) -> dict[str, tuple[str, ...]]:
+    """Platform, by azuread's name → what stays on it, for each that has some of the `uris`, which are to be of Web.
+
+    Entra ID takes a redirect URI for one platform only. One update, which is one request, takes it from there and adds
+    it to Web. Raises RedirectUriMisplaced if what stays there is nothing that the azuread provider would send.
+    """
+    there = last.application.of_other_platforms if last.application else {}
+    staying = {
+        name: tuple(uri for uri in ones if uri not in uris) for name, ones in there.items() if set(ones) & set(uris)
+    }
+    for name, ones in staying.items():
+        wrong = {uri: why for uri in ones if (why := why_unkeepable(uri, public=name == "publicClient"))}
+        if wrong:
+            shown = ", ".join(sorted(set(there[name]) & set(uris)))
+            others = " ".join(f"{quoted(uri)}: {why}" for uri, why in wrong.items())
+            raise RedirectUriMisplaced(
+                f"The redirect URI {shown} is registered for the platform {PLATFORMS[name]} instead of {WEB}, so "
+                f"nobody can sign in. It cannot be moved: the azuread provider rejects what is there besides. {others} "
+                f"Nothing was changed. Remove it from {PLATFORMS[name]} (Entra ID → App registrations → "
+                f"Authentication), then run `pulumi up`, which adds it to {WEB}."
+            )
+    return staying
+
+
+def moves(staying: Mapping[str, Collection[str]], uris: Collection[str], last: Deployed) -> list[str]:
+    """A sentence for each redirect URI that comes back to the platform Web. staying: see `misplaced`."""
+    there = last.application.of_other_platforms if last.application else {}
+    return [
+        f"{uri} is registered for the platform {PLATFORMS[name]} instead of {WEB}; it is moved back"
+        for name in staying
+        for uri in there[name]
+        if uri in uris
+    ]
 
 
 def as_recorded(settings: Settings, last: Deployed, plan: RedirectUriPlan) -> list[Installation]:

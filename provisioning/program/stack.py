@@ -36,17 +36,16 @@ def configuration() -> tuple[dict[str, str], set[str]]:
 def last_state(name: str = APPLICATION_NAME) -> Deployed:
     """The last checkpoint, as far as this program plans with it. name: of its application. Raises StateUnreadable.
 
-    All but tags and owners is from before this run's refresh (see `last_resources`).
+    Most of it is from before this run's refresh (see `last_resources`).
     """
     return read_state(last_resources(), name=name)
 
 
 def last_resources() -> Resources:
-    """The stack's last checkpoint, with tags and owners as this run's refresh found them.
+    """The stack's last checkpoint, with what the plan has to know from this run's refresh (`SHARED`).
 
     The engine returns it in previews and updates. It contains secrets in plain text: never log it.
-    The checkpoint itself is from before the refresh (see `prepare.plan_run`). Tags and owners are declared as what is
-    there and the stack's own, so what is there has to be known before they are declared.
+    The checkpoint itself is from before the refresh (see `prepare.plan_run`).
     Raises StateUnreadable: an unreadable state must never count as an empty one, which would issue a new secret.
     """
     answer = _read_resources(_whole_name())
@@ -56,12 +55,12 @@ def last_resources() -> Resources:
     }
 
 
-ADDED = ("tags", "owners")
-"""The properties to which a run adds its own, and drops nobody's."""
+SHARED = ("tags", "owners", "singlePageApplication", "publicClient")
+"""The properties that are the stack's and others' at once: what is there has to be known before they are declared."""
 
 
 def _refreshed(urn: str, recorded: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What this run's refresh found of tags and owners; nothing where it did not read that very object.
+    """What this run's refresh found of `SHARED`; nothing where it did not read that very object.
 
     The engine answers `getResource` for what a step of this run has produced, and a refresh is one (`executeStep` in
     pkg/resource/deploy/step_executor.go of Pulumi 3.255 and 3.274). Without a refresh, with `--run-program`, and of an
@@ -75,7 +74,7 @@ def _refreshed(urn: str, recorded: Mapping[str, Any]) -> Mapping[str, Any]:
         return {}
     if found.get("objectId") != recorded["outputs"].get("objectId"):
         return {}
-    return {name: found.get(name) or [] for name in ADDED}
+    return {name: found.get(name) for name in SHARED}
 
 
 def _whole_name() -> str:

@@ -39,7 +39,8 @@ def test_what_was_disabled_and_removed_by_hand_is_put_back(deployed: Stack) -> N
     principal = f"/servicePrincipals(appId='{application['appId']}')"
     principal = f"/servicePrincipals/{graph(deployed, 'GET', principal)['id']}"
     theirs = ["https://theirs.example.com/"]
-    graph(deployed, "PATCH", path, {"web": {"redirectUris": []}, "spa": {"redirectUris": theirs}, "tags": ["theirs"]})
+    moved = {"web": {"redirectUris": []}, "spa": {"redirectUris": [*callback, *theirs]}}
+    graph(deployed, "PATCH", path, {**moved, "tags": ["theirs"]})
     graph(deployed, "PATCH", principal, {"accountEnabled": False})
     deployed.up()
     (application,) = deployed.applications

@@ -54,7 +54,7 @@ def test_a_deactivated_application_and_a_redirect_uri_of_another_platform() -> N
     found = checks.check_redirect_uris(declared, registration(redirect_uris=frozenset(), of_other_platforms=elsewhere))
     instead = "is registered for the platform Single-page application instead of Web"
     assert found.said == f"the declared redirect URI {REDIRECT_URI} {instead}"
-    assert str(found.remedy).startswith("Remove it there")
+    assert found.remedy == "pulumi up"
     assert checks.check_redirect_uris(declared, registration(of_other_platforms=elsewhere)).outcome is Outcome.OK
 
 

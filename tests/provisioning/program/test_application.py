@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 from provisioning.entra.ownership import Owners, Wanted
 from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import MICROSOFT_GRAPH
-from provisioning.program import prepare, stack, validation
+from provisioning.program import prepare, redirect_uris, stack, validation
 from provisioning.program.application import MailApplication
 from provisioning.program.caller import Caller
 from provisioning.program.last_state import read_state
@@ -103,7 +104,8 @@ def declare(
     tags = prepare.own_tags(settings, last)
     uris = settings.redirect_uris
     run = Run(settings, secrets, uris, tags, (), caller, owners, principal_owners, consent, audience=audience)
-    MailApplication("mail", run)
+    elsewhere = redirect_uris.misplaced(settings.redirect_uris, last)
+    MailApplication("mail", replace(run, other_platforms=elsewhere))
 
 
 def program(
@@ -323,6 +325,44 @@ def test_the_stacks_owners_come_back_and_those_of_others_stay_as_they_are(tenant
     made.up(program_for_two_owners)
     assert owners() == [{ME, COLLEAGUE}] * 2
     made.up(program_for_two_owners)
+    assert made.steps == []
+
+
+OWN_URI, THEIRS = SETTINGS.redirect_uris[0], "https://theirs.example.com/"
+
+
+@pytest.mark.parametrize(
+    ("moved", "after"),
+    [
+        (
+            {"spa": [OWN_URI, THEIRS], "publicClient": ["myapp://auth"]},
+            {"spa": [THEIRS], "publicClient": ["myapp://auth"]},
+        ),
+        (
+            {"spa": [THEIRS], "publicClient": [OWN_URI, "myapp://auth"]},
+            {"spa": [THEIRS], "publicClient": ["myapp://auth"]},
+        ),
+        ({"spa": [OWN_URI], "publicClient": []}, {"spa": [], "publicClient": []}),
+        ({"spa": [], "publicClient": [OWN_URI]}, {"spa": [], "publicClient": []}),
+    ],
+)
+def test_a_redirect_uri_that_somebody_moved_to_another_platform_is_moved_back(
+    tenant: Service, moved: Json, after: Json
+) -> None:
+    made = engine()
+    made.up(program_for_users)
+    (application,) = tenant.directory.snapshot()["applications"]
+    platforms = {name: {"redirectUris": uris} for name, uris in {"web": [], **moved}.items()}
+    tenant.directory.update_application(application["id"], platforms, ME)
+    made.preview(program_for_users)
+    assert made.steps == [("update", "mail")]
+    tenant.take_requests()
+    made.up(program_for_users)
+    # Entra ID takes it for one platform only: both change in one request.
+    assert changes(tenant) == [f"PATCH /v1.0/applications/{application['id']}"]
+    (application,) = tenant.directory.snapshot()["applications"]
+    assert {name: application[name]["redirectUris"] for name in platforms} == {"web": [OWN_URI], **after}
+    made.up(program_for_users)
     assert made.steps == []
 
 

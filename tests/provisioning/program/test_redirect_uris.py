@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from provisioning.entra.redirect_uri_plan import RedirectUriPlan
-from provisioning.errors import SettingsError
+from provisioning.errors import RedirectUriMisplaced, SettingsError
 from provisioning.nocobase.installation import Installation
 from provisioning.program import redirect_uris
 from provisioning.program.last_state import Deployed
@@ -117,3 +117,26 @@ def test_a_switch_that_has_no_room_is_told_before() -> None:
     last = state(application(web={"redirectUris": [*full, REDIRECT_URI]}), SERVED)
     with pytest.raises(SettingsError, match=r"257 redirect URIs; AzureADMyOrg allows 256.*has to stay"):
         run(last, ELSEWHERE, redirectUris=json.dumps([*full, THERE]))
+
+
+def test_one_on_another_platform_comes_back_with_a_sentence() -> None:
+    spa = {"redirectUris": [REDIRECT_URI, "https://theirs.example.com/x"]}
+    last = state(application(singlePageApplication=spa, publicClient=None), SERVED)
+    staying = redirect_uris.misplaced([REDIRECT_URI], last)
+    assert staying == {"singlePageApplication": ("https://theirs.example.com/x",)}
+    assert redirect_uris.moves(staying, [REDIRECT_URI], last) == [
+        f"{REDIRECT_URI} is registered for the platform Single-page application instead of Web; it is moved back"
+    ]
+    assert redirect_uris.misplaced([THERE], last) == {}
+    assert redirect_uris.misplaced([REDIRECT_URI], state()) == {}
+
+
+def test_one_beside_what_the_provider_does_not_send_is_rejected_before_any_change() -> None:
+    spa = {"redirectUris": [REDIRECT_URI, "https://theirs.example.com"]}
+    last = state(application(singlePageApplication=spa), SERVED)
+    with pytest.raises(RedirectUriMisplaced) as rejected:
+        redirect_uris.misplaced([REDIRECT_URI], last)
+    said = str(rejected.value)
+    assert f"{REDIRECT_URI} is registered for the platform Single-page application instead of Web" in said
+    assert "https://theirs.example.com: After the host a path or at least a slash is required." in said
+    assert "Entra ID → App registrations → Authentication" in said
