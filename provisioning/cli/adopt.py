@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC
@@ -17,6 +16,7 @@ from provisioning.cli.common import (
     Format,
     Output,
     Stack,
+    can_be_asked,
     errors_as_sentences,
     if_interrupted,
     in_words,
@@ -323,7 +323,7 @@ def _agreed(plan: Adoption, command: str, yes: bool, accept_losses: bool, accept
         )
     if yes:
         return True
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not can_be_asked():
         words.print(f"Nothing was changed. {only_if}:\n    {command}")
         return False
     for risk in risks:

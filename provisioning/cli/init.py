@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,18 +14,15 @@ import typer
 from rich.text import Text
 
 from provisioning.cli import layout
-from provisioning.cli.common import errors_as_sentences, if_interrupted, reject_usage, words
-from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, sign_in_settings, use_configuration, use_tenant
+from provisioning.cli.common import can_be_asked, errors_as_sentences, if_interrupted, reject_usage, words
+from provisioning.cli.init_lookups import Lookups
+from provisioning.cli.init_next_steps import tell_consent, tell_next
+from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, sign_in_settings, use_configuration
 from provisioning.errors import EngineFailed, ProvisioningError, SettingsError
-from provisioning.foreign import quoted
 from provisioning.pulumi_cli import Pulumi
 
 if TYPE_CHECKING:
-    from provisioning.doctor.runner import Finding
     from provisioning.init.questions import Prompt
-
-CONSENT_SECONDS = 20.0
-"""How long the tenant's policy on consent is waited for."""
 
 Answers = dict[str, str | list[str]]
 """What was asked for, by flag or by question: key → answer, a list for a setting that is one."""
@@ -110,7 +104,7 @@ def init(
         from provisioning.init import questions  # noqa: PLC0415 - pydantic-settings is not for `--help`
 
         answers["nocobaseUrl"] = questions.completed_address(nocobase_url.strip())
-    ask = not yes and _somebody_is_there()
+    ask = not yes and can_be_asked()
     with errors_as_sentences():
         _raise_without_engine()
         run = _Init(ask, not no_checks, answers)
@@ -146,8 +140,7 @@ class _Init:
         self._secret_keys: set[str] = set()
         """Settings of an existing stack that are stored encrypted."""
         self._explained: set[str] = set()
-        self._not_there: set[str] = set()
-        """What a person insists on although it was not found."""
+        self._lookups = Lookups(ask)
 
     def keep(self) -> str:
         """Keep what was answered for the next run; says so, or nothing if there is nothing to keep."""
@@ -198,8 +191,8 @@ class _Init:
             engine.configure(written)
         self.written = True
         remembered.forget(self._folder)
-        self._tell_consent(config)
-        self._tell_next(stack, config, engine, exists)
+        tell_consent(config, self.check)
+        tell_next(stack, self.answers, config, engine, exists)
 
     def _state(self, stack: str | None, state: str | None) -> tuple[Pulumi, bool, str]:
         """The engine with the chosen state, whether that has the stack, and where it is if it has not.
@@ -446,109 +439,21 @@ class _Init:
             self._look_at_tenant()
         elif key == questions.ADDRESS.key and key in asked:
             # Its sub-application is named next, and has an email manager of its own.
-            self._look_at_nocobase({name: value for name, value in config.items() if name != "nocobaseApp"}, False)
+            self._lookups.nocobase({name: value for name, value in config.items() if name != "nocobaseApp"}, False)
         elif key == questions.SUB_APPLICATION.key and {key, questions.ADDRESS.key} & asked:
-            self._look_at_nocobase(config, True)
+            self._lookups.nocobase(config, True)
 
     def _look_at_all(self, config: Mapping[str, str]) -> None:
         """The same for all settings that were asked for."""
         if "tenantId" in self.answers:
             self._look_at_tenant()
         if {"nocobaseUrl", "nocobaseApp"} & set(self.answers):
-            self._look_at_nocobase(config, True)
+            self._lookups.nocobase(config, True)
 
     def _look_at_tenant(self) -> None:
-        from provisioning.doctor.tenant import ask_tenant  # noqa: PLC0415 - as above
-
-        finding = self._found("Tenant", lambda: ask_tenant(str(self.answers["tenantId"])))
-        if finding is not None:
-            self.answers["tenantId"] = str(finding.value)
-
-    def _look_at_nocobase(self, config: Mapping[str, str], email_manager: bool) -> None:
-        """Look for the server, or the sub-application, and for its email manager."""
-        from provisioning.doctor.nocobase import ask_plugins, ask_server  # noqa: PLC0415 - as above
-        from provisioning.program.validation import validate  # noqa: PLC0415 - as above
-
-        # What else is wrong is told of its own.
-        keys = ("nocobaseUrl", "nocobaseApp", "nocobaseConfigFile", "nocobaseHeaders")
-        place = {key: config[key] for key in keys if key in config}
-        settings, _ = validate(place)
-        if settings is None or settings.nocobase_url in self._not_there:
-            return
-        known = self.ask and email_manager and settings.nocobase_app is None
-        if not known and self._found("NocoBase", lambda: ask_server(settings)) is None:
-            self._not_there.add(settings.nocobase_url)
-        elif email_manager:
-            self._found("Email manager", lambda: ask_plugins(settings))
-
-    def _found(self, name: str, ask: Callable[[], Finding]) -> Finding | None:
-        """Ask, and tell; None if the answer is bad and a person goes on all the same."""
-        try:
-            finding = ask()
-        except ProvisioningError as error:
-            said, remedy = str(error), None
-        else:
-            if finding.usable:
-                words.print(f"✓ {name}: {finding.said}")
-                return finding
-            said, remedy = finding.said, finding.remedy
-        words.print(f"✗ {name}: {said}{f' → {remedy}' if remedy else ''}", style="yellow")
-        if self.ask and typer.confirm("Go on all the same?", err=True):
-            return None
-        raise ProvisioningError("Nothing was written. If it is to be set up later: the same command with --no-checks.")
-
-    def _tell_consent(self, config: Mapping[str, str]) -> None:
-        """Say who has to consent to the scopes, as the tenant's policy says it to whoever is signed in."""
-        from provisioning.doctor.consent import ask_rule, check_unread_rule  # noqa: PLC0415 - as above
-        from provisioning.doctor.runner import Outcome, Question, ask_all  # noqa: PLC0415 - as above
-        from provisioning.program.validation import validate  # noqa: PLC0415 - as above
-
-        settings, _ = validate({key: value for key, value in config.items() if key != "tenantId"})
-        if settings is None or settings.tenant_consent:
-            return
-        ask = partial(ask_rule, settings, deployed=False) if self.check else check_unread_rule
-        use_tenant(config.get("tenantId"))
-        for found in ask_all([Question("consent", ask, limit=CONSENT_SECONDS)]):
-            mark, style = ("✓", None) if found.outcome is Outcome.OK else ("!", "yellow")
-            words.print(f"{mark} Consent: {found.said}.", style=style)
-            for line in (found.remedy or "").splitlines():
-                words.print(f"  {line}")
-
-    def _tell_next(self, stack: str, config: dict[str, str], engine: Pulumi, exists: bool) -> None:
-        """Say what was written, which stack is selected, and the commands that come next."""
-        changed = ", ".join(self.answers) or "nothing"
-        words.print(f"Pulumi.{stack.rpartition('/')[2]}.yaml: {changed} written.")
-        selected = _selected(engine) if exists else stack
-        if selected in (stack, stack.rpartition("/")[2]):
-            words.print(
-                f"The stack {stack} is selected{'' if exists else ' from now on'}: commands without --stack use it."
-            )
-        else:
-            words.print(f"The stack {quoted(selected)} is still selected." if selected else "No stack is selected.")
-        lines = []
-        if backend := engine.environment.get("PULUMI_BACKEND_URL"):
-            lines.append(f"export PULUMI_BACKEND_URL={shlex.quote(backend)}")
-        if not sign_in_settings().is_named("clientId", "clientIdFilePath", "useMsi"):
-            lines.append(f"az login --tenant {config.get('tenantId', '<tenant>')}")
-        if not os.environ.get("NOCOBASE_API_KEY"):
-            lines.append("read -rs NOCOBASE_API_KEY && export NOCOBASE_API_KEY")
-        if selected not in (stack, stack.rpartition("/")[2]):
-            lines.append(f"pulumi stack select {stack}")
-        lines += [f"python -m provisioning doctor --stack {stack}", f"pulumi up --stack {stack}"]
-        words.print("Next:\n" + "\n".join(f"    {line}" for line in lines))
-
-
-def _somebody_is_there() -> bool:
-    """Whether a person can read questions and type answers."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def _selected(engine: Pulumi) -> str:
-    """The stack that is selected; empty if none is."""
-    try:
-        return replace(engine, stack=None).name()
-    except EngineFailed:
-        return ""
+        found = self._lookups.tenant(str(self.answers["tenantId"]))
+        if found is not None:
+            self.answers["tenantId"] = found
 
 
 def _stripped(value: str | list[str]) -> str | list[str]:

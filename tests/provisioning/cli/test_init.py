@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from provisioning.cli import app, init
+from provisioning.cli import app, init, init_next_steps
 from provisioning.cli.common import Plain, words
 from provisioning.cli.init import _Init
 from provisioning.errors import DirectoryFailure, DirectoryUnreadable, EngineFailed
@@ -84,9 +84,9 @@ def person(prod: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> Person:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PULUMI_BACKEND_URL", "file://~")
     monkeypatch.chdir(prod.folder)
-    monkeypatch.setattr(init, "_somebody_is_there", lambda: True)
+    monkeypatch.setattr(init, "can_be_asked", lambda: True)
     # What the tenant's policy says is not asked for.
-    monkeypatch.setattr(_Init, "_tell_consent", lambda *_: None)
+    monkeypatch.setattr(init, "tell_consent", lambda *_: None)
 
     def answering(*typed: str, stack: str = "prod", options: Sequence[str] = ()) -> tuple[str, int]:
         lines = "".join(f"{line}\n" for line in typed)
@@ -212,7 +212,7 @@ def test_which_stack_is_selected_is_said(prod: FakePulumi, monkeypatch: pytest.M
     assert "The stack test is still selected.\n" in said
     assert "    pulumi stack select prod\n" in said
     (prod.folder / "name").unlink()
-    assert init._selected(Pulumi()) == ""
+    assert init_next_steps.selected_stack(Pulumi()) == ""
 
 
 @pytest.mark.parametrize(("lifetime", "rotation"), [("60", {"rotateEveryDays": "30"}), ("365", {})])
