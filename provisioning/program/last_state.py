@@ -138,8 +138,8 @@ class Principal:
 class Deployed:
     """What a stack's state says, also after a run that failed half-way.
 
-    next_rotation, old_retires, expires: as the last complete run planned them; expires is the end of the secret in use.
-    There is no old_retires as long as a NocoBase has to be restarted first.
+    next_rotation, old_retires: as the last complete run planned them. There is no old_retires as long as a NocoBase has
+    to be restarted first.
     consent: the id of the declared consent for the tenant; None if there is none. consent_taken_over: whether an
     administrator had given it before.
     """
@@ -151,7 +151,6 @@ class Deployed:
     pushes: tuple[Push, ...] = ()
     next_rotation: datetime | None = None
     old_retires: datetime | None = None
-    expires: datetime | None = None
     principal: Principal | None = None
     consent: str | None = None
     consent_taken_over: bool = False
@@ -174,11 +173,6 @@ class Deployed:
     def pushed(self) -> dict[str, str]:
         """When the settings of each NocoBase were changed by its push, by the push's resource name."""
         return {push.name: push.updated_at or "" for push in self.pushes}
-
-    @property
-    def last_secrets(self) -> LastSecrets:
-        """What the plan of the client secrets starts from, if the pushes in the state are all that are declared."""
-        return self.secrets_for(())
 
     def secrets_for(self, declared: Collection[str]) -> LastSecrets:
         """What the plan of the client secrets starts from. declared: the resource names of the pushes of this run.
@@ -253,7 +247,6 @@ def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NA
         pushes=pushes,
         next_rotation=_moment(exported.get("nextRotation")),
         old_retires=None if waits else _moment(exported.get("oldSecretRetires")),
-        expires=_moment(exported.get("clientSecretExpiry")),
         principal=Principal(_object_id(principal), _owners(principal), _owners(own, OWN_PRINCIPAL_OWNERS))
         if principal
         else None,

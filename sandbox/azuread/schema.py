@@ -59,12 +59,8 @@ class Property:
 
 @dataclass
 class ResourceType:
-    """One resource type: its properties, its collection in Graph, and what the engine's state notes about it."""
+    """One resource type: its properties, and what the engine's state notes about it."""
 
-    token: str
-    noun: str
-    graph: str
-    id: str
     schemaVersion: str
     timeouts: dict[str, int]
     properties: dict[str, Property]
@@ -90,7 +86,7 @@ def load() -> dict[str, ResourceType]:
     types = {}
     for token, rows in document.items():
         given = {**rows, "properties": properties(rows["properties"])}
-        types[token] = ResourceType(token=token, **given)
+        types[token] = ResourceType(**given)
     return types
 
 

@@ -91,7 +91,7 @@ def declare(
     last = stack.last_state()
     inputs = PlanInputs(
         object_id=last.object_id,
-        last=last.last_secrets,
+        last=last.secrets_for(()),
         now=NOW,
         policy=settings.rotation_policy,
         two_at_most=settings.audience.personal,

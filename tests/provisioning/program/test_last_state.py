@@ -54,7 +54,7 @@ def state(*resources: Json) -> Deployed:
 )
 def test_the_plan_starts_from_what_each_step_left(resources: list[Json], secrets: LastSecrets) -> None:
     found = state(*resources)
-    assert found.last_secrets == secrets
+    assert found.secrets_for(()) == secrets
     assert (found.client_id, found.object_id) == ((CLIENT_ID, OBJECT_ID) if APPLICATION in resources else (None, None))
     assert found.pushed == ({"nocobase": "2027-01-01T08:00:05.000Z"} if PUSH in resources else {})
     assert [known.value for known in found.secrets] == (["value-a"] if SECRET in resources else [])
@@ -87,7 +87,7 @@ def test_what_a_replacement_has_yet_to_delete_is_not_there_any_more() -> None:
 def test_a_secret_without_a_record_was_issued_when_it_begins() -> None:
     old = password("a", "2027-01-01", "2027-06-30")
     del old["outputs"]["rotateWhenChanged"]
-    (issued,) = state(APPLICATION, old).last_secrets.slots.values()
+    (issued,) = state(APPLICATION, old).secrets_for(()).slots.values()
     assert (issued.issued, issued.recorded) == (DAY + timedelta(hours=8), False)
 
 
@@ -97,15 +97,15 @@ def test_no_secret_shows_itself() -> None:
 
 def test_a_slot_that_was_issued_into_after_the_push_is_not_known_to_be_in_use() -> None:
     former: dict[str, Any] = push("a", "2027-01-01", client_secret=secret("the former secret"))
-    found = state(APPLICATION, SECRET, former).last_secrets
+    found = state(APPLICATION, SECRET, former).secrets_for(())
     assert (found.active, found.replaced) == (None, frozenset({Slot.A}))
     never = {**former, "outputs": {**former["outputs"], "slot": None}}
-    assert not state(APPLICATION, SECRET, never).last_secrets.replaced
+    assert not state(APPLICATION, SECRET, never).secrets_for(()).replaced
 
 
 def test_a_secret_of_another_stack_that_a_refresh_has_found_delays_no_rotation() -> None:
     theirs = push("a", "2027-01-01", "nocobase-sales", client_id="another's", client_secret=secret("another's"))
-    last = state(APPLICATION, SECRET, PUSH, theirs).last_secrets
+    last = state(APPLICATION, SECRET, PUSH, theirs).secrets_for(())
     assert (last.active, last.replaced) == (Slot.A, frozenset())
     for days, policy in ((91, Policy("mail")), (10, Policy("mail", compromised=DAY + timedelta(days=10)))):
         assert plan_secrets(last, DAY + timedelta(days=days), policy).active is Slot.B
@@ -141,12 +141,12 @@ def test_every_push_counts() -> None:
     failed = push("", "2027-01-01", "nocobase-sales", problem="down")
     found = state(APPLICATION, SECRET, PUSH, failed)
     assert set(found.pushed) == {"nocobase", "nocobase-sales"}
-    assert found.last_secrets == LastSecrets(ISSUED, Slot.A, None)
+    assert found.secrets_for(()) == LastSecrets(ISSUED, Slot.A, None)
 
 
 def test_an_installation_whose_push_was_not_recorded_may_use_the_old_secret() -> None:
     found = state(*TWO_SECRETS)
-    assert found.secrets_for(["nocobase"]).since == found.last_secrets.since is not None
+    assert found.secrets_for(["nocobase"]).since == found.secrets_for(()).since is not None
     assert found.secrets_for(["nocobase", "nocobase-sales"]).since is None
     # Where there is no old secret, a new installation delays nothing.
     assert state(APPLICATION, SECRET, PUSH).secrets_for(["nocobase", "nocobase-sales"]) == IN_USE

@@ -48,7 +48,7 @@ EOF = Exception("invoke of x failed: invocation of x returned an error: failed t
 def test_a_half_written_state_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     resources = (application(), password("a", "2027-01-01", "2027-06-30"))
     engine(monkeypatch, EOF, EOF, {one["urn"]: {**one, "outputs": plain(one["outputs"])} for one in resources})
-    assert stack.last_state().last_secrets == LastSecrets(ISSUED)
+    assert stack.last_state().secrets_for(()) == LastSecrets(ISSUED)
 
 
 OWN, THEIRS = "pulumi:organization/nocobase-outlook/prod", "theirs"
