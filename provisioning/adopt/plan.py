@@ -25,7 +25,7 @@ from provisioning.entra.tags import STACK_TAG
 from provisioning.entra.weaknesses import at
 from provisioning.errors import AdoptionRejected
 from provisioning.foreign import guid, quoted
-from provisioning.nocobase.push import SignIn, redirect_uri_mismatch
+from provisioning.nocobase.sign_in_link import SignIn, redirect_uri_mismatch
 
 if TYPE_CHECKING:
     from provisioning.program.settings import Settings

@@ -20,7 +20,7 @@ from provisioning.nocobase import push
 from provisioning.nocobase.installation import MAIN
 from provisioning.nocobase.layout import COLLECTION
 from provisioning.nocobase.login import NocoBaseLogin, missing_login, stored_logins
-from provisioning.nocobase.push import SignIn
+from provisioning.nocobase.sign_in_link import SignIn
 from provisioning.nocobase.version import Target, not_by_rest, numbered_version, target_of
 from provisioning.program.last_state import Deployed, Push
 from provisioning.status import read

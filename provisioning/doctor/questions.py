@@ -36,7 +36,7 @@ from provisioning.waiting import waiting_for
 if TYPE_CHECKING:
     from provisioning.entra.registration import Registration
     from provisioning.nocobase.login import NocoBaseLogin
-    from provisioning.nocobase.push import SignIn
+    from provisioning.nocobase.sign_in_link import SignIn
     from provisioning.program.last_state import Application, Deployed, Push
     from provisioning.program.settings import Settings
 

@@ -9,7 +9,7 @@ from provisioning.entra import audiences
 from provisioning.entra.rules import Audience, accepts_redirect_uri
 from provisioning.entra.scopes import SCOPE_IDS
 from provisioning.foreign import listed, quoted
-from provisioning.nocobase.push import Accounts, SignIn, audience_mismatch
+from provisioning.nocobase.sign_in_link import Accounts, SignIn, audience_mismatch
 from provisioning.program.last_state import Push
 from provisioning.status.compare import shown
 

@@ -11,6 +11,7 @@ from provisioning.errors import NocoBaseError, NotVerified
 from provisioning.nocobase import push
 from provisioning.nocobase.installation import remedies_for
 from provisioning.nocobase.retry import Patience
+from provisioning.nocobase.sign_in_link import Accounts, redirect_uri_mismatch, reject_audience
 
 if TYPE_CHECKING:
     from provisioning.nocobase.installation import Installation
@@ -58,7 +59,7 @@ def check_installations(
 
 
 def check_audience(
-    installations: Sequence[Installation], logins: Mapping[str, NocoBaseLogin], accounts: push.Accounts
+    installations: Sequence[Installation], logins: Mapping[str, NocoBaseLogin], accounts: Accounts
 ) -> None:
     """Raise NotVerified if the sign-in link of one of `installations` would let in nobody of `accounts`.
 
@@ -71,7 +72,7 @@ def check_audience(
         link = None
         with NocoBaseClient(installation.url, installation.app, login) as nocobase, suppress(NocoBaseError):
             link = push.sign_in(nocobase, installation.mapping)
-        push.reject_audience(installation.url, link, accounts)
+        reject_audience(installation.url, link, accounts)
 
 
 def check_nocobase(
@@ -93,6 +94,6 @@ def check_nocobase(
         found = push.read(nocobase, installation.mapping, certain=True)
         push.reject_foreign(nocobase.url, found, [*own, installation.take_over], whose_application)
         link = push.sign_in(nocobase, installation.mapping) if found.client_id else None
-        reason = push.redirect_uri_mismatch(link, installation.redirect_uris) if link and link.redirect_uri else None
+        reason = redirect_uri_mismatch(link, installation.redirect_uris) if link and link.redirect_uri else None
         if reason is not None:
             raise NotVerified(f"NocoBase at {nocobase.url} has another address than the settings", *reason)

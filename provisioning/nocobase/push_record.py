@@ -10,7 +10,8 @@ from provisioning.foreign import guid, one_line
 from provisioning.nocobase.installation import MAIN
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.provider_process import without_secrets
-from provisioning.nocobase.push import Accounts, Credentials, SignIn
+from provisioning.nocobase.push import Credentials
+from provisioning.nocobase.sign_in_link import Accounts, SignIn
 
 PLACE = ("nocobase_url", "nocobase_app", "mapping")
 """The declared properties that say where the credentials go."""

@@ -42,11 +42,11 @@ from provisioning.errors import (
     SettingsError,
 )
 from provisioning.foreign import LONGEST, listed
-from provisioning.nocobase import provider_process, push
+from provisioning.nocobase import provider_process, push, sign_in_link
 from provisioning.nocobase.installation import NOT_READ, remedies_for
 from provisioning.nocobase.login import STORED, StoredLogins, missing_login, stored_logins
 from provisioning.nocobase.provider_process import keep_secrets, known_secrets, say, without_secrets
-from provisioning.nocobase.push import Accounts, Credentials, Reading, SignIn
+from provisioning.nocobase.push import Credentials, Reading
 from provisioning.nocobase.push_record import (
     DECLARED,
     HOW,
@@ -68,6 +68,7 @@ from provisioning.nocobase.push_record import (
 )
 from provisioning.nocobase.retry import SETTING as PATIENCE
 from provisioning.nocobase.retry import Patience, seconds_or_default
+from provisioning.nocobase.sign_in_link import Accounts, SignIn
 from provisioning.variables import forget_unresolved
 from provisioning.waiting import say_on_stderr
 
@@ -170,7 +171,7 @@ class MailSettingsProvider(ResourceProvider):
                 if in_sync:
                     link = push.sign_in(nocobase, mapping_of(_news)) if seen is None else seen.link
                     _warn_of_audience(nocobase.url, link, _news)
-                    in_sync = push.sign_in_mismatch(link, _news["client_id"], _news["redirect_uris"]) is None
+                    in_sync = sign_in_link.sign_in_mismatch(link, _news["client_id"], _news["redirect_uris"]) is None
         except NocoBaseError as error:
             if not several:
                 raise
@@ -357,7 +358,7 @@ class MailSettingsProvider(ResourceProvider):
 
 
 def _warn_of_audience(url: str, link: SignIn | None, properties: Properties) -> None:
-    reason = push.audience_mismatch(link, accounts_of(properties))
+    reason = sign_in_link.audience_mismatch(link, accounts_of(properties))
     if reason is not None:
         say(f"warning: nobody can sign in to NocoBase at {url}: {reason[0]}. {reason[1]}")
 

@@ -10,8 +10,9 @@ from provisioning.entra.other_applications import whose_application
 from provisioning.errors import NocoBaseError, NotVerified
 from provisioning.nocobase import preflight, secret_in_use
 from provisioning.nocobase.installation import remedies_for
-from provisioning.nocobase.push import redirect_uri_mismatch, reject_foreign
+from provisioning.nocobase.push import reject_foreign
 from provisioning.nocobase.retry import Patience
+from provisioning.nocobase.sign_in_link import redirect_uri_mismatch
 
 if TYPE_CHECKING:
     from provisioning.nocobase.installation import Configuration, Installation

@@ -6,7 +6,7 @@ import re
 
 from provisioning.foreign import GUID
 from provisioning.nocobase.login import NocoBaseLogin
-from provisioning.nocobase.push import SignIn
+from provisioning.nocobase.sign_in_link import SignIn
 from provisioning.nocobase3 import push
 from provisioning.nocobase3.config_file import Found
 from provisioning.nocobase3.places import LocalFile, place_of

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from provisioning import errors, waiting
 from provisioning.foreign import guid, quoted
-from provisioning.nocobase.push import SignIn
+from provisioning.nocobase.sign_in_link import SignIn
 from provisioning.nocobase3 import commands, config_file
 from provisioning.nocobase3.config_file import MICROSOFT, Entry, Found
 from provisioning.nocobase3.places import Place

@@ -35,7 +35,7 @@ from provisioning.nocobase.installation import remedies_for
 from provisioning.nocobase.login import SECRET_LENGTH, missing_login
 from provisioning.nocobase.mail_settings import TYPE_NAME, DeployedApplication, MailSettings, NocoBaseProvider
 from provisioning.nocobase.provider_process import known_secrets, redact_from_now_on, say, without_secrets
-from provisioning.nocobase.push import reject_foreign, sign_in_mismatch
+from provisioning.nocobase.push import reject_foreign
 from provisioning.nocobase.push_record import (
     Properties,
     credentials_of,
@@ -47,6 +47,7 @@ from provisioning.nocobase.push_record import (
 )
 from provisioning.nocobase.push_resource import MailSettingsProvider, Seen, with_way_out
 from provisioning.nocobase.retry import Patience
+from provisioning.nocobase.sign_in_link import sign_in_mismatch
 
 if TYPE_CHECKING:
     from provisioning.nocobase.installation import Configuration, Installation

@@ -27,8 +27,8 @@ from provisioning.nocobase.client import (
     unreachable,
 )
 from provisioning.nocobase.login import SECRET_LENGTH, NocoBaseLogin
-from provisioning.nocobase.push import SignIn, link_without
 from provisioning.nocobase.retry import Fate, Patience, TryAgain, fate_of_answer, fate_of_failure, retry_after
+from provisioning.nocobase.sign_in_link import SignIn, link_without
 from provisioning.nocobase.version import is_version_3, numbered_version
 from provisioning.nocobase3.config_file import MICROSOFT
 from provisioning.waiting import answer_of

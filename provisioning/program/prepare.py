@@ -35,7 +35,7 @@ from provisioning.errors import Problem, ProvisioningError, SettingsError
 from provisioning.foreign import harmless
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.preflight import check_audience, check_installations
-from provisioning.nocobase.push import Accounts
+from provisioning.nocobase.sign_in_link import Accounts
 from provisioning.nocobase3.before_change import check, may_hold_unknown_secret, sign_in_pages
 from provisioning.program import audience, redirect_uris, stack, validation
 from provisioning.program.caller import Caller, sign_in

@@ -19,7 +19,7 @@ from provisioning.entra.permissions import Permission
 from provisioning.entra.registration import WEB, Declared, Owner, Principal, Registration
 from provisioning.entra.rules import Audience
 from provisioning.foreign import LONGEST_MESSAGE, MOST_LISTED, counted, guid, one_line, quoted
-from provisioning.nocobase.push import Accounts, audience_mismatch, sign_in_mismatch
+from provisioning.nocobase.sign_in_link import Accounts, audience_mismatch, sign_in_mismatch
 from provisioning.program.last_state import Deployed, Push
 from provisioning.status.read import NOT_ASKED, Extra, Held, HeldRow, Unread
 

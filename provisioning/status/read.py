@@ -20,7 +20,8 @@ from provisioning.errors import DirectoryUnreadable, NocoBaseError, Provisioning
 from provisioning.foreign import redact
 from provisioning.nocobase.installation import remedies_for
 from provisioning.nocobase.login import STORED, NocoBaseLogin, StoredLogins, missing_login, stored_logins
-from provisioning.nocobase.push import SignIn, read, sign_in
+from provisioning.nocobase.push import read, sign_in
+from provisioning.nocobase.sign_in_link import SignIn
 from provisioning.program.last_state import Deployed, Push
 from provisioning.pulumi_cli import Checkpoint, Pulumi
 from provisioning.resource_types import APPLICATION_TYPE, PASSWORD_TYPE, PUSH_PROVIDER_TYPE

@@ -13,7 +13,7 @@ import pytest
 
 from provisioning import connections, errors
 from provisioning.connections import AnswerRejected, AnswerTooSlow, Limited, LimitedAsync
-from provisioning.nocobase import push
+from provisioning.nocobase import push, sign_in_link
 from provisioning.nocobase.client import NocoBaseClient
 from provisioning.nocobase.login import NocoBaseLogin
 from tests.provisioning.hostile_server import MEGABYTE, TOO_MUCH, TOO_SLOW, Answer, serving, whole
@@ -128,7 +128,7 @@ def test_a_hostile_nocobase_is_its_own_problem(answer: Answer, monkeypatch: pyte
     "link", ["https://[bad/", "https://[::1", "//[x", "http://a:b:c", "", "\ud800", "x" * MEGABYTE]
 )
 def test_a_link_that_is_none_names_no_client_id(link: str) -> None:
-    assert push.parse_link(link).client_id is None
+    assert sign_in_link.parse_link(link).client_id is None
 
 
 def test_what_nobody_has_foreseen_is_the_nocobases_problem() -> None:

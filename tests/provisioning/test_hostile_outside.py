@@ -43,7 +43,7 @@ from provisioning.foreign import harmless, one_line, quoted
 from provisioning.nocobase import push
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import NocoBaseLogin
-from provisioning.nocobase.push import SignIn
+from provisioning.nocobase.sign_in_link import SignIn
 from provisioning.program.settings import Settings
 from provisioning.program.validation import validate
 from provisioning.pulumi_cli import Checkpoint, Pulumi

@@ -23,7 +23,7 @@ from provisioning.entra.rules import Audience, why_invalid_audience, why_invalid
 from provisioning.entra.scopes import MICROSOFT_GRAPH, SCOPE_IDS
 from provisioning.errors import AdoptionRejected
 from provisioning.foreign import quoted
-from provisioning.nocobase.push import SignIn
+from provisioning.nocobase.sign_in_link import SignIn
 from provisioning.program.settings import Settings
 from provisioning.program.validation import validate as validate_settings
 

@@ -20,7 +20,7 @@ from provisioning.entra.registration import Candidate, Found
 from provisioning.errors import NotReady
 from provisioning.nocobase.client import NocoBaseClient
 from provisioning.nocobase.layout import NocoBaseMapping
-from provisioning.nocobase.push import SignIn
+from provisioning.nocobase.sign_in_link import SignIn
 from provisioning.program.validation import validate
 from provisioning.resource_types import COMPONENT_TYPE, PRINCIPAL_TYPE
 from sandbox.nocobase3.stand_in import DoesNotStart, StandIn

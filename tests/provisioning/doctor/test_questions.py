@@ -17,7 +17,7 @@ from provisioning.entra.registration import Owner, Principal, Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.entra.token_check import Answer, Verdict
 from provisioning.nocobase.login import NocoBaseLogin
-from provisioning.nocobase.push import SignIn
+from provisioning.nocobase.sign_in_link import SignIn
 from provisioning.program.last_state import Push
 from provisioning.status import read
 from provisioning.status.read import HeldRow

@@ -7,7 +7,7 @@ import pytest
 from provisioning.doctor import sign_in_link
 from provisioning.doctor.runner import Outcome
 from provisioning.entra.rules import Audience
-from provisioning.nocobase.push import SignIn, parse_link
+from provisioning.nocobase.sign_in_link import SignIn, parse_link
 from tests.provisioning.checkpoints import CLIENT_ID, REDIRECT_URI, TENANT_ID
 from tests.provisioning.status.test_compare import ONE
 

@@ -13,11 +13,12 @@ import pytest
 from provisioning import errors
 from provisioning.doctor.sign_in_link import check_page, check_scopes
 from provisioning.entra.rules import Audience
-from provisioning.nocobase import push
+from provisioning.nocobase import push, sign_in_link
 from provisioning.nocobase.client import NocoBaseClient
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import NocoBaseLogin
-from provisioning.nocobase.push import Accounts, Credentials, Reading, SignIn
+from provisioning.nocobase.push import Credentials, Reading
+from provisioning.nocobase.sign_in_link import Accounts, SignIn
 from tests.provisioning.nocobase.fake_nocobase import CALLBACK, FOUND, URL, VERSION, FakeNocoBase, connect, microsoft
 
 SECRET = "the~client~secret"
@@ -285,7 +286,7 @@ def test_the_link_is_compared_as_it_is_whatever_counts_as_a_secret(monkeypatch: 
     with NocoBaseClient(URL, None, login, secrets=["common"]) as nocobase:
         found, link = push.write_and_verify(nocobase, FOUND, NEW, [CALLBACK], push.read(nocobase))
         assert (found.client_id, link) == ("new-id", SignIn("new-id", CALLBACK, tenant="common"))
-        assert push.audience_mismatch(link, Accounts(Audience.PERSONAL, None)) is not None
+        assert sign_in_link.audience_mismatch(link, Accounts(Audience.PERSONAL, None)) is not None
 
 
 @pytest.mark.parametrize("secret", ["pass word&more#of+it%41", "plain~secret"])
@@ -300,8 +301,8 @@ def test_no_part_of_a_secret_that_the_link_echoes_is_shown(secret: str, monkeypa
         link = push.sign_in(nocobase)
     assert link is not None
     shown = [
-        push.redirect_uri_mismatch(link, []),
-        push.sign_in_mismatch(link, OTHER_ID, []),
+        sign_in_link.redirect_uri_mismatch(link, []),
+        sign_in_link.sign_in_mismatch(link, OTHER_ID, []),
         *(check_scopes(link, declared).said for declared in ([], ["Mail.Read"])),
         check_page(link, Audience.ANY_TENANT, None).said,
         repr(link),
@@ -319,14 +320,14 @@ def test_a_short_secret_of_nocobase_is_not_taken_out_of_other_texts(monkeypatch:
 
 
 def test_another_client_id_in_the_sign_in_link_is_no_proof() -> None:
-    reason = push.sign_in_mismatch(SignIn(OTHER_ID, CALLBACK), "new-id", [CALLBACK])
+    reason = sign_in_link.sign_in_mismatch(SignIn(OTHER_ID, CALLBACK), "new-id", [CALLBACK])
     assert reason is not None
     assert OTHER_ID in reason[0]
-    reason = push.sign_in_mismatch(SignIn("pasted~secret", CALLBACK), "new-id", [CALLBACK])
+    reason = sign_in_link.sign_in_mismatch(SignIn("pasted~secret", CALLBACK), "new-id", [CALLBACK])
     assert reason is not None
     assert "names client id (not a client id) instead of new-id" in reason[0]
-    assert push.sign_in_mismatch(SignIn(None, None), "new-id", [CALLBACK]) is not None
-    assert push.sign_in_mismatch(SignIn("new-id", CALLBACK), "new-id", [CALLBACK]) is None
+    assert sign_in_link.sign_in_mismatch(SignIn(None, None), "new-id", [CALLBACK]) is not None
+    assert sign_in_link.sign_in_mismatch(SignIn("new-id", CALLBACK), "new-id", [CALLBACK]) is None
 
 
 @pytest.mark.parametrize(

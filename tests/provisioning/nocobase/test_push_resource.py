@@ -23,9 +23,9 @@ from provisioning.nocobase import preflight, provider_process, push_record, push
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.nocobase.login import NocoBaseLogin
-from provisioning.nocobase.push import Accounts
 from provisioning.nocobase.push_resource import MailSettingsProvider
 from provisioning.nocobase.retry import Patience
+from provisioning.nocobase.sign_in_link import Accounts
 from provisioning.program.last_state import read_state
 from provisioning.resource_types import PUSH_TYPE
 from provisioning.status.read import read_row

@@ -13,8 +13,8 @@ import pytest
 
 from provisioning import errors, waiting
 from provisioning.entra.client_secret_plan import Slot
-from provisioning.nocobase.push import SignIn
 from provisioning.nocobase.retry import Patience
+from provisioning.nocobase.sign_in_link import SignIn
 from provisioning.nocobase3 import commands, push, push_resource
 from provisioning.nocobase3.config_file import Found
 from tests.provisioning.nocobase3.conftest import CONFIG

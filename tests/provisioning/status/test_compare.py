@@ -11,7 +11,7 @@ import pytest
 from provisioning.entra.consent import given, rule
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.registration import Grant, Owner, Principal, Registration
-from provisioning.nocobase.push import SignIn
+from provisioning.nocobase.sign_in_link import SignIn
 from provisioning.program.last_state import Deployed
 from provisioning.resource_types import COMPONENT_TYPE, PRINCIPAL_TYPE
 from provisioning.status.compare import (
