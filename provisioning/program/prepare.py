@@ -163,7 +163,7 @@ def prepare(last: Deployed) -> Run:
     if consent and consent.new:
         pulumi.info("Consent: the one that an administrator has given for the tenant is taken into the stack as it is.")
     if reads_only and last.application is None:
-        pulumi.info(deployer_not_shown(settings.owners))
+        pulumi.info(harmless(deployer_not_shown(settings.owners, pulumi.get_stack())))
     for warning in warnings:
         pulumi.warn(harmless(warning))
     other_version = keeps_token_version(accounts.audience, last)
@@ -277,14 +277,14 @@ def previews_without_rights(caller: Caller, last: Deployed) -> bool:
     return granted.isdisjoint({CHANGE_OWN, *CHANGE_ANY})
 
 
-def deployer_not_shown(named: Sequence[str]) -> str:
-    """What a reading preview of the first deployment says of its owners. named: those in the settings.
+def deployer_not_shown(named: Sequence[str], of_stack: str) -> str:
+    """What a reading preview of the first deployment says of its owners. named: those in the stack's settings.
 
     A policy pack counts what the preview shows.
     """
     return (
         "Owners: this account only previews. The one that deploys becomes an owner, too; a preview shows and counts it "
-        f"if owners names it: pulumi config set --path 'owners[{len(named)}]' <the deployer's object id>"
+        f"if owners names it: pulumi config set --stack {of_stack} --path 'owners[{len(named)}]' <its object id>"
     )
 
 

@@ -113,7 +113,8 @@ def test_it_shows_the_owners_of_a_first_deployment_where_the_settings_name_the_d
     assert previewed == plan_ownership(Wanted("deployer", named, application_calls=True), nothing)
     # As many as the policy pack asks for unless told otherwise.
     assert [len(owners.object_ids) for owners in previewed[:2]] == [2, 2]
-    assert "pulumi config set --path 'owners[1]'" in deployer_not_shown(["person"])
+    told = deployer_not_shown(["person"], "prod")
+    assert told.endswith("pulumi config set --stack prod --path 'owners[1]' <its object id>")
 
 
 def test_a_refresh_of_the_tenants_consent_needs_one_permission_more(
