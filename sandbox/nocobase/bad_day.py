@@ -138,12 +138,16 @@ class BadDay:
             time.sleep(0.005)
 
     def accept(self) -> None:
-        """Listen, if not listening already."""
+        """Listen, if not listening already. Raises OSError or OverflowError for a port that it cannot have."""
         if self._running is not None:
             return
         listening = socket.socket()
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(("127.0.0.1", self._port))
+        try:
+            listening.bind(("127.0.0.1", self._port))
+        except (OSError, OverflowError):
+            listening.close()
+            raise
         self._port = listening.getsockname()[1]
         config = uvicorn.Config(
             OwnPages(Log(FaultMiddleware(self._application(), self._faults), self._requests)),
@@ -228,7 +232,14 @@ def main() -> None:
     parser.add_argument("--upstream", required=True, help="URL of the NocoBase behind")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
     given = parser.parse_args()
-    with BadDay(given.upstream, given.port) as day, suppress(KeyboardInterrupt):
+    if not given.upstream.startswith(("http://", "https://")):
+        parser.error(f"--upstream: {given.upstream!r} is no address; it begins with http:// or https://")
+    day = BadDay(given.upstream, given.port)
+    try:
+        day.accept()
+    except (OSError, OverflowError) as problem:
+        parser.error(f"--port: cannot listen on {given.port} ({problem}); name another one")
+    with day, suppress(KeyboardInterrupt):
         print(day.url, flush=True)
         threading.Event().wait()
 

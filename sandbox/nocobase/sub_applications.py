@@ -21,8 +21,17 @@ def create(place: Place, name: str) -> None:
 
     It is then found by the header X-App or by /api/__app/<name>/. The main application's API key works in it too, since
     all applications of one NocoBase sign with the same APP_KEY.
-    Raises SandboxError if NocoBase rejects it or does not answer.
+    Raises SandboxError if NocoBase rejects it, does not run or does not answer.
     """
+    try:
+        _create(place, name)
+    except httpx.TransportError:
+        raise SandboxError(
+            "The sandbox's NocoBase does not answer.", "Run `make up`, then this command again."
+        ) from None
+
+
+def _create(place: Place, name: str) -> None:
     headers = {"Authorization": f"Bearer {server.api_key(place)}"}
     with httpx.Client(base_url=f"{server.url(place)}/api", headers=headers, trust_env=False, timeout=30) as client:
         enabled = client.get("/pm:listEnabled").json()["data"]

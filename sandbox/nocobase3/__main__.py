@@ -55,8 +55,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--api-key-file", type=Path, required=True)
     given = parser.parse_args()
-    server = StandIn(given.config, {given.api_key_file.read_text(encoding="utf-8").strip(): True})
-    server.start()
+    try:
+        server = StandIn(given.config, {given.api_key_file.read_text(encoding="utf-8").strip(): True})
+        server.start()
+    except (OSError, DoesNotStart) as problem:
+        parser.error(str(problem))
     print("This is a stand-in for NocoBase 3: its public contract, no code of it.", flush=True)
     uvicorn.run(application(server), host="127.0.0.1", port=given.port, log_level="warning")
 
