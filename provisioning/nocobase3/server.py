@@ -17,16 +17,9 @@ import httpx
 from provisioning import errors
 from provisioning.connections import ANSWER_SECONDS
 from provisioning.foreign import parsed_json, quoted
-from provisioning.nocobase.client import (
-    connection,
-    denied_by_gateway,
-    not_a_nocobase,
-    not_a_url,
-    raise_without_secrets,
-    redirected,
-    unreachable,
-)
+from provisioning.nocobase.client import connection, raise_without_secrets
 from provisioning.nocobase.login import SECRET_LENGTH, NocoBaseLogin
+from provisioning.nocobase.request_errors import denied_by_gateway, not_a_nocobase, not_a_url, redirected, unreachable
 from provisioning.nocobase.retry import Fate, Patience, TryAgain, fate_of_answer, fate_of_failure, retry_after
 from provisioning.nocobase.sign_in_link import SignIn, link_without
 from provisioning.nocobase.version import is_version_3, numbered_version

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning import errors
-from provisioning.nocobase import client
+from provisioning.nocobase import client, request_errors
 from provisioning.nocobase.client import NocoBaseClient
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.retry import Patience
@@ -154,7 +154,7 @@ def test_https_is_proposed_for_http() -> None:
     request = httpx.Request("GET", f"http://localhost:13000{API}")
     answer = httpx.Response(301, headers={"Location": f"https://localhost{API}"}, request=request)
     assert (
-        client.redirected("http://localhost:13000/crm", LIST, answer).remedy
+        request_errors.redirected("http://localhost:13000/crm", LIST, answer).remedy
         == "Set nocobaseUrl to https://localhost/crm"
     )
 
@@ -499,4 +499,4 @@ def test_plain_http_takes_no_proxy_and_no_certificates(monkeypatch: pytest.Monke
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere"))
     with NocoBaseClient("http://localhost:1", None, NocoBaseLogin(api_key=API_KEY)) as nocobase:
         assert nocobase._http._mounts == {}
-    assert client.TIMEOUT_SECONDS == 20
+    assert request_errors.TIMEOUT_SECONDS == 20
