@@ -10,10 +10,14 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from sandbox.entra.authority import Authority
 from sandbox.entra.browser import Browser
 from sandbox.entra.directory import Directory
+from sandbox.entra.graph import Graph
 from sandbox.entra.graph_errors import GraphError
-from sandbox.entra.routes import Authority, Graph, Issuers, Sandbox, graph_error, no_route, token_error
+from sandbox.entra.http import graph_error, no_route, token_error
+from sandbox.entra.issuers import Issuers
+from sandbox.entra.own_pages import Sandbox
 from sandbox.entra.store import Store
 from sandbox.entra.token_errors import TokenError
 from sandbox.faults import REMEMBERED, FaultMiddleware, Faults, Log, OwnPages

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.entra.clock import ClockOrder
 from sandbox.entra.federation import TokenOrder
-from sandbox.entra.routes import ORDERS as ENTRA_ORDERS
+from sandbox.entra.own_pages import ORDERS as ENTRA_ORDERS
 from sandbox.nocobase.bad_day import ORDERS as NOCOBASE_ORDERS
 from sandbox.nocobase.bad_day import TROUBLES, Refusal
 from sandbox.place import PROJECT, Place

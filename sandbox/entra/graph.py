@@ -1,32 +1,18 @@
-"""HTTP routes of the stand-in: metadata, tokens, Graph v1.0 and beta, and the sandbox's own /_sandbox pages."""
+"""The routes of Graph, v1.0 and beta."""
 
 from __future__ import annotations
 
-import json
-from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
-from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.entra import federation, identity, permissions, policies, query, sign_in, tokens
-from sandbox.entra.behaviour import Behaviour
-from sandbox.entra.clock import ClockOrder
+from sandbox.entra import identity, permissions, policies, query, tokens
 from sandbox.entra.directory import KINDS, Directory
-from sandbox.entra.graph_errors import GraphError, bad_request, invalid_property, not_found, unauthenticated
-from sandbox.entra.token_errors import TokenError, unknown_tenant
-from sandbox.faults import Fault, Faults, OwnAnswer, confirmation
+from sandbox.entra.graph_errors import invalid_property, not_found
+from sandbox.entra.http import NO_CONTENT, Handler, Json, authority, body_of
 
-Json = dict[str, Any]
-Handler = Callable[[Request], Awaitable[Response]]
-NO_CONTENT = 204
-OK = 200
-AZURE_DEVOPS_LIFETIME = 600
-"""Seconds, as a token of Azure DevOps lives at the shortest (azure-cli#28708)."""
 ASSIGNMENT_SIDES = {"appRoleAssignments": "principalId", "appRoleAssignedTo": "resourceId"}
 """The two relations of a service principal that show app role assignments, and which end it is of each."""
 NULL_SUBJECT = (
@@ -37,125 +23,6 @@ NULL_SUBJECT = (
 
 Source: github.com/Azure/azure-workload-identity/issues/373, and for 2026 github.com/Azure/azure-cli/issues/32816.
 """
-ORDERS: TypeAdapter[list[Behaviour | Fault]] = TypeAdapter(list[Behaviour | Fault])
-
-
-def authority(request: Request) -> str:
-    """The address under which the client reached the sandbox."""
-    return f"https://{request.headers.get('host', 'localhost')}"
-
-
-async def graph_error(request: Request, error: Exception) -> Response:
-    """Graph's error body."""
-    assert isinstance(error, GraphError)
-    return JSONResponse(error.body(), error.status)
-
-
-async def token_error(request: Request, error: Exception) -> Response:
-    """The token endpoint's error body."""
-    assert isinstance(error, TokenError)
-    return JSONResponse(error.body(authority(request)), error.status)
-
-
-async def no_route(request: Request, error: Exception) -> Response:
-    """What Graph says of a path that it does not know."""
-    segment = request.url.path.rsplit("/", 1)[-1]
-    problem = GraphError(404, "BadRequest", f"Resource not found for the segment '{segment}'.")
-    return JSONResponse(problem.body(), problem.status)
-
-
-async def _body(request: Request) -> Json:
-    raw = await request.body()
-    try:
-        body = json.loads(raw or b"{}")
-    except ValueError:
-        raise bad_request("Unable to read JSON request payload.") from None
-    if not isinstance(body, dict):
-        raise bad_request("Unable to read JSON request payload.")
-    return body
-
-
-def _owner_references(body: Json) -> list[str]:
-    """Object ids behind owners@odata.bind."""
-    return [str(reference).rstrip("/").rpartition("/")[2] for reference in body.get("owners@odata.bind") or []]
-
-
-class Authority:
-    """The parts that clients ask before they come to Graph: cloud metadata, OpenID configuration, tokens."""
-
-    def __init__(self, directory: Directory) -> None:
-        self.directory = directory
-
-    def routes(self) -> list[Route]:
-        """All of them need no token."""
-        return [
-            Route("/metadata/endpoints", self.metadata),
-            Route("/{tenant}/v2.0/.well-known/openid-configuration", self.openid),
-            Route("/{tenant}/oauth2/v2.0/token", self.token, methods=["POST"]),
-            Route("/{tenant}/oauth2/v2.0/devicecode", self.device_code, methods=["POST"]),
-        ]
-
-    async def metadata(self, request: Request) -> Response:
-        """The cloud's endpoints, as https://management.azure.com/metadata/endpoints lists them."""
-        here = authority(request)
-        return JSONResponse(
-            {
-                "name": "AzureSandbox",
-                "portal": here,
-                "resourceManager": here,
-                "microsoftGraphResourceId": f"{here}/",
-                "graph": f"{here}/",
-                "graphAudience": f"{here}/",
-                "authentication": {
-                    "loginEndpoint": here,
-                    "audiences": [here],
-                    "tenant": "common",
-                    "identityProvider": "AAD",
-                },
-                "suffixes": {"keyVaultDns": "vault.localhost", "storage": "core.localhost"},
-            }
-        )
-
-    async def openid(self, request: Request) -> Response:
-        """OpenID configuration of the tenant."""
-        tenant = request.path_params["tenant"]
-        if tenant not in tokens.TENANT_NAMES and tenant not in sign_in.SHARED:
-            raise unknown_tenant(tenant)
-        here, base = authority(request), f"{authority(request)}/{tenant}"
-        return JSONResponse(
-            {
-                "issuer": f"{here}/{identity.TENANT_ID}/v2.0",
-                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-                "token_endpoint": f"{base}/oauth2/v2.0/token",
-                "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
-                "end_session_endpoint": f"{base}/oauth2/v2.0/logout",
-                "jwks_uri": f"{base}/discovery/v2.0/keys",
-                "token_endpoint_auth_methods_supported": [
-                    "client_secret_post",
-                    "private_key_jwt",
-                    "client_secret_basic",
-                ],
-                "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
-                "subject_types_supported": ["pairwise"],
-                "id_token_signing_alg_values_supported": ["RS256"],
-                "scopes_supported": ["openid", "profile", "email", "offline_access"],
-            }
-        )
-
-    async def token(self, request: Request) -> Response:
-        """Client credentials, or a user's device code."""
-        form = await self._form(request)
-        answer = tokens.answer(self.directory, request.path_params["tenant"], form, authority(request))
-        return JSONResponse(answer, headers={"cache-control": "no-store, no-cache"})
-
-    async def device_code(self, request: Request) -> Response:
-        """The beginning of a sign-in by device code."""
-        form = await self._form(request)
-        return JSONResponse(tokens.device_code(request.path_params["tenant"], form, authority(request)))
-
-    @staticmethod
-    async def _form(request: Request) -> dict[str, str]:
-        return dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
 
 
 class Graph:
@@ -284,7 +151,7 @@ class Graph:
             update = (
                 self.directory.update_application if kind == "applications" else self.directory.update_service_principal
             )
-            update(request.path_params["id"], await _body(request), request.state.caller)
+            update(request.path_params["id"], await body_of(request), request.state.caller)
             return Response(status_code=NO_CONTENT)
 
         return handler
@@ -307,7 +174,7 @@ class Graph:
 
     def _owner_adder(self, kind: str) -> Handler:
         async def handler(request: Request) -> Response:
-            owner = str((await _body(request)).get("@odata.id", "")).rstrip("/").rpartition("/")[2]
+            owner = str((await body_of(request)).get("@odata.id", "")).rstrip("/").rpartition("/")[2]
             self.directory.add_owner(kind, request.path_params["id"], owner, request.state.caller)
             return Response(status_code=NO_CONTENT)
 
@@ -323,25 +190,25 @@ class Graph:
 
     async def create_application(self, request: Request) -> Response:
         """POST /applications."""
-        body = await _body(request)
+        body = await body_of(request)
         created = self.directory.create_application(body, request.state.caller, _owner_references(body))
         return self._one(request, "applications", created, 201)
 
     async def create_service_principal(self, request: Request) -> Response:
         """POST /servicePrincipals."""
-        body = await _body(request)
+        body = await body_of(request)
         created = self.directory.create_service_principal(body, request.state.caller, _owner_references(body))
         return self._one(request, "servicePrincipals", created, 201)
 
     async def add_password(self, request: Request) -> Response:
         """POST /applications/{id}/addPassword."""
-        credential = (await _body(request)).get("passwordCredential") or {}
+        credential = (await body_of(request)).get("passwordCredential") or {}
         issued = self.directory.add_password(request.path_params["id"], credential, request.state.caller)
         return JSONResponse(self._annotated(request, "microsoft.graph.passwordCredential", issued))
 
     async def remove_password(self, request: Request) -> Response:
         """POST /applications/{id}/removePassword."""
-        key_id = str((await _body(request)).get("keyId"))
+        key_id = str((await body_of(request)).get("keyId"))
         self.directory.remove_password(request.path_params["id"], key_id, request.state.caller)
         return Response(status_code=NO_CONTENT)
 
@@ -369,14 +236,14 @@ class Graph:
 
     async def create_federated_credential(self, request: Request) -> Response:
         """POST /applications/{id}/federatedIdentityCredentials."""
-        body, identifier = self._federated_body(request, await _body(request)), request.path_params["id"]
+        body, identifier = self._federated_body(request, await body_of(request)), request.path_params["id"]
         made = self.directory.create_federated_credential(identifier, body, request.state.caller)
         return self._one(request, "federatedIdentityCredentials", made, 201)
 
     async def update_federated_credential(self, request: Request) -> Response:
         """PATCH /applications/{id}/federatedIdentityCredentials/{id or name}."""
         identifier, credential = request.path_params["id"], request.path_params["credential"]
-        body = self._federated_body(request, await _body(request))
+        body = self._federated_body(request, await body_of(request))
         self.directory.update_federated_credential(identifier, credential, body, request.state.caller)
         return Response(status_code=NO_CONTENT)
 
@@ -406,7 +273,7 @@ class Graph:
     async def assign_app_role(self, request: Request) -> Response:
         """POST /servicePrincipals/{id}/appRoleAssignments or …/appRoleAssignedTo."""
         self.directory.get("servicePrincipals", request.path_params["id"])
-        entry = self.directory.assign_app_role(await _body(request))
+        entry = self.directory.assign_app_role(await body_of(request))
         return self._one(request, "appRoleAssignments", entry, 201)
 
     async def withdraw_app_role(self, request: Request) -> Response:
@@ -424,11 +291,11 @@ class Graph:
 
     async def create_grant(self, request: Request) -> Response:
         """POST /oauth2PermissionGrants."""
-        return self._one(request, "oauth2PermissionGrants", self.directory.create_grant(await _body(request)), 201)
+        return self._one(request, "oauth2PermissionGrants", self.directory.create_grant(await body_of(request)), 201)
 
     async def update_grant(self, request: Request) -> Response:
         """PATCH /oauth2PermissionGrants/{id}."""
-        self.directory.update_grant(request.path_params["id"], await _body(request))
+        self.directory.update_grant(request.path_params["id"], await body_of(request))
         return Response(status_code=NO_CONTENT)
 
     async def delete_grant(self, request: Request) -> Response:
@@ -487,163 +354,6 @@ class Graph:
         return self._many(request, "users", [])
 
 
-class Issuers:
-    """Stand-ins for the OpenID issuers of GitHub, GitLab and Azure DevOps, which give the jobs of pipelines tokens."""
-
-    def routes(self) -> list[Route]:
-        """No token needed, but for the page that answers as GitHub's does."""
-        one = "/_sandbox/oidc/{system}"
-        return [
-            Route(f"{one}/.well-known/openid-configuration", self.openid),
-            Route(f"{one}/jwks", self.keys),
-            Route(f"{one}/token", self.request_token),
-            Route("/_sandbox/oidc/azure-devops/oidctoken", self.request_by_post, methods=["POST"]),
-            Route("/_sandbox/oidc-token", self.mint, methods=["POST"]),
-        ]
-
-    async def openid(self, request: Request) -> Response:
-        """An issuer's OpenID configuration."""
-        return JSONResponse(federation.openid_configuration(authority(request), self._system(request)))
-
-    async def keys(self, request: Request) -> Response:
-        """An issuer's public keys."""
-        return JSONResponse(federation.key_set(self._system(request)))
-
-    async def request_token(self, request: Request) -> Response:
-        """What a job on GitHub finds at ACTIONS_ID_TOKEN_REQUEST_URL; the subject is part of that address here."""
-        if not request.headers.get("authorization", "").lower().startswith("bearer "):
-            raise unauthenticated("The request token is missing.")
-        return self._minted(request, {**request.query_params, "system": self._system(request)})
-
-    async def request_by_post(self, request: Request) -> Response:
-        """What a job on Azure DevOps finds at SYSTEM_OIDCREQUESTURI: each request makes a token of a few minutes.
-
-        The subject and, to have it expire sooner, the lifetime are part of that address here. The connection is not
-        looked up, but it has to be named, like the API's version.
-        """
-        given = dict(request.query_params)
-        if not request.headers.get("authorization", "").lower().startswith("bearer "):
-            raise unauthenticated("The access token of the job is missing.")
-        if not given.pop("serviceConnectionId", "") or not given.pop("api-version", ""):
-            return JSONResponse({"message": "serviceConnectionId and api-version are required."}, 400)
-        minted = self._minted(request, {"lifetime": AZURE_DEVOPS_LIFETIME, **given, "system": "azure-devops"})
-        if minted.status_code != OK:
-            return minted
-        return JSONResponse({"oidcToken": json.loads(bytes(minted.body))["value"]})
-
-    async def mint(self, request: Request) -> Response:
-        """A token of any system, with any subject; see sandbox.entra.federation."""
-        return self._minted(request, await _body(request))
-
-    @staticmethod
-    def _system(request: Request) -> str:
-        system = str(request.path_params["system"])
-        if system not in federation.SYSTEMS:
-            raise not_found(system)
-        return system
-
-    @staticmethod
-    def _minted(request: Request, given: Json) -> Response:
-        try:
-            order = federation.TokenOrder.model_validate(given)
-        except ValidationError as problem:
-            return OwnAnswer({"error": {"code": "InvalidOrder", "message": str(problem)}}, 400)
-        here = authority(request)
-        return OwnAnswer({"value": federation.mint(here, order), "issuer": federation.issuer(here, order.system)})
-
-
-class Sandbox:
-    """The sandbox's own pages, which the real service does not have."""
-
-    def __init__(self, directory: Directory, faults: Faults, requests: deque[Json]) -> None:
-        self.directory = directory
-        self.faults = faults
-        self.requests = requests
-
-    def routes(self) -> list[Route]:
-        """No token needed: everything here stays on loopback."""
-        return [
-            Route("/_sandbox/state", self.state, methods=["GET"]),
-            Route("/_sandbox/state", self.go_back, methods=["PUT"]),
-            Route("/_sandbox/state", self.start_anew, methods=["DELETE"]),
-            Route("/_sandbox/requests", self.seen, methods=["GET"]),
-            Route("/_sandbox/requests", self.forget, methods=["DELETE"]),
-            Route("/_sandbox/faults", self.list_faults, methods=["GET"]),
-            Route("/_sandbox/faults", self.add_faults, methods=["POST"]),
-            Route("/_sandbox/faults", self.clear_faults, methods=["DELETE"]),
-            Route("/_sandbox/clock", self.read_clock, methods=["GET"]),
-            Route("/_sandbox/clock", self.set_clock, methods=["POST"]),
-            Route("/_sandbox/clock", self.reset_clock, methods=["DELETE"]),
-        ]
-
-    async def state(self, request: Request) -> Response:
-        """What the tenant holds."""
-        return OwnAnswer(self.directory.snapshot())
-
-    async def go_back(self, request: Request) -> Response:
-        """The tenant as a copy of its state file has it, on a day of good weather."""
-        self._good_weather()
-        self.directory.go_back_to(await _body(request))
-        return Response(status_code=NO_CONTENT)
-
-    async def start_anew(self, request: Request) -> Response:
-        """A new tenant on a day of good weather."""
-        self._good_weather()
-        self.directory.start_anew()
-        return Response(status_code=NO_CONTENT)
-
-    def _good_weather(self) -> None:
-        self.faults.clear()
-        self.requests.clear()
-
-    async def seen(self, request: Request) -> Response:
-        """The last requests: method, path, status. No bodies."""
-        return OwnAnswer({"value": list(self.requests)})
-
-    async def forget(self, request: Request) -> Response:
-        """Start counting anew."""
-        self.requests.clear()
-        return Response(status_code=NO_CONTENT)
-
-    async def list_faults(self, request: Request) -> Response:
-        """The faults that have not struck yet."""
-        return OwnAnswer({"value": [fault.model_dump() for fault in self.faults.active]})
-
-    async def add_faults(self, request: Request) -> Response:
-        """One fault or behaviour, or a list of them; see sandbox.faults and sandbox.entra.behaviour."""
-        try:
-            given = json.loads(await request.body())
-            orders = ORDERS.validate_python(given if isinstance(given, list) else [given])
-        except (ValueError, ValidationError) as problem:
-            return OwnAnswer({"error": {"code": "InvalidFault", "message": str(problem)}}, 400)
-        for order in orders:
-            if isinstance(order, Fault):
-                self.faults.add(order)
-            else:
-                order.apply(self.directory)
-        return OwnAnswer(confirmation(orders, self.faults))
-
-    async def clear_faults(self, request: Request) -> Response:
-        """Good weather again: no faults, no behaviours, no delay that goes on."""
-        self.faults.end()
-        Behaviour.model_validate(dict.fromkeys(Behaviour.model_fields.keys() - {"kind"})).apply(self.directory)
-        self.directory.hidden.clear()
-        return OwnAnswer(confirmation([], self.faults))
-
-    async def read_clock(self, request: Request) -> Response:
-        """The tenant's time."""
-        return OwnAnswer({"now": self.directory.clock.now().isoformat()})
-
-    async def set_clock(self, request: Request) -> Response:
-        """Let the tenant's time run from the given one; see sandbox.entra.clock."""
-        try:
-            order = ClockOrder.model_validate_json(await request.body())
-        except ValidationError as problem:
-            return OwnAnswer({"error": {"code": "InvalidClock", "message": str(problem)}}, 400)
-        self.directory.clock.set(order.now)
-        return await self.read_clock(request)
-
-    async def reset_clock(self, request: Request) -> Response:
-        """Back to the real time."""
-        self.directory.clock.reset()
-        return await self.read_clock(request)
+def _owner_references(body: Json) -> list[str]:
+    """Object ids behind owners@odata.bind."""
+    return [str(reference).rstrip("/").rpartition("/")[2] for reference in body.get("owners@odata.bind") or []]
