@@ -18,13 +18,13 @@ from sandbox.azuread.resource import (
     SECRET_POLL,
     Answer,
     Json,
-    PartialCreation,
     Resource,
     explained,
     get_or_none,
     is_gone,
     last_part,
     poll,
+    recorded,
     shown,
 )
 from sandbox.azuread.tags import feature_tags, wanted_tags
@@ -68,7 +68,7 @@ class Application(Resource):
         with explained("Could not create application"):
             created = graph.post("/applications", body)
         identifier = f"/applications/{created['id']}"
-        try:
+        with recorded(identifier, {"id": identifier, **given}):
             name = {"@odata.type": "#microsoft.graph.application", "displayName": given["displayName"]}
             words = f'Failed to patch application with object ID "{created["id"]}" after creating'
             with explained(words, "Timed out whilst waiting for new application to be replicated in Azure AD"):
@@ -82,11 +82,7 @@ class Application(Resource):
             with explained(f'Could not add owners to application with object ID: "{created["id"]}"'):
                 settle_owners(graph, identifier, owners)
             values = self.read(graph, identifier, state.kept(self.type, given))
-        except ProviderError as problem:
-            raise PartialCreation(identifier, {"id": identifier, **given}, str(problem)) from problem
-        if values is None:
-            return None
-        return identifier, state.after_create(self.type.properties, given, values)
+        return self._created(identifier, given, values)
 
     def _reject_duplicate(self, graph: Graph, name: str) -> None:
         quoted = name.replace("'", "''")
@@ -158,7 +154,7 @@ class Application(Resource):
                 with explained(f'Could not add owners to application with object ID: "{object_id}"'):
                     change_owners(graph, path, given.get("owners") or [])
         values = self.read(graph, identifier, {**olds, **state.kept(self.type, given)})
-        return None if values is None else state.after_update(self.type.properties, given, olds, values)
+        return self._updated(given, olds, values)
 
     def delete(self, graph: Graph, identifier: str, olds: Properties) -> None:
         """DELETE, then polls until it stays gone."""

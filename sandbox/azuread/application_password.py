@@ -12,12 +12,12 @@ from sandbox.azuread.resource import (
     SECRET_POLL,
     Answer,
     Json,
-    PartialCreation,
     Resource,
     explained,
     get_or_none,
     last_part,
     poll,
+    recorded,
 )
 from sandbox.azuread.values import Properties, plain
 
@@ -44,11 +44,8 @@ class ApplicationPassword(Resource):
                 poll(graph, SECRET_POLL, lambda: _held(graph, object_id, issued["keyId"]) is not None)
             identifier = f"{object_id}/password/{issued['keyId']}"
             olds = {**given, "value": issued["secretText"]}
-            try:
+            with recorded(identifier, state.answer(self.type, {"id": identifier, **olds})):
                 values = self.read(graph, identifier, olds)
-            except ProviderError as problem:
-                known = {"id": identifier, **olds}
-                raise PartialCreation(identifier, state.answer(self.type, known), str(problem)) from problem
         return None if values is None else (identifier, values)
 
     def read(self, graph: Graph, identifier: str, olds: Properties) -> Properties | None:

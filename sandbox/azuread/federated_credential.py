@@ -45,9 +45,7 @@ class FederatedCredential(Resource):
             with explained(f"Waiting for {_shown(identifier)}"):
                 poll(graph, SECRET_POLL, lambda: not is_gone(graph, _path(identifier)))
             values = self.read(graph, identifier, {})
-        if values is None:
-            return None
-        return identifier, state.after_create(self.type.properties, given, values)
+        return self._created(identifier, given, values)
 
     def read(self, graph: Graph, identifier: str, olds: Properties) -> Properties | None:
         """GET."""
@@ -67,7 +65,7 @@ class FederatedCredential(Resource):
         with LOCKS.hold(object_id), explained(f'{words} with object ID "{object_id}"'):
             graph.patch(_path(identifier), self._body(given) | {"id": credential_id})
         values = self.read(graph, identifier, olds)
-        return None if values is None else state.after_update(self.type.properties, given, olds, values)
+        return self._updated(given, olds, values)
 
     def delete(self, graph: Graph, identifier: str, olds: Properties) -> None:
         """DELETE, then polls until it stays gone."""
@@ -113,9 +111,7 @@ class FlexibleFederatedCredential(Resource):
             with explained(f"waiting for {_shown(identifier)}"):
                 poll(graph, SECRET_POLL, lambda: not is_gone(graph, _path(identifier), "beta"), times=1)
             values = self.read(graph, identifier, {})
-        if values is None:
-            return None
-        return identifier, state.after_create(self.type.properties, given, values)
+        return self._created(identifier, given, values)
 
     def read(self, graph: Graph, identifier: str, olds: Properties) -> Properties | None:
         """GET of beta."""
@@ -135,7 +131,7 @@ class FlexibleFederatedCredential(Resource):
             body = self._body(given) | {"id": credential_id}
             graph.request("PATCH", f"/beta{_path(identifier)}", body=body)
         values = self.read(graph, identifier, olds)
-        return None if values is None else state.after_update(self.type.properties, given, olds, values)
+        return self._updated(given, olds, values)
 
     def delete(self, graph: Graph, identifier: str, olds: Properties) -> None:
         """DELETE of beta, then polls until it stays gone."""

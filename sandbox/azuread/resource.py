@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sandbox.azuread import state
 from sandbox.azuread.graph import Graph, ProviderError, RequestError
 from sandbox.azuread.schema import ResourceType
 from sandbox.azuread.values import Properties
@@ -62,6 +63,14 @@ class Resource(ABC):
     def delete(self, graph: Graph, identifier: str, olds: Properties) -> None:
         """Delete it and wait until Graph agrees. olds: the last state."""
 
+    def _created(self, identifier: str, given: Properties, values: Properties | None) -> Answer | None:
+        """What `create` answers. values: what was read, None if the object is gone."""
+        return None if values is None else (identifier, state.after_create(self.type.properties, given, values))
+
+    def _updated(self, given: Properties, olds: Properties, values: Properties | None) -> Properties | None:
+        """What `update` answers. values: as above."""
+        return None if values is None else state.after_update(self.type.properties, given, olds, values)
+
 
 class PartialCreation(ProviderError):
     """The object exists, but what came after its creation failed: the engine must remember it."""
@@ -70,6 +79,15 @@ class PartialCreation(ProviderError):
         super().__init__(reason)
         self.identifier = identifier
         self.properties = properties
+
+
+@contextmanager
+def recorded(identifier: str, properties: Properties) -> Iterator[None]:
+    """Raise an error within as a PartialCreation. properties: what the engine is to remember."""
+    try:
+        yield
+    except ProviderError as problem:
+        raise PartialCreation(identifier, properties, str(problem)) from problem
 
 
 class Locks:

@@ -15,13 +15,13 @@ from sandbox.azuread.resource import (
     IMPORT_IT,
     Answer,
     Json,
-    PartialCreation,
     Resource,
     explained,
     get_or_none,
     is_gone,
     last_part,
     poll,
+    recorded,
     shown,
 )
 from sandbox.azuread.schema import ResourceType
@@ -50,7 +50,7 @@ class ServicePrincipal(Resource):
         with explained("Could not create service principal"):
             created = graph.post("/servicePrincipals", body, _application_not_seen_yet)
         identifier = f"/servicePrincipals/{created['id']}"
-        try:
+        with recorded(identifier, {"id": identifier, **given}):
             description = given.get("description") or None
             body = {"@odata.type": "#microsoft.graph.servicePrincipal", "description": description}
             late = "Timed out whilst waiting for new service principal to be replicated in Azure AD"
@@ -59,11 +59,7 @@ class ServicePrincipal(Resource):
             with explained(f"Could not add owners to {shown(identifier)}"):
                 settle_owners(graph, identifier, owners)
             values = self.read(graph, identifier, state.kept(self.type, given))
-        except ProviderError as problem:
-            raise PartialCreation(identifier, {"id": identifier, **given}, str(problem)) from problem
-        if values is None:
-            return None
-        return identifier, state.after_create(self.type.properties, given, values)
+        return self._created(identifier, given, values)
 
     def _adopt(self, graph: Graph, object_id: str, inputs: Properties) -> Answer | None:
         identifier = f"/servicePrincipals/{object_id}"
@@ -109,7 +105,7 @@ class ServicePrincipal(Resource):
             with explained(f"Could not add owners to {shown(identifier)}"):
                 change_owners(graph, path, given.get("owners") or [])
         values = self.read(graph, identifier, {**olds, **state.kept(self.type, given)})
-        return None if values is None else state.after_update(self.type.properties, given, olds, values)
+        return self._updated(given, olds, values)
 
     def delete(self, graph: Graph, identifier: str, olds: Properties) -> None:
         """DELETE, then polls until it stays gone.

@@ -18,6 +18,7 @@ from tests import golden
 from tests.e2e.commands import run
 from tests.e2e.conftest import Stack, graph, sandbox_entra
 from tests.e2e.stack import NAME, surroundings
+from tests.provisioning.program.test_application import ROLE
 
 pytestmark = pytest.mark.e2e
 
@@ -27,14 +28,6 @@ EXCHANGE = "00000002-0000-0ff1-ce00-000000000000"
 SCOPES = [{"id": SCOPE_IDS[name], "type": "Scope"} for name in ("email", "offline_access")]
 CALENDARS = {"id": "465a38f9-76ea-45b9-9f34-9e8b0d4b0b42", "type": "Scope"}
 FULL_ACCESS = {"id": "dc890d15-9560-4a4c-9b7f-a736ec74ec40", "type": "Role"}
-ROLE = {
-    "id": "1b19509b-32b1-4e9f-b71d-4992aa991967",
-    "allowedMemberTypes": ["User"],
-    "description": "May administer",
-    "displayName": "Administrator",
-    "isEnabled": True,
-    "value": "administrator",
-}
 CLAIM: dict[str, Any] = {"name": "email", "source": None, "essential": True, "additionalProperties": []}
 
 
