@@ -1,1 +1,1 @@
-"""NocoBase: its REST API (`client`), the push (`push`) and the push as a Pulumi resource (`mail_settings`)."""
+"""NocoBase: its REST API (`client`), the push (`push`), and what the engine knows of it (`mail_settings`)."""

@@ -32,6 +32,7 @@ def known_secrets() -> frozenset[str]:
 
 
 def without_secrets(text: str) -> str:
+    """A text for people or for the state."""
     # A copy: other NocoBases are served in other threads, which add to it.
     return redact(text, tuple(_SECRETS))
 

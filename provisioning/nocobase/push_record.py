@@ -34,10 +34,12 @@ Place = tuple[str, str | None]
 
 
 def mapping_of(properties: Mapping[str, Any]) -> NocoBaseMapping:
+    """Where the email manager keeps the credentials, if that is declared."""
     return NocoBaseMapping.of_record(properties.get("mapping"))
 
 
 def place_of(properties: Mapping[str, Any]) -> Place:
+    """The NocoBase that they are of."""
     return properties["nocobase_url"], properties.get("nocobase_app")
 
 
@@ -52,6 +54,7 @@ def was_transformed(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
 
 
 def credentials_of(properties: Mapping[str, Any]) -> Credentials:
+    """The client id and the client secret."""
     return Credentials(properties["client_id"], properties["client_secret"])
 
 
@@ -62,6 +65,7 @@ def accounts_of(properties: Mapping[str, Any]) -> Accounts | None:
 
 
 def inputs_of(held: Properties) -> Properties:
+    """What a refresh has found, as the program would declare it: the engine compares with that."""
     return {key: held.get(key) for key in (*DECLARED, *HOW, *NOT_COMPARED)}
 
 

@@ -1,11 +1,12 @@
 """The push as a Pulumi resource, the last node of the graph: preview shows it, refresh sees drift, destroy clears it.
 
-It is a dynamic resource: the engine runs this module in a process of its own, also when the program itself does not run
-(`destroy`). The login to NocoBase comes from that process's environment, which never enters the state, or from the
-stack's secret configuration, which stays encrypted there.
+It is a dynamic resource, which `mail_settings` declares: the engine runs this module in a process of its own, also when
+the program itself does not run (`destroy`). The login to NocoBase comes from that process's environment, which never
+enters the state, or from the stack's secret configuration, which stays encrypted there.
 
 If the stack has one NocoBase, a failed push fails like any resource. If it has several, the failure is recorded in the
-resource, so that the engine still serves the others; `require_all` then fails the run before anything old is removed.
+resource, so that the engine still serves the others; `mail_settings.require_all` then fails the run before anything
+old is removed.
 
 A sign-in link that lets in nobody of the application's audience fails the first push into a NocoBase; a change of the
 audience fails before that, in `preflight.check_audience`. Where it has been so before, such as in a stack of an earlier

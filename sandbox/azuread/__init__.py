@@ -5,6 +5,7 @@ the resource types and functions that the program uses. `tests/contract` holds i
 
 schema, data/schema.json: what each property is (the rules of Check and Diff, as data).
 values: the wire format of properties. checking, diffing, state: Check, Diff and the shape of answers; no I/O.
-graph: the Graph client with its retries. resources, functions: what each type asks of Graph.
+graph: the Graph client with its retries. resource: what every resource type has; each is in a file of its own, and
+catalogue lists them. tags, owners: what two of them share. functions: what each function asks of Graph.
 provider: the gRPC service. protocol, __main__: the plugin process.
 """
