@@ -39,7 +39,6 @@ def objections(workflows: Path) -> list[str]:
     ended = go(MODULE, "tool", "actionlint", *options, *sorted(workflows.iterdir()))
     # 1 is that it found something.
     assert ended.returncode in (0, 1), ended.stderr
-    assert ended.stderr == ""
     found = [f"{Path(one['filepath']).name}: {one['message']}" for one in json.loads(ended.stdout)]
     return [one for one in found if one != f"{GITHUB_STACK.name}: {NEWER}"]
 
