@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -41,15 +41,26 @@ class Ran:
         return one_line(next((line.strip() for line in reversed(lines) if line.strip()), ""))
 
 
-def run(command: Sequence[str], seconds: float, given: bytes = b"", environment: Mapping[str, str] = os.environ) -> Ran:
+def run(
+    command: Sequence[str],
+    seconds: float,
+    given: bytes = b"",
+    environment: Mapping[str, str] = os.environ,
+    in_memory: bool = False,
+) -> Ran:
     """Run `command`, an executable and its arguments. seconds: how long it may take. given: its standard input.
 
+    in_memory: whether what it is given and prints, which is little, is kept off the disk.
     Raises CommandFailed, and Interrupted; the command is ended then, with all that it started.
     """
     env = {name: value for name, value in environment.items() if not name.startswith(OWN_SECRETS)}
-    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        stdin.write(given)
-        stdin.seek(0)
+    with ExitStack() as files:
+        try:
+            stdin, out, err = (files.enter_context(_file(in_memory)) for _ in range(3))
+            stdin.write(given)
+            stdin.seek(0)
+        except OSError as error:
+            raise CommandFailed(f"there is no room for what it prints: {error.strerror}") from None
         waiting.go_on()
         try:
             process = subprocess.Popen(
@@ -72,6 +83,13 @@ def run(command: Sequence[str], seconds: float, given: bytes = b"", environment:
         finally:
             if process.poll() is None:
                 _end(process)
+
+
+def _file(in_memory: bool) -> IO[bytes]:
+    """A file that nobody else can open."""
+    if in_memory and hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("command"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -24,9 +24,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from provisioning import waiting
 from provisioning.errors import ChangedMeanwhile, ConfigurationUnusable
@@ -263,6 +264,9 @@ def _sync_folder(folder: Path) -> None:
             os.close(number)
 
 
+IN_MEMORY = partial(commands.run, in_memory=True)
+
+
 @dataclass(frozen=True)
 class KubernetesSecret:
     """One key of a Secret. context: of kubectl; None takes its current one. run: see `commands.run`."""
@@ -271,10 +275,11 @@ class KubernetesSecret:
     name: str
     key: str
     context: str | None = None
-    run: Callable[..., commands.Ran] = field(default=commands.run, compare=False, repr=False)
+    run: Callable[..., commands.Ran] = field(default=IN_MEMORY, compare=False, repr=False)
 
     def __str__(self) -> str:
-        return f"{KUBERNETES}://{self.namespace}/{self.name}/{self.key}"
+        at = f"?{urlencode({'context': self.context})}" if self.context else ""
+        return f"{KUBERNETES}://{self.namespace}/{self.name}/{self.key}{at}"
 
     def read(self) -> Content:
         """What it holds. Raises ConfigurationUnusable."""

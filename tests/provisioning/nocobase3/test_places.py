@@ -252,7 +252,7 @@ def test_a_secret_is_changed_in_one_key_and_not_in_arguments() -> None:
     assert "the~new~secret" not in words
     assert base64.b64encode(b"the~new~secret").decode() not in words
     assert all(command[:3] == ["kubectl", "--context=west", "--namespace=crm"] for command in cluster.commands)
-    with pytest.raises(errors.ChangedMeanwhile):
+    with pytest.raises(errors.ChangedMeanwhile, match=r"kubernetes://crm/nocobase/config.yml\?context=west "):
         place.write(b"again", content.version)
 
 
@@ -293,6 +293,14 @@ def test_a_command_gets_no_login_and_has_a_deadline() -> None:
     assert ran.last_words == "given"
     with pytest.raises(CommandFailed, match="did not end within 0 s"):
         commands.run([sys.executable, "-c", "import time; time.sleep(60)"], 0.05)
+
+
+def test_what_kubectl_is_given_and_prints_is_kept_off_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+    echo = [sys.executable, "-c", "import sys; print(sys.stdin.read())"]
+    assert places.IN_MEMORY(echo, 20, b"given").out == b"given\n"
+    with pytest.raises(CommandFailed, match="no room for what it prints: No space left"):
+        commands.run(echo, 20)
 
 
 def test_a_command_that_takes_long_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
