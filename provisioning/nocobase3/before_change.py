@@ -46,6 +46,7 @@ def _check(
         before = push.read(place, provider)
         known = [*own, installation.take_over]
         push.reject_other_kind(place, provider, before.found, known)
+        push.reject_disabled(place, provider, before.found)
         reject_foreign(installation.url, before, known, whose_application)
         link = server.sign_in(provider)
         reason = redirect_uri_mismatch(link, installation.redirect_uris) if link and link.redirect_uri else None

@@ -39,6 +39,9 @@ ENTRY = "entry"
 
 MICROSOFT = "microsoft"
 
+ENABLED, FALSE = "enabled", ("false", "False", "FALSE")
+"""The key that switches a provider off, and how."""
+
 STEP = 2
 """Blanks by which a new level is indented."""
 
@@ -72,7 +75,8 @@ class Entry:
 class Found:
     """What a configuration has under the name of a provider; empty values if nothing.
 
-    others: its keys that are not OURS. elsewhere: the client ids of the other entries for Microsoft, by name.
+    others: its keys that are not OURS. enabled: unless it is switched off. elsewhere: the client ids of the other
+    entries for Microsoft, by name.
     """
 
     exists: bool = False
@@ -82,6 +86,7 @@ class Found:
     tenant: str | None = None
     scopes: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    enabled: bool = True
     elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     def holds(self, entry: Entry) -> bool:
@@ -127,6 +132,7 @@ def read(text: str, name: str) -> Found:
         tenant=tenant[1].text if tenant else None,
         scopes=_list(entry, SCOPES),
         others=tuple(str(key.text) for key, _ in entry.pairs if key.text not in OURS),
+        enabled=not any(key.text == ENABLED and value.plain and value.value in FALSE for key, value in entry.pairs),
         elsewhere=elsewhere,
     )
 

@@ -7,6 +7,7 @@ order, it has been started with what was written, and uses the new secret (`conf
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Sequence
@@ -26,6 +27,10 @@ RESTART_SECONDS = 600.0
 
 LOOK_SECONDS = 1.0
 """How often a restarted NocoBase is asked for its link."""
+
+
+TENANT = re.compile(r"[A-Za-z0-9.-]{1,253}")
+"""An id, a domain or a word; what is none may be a secret in the wrong key, and is not repeated."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,16 @@ def reject_other_kind(place: Place, provider: str, found: Found, own: Sequence[s
         raise errors.ConfigurationUnusable(what, "nothing was written", remedy)
 
 
+def reject_disabled(place: Place, provider: str, found: Found) -> None:
+    """Raise NotVerified for a mail provider that is switched off: it has no link, however often NocoBase starts."""
+    if not found.enabled:
+        raise errors.NotVerified(
+            f"In the configuration {place}, the mail provider {provider} is switched off",
+            f"mail.providers.{provider}.enabled is false; nothing was written",
+            "Set it to true, or have `pulumi destroy` take the mail provider back.",
+        )
+
+
 def write(place: Place, provider: str, before: Reading, entry: Entry) -> Reading:
     """Write `entry` if nobody has changed the configuration since `before`, and read it again.
 
@@ -95,7 +110,7 @@ def may_hold(place: Place, provider: str, entry: Entry) -> bool:
     """Whether a write of `entry` that failed may have been carried out."""
     try:
         return read(place, provider).found.holds(entry)
-    except errors.NocoBaseError:
+    except (errors.NocoBaseError, errors.Interrupted):
         return True
 
 
@@ -139,7 +154,8 @@ def why_not_in_use(link: SignIn | None, found: Found, provider: str) -> str | No
         named = guid(link.redacted(link.client_id)) if link.client_id else "none"
         return f"its sign-in link names client id {named}"
     if link.tenant != found.tenant:
-        return f"its sign-in link is for {quoted(link.redacted(link.tenant or 'no tenant'))} instead of {found.tenant}"
+        own = found.tenant if found.tenant and TENANT.fullmatch(found.tenant) else "the one of its configuration"
+        return f"its sign-in link is for {quoted(link.redacted(link.tenant or 'no tenant'))} instead of {own}"
     if link.scopes != found.scopes:
         return "its sign-in link is that of an earlier configuration"
     return None

@@ -129,6 +129,7 @@ class ConfigurationProvider(MailSettingsProvider):
                 before = _before(target, {}, props)
                 own = [props["client_id"], props.get("take_over")]
                 push.reject_other_kind(target.place, target.provider, before.found, own)
+                push.reject_disabled(target.place, target.provider, before.found)
                 reject_foreign(target.url, before, own, whose_application)
                 self._wait_until_accepted(props, new=True)
                 return CreateResult(id_, self._push(target, {}, props, before))
@@ -168,6 +169,7 @@ class ConfigurationProvider(MailSettingsProvider):
         before = _before(target, olds, news)
         own = [own_client_id(olds), news["client_id"], news.get("take_over")]
         push.reject_other_kind(target.place, target.provider, before.found, own)
+        push.reject_disabled(target.place, target.provider, before.found)
         if not olds.get("slot") or not _same_place(olds, news):
             reject_foreign(target.url, before, own, whose_application)
         elif self._was_taken_over(before, news):
@@ -187,7 +189,7 @@ class ConfigurationProvider(MailSettingsProvider):
             target.holds = True
             try:
                 reading = push.write(target.place, target.provider, before, _entry(news, order))
-            except NocoBaseError:
+            except (NocoBaseError, Interrupted):
                 target.holds = push.may_hold(target.place, target.provider, _entry(news))
                 raise
         if olds.get("config_file") and _configuration(olds) != _configuration(news):

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 from provisioning.entra.client_secret_plan import Slot
+from provisioning.errors import Interrupted
 from provisioning.nocobase3 import commands
 from provisioning.nocobase3.places import LEFT_OVER, LocalFile
 from sandbox.nocobase3.stand_in import StandIn, checked
 from tests.provisioning.nocobase3.conftest import CONFIG
-from tests.provisioning.nocobase3.stack import Killed, Stack
+from tests.provisioning.nocobase3.stack import Killed, RunFailed, Stack
 
 STEPS: tuple[tuple[object, str], ...] = (
     (tempfile, "mkstemp"),
@@ -34,16 +35,17 @@ STEPS: tuple[tuple[object, str], ...] = (
 
 
 class Kill:
-    """Ends the run at the step `at`, before or after it is carried out; without a tidying up."""
+    """Ends the run at the step `at`, before or after it is carried out; killed, it tidies nothing up."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, by: BaseException | None = None) -> None:
+        self.by = by or Killed()
         self.at, self.after, self.count = 0, False, 0
         for owner, name in STEPS:
             monkeypatch.setattr(owner, name, self._counted(getattr(owner, name)))
         unlink = Path.unlink
 
         def unlinked(path: Path, *given: Any, **options: Any) -> None:
-            if not self.at or self.count < self.at:
+            if by or not self.at or self.count < self.at:
                 unlink(path, *given, **options)
 
         monkeypatch.setattr(Path, "unlink", unlinked)
@@ -56,10 +58,10 @@ class Kill:
         def counted(*given: Any, **options: Any) -> Any:
             self.count += 1
             if self.at and self.count == self.at and not self.after:
-                raise Killed
+                raise self.by
             done = step(*given, **options)
             if self.at and self.count == self.at:
-                raise Killed
+                raise self.by
             return done
 
         return counted
@@ -115,6 +117,36 @@ def test_a_kill_at_every_step(
         break
     assert steps > 8
     assert [path.name for path in stack.config.parent.iterdir()] == ["config.yml"]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_an_interruption_at_every_step(several: bool, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is cancelled tidies up, and records what the configuration holds: `destroy` takes it back."""
+
+    def restart() -> int:
+        stack.server.start()
+        return 0
+
+    stack.restarts, stack.more = restart, {"several": several}
+    interruption = Kill(monkeypatch, Interrupted("Interrupted."))
+    for step in range(1, 100):
+        stack.push, stack.passwords, stack.served = None, {}, False
+        stack.config.write_text(CONFIG, encoding="utf-8")
+        stack.server.start()
+        interruption.arm(step, after=False)
+        try:
+            stack.up()
+        except RunFailed:
+            interruption.arm(0, after=False)
+            assert [path.name for path in stack.config.parent.iterdir()] == ["config.yml"]
+            written = stack.config.read_text(encoding="utf-8") != CONFIG
+            assert bool(stack.push) in (written, several)
+            if stack.push:
+                stack.destroy()
+            assert stack.config.read_text(encoding="utf-8") == CONFIG
+            continue
+        break
+    assert step > 8
 
 
 CHILD = """

@@ -13,9 +13,10 @@ import pytest
 
 from provisioning import errors, waiting
 from provisioning.entra.client_secret_plan import Slot
+from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.retry import Patience
 from provisioning.nocobase.sign_in_link import SignIn
-from provisioning.nocobase3 import commands, push, push_resource
+from provisioning.nocobase3 import before_change, commands, push, push_resource
 from provisioning.nocobase3.config_file import Found
 from tests.provisioning.nocobase3.conftest import CONFIG
 from tests.provisioning.nocobase3.stack import API_KEY, CLIENT_ID, TENANT, RunFailed, Stack, configured
@@ -165,6 +166,14 @@ def test_one_that_starts_slowly_is_waited_for_aloud(
     found = Found(exists=True, client_id=CLIENT_ID, tenant="common", scopes=("a",))
     assert push.link_in_use(server, "outlook", found, 120)[1] is None
     assert "Still waiting for NocoBase at https://crm.example.com to start, 0 of 120 s." in capsys.readouterr().err
+
+
+def test_what_stands_in_place_of_a_tenant_is_not_repeated() -> None:
+    link = SignIn(CLIENT_ID, None, ("a",), "common")
+    found = Found(exists=True, client_id=CLIENT_ID, tenant="Xq8~a_pasted.secret", scopes=("a",))
+    assert push.why_not_in_use(link, found, "outlook") == (
+        "its sign-in link is for common instead of the one of its configuration"
+    )
 
 
 def test_a_failed_first_push_is_recorded_and_destroy_takes_it_back(stack: Stack) -> None:
@@ -491,6 +500,27 @@ def test_the_name_that_connected_accounts_belong_to_is_kept(stack: Stack) -> Non
     stack.config.write_text(OWN.replace("type: microsoft", "type: gmail"), encoding="utf-8")
     with pytest.raises(RunFailed, match="is of another type"):
         stack.up()
+
+
+@pytest.mark.parametrize("written", ["false", "False"])
+def test_one_that_is_switched_off_is_neither_written_nor_restarted(written: str, stack: Stack) -> None:
+    restart_command(stack)
+    stack.up()
+    stack.pass_days(90)
+    text = stack.config.read_text(encoding="utf-8").replace(
+        "type: microsoft", f"type: microsoft\n         enabled: {written}"
+    )
+    stack.config.write_text(text, encoding="utf-8")
+    stack.server.start()
+    starts = stack.server.starts
+    with pytest.raises(RunFailed, match=r"is switched off .*enabled is false"):
+        stack.up()
+    assert (stack.server.starts, stack.config.read_text(encoding="utf-8")) == (starts, text)
+    with pytest.raises(errors.NotVerified, match="switched off"):
+        before_change.check(stack.installation(), NocoBaseLogin(api_key=API_KEY), [CLIENT_ID])
+    stack.config.write_text(text.replace(written, "true"), encoding="utf-8")
+    stack.up()
+    assert in_use(stack) == stack.passwords[Slot.B]["value"]
 
 
 def test_credentials_of_somebody_else_survive_destroy(stack: Stack) -> None:
