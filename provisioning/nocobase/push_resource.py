@@ -250,7 +250,10 @@ class MailSettingsProvider(ResourceProvider):
                 push.reject_foreign(nocobase.url, found, [], whose_application)
             first = not olds.get("slot") or place_of(olds) != place_of(news)
             accounts = accounts_of(news) if first else None
-            return _push(nocobase, news, found, (olds.get("updated_at") or "") if same else "", accounts)
+            outputs = _push(nocobase, news, found, (olds.get("updated_at") or "") if same else "", accounts)
+        if olds.get("config_file"):
+            say_what_stays(olds)
+        return outputs
 
     def _was_taken_over(self, found: push.HoldsClientId, news: Properties) -> bool:
         """Whether another stack serves this NocoBase by now: two stacks that correct each other would break mail.
@@ -356,6 +359,12 @@ class MailSettingsProvider(ResourceProvider):
                     yield nocobase
             finally:
                 keep_secrets(nocobase)
+
+
+def say_what_stays(olds: Mapping[str, Any]) -> None:
+    """Say where a client secret stays in the configuration of a NocoBase 3 that got it last."""
+    earlier = f"mail.providers.{olds.get('mail_provider')} in the configuration {olds['config_file']}"
+    say(f"{earlier} still has a client secret: remove it there once no NocoBase reads it any more.")
 
 
 def _warn_of_audience(url: str, link: SignIn | None, properties: Properties) -> None:

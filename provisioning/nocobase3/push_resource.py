@@ -45,7 +45,7 @@ from provisioning.nocobase.push_record import (
     redacted,
     with_client_id,
 )
-from provisioning.nocobase.push_resource import MailSettingsProvider, Seen, with_way_out
+from provisioning.nocobase.push_resource import MailSettingsProvider, Seen, say_what_stays, with_way_out
 from provisioning.nocobase.retry import Patience
 from provisioning.nocobase.sign_in_link import sign_in_mismatch
 
@@ -193,8 +193,7 @@ class ConfigurationProvider(MailSettingsProvider):
                 target.holds = push.may_hold(target.place, target.provider, _entry(news))
                 raise
         if olds.get("config_file") and _configuration(olds) != _configuration(news):
-            earlier = f"mail.providers.{olds['mail_provider']} in the configuration {olds['config_file']}"
-            say(f"{earlier} still has a client secret: remove it there once no NocoBase reads it any more.")
+            say_what_stays(olds)
         why = push.why_not_in_use(link, reading.found, target.provider)
         if why is not None and news.get("restart"):
             say(f"Restarting NocoBase at {target.url}: {shlex.join(news['restart'])}")

@@ -792,14 +792,15 @@ def test_a_refresh_waits_for_no_nocobase_and_the_programs_comparison_does(
 
 
 def test_one_that_takes_the_name_of_a_nocobase_3_is_pushed_into(
-    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch
+    provider: MailSettingsProvider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = FakeNocoBase([microsoft()])
     connect(server, monkeypatch)
-    before = {**created(provider, server), "config_file": "/srv/config.yml", "restart_due": None}
+    before = {**created(provider, server), "config_file": "/srv/config.yml", "mail_provider": "outlook"}
     assert provider.diff(ID, before, PROPERTIES).changes is True
     outs = dict(provider.update(ID, before, PROPERTIES).outs or {})
     assert "config_file" not in outs
+    assert "mail.providers.outlook in the configuration /srv/config.yml still has" in capsys.readouterr().out
     assert provider.diff(ID, outs, PROPERTIES).changes is False
 
 
