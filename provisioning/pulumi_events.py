@@ -30,6 +30,15 @@ NO_NEWS = (
 )
 """What the engine adds to other errors."""
 
+NOT_SIGNED_IN = re.compile(r"could not load provider for resource \S*\bazuread:")
+"""How the engine begins where its refresh, which signs in as the last run did, cannot sign in to Entra ID."""
+
+SIGN_IN_ANEW = (
+    "The refresh could not sign in to Entra ID as the last run did. If the sign-in has changed since (azuread:… in the "
+    "stack's configuration), run `pulumi up --run-program` once: it signs in as the stack says now. "
+    "`python -m provisioning doctor` checks that sign-in."
+)
+
 PROVIDER_LOG = ": sdk.helper_schema: "
 """What the log of a bridged provider (azuread) says is in the provider's error, too."""
 
@@ -114,12 +123,17 @@ class Operation:
 
     @property
     def errors(self) -> list[str]:
-        """Why it failed: the engine's own messages, each once; empty if it succeeded."""
+        """Why it failed: the engine's own messages, each once, with the way out first where only this program knows it.
+
+        Empty if it succeeded.
+        """
         if self.succeeded:
             return []
         messages = (_plain(message) for event in self.events if (message := _error(event)))
         news = dict.fromkeys(message for message in messages if message and not _is_repetition(message))
-        return list(map(harmless, list(news) or _printed(self.said)))
+        said = list(news) or _printed(self.said)
+        way_out = [SIGN_IN_ANEW] if any(map(NOT_SIGNED_IN.match, said)) else []
+        return [*way_out, *map(harmless, said)]
 
 
 def parse_event(line: str) -> Event | None:

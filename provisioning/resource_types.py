@@ -25,5 +25,8 @@ def taken_over(name: str) -> str:
     return f"{name}-taken-over"
 
 
+AZUREAD_PROVIDER_TYPE = "pulumi:providers:azuread"
+"""The provider of everything in Entra ID. Its state has the stack's configuration of the sign-in in the last run."""
+
 PUSH_PROVIDER_TYPE = "pulumi:providers:pulumi-python"
 """The process in which every push runs."""

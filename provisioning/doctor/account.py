@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 
-from provisioning.doctor.runner import Finding, failed, ok, warning
+from provisioning.doctor.runner import Finding, Outcome, failed, ok, warning
 from provisioning.entra import error_codes
 from provisioning.entra.account import (
     CHANGE_ANY,
@@ -16,7 +17,7 @@ from provisioning.entra.account import (
     read_claims,
     why_may_not_add_owners,
 )
-from provisioning.entra.sign_in_settings import SIGN_IN, sign_in_settings
+from provisioning.entra.sign_in_settings import NAMESPACE, SIGN_IN, sign_in_settings
 from provisioning.foreign import listed, quoted
 
 ENOUGH = (CHANGE_OWN, *CHANGE_ANY)
@@ -108,6 +109,32 @@ def _check_rights_of_application(
     has = ", ".join(name for name in dict.fromkeys((*held, *CONSENT)) if name in account.granted)
     missing = why_may_not_add_owners(account, owners, people)
     return warning(f"{has}; {missing[0]}", f"{portal}: {missing[1]}") if missing else ok(has)
+
+
+def check_last_sign_in(signed_in: Finding, recorded: Mapping[str, object], configured: Mapping[str, str]) -> Finding:
+    """`signed_in`, or a warning that the refresh of the next run signs in otherwise.
+
+    recorded: what the configuration said in the last run, by the provider's keys. configured: what it says now, by
+    whole keys.
+    """
+    keys = sorted(
+        key for key in recorded.keys() | {key.partition(":")[2] for key in configured} if OF_ACCOUNT.match(key)
+    )
+    given = {key: configured.get(f"{NAMESPACE}:{key}", "") for key in keys}
+    known = {key: recorded.get(key, "") for key in keys}
+    changed = [f"{NAMESPACE}:{key}" for key in keys if known[key] is not None and str(known[key]) != given[key]]
+    if signed_in.outcome is not Outcome.OK or not changed:
+        return signed_in
+    said = f"{signed_in.said}; the last run signed in otherwise ({', '.join(changed)}), and the refresh still does"
+    return warning(said, SIGN_IN_ANEW, signed_in.value)
+
+
+OF_ACCOUNT = re.compile("tenantId|client|oidc|ado")
+"""How the provider's keys begin that say who signs in, and where."""
+
+SIGN_IN_ANEW = (
+    "If that sign-in has ended, pulumi up fails: run `pulumi up --run-program` once, which takes the new one."
+)
 
 
 def ask_account() -> Finding:

@@ -56,8 +56,10 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
     pulumi = Pulumi(name)
     deployment = answer(lambda: stack.check_deployment(stack.read_deployment(pulumi)))
     deployed: Deployed | None = deployment.value
+    configured: Mapping[str, str] = {}
     with suppress(EngineFailed):  # a check of its own tells of that
-        use_configuration(pulumi.configuration_of(NAMESPACE))
+        configured = pulumi.configuration_of(NAMESPACE)
+        use_configuration(configured)
     if deployed and not sign_in_settings()["tenantId"]:  # as `pulumi up` would sign in, where a setting names one
         use_tenant(deployed.tenant_id)
 
@@ -68,6 +70,10 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
 
     def ask_secrets_provider(found: stack.Stack) -> Finding:
         return engine.ask_secrets(found.name, stack.only_here(found.values.get(NEEDED_KEY)))
+
+    def ask_account() -> Finding:
+        signed_in = account.ask_account()
+        return account.check_last_sign_in(signed_in, deployed.sign_in, configured) if deployed else signed_in
 
     def ask_rights(who: Account, settings: Settings) -> Finding:
         return account.ask_rights(who, settings.tenant_consent, settings.owners)
@@ -96,7 +102,7 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
         Question("secrets provider", ask_secrets_provider, ("stack",)),
         Question("settings", stack.check_settings, ("stack",)),
         Question("deployment", lambda _: deployment, ("stack",)),
-        Question("sign-in", account.ask_account),
+        Question("sign-in", ask_account),
         Question("rights in Entra ID", ask_rights, ("sign-in", "settings")),
         Question("policy on secrets", ask_policy, ("sign-in", "settings")),
         Question("policy on consent", ask_consent_policy, ("sign-in", "settings")),

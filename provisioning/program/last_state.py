@@ -18,6 +18,7 @@ from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.resource_types import (
     APPLICATION_NAME,
     APPLICATION_TYPE,
+    AZUREAD_PROVIDER_TYPE,
     COMPONENT_TYPE,
     GRANT_TYPE,
     OWN_OWNERS,
@@ -141,7 +142,8 @@ class Deployed:
     next_rotation, old_retires: as the last complete run planned them. There is no old_retires as long as a NocoBase has
     to be restarted first.
     consent: the id of the declared consent for the tenant; None if there is none. consent_taken_over: whether an
-    administrator had given it before.
+    administrator had given it before. sign_in: what the stack's configuration said to the azuread provider; None for a
+    value that was not asked for.
     """
 
     stack: str
@@ -154,6 +156,7 @@ class Deployed:
     principal: Principal | None = None
     consent: str | None = None
     consent_taken_over: bool = False
+    sign_in: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def used_by(self, secret: KnownSecret) -> tuple[Push, ...]:
         """The NocoBases that were given this very secret."""
@@ -251,6 +254,7 @@ def read_state(resources: Resources, stack: str = "", name: str = APPLICATION_NA
         if principal
         else None,
         consent=consent,
+        sign_in=next((given for (kind, _), given in resources.items() if kind == AZUREAD_PROVIDER_TYPE), {}),
         consent_taken_over=consent is not None and consent in (given.get("id"), exported.get(CONSENT_TAKEN_OVER)),
     )
 

@@ -87,6 +87,17 @@ def test_a_failure_is_told_once_and_without_colours() -> None:
     assert Operation(True, FAILED).errors == []
 
 
+def test_a_refresh_that_cannot_sign_in_is_told_with_the_way_out_first() -> None:
+    said = f"could not load provider for resource {URN}: could not create provider x: AADSTS7000215: Invalid"
+    way_out, found = Operation(False, (Diagnostic("error", f"error: {said}"),)).errors
+    assert found == said
+    assert "run `pulumi up --run-program` once" in way_out
+    other = (
+        "could not load provider for resource urn:pulumi:dev::x::pulumi-python:dynamic/nocobase:MailSettings::nocobase"
+    )
+    assert Operation(False, (Diagnostic("error", other),)).errors == [other]
+
+
 @pytest.mark.parametrize(
     ("said", "errors"),
     [

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning.doctor.account import ask_rights, check_account, check_rights
+from provisioning.doctor.account import ask_rights, check_account, check_last_sign_in, check_rights
+from provisioning.doctor.runner import Outcome, failed, ok
 from provisioning.entra.account import Account, account_of, read_claims, why_may_not_add_owners
 from provisioning.errors import DirectoryUnreadable
 
@@ -54,6 +55,34 @@ def test_accounts() -> None:
     assert (user.name, user.application) == ("admin@example.com", False)
     assert user.directory_roles == {DEVELOPER}
     assert "User.Read" in user.granted
+
+
+@pytest.mark.parametrize(
+    ("recorded", "configured", "changed"),
+    [
+        ({"version": "6.10.0"}, {}, ""),
+        ({"tenantId": TENANT}, {"azuread:tenantId": TENANT}, ""),
+        ({"clientId": "a", "clientSecret": "s"}, {"azuread:clientId": "a", "azuread:clientSecret": "s"}, ""),
+        # A secret that could not be read is not compared.
+        ({"clientId": "a", "clientSecret": None}, {"azuread:clientId": "a", "azuread:clientSecret": "s"}, ""),
+        ({"clientSecret": "s"}, {"azuread:clientSecret": "new-secret"}, "azuread:clientSecret"),
+        ({"clientId": "a"}, {}, "azuread:clientId"),
+        ({}, {"azuread:oidcToken": "t", "azuread:useOidc": "true"}, "azuread:oidcToken"),
+        ({"metadataHost": "x"}, {"azuread:environment": "global"}, ""),
+    ],
+)
+def test_a_sign_in_that_has_changed_since_the_last_run_is_named_and_no_value_of_it(
+    recorded: dict[str, str], configured: dict[str, str], changed: str
+) -> None:
+    found = check_last_sign_in(ok("application x", "account"), recorded, configured)
+    if not changed:
+        assert found == ok("application x", "account")
+        return
+    said = f"application x; the last run signed in otherwise ({changed}), and the refresh still does"
+    assert (found.outcome, found.said, found.value) == (Outcome.WARNING, said, "account")
+    assert "`pulumi up --run-program` once" in str(found.remedy)
+    # What is wrong with the present one comes first.
+    assert check_last_sign_in(failed("nobody", "az login"), recorded, configured).said == "nobody"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from provisioning.entra.token_check import Answer, Verdict
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.sign_in_link import SignIn
 from provisioning.program.last_state import Push
+from provisioning.resource_types import AZUREAD_PROVIDER_TYPE
 from provisioning.status import read
 from provisioning.status.read import HeldRow
 from tests.provisioning.checkpoints import (
@@ -32,6 +33,8 @@ from tests.provisioning.checkpoints import (
     application,
     export,
     push,
+    resource,
+    secret,
 )
 from tests.provisioning.fake_pulumi import FakePulumi, fake_pulumi
 from tests.provisioning.status.test_compare import NOW, held, registration
@@ -110,6 +113,14 @@ def test_the_chain_of_a_sign_in_once_it_is_deployed() -> None:
     assert {name: found[name].outcome.value for name in CHAIN} == {**dict.fromkeys(CHAIN, "OK"), "consent": "warning"}
     assert {check.outcome.value for check in found.values()} == {"OK", "warning"}
     assert sign_in_settings().tenant == TENANT_ID
+
+
+def test_the_sign_in_of_the_last_run_is_compared_with_the_configuration(pulumi: FakePulumi) -> None:
+    provider = resource(AZUREAD_PROVIDER_TYPE, "default_6_10_0", {"clientId": "a", "clientSecret": secret("old")})
+    (pulumi.folder / "prod.export").write_text(export(*ONE_SECRET, provider))
+    config = {**CONFIG, "azuread:clientId": {"value": "b"}}
+    (pulumi.folder / "prod.config").write_text(json.dumps(config))
+    assert "(azuread:clientId, azuread:clientSecret)" in asked()["sign-in"].said
 
 
 def test_personal_mailboxes_are_asked_for_where_the_audience_has_them(pulumi: FakePulumi) -> None:

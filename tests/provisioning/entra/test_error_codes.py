@@ -173,6 +173,11 @@ ASSIGNED = "Your administrator has configured the application"
         ("Hostname/IP does not match certificate's altnames: Host: x", ["ERR_TLS_CERT_ALTNAME_INVALID"]),
         ("error:0A00010B:SSL routines:ssl3_get_record:wrong version number", ["Wrong version number"]),
         ("535 5.7.3 Authentication unsuccessful, then read ECONNRESET", ["SMTP 5.7.3", "ECONNRESET"]),
+        (
+            "error: could not load provider for resource urn:pulumi:dev::x::azuread:index/application:Application::m: "
+            "could not create provider: AADSTS7000215: Invalid client secret provided.",
+            ["could not load provider", "AADSTS7000215"],
+        ),
         ("RequestError: Proxy response (407) !== 200 when HTTP Tunneling", ["Proxy"]),
         ("the tenant's name was not found, and nobody was refused", []),
     ],
