@@ -19,7 +19,7 @@ from provisioning.entra.ownership import Owners, Wanted
 from provisioning.program import stack
 from provisioning.program.caller import Caller, sign_in
 from provisioning.program.last_state import Resources, read_state
-from provisioning.program.prepare import plan_ownership
+from provisioning.program.prepare import plan_ownership, without_gone
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,11 @@ def prepare() -> Run:
 def _plan(identity: Identity, settings: Settings, caller: Caller, recorded: Resources) -> Planned:
     last = read_state(recorded, name=identity.name)
     wanted = Wanted(caller.object_id, settings.owners, settings.former_owners, caller.application)
+    wanted, warnings = without_gone(wanted, last)
     owners, principal_owners, warning = plan_ownership(wanted, last)
     left = left_behind.find(identity, last, recorded)
-    if warning:
-        pulumi.warn(f"{identity.application_name}: {warning}")
+    for said in (*warnings, *([warning] if warning else [])):
+        pulumi.warn(f"{identity.application_name}: {said}")
     return Planned(identity, owners, principal_owners, left)
 
 

@@ -198,6 +198,16 @@ def people(object_ids: Collection[str]) -> frozenset[str]:
     return ask(read)
 
 
+def gone(object_ids: Collection[str]) -> frozenset[str]:
+    """Those of these objects that the tenant does not have. Raises DirectoryUnreadable."""
+
+    async def read(graph: GraphServiceClient) -> frozenset[str]:
+        asked = {one: graph.directory_objects.by_directory_object_id(one) for one in object_ids}
+        return frozenset([one for one, request in asked.items() if await or_none(request.get()) is None])
+
+    return ask(read)
+
+
 async def _all_owners(asked: Any) -> tuple[Owner, ...]:
     """Every page of a list of owners; none if what they own does not exist."""
     found = await every_page(asked, await or_none(asked.get()))

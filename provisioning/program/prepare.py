@@ -31,7 +31,7 @@ from provisioning.entra.other_applications import reject_namesakes
 from provisioning.entra.ownership import Owners, Wanted, last_deployer_leaves, plan_owners, reject_own_removal
 from provisioning.entra.registration import Owner
 from provisioning.entra.tags import Tags, plan_tags, stack_tag
-from provisioning.errors import Problem, ProvisioningError, SettingsError
+from provisioning.errors import DirectoryUnreadable, Problem, ProvisioningError, SettingsError
 from provisioning.foreign import harmless
 from provisioning.nocobase.installation import Installation
 from provisioning.nocobase.preflight import check_audience, check_installations
@@ -128,6 +128,8 @@ def prepare(last: Deployed) -> Run:
             settings.former_owners,
             caller.application and not reads_only,
         )
+        wanted, of_gone = without_gone(wanted, last)
+        warnings += of_gone
         owners, principal_owners, warning = plan_ownership(wanted, last, settings.protect_application)
         warnings += [warning] if warning else []
         warnings += [said] if (said := audience.in_words(accounts, settings.audience)) else []
@@ -309,6 +311,29 @@ def warn_of_added_owners(caller: Caller, planned: Sequence[Owners]) -> list[str]
     return [f"Owners: {caller.object_id} lacks a permission: {missing[0]}. To mend it: {missing[1]}"] if missing else []
 
 
+def without_gone(wanted: Wanted, last: Deployed) -> tuple[Wanted, list[str]]:
+    """`wanted` without named owners who are not in the tenant any more, and a warning for each of them.
+
+    Entra ID removes them from the owners, and would reject them in each run: no secret would be rotated any more. It is
+    asked only if somebody is missing; where it does not say, they stay.
+    """
+    missing = {*wanted.named} - {*wanted.former} - last.application.owners if last.application else set()
+    if not missing:
+        return wanted, []
+    # 0.4 s of imports (msgraph) that only a change needs.
+    from provisioning.entra import directory  # noqa: PLC0415
+
+    try:
+        gone = directory.gone(missing)
+    except DirectoryUnreadable:
+        return wanted, []
+    return replace(wanted, named=[one for one in wanted.named if one not in gone]), [
+        f"The setting owners names {one}, which this tenant does not have, so it is left out. Take it out of owners in "
+        "Pulumi.<stack>.yaml."
+        for one in sorted(gone)
+    ]
+
+
 def plan_ownership(wanted: Wanted, last: Deployed, adopted: bool = False) -> tuple[Owners, Owners, str | None]:
     """The owners of the application and of its service principal, and a warning if no deployer is left among them.
 
@@ -334,6 +359,8 @@ def plan_ownership(wanted: Wanted, last: Deployed, adopted: bool = False) -> tup
         # Whoever may look after the application has to look after its service principal, too.
         return application, Owners(application.object_ids), last_deployer_leaves(wanted, application, "application")
     left_out = last.application.owners - last.principal.owners if adopted and last.application else frozenset()
+    # Whom a run has made an owner there is no such right.
+    left_out -= last.principal.own_owners
     principal = plan_owners(wanted, last.principal.owners, of_principal, left_out)
     return (
         application,

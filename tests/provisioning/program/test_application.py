@@ -22,8 +22,8 @@ from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program import prepare, redirect_uris, stack, validation
 from provisioning.program.application import MailApplication
 from provisioning.program.caller import Caller
-from provisioning.program.last_state import read_state
-from provisioning.program.prepare import PlanInputs, Run, plan_consent, plan_ownership
+from provisioning.program.last_state import Deployed, read_state
+from provisioning.program.prepare import PlanInputs, Run, plan_consent, plan_ownership, without_gone
 from provisioning.program.settings import Settings
 from provisioning.program.undeclared import OF_APPLICATION, OF_PRINCIPAL
 from provisioning.resource_types import APPLICATION_TYPE, GRANT_TYPE, PRINCIPAL_TYPE, STACK_TYPE
@@ -326,6 +326,38 @@ def test_the_stacks_owners_come_back_and_those_of_others_stay_as_they_are(tenant
     assert owners() == [{ME, COLLEAGUE}] * 2
     made.up(program_for_two_owners)
     assert made.steps == []
+
+
+def test_an_owner_who_has_left_the_tenant_stops_no_run(tenant: Service) -> None:
+    left = tenant.directory.create_application({"displayName": "pipeline"}, ME, [])
+    pipeline = tenant.directory.create_service_principal({"appId": left["appId"]}, ME, [])["id"]
+    said: list[str] = []
+
+    def declared() -> None:
+        last = stack.last_state()
+        wanted, said[:] = without_gone(Wanted(ME, [pipeline]), last)
+        program(FOR_USERS, plan_ownership(wanted, last)[:2])
+
+    made = engine()
+    made.up(declared)
+    assert said == []
+    tenant.directory.delete_service_principal(pipeline, ME)
+    made.up(declared)
+    assert made.steps == []
+    assert said == [
+        f"The setting owners names {pipeline}, which this tenant does not have, so it is left out. Take it out of "
+        "owners in Pulumi.<stack>.yaml."
+    ]
+    # Whether it is there is asked only of those who are missing; where nobody can say, they are added.
+    tenant.take_requests()
+    assert without_gone(Wanted(ME, [ME]), Deployed("prod")) == (Wanted(ME, [ME]), [])
+    assert tenant.take_requests() == []
+    tenant.fault("GET /v1.0/directoryObjects", status=403)
+    wanted = Wanted(ME, [pipeline])
+    assert without_gone(wanted, read_state({(APPLICATION_TYPE, "mail"): checkpoints.application()["outputs"]})) == (
+        wanted,
+        [],
+    )
 
 
 OWN_URI, THEIRS = SETTINGS.redirect_uris[0], "https://theirs.example.com/"

@@ -242,6 +242,11 @@ def test_of_an_adopted_application_only_new_owners_are_added_to_the_service_prin
     assert (application.as_they_are, principal.as_they_are, owned) == (True, True, [])
     _, principal, _ = plan_ownership(Wanted("next", ["pipeline"]), deployed(["pipeline"], ["person"]), adopted=True)
     assert principal.added == {"next"}
+    # One whom an earlier run had added, and somebody has removed.
+    last = deployed(["pipeline"], ["person"])
+    assert last.principal is not None
+    last = replace(last, principal=replace(last.principal, own_owners=frozenset({"pipeline"})))
+    assert plan_ownership(Wanted("pipeline"), last, adopted=True)[1].object_ids == ("person", "pipeline")
 
 
 def test_a_service_principal_that_is_yet_to_be_created_gets_the_owners_of_the_application(owned: list[str]) -> None:
