@@ -138,6 +138,7 @@ def prepare(last: Deployed) -> Run:
         reject_too_many_owners((owners, principal_owners))
         warnings += [] if reads_only else warn_of_added_owners(caller, (owners, principal_owners))
         consent = plan_consent(settings, last)
+        tags = own_tags(settings, last)
         if last.object_id is None and settings.same_name is not SameName.ALLOW:
             reject_namesakes(settings.application_name)
 
@@ -169,7 +170,6 @@ def prepare(last: Deployed) -> Run:
     for warning in warnings:
         pulumi.warn(harmless(warning))
     other_version = keeps_token_version(accounts.audience, last)
-    tags = own_tags(settings, last)
     removes = any(secret.slot not in secrets.slots for secret in last.secrets)
     return Run(
         settings,

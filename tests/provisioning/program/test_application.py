@@ -16,6 +16,7 @@ from typing import Any
 import pulumi_azuread as azuread
 import pytest
 
+from provisioning.ending import Ended
 from provisioning.entra.ownership import Owners, Wanted
 from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import MICROSOFT_GRAPH
@@ -326,6 +327,24 @@ def test_the_stacks_owners_come_back_and_those_of_others_stay_as_they_are(tenant
     assert owners() == [{ME, COLLEAGUE}] * 2
     made.up(program_for_two_owners)
     assert made.steps == []
+
+
+def test_what_entra_id_does_not_tell_of_tags_ends_the_run_with_a_sentence(
+    tenant: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = engine()
+    made.up(program_for_users)
+    (application,) = tenant.directory.snapshot()["applications"]
+    tenant.directory.update_application(application["id"], {"tags": []}, ME)
+    tenant.fault(r"GET /v1.0/applications\(appId", status=403)
+    monkeypatch.setattr(stack, "configuration", lambda: (VALUES, {"nocobaseApiKey"}))
+    monkeypatch.setattr(prepare, "check_installations", lambda *_: [])
+
+    def program_of_main() -> None:
+        prepare.prepare(stack.last_state())
+
+    with pytest.raises(Ended, match="403"):
+        made.up(program_of_main)
 
 
 def test_an_owner_who_has_left_the_tenant_stops_no_run(tenant: Service) -> None:
