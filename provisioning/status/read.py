@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from provisioning.entra.consent import Given, Rule, given, rule, unread
@@ -158,10 +159,13 @@ def _why(error: ProvisioningError) -> str:
 def find_duplicates(state: Checkpoint) -> dict[str, str]:
     """Object id → display name of the applications that carry the stack's tag and that its state does not hold.
 
-    A lost answer to the creation of the application leaves one; but anybody may set a tag. Raises DirectoryUnreadable.
+    A lost answer to the creation of the application leaves one; but anybody may set a tag, also that of another stack
+    on this stack's application. Raises DirectoryUnreadable.
     """
     own = state.every(APPLICATION_TYPE)
-    tag = next((tag for item in own for tag in item.get("tags") or () if tag.startswith(STACK_TAG)), None)
+    tag = next(
+        (tag for item in state.resources for tag in item["outputs"].get("tags") or () if _is_own(tag, item)), None
+    )
     if tag is None:
         return {}
     # A second of imports.
@@ -169,6 +173,13 @@ def find_duplicates(state: Checkpoint) -> dict[str, str]:
 
     known = {item["objectId"] for item in own}
     return {object_id: name for object_id, name in directory.applications_tagged(tag).items() if object_id not in known}
+
+
+def _is_own(tag: str, resource: Mapping[str, Any]) -> bool:
+    """Whether `tag` is that of the stack which has the application `resource` in its state."""
+    stack, project = str(resource["urn"]).removeprefix("urn:pulumi:").split("::")[:2]
+    named = tag.startswith(STACK_TAG) and tag.endswith(f"/{project}/{stack}")
+    return named and resource["type"] == APPLICATION_TYPE
 
 
 def recorded_owners(state: Checkpoint) -> frozenset[str]:

@@ -83,6 +83,20 @@ def test_the_stacks_tag_alone_has_no_application_removed(engine: FakePulumi, rem
     assert re.search(f"{planted} has this stack's tag, which anybody may set.*owned by {who}", said.stderr)
 
 
+def test_the_application_of_a_stack_whose_tag_somebody_set_is_no_duplicate(
+    engine: FakePulumi, removed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    own, of_dev = (f"pulumi:organization/nocobase-outlook/{stack}" for stack in ("prod", "dev"))
+    tagged = {own: {OBJECT_ID: "mail"}, of_dev: {OBJECT_ID: "mail", "twin": "mail"}}
+    monkeypatch.setattr(directory, "applications_tagged", tagged.__getitem__)
+    (engine.folder / "prod.export").write_text(export(application(owners=["deployer"], tags=[of_dev, own])))
+    said = CliRunner().invoke(app, ["prune", "--yes", "--application", "twin"])
+    assert "twin is no duplicate of this stack's application" in said.stderr
+    assert "twin" not in removed
+
+
 def test_a_secret_that_a_replacement_has_yet_to_delete_is_not_orphaned(engine: FakePulumi, removed: list[str]) -> None:
     (known,) = (item for item in STORED if item.key_id == "lost")
     old = password("a", "2027-03-01", "2027-08-01")
