@@ -67,6 +67,7 @@ class Deployer:
         watch.began(name)
         began = time.monotonic()
         changes: dict[str, int] = {}
+        foreseen = False
         due: dict[str, str] = {}
 
         def follow(event: Event) -> None:
@@ -80,7 +81,7 @@ class Deployer:
             engine = Pulumi(name, self._login_variables(name), self.folder, engines=self.engines)
             for operation in self._operations:
                 ended = engine.operate(operation, *self._policies, on_event=follow)
-                changes, errors = ended.changes, ended.errors
+                changes, errors, foreseen = ended.changes, ended.errors, operation == "preview"
                 if not ended.succeeded:
                     break
         except EngineFailed as error:
@@ -88,12 +89,12 @@ class Deployer:
         spent = time.monotonic() - began
         if errors:
             outcome = StackOutcome.STOPPED if self.engines.told_to_end else StackOutcome.FAILED
-            return Result(name, outcome, changes, spent, sentence(errors), "\n".join(errors))
+            return Result(name, outcome, changes, spent, sentence(errors), "\n".join(errors), foreseen)
         outcome = StackOutcome.UNCHANGED
         if changes:
             outcome = StackOutcome.WOULD_CHANGE if self.preview else StackOutcome.CHANGED
         # A NocoBase 3 that a person has to restart: no failure, but nobody would learn of it.
-        return Result(name, outcome, changes, spent, detail="\n".join(due.values()))
+        return Result(name, outcome, changes, spent, detail="\n".join(due.values()), foreseen=foreseen)
 
     @property
     def _operations(self) -> tuple[str, ...]:

@@ -50,8 +50,8 @@ class StackOutcome(StrEnum):
 class Result:
     """What became of one stack.
 
-    changes: how many resources were (in a preview: would be) created, updated, deleted or replaced. seconds: from its
-    own beginning. error: in one line, empty if there is none; detail: all that was said of it, or is left to do.
+    changes: how many resources were created, updated, deleted or replaced; or would be, if `foreseen`. seconds: from
+    its own beginning. error: in one line, empty if there is none; detail: all that was said of it, or is left to do.
     """
 
     stack: str
@@ -60,13 +60,13 @@ class Result:
     seconds: float = 0.0
     error: str = ""
     detail: str = ""
+    foreseen: bool = False
 
     @property
     def counts(self) -> str:
         """The changes in words; empty if there are none."""
-        done = self.outcome is not StackOutcome.WOULD_CHANGE
         named = sorted(self.changes.items())
-        return ", ".join(f"{count} {WORDS.get(kind, kind) if done else f'to {kind}'}" for kind, count in named)
+        return ", ".join(f"{count} {f'to {kind}' if self.foreseen else WORDS.get(kind, kind)}" for kind, count in named)
 
 
 class Watch(Protocol):

@@ -10,10 +10,13 @@ import pytest
 from provisioning.fleet.deploy import Deployer
 from provisioning.fleet.runner import Result, StackOutcome
 from provisioning.pulumi_cli import Pulumi
-from provisioning.pulumi_events import Event, Operation, StepEnded, Summary
+from provisioning.pulumi_events import Diagnostic, Event, Operation, StepEnded, Summary
 from provisioning.resource_types import PUSH_TYPE
 
 DUE = "NocoBase at https://crm.example.com has to be restarted."
+
+PACKED = Deployer(Path(), policy_packs=("policy",))
+"""Looks before it deploys."""
 
 
 class Unwatched:
@@ -43,3 +46,19 @@ def test_a_nocobase_that_a_person_has_to_restart_is_told(
     monkeypatch.setattr(Pulumi, "operate", operate)
     result = Deployer(tmp_path).deploy("prod", Unwatched())
     assert (result.outcome, result.error, result.detail) == (StackOutcome.CHANGED, "", told)
+
+
+@pytest.mark.parametrize(
+    ("deployer", "counts"),
+    [(Deployer(Path()), "2 created"), (Deployer(Path(), preview=True), "2 to create"), (PACKED, "2 to create")],
+)
+@pytest.mark.parametrize("succeeds", [False, True])
+def test_what_a_preview_would_do_is_not_told_as_done(
+    succeeds: bool, deployer: Deployer, counts: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: tuple[Event, ...] = (Summary({"create": 2}),)
+    if not succeeds:
+        events = (Diagnostic("error", "It holds the credentials of another application."), *events)
+    monkeypatch.setattr(Pulumi, "operate", lambda *_, **__: Operation(succeeds, events))
+    result = deployer.deploy("prod", Unwatched())
+    assert result.counts == ("2 created" if succeeds and deployer is PACKED else counts)

@@ -60,7 +60,8 @@ def test_each_has_its_result_and_a_failure_stops_no_other(parallel: int, broken:
 def test_changes_in_words() -> None:
     changes = {"update": 1, "create": 7, "import": 1, "odd": 2}
     assert Result("s", StackOutcome.CHANGED, changes).counts == "7 created, 1 taken over, 2 odd, 1 updated"
-    assert Result("s", StackOutcome.WOULD_CHANGE, changes).counts == "7 to create, 1 to import, 2 to odd, 1 to update"
+    foreseen = Result("s", StackOutcome.FAILED, changes, foreseen=True)
+    assert foreseen.counts == "7 to create, 1 to import, 2 to odd, 1 to update"
     assert Result("s", StackOutcome.UNCHANGED).counts == ""
 
 
