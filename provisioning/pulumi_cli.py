@@ -38,7 +38,9 @@ STREAMED_PREVIEW = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
 NO_STACK = re.compile(r"no stack (?:named '([^'\n]*)' found|selected)")
 """How the engine says that a stack is not there. Source: pkg/v3/backend/backenderr, pkg/v3/cmd/pulumi/stack/io.go."""
 
-NOT_FOUND = "The `pulumi` command was not found. Install the Pulumi CLI, or put it on PATH."
+NOT_FOUND = "The `pulumi` command was not found."
+
+INSTALL = "Install the Pulumi CLI (https://www.pulumi.com/docs/install/), or put it on PATH."
 
 
 @dataclass(frozen=True)
@@ -245,7 +247,7 @@ class Pulumi:
                     **self._surroundings,
                 )
         except FileNotFoundError:
-            raise EngineFailed(NOT_FOUND) from None
+            raise EngineFailed(f"{NOT_FOUND} {INSTALL}") from None
         except subprocess.TimeoutExpired:
             raise EngineFailed(f"{shown} did not end within {timeout:g} s. Repeat this command.") from None
         self._raise_if_failed(arguments, ended.returncode, ended.stderr)
@@ -308,7 +310,7 @@ class Pulumi:
                     **self._surroundings,
                 )
             except FileNotFoundError:
-                raise EngineFailed(NOT_FOUND) from None
+                raise EngineFailed(f"{NOT_FOUND} {INSTALL}") from None
 
         with (self.engines or Engines()).running(start) as process:
             try:

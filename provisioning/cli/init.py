@@ -19,7 +19,7 @@ from provisioning.cli.init_lookups import Lookups
 from provisioning.cli.init_next_steps import tell_consent, tell_next
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, sign_in_settings, use_configuration
 from provisioning.errors import EngineFailed, ProvisioningError, SettingsError
-from provisioning.pulumi_cli import Pulumi
+from provisioning.pulumi_cli import INSTALL, NOT_FOUND, Pulumi
 
 if TYPE_CHECKING:
     from provisioning.init.questions import Prompt
@@ -477,10 +477,8 @@ def _why_invalid_state(answer: str) -> str | None:
 
 def _raise_without_engine() -> None:
     """Raise EngineFailed if there is no `pulumi` command: no answer could be used."""
-    from provisioning.doctor.engine import INSTALL  # noqa: PLC0415 - not for `--help`
-
     if shutil.which("pulumi") is None:
-        raise EngineFailed(f"The `pulumi` command was not found. {INSTALL} Nothing was written.")
+        raise EngineFailed(f"{NOT_FOUND} {INSTALL} Nothing was written.")
 
 
 def _raise_if(reason: str | None) -> None:

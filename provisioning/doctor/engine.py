@@ -21,7 +21,7 @@ from provisioning import pins
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.errors import EngineFailed
 from provisioning.foreign import listed, quoted
-from provisioning.pulumi_cli import Pulumi
+from provisioning.pulumi_cli import INSTALL, Pulumi
 
 OLDEST_TRIED = (3, 255, 0)
 """The oldest engine that this program was tried with."""
@@ -32,8 +32,6 @@ CI_VARIABLES = ("CI", "TF_BUILD", "GITHUB_ACTIONS", "GITLAB_CI", "BUILD_BUILDID"
 """Set by the pipeline systems themselves."""
 
 SHARED_BACKENDS = "Pulumi Cloud (`pulumi login`), azblob://<container> or s3://<bucket> (`pulumi login <address>`)"
-
-INSTALL = "Install the Pulumi CLI: https://www.pulumi.com/docs/install/."
 
 ITERATIONS = 1_000_000
 """How often the engine hashes a passphrase, PBKDF2 with SHA-256, to a key of 32 bytes for AES-GCM."""
@@ -165,7 +163,7 @@ def ask_engine() -> Finding:
     try:
         return check_engine(_pulumi("version"))
     except EngineFailed as error:
-        return failed(str(error), INSTALL)
+        return failed(str(error).removesuffix(f" {INSTALL}"), INSTALL)
 
 
 def ask_plugin() -> Finding:

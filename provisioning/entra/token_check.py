@@ -70,9 +70,9 @@ ACCEPTED = {
 UNAVAILABLE = re.compile(r"HTTP Error: 5\d\d")
 """How MSAL reports an answer that the service itself did not give."""
 
-NETWORK = "check the connection with `python -m provisioning doctor --network-only`."
+NETWORK = "Check the connection with `python -m provisioning doctor --network-only`."
 
-LOGS = "look at the application's sign-in logs in Entra ID."
+LOGS = "Look at the application's sign-in logs in Entra ID."
 
 
 class Verdict(StrEnum):

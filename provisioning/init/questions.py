@@ -107,7 +107,9 @@ TENANT = Prompt(
 ADDRESS = Prompt(
     "nocobaseUrl", "--nocobase-url", "NocoBase's address", "As its users see it, without /admin.", required=True
 )
-SUB_APPLICATION = Prompt("nocobaseApp", "--nocobase-app", "Sub-application", "Of NocoBase; empty for the main one.")
+SUB_APPLICATION = Prompt(
+    "nocobaseApp", "--nocobase-app", "Sub-application", "Its name in NocoBase; empty for the main application."
+)
 NAME = Prompt(
     "applicationName", "--application-name", "Application's name", "As administrators and users see it in Entra ID."
 )

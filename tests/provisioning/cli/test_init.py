@@ -349,8 +349,8 @@ def test_without_the_engine_nothing_is_asked(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "nothing-here"))
     assert person() == (
-        "The `pulumi` command was not found. Install the Pulumi CLI: https://www.pulumi.com/docs/install/. Nothing was "
-        "written.\n",
+        "The `pulumi` command was not found. Install the Pulumi CLI (https://www.pulumi.com/docs/install/), or put it "
+        "on PATH. Nothing was written.\n",
         1,
     )
     assert prod.asked == []
