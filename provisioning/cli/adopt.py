@@ -80,7 +80,7 @@ def adopt(
     Then it writes settings, and imports application and service principal into the state. It changes nothing in Entra
     ID or NocoBase: the next `pulumi up` does.
     """
-    with errors_as_sentences():
+    with errors_as_sentences(stack):
         engine = Pulumi(stack)
         use_configuration(engine.configuration_of(NAMESPACE))
         name = engine.identity()
@@ -165,8 +165,9 @@ def _list(
         words.print(f"There is no other application; this stack has {quoted(has)} already.")
     elif not own:
         words.print(
-            f"No application that may be adopted has {quoted(name)} in its name, sends users to this NocoBase, or is "
-            "known to it. To look for others:\n    python -m provisioning adopt --search <part of the name>"
+            f"No application that may be adopted has the text {quoted(name)} in its name, sends users to this "
+            "NocoBase, or is known to it. To look for others:\n"
+            "    python -m provisioning adopt --search <part of the name>"
         )
     elif output is not Format.JSON:
         show_rows([_candidate(item, output) for item in own], output)

@@ -20,6 +20,7 @@ from rich.control import Control
 from rich.text import Text
 
 from provisioning.cli import layout
+from provisioning.cli.remedies import for_stack
 from provisioning.cli.signs_of_life import Signs, printing, signs_of_life
 from provisioning.doctor.runner import Check, Outcome
 from provisioning.errors import ProvisioningError
@@ -33,12 +34,17 @@ class Plain(Console):
     On a terminal, words wrap at blanks; see `layout.wrapped`. Piped, nobody unfolds the lines of a log.
     """
 
+    stack: str | None = None
+    """The stack that the commands in its texts are for; None: the selected one."""
+
     def print(self, *objects: Any, **options: Any) -> None:
         """As Rich's, for texts and for tables whose cells are harmless."""
         if any(isinstance(one, Control) for one in objects):  # so a live display is drawn
             super().print(*objects, **options)
             return
-        shown = [self._fitting(_harmless(one)) for one in objects]
+        shown = [
+            self._fitting(_harmless(for_stack(one, self.stack) if isinstance(one, str) else one)) for one in objects
+        ]
         if shown and all(isinstance(one, Text) for one in shown):
             options["soft_wrap"] = True
         with printing():
@@ -225,7 +231,7 @@ _if_interrupted = [NOTHING_CHANGED]
 
 def if_interrupted(sentence: str) -> None:
     """Say this from now on when the person presses Ctrl-C: what was done, and what to run next."""
-    _if_interrupted[:] = [sentence]
+    _if_interrupted[:] = [for_stack(sentence, words.stack)]
 
 
 def interruptible(command: Callable[Arguments, None]) -> Callable[Arguments, None]:
@@ -274,10 +280,16 @@ def can_be_asked() -> bool:
 
 
 @contextmanager
-def errors_as_sentences() -> Iterator[None]:
-    """Print a ProvisioningError in its own words and end with exit code 1."""
+def errors_as_sentences(stack: str | None = None) -> Iterator[None]:
+    """Print a ProvisioningError in its own words and end with exit code 1.
+
+    stack: the one that `--stack` names. Within, each command that is printed acts on it, whichever is selected.
+    """
+    words.stack = stack
     try:
         yield
     except ProvisioningError as error:
         words.print(str(error), style="red")
         raise typer.Exit(1) from None
+    finally:
+        words.stack = None

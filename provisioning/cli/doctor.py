@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from provisioning.cli.common import Format, Output, Stack, now, show_checks, words
+from provisioning.cli.remedies import for_stack
 from provisioning.doctor.runner import Check, Outcome
 
 
@@ -50,7 +52,7 @@ def doctor(
     questions = checks.questions(stack, given, now())
     seen: list[Check] = []
     code = show_checks(
-        _kept(ask_all(questions), seen), output, widest=max(len(question.name) for question in questions)
+        _kept(ask_all(questions), stack, seen), output, widest=max(len(question.name) for question in questions)
     )
     counts = Counter(check.outcome for check in seen)
     words.print(f"{', '.join(_count(outcome, counts[outcome]) for outcome in Outcome if counts[outcome])}.")
@@ -63,7 +65,9 @@ def _count(outcome: Outcome, number: int) -> str:
     return f"{number} {outcome}{'s' if outcome is Outcome.WARNING and number > 1 else ''}"
 
 
-def _kept(checks: Iterable[Check], seen: list[Check]) -> Iterator[Check]:
-    for check in checks:
+def _kept(checks: Iterable[Check], stack: str | None, seen: list[Check]) -> Iterator[Check]:
+    """The checks, with the commands of their remedies for `stack`."""
+    for found in checks:
+        check = replace(found, remedy=found.remedy and for_stack(found.remedy, stack))
         seen.append(check)
         yield check

@@ -39,7 +39,7 @@ def prune(
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
     from provisioning.status import read  # noqa: PLC0415 - not for --help
 
-    with errors_as_sentences():
+    with errors_as_sentences(stack):
         engine = Pulumi(stack)
         state = engine.export()
         deployed = read_state(state.outputs)
@@ -82,10 +82,9 @@ def prune(
         if not orphans and not duplicates:
             words.print("There is nothing to remove: no orphaned secret and no duplicate application.")
         elif not yes:
-            of = f" --stack {stack}" if stack else ""
             if orphans:
-                words.print(f"To remove secrets: `python -m provisioning prune --yes{of}`")
+                words.print("To remove secrets: `python -m provisioning prune --yes`")
             if duplicates:
                 words.print(
-                    f"To remove a duplicate, too: `python -m provisioning prune --application <object id> --yes{of}`"
+                    "To remove a duplicate, too: `python -m provisioning prune --application <object id> --yes`"
                 )

@@ -48,7 +48,7 @@ def rotate(
 
     With --compromised it asks first, unless --yes says so; without a terminal it ends with the command then.
     """
-    with errors_as_sentences():
+    with errors_as_sentences(stack):
         engines = Engines()
         engine = Pulumi(stack, engines=engines)
         name = engine.name()
@@ -155,7 +155,7 @@ def _up(engine: Pulumi, resumed: str) -> bool:
             provisioning, stack = "python -m provisioning", f"--stack {engine.name()}"
             errors.append(
                 f"`{provisioning} status {stack}` shows whether a secret was left behind; "
-                f"`{provisioning} prune {stack}` removes it."
+                f"`{provisioning} prune --yes {stack}` removes it."
             )
         raise EngineFailed("\n".join([*errors, f"`pulumi up` failed. Correct what it says, then {resumed}"]))
     return any(due.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -30,6 +30,7 @@ from provisioning.cli.common import (
     show_rows,
 )
 from provisioning.cli.layout import CODE
+from provisioning.cli.remedies import STACK_NAME, for_stack
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, names_a_sign_in, use_configuration, use_tenant
 from provisioning.errors import ProvisioningError, SettingsError, StackUnknown
 from provisioning.foreign import markdown
@@ -98,7 +99,7 @@ def status(
     the sign-in link of NocoBase. What cannot be read is called so. The exit code is 1 if a side is not in sync or
     cannot be read, if a secret in use ends within --warn-days, or if a rotation has been due for more than a week.
     """
-    with errors_as_sentences():
+    with errors_as_sentences(stack):
         if everything and stack:
             reject_usage(EITHER)
         moment = now()
@@ -200,20 +201,16 @@ def _read(
 def with_commands(alarms: Sequence[str], stack: str) -> tuple[str, ...]:
     """The alarms of a stack, each with a command that is for this very stack, whichever is selected."""
 
-    def named(found: re.Match[str]) -> str:
-        return f"`{found[1] or f'python -m provisioning {found[2]}'}{found[3]} --stack {stack}`"
+    def complete(said: str) -> str:
+        if NOT_READ in said and "`" not in said:
+            said = f"{said} To look closer: `doctor`" if said.endswith(".") else f"{said}: run `doctor`"
+        return SHORT.sub("`python -m provisioning ", said) if STACK_NAME.fullmatch(stack) else said
 
-    complete = (f"{said}: run `doctor`" if NOT_READ in said and "`" not in said else said for said in alarms)
-    return tuple(COMMAND.sub(named, said) if STACK_NAME.fullmatch(stack) else said for said in complete)
+    return tuple(for_stack(complete(said), stack) for said in alarms)
 
 
-COMMAND = re.compile(
-    r"`(?:(pulumi (?:up|stack rm))|(?:python -m provisioning )?(doctor|prune|rotate|status))(?![^`]* --stack)([^`]*)`"
-)
-"""A command within a sentence that acts on a stack."""
-
-STACK_NAME = re.compile(r"(?:[A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]+")
-"""How the engine lets a stack be called, with its organization and project."""
+SHORT = re.compile(r"`(?=(?:doctor|prune|rotate|status)\b(?![^`]* --stack))")
+"""Where a command of this program begins that is named without the program."""
 
 NOT_READ = " is not read: "
 
@@ -347,7 +344,7 @@ def _facts(found: Read, moment: datetime) -> dict[str, object]:
         "owners": unknown if view.owners is None else "; ".join(map(str, view.owners)),
         "consent": consent_in_words(view) or unknown,
         "Entra ID": _side(view.entra),
-        "NocoBase": "; ".join(map(_nocobase, state.pushes, view.nocobase)),
+        "NocoBase": _joined(map(_nocobase, state.pushes, view.nocobase)) if view.nocobase else "",
     }
     if state.application:
         facts["application"] = state.application.declared.display_name
@@ -383,12 +380,19 @@ def _nocobase(push: Push, side: Side) -> str:
     """One NocoBase in words; its address is among them only where it was given a secret."""
     from provisioning.status.compare import day  # noqa: PLC0415 - not for --help
 
-    return f"{side.target}: {_side(side)}" + (f"; slot {push.slot} since {day(push.since)}" if push.since else "")
+    since = [f"slot {push.slot} since {day(push.since)}"] if push.since else []
+    return _joined([f"{side.target}: {_side(side)}", *since])
 
 
 def _side(side: Side) -> str:
     answer = f"{NOT_ASKED} ({'; '.join(side.reasons)})" if side.skipped else str(side)
-    return "; ".join([answer, *side.notes])
+    return _joined([answer, *side.notes])
+
+
+def _joined(parts: Iterable[str]) -> str:
+    """Parts of one line; of a whole sentence, only the last one keeps its full stop."""
+    *first, last = parts
+    return "; ".join([*(part.removesuffix(".") for part in first), last])
 
 
 def _brief(found: Read, moment: datetime) -> dict[str, object]:
@@ -451,7 +455,7 @@ def _legend(read: Sequence[Read], moment: datetime) -> list[str]:
 
 WHOSE = {
     "own": ("this stack's", "", "its state holds it"),
-    "orphaned": ("orphaned", "yellow", "an interrupted run of this stack left it; `prune` removes it"),
+    "orphaned": ("orphaned", "yellow", "an interrupted run of this stack left it; `prune --yes` removes it"),
     "foreign": ("foreign", "yellow", "somebody else made it; no command here removes it"),
 }
 """Kind of a secret → what it is called, its style, and what that means."""

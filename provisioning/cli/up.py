@@ -29,6 +29,7 @@ from provisioning.cli.common import (
     show_rows,
     words,
 )
+from provisioning.cli.remedies import for_stack
 from provisioning.errors import ProvisioningError
 from provisioning.fleet.deploy import Deployer
 from provisioning.fleet.runner import Result, StackOutcome, run
@@ -109,7 +110,7 @@ def row(result: Result, output: Format) -> dict[str, object]:
         "outcome": result.outcome.value,
         "changes": dict(result.changes) if output is Format.JSON else result.counts,
         "seconds": round(result.seconds, 1),
-        "error": result.error,
+        "error": for_stack(result.error, result.stack),
     }
 
 
@@ -221,5 +222,5 @@ def _progress(total: int, parallel: int) -> Iterator[_Lines | _Table]:
 def _ended(result: Result) -> Text:
     told = f"{result.stack}: {result.outcome.value}"
     counts = f", {result.counts}" if result.counts else ""
-    detail = "".join(f"\n    {line}" for line in result.detail.splitlines())
+    detail = "".join(f"\n    {line}" for line in for_stack(result.detail, result.stack).splitlines())
     return Text(f"{told}{counts} ({result.seconds:.1f} s){detail}", style=STYLES.get(result.outcome, ""))

@@ -42,7 +42,8 @@ Resources = Mapping[tuple[str, str], Mapping[str, Any]]
 class KnownSecret:
     """A client secret that this stack issued and has not removed. Times are in UTC.
 
-    recorded: see `IssuedSecret`. value: None where the state's secrets were not asked for.
+    issued: as the plan wrote it down, which is the day where nobody asked for a secret at a moment. start: when Entra
+    ID says that it was issued. recorded: see `IssuedSecret`. value: None where the state's secrets were not asked for.
     """
 
     slot: Slot
@@ -52,6 +53,7 @@ class KnownSecret:
     ends: datetime
     value: str | None = field(repr=False)
     recorded: bool = True
+    start: datetime | None = None
 
     @property
     def as_issued(self) -> IssuedSecret:
@@ -310,6 +312,7 @@ def _secret(slot: Slot, outputs: Mapping[str, Any]) -> KnownSecret:
         ends=datetime.fromisoformat(outputs["endDate"]),
         value=outputs.get("value"),
         recorded=recorded is not None,
+        start=datetime.fromisoformat(start) if (start := outputs.get("startDate")) else None,
     )
 
 

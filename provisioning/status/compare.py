@@ -432,7 +432,7 @@ def every_secret(view: Overview, now: datetime) -> Iterator[dict[str, Any]]:
             "slot": secret.slot.value,
             "name": secret.name,
             "keyId": secret.key_id,
-            "issued": rfc3339(secret.issued),
+            "issued": rfc3339(secret.start or secret.issued),
             "expires": rfc3339(secret.ends),
             "daysLeft": (secret.ends - now).days,
             "inUse": bool(view.deployed.used_by(secret)),

@@ -309,7 +309,7 @@ def test_on_a_terminal_of_a_stack_whose_state_was_lost_without_a_service_princip
 def test_what_is_not_there(stack: Stack) -> None:
     said = adopt(stack, COLLEAGUE, "--yes", exit_code=1)[1]
     assert f"no application of client ID {COLLEAGUE}" in said
-    assert "has nobody in its name" in adopt(stack, "--search", "nobody")[1]
+    assert "has the text nobody in its name" in adopt(stack, "--search", "nobody")[1]
 
 
 def test_one_to_which_the_tenant_has_consented_already(stack: Stack) -> None:

@@ -70,7 +70,7 @@ def test_prune_removes_orphans_only(deployed: Stack) -> None:
     assert isinstance(secrets, list)
     assert [secret["kind"] for secret in secrets] == ["own", "orphaned"]
     check(GOLDEN / "status-orphaned.txt", masked(stack, command(stack, "status", "--stack", NAME)[0]))
-    assert "prune --yes" in prune(stack)
+    assert f"prune --stack {NAME} --yes" in prune(stack)
     assert len(names(stack)) == 2
     assert 'Removed: "NocoBase mail b 2026-11-21"' in prune(stack, "--yes")
     assert names(stack) == ["NocoBase mail a"]

@@ -46,6 +46,13 @@ def test_warnings_alone_are_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (said.exit_code, said.stderr) == (0, "1 OK, 2 warnings.\n")
 
 
+def test_a_remedy_is_for_the_stack_that_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    consent = Question("consent", lambda: warning("by nobody", "Or: pulumi config set consent tenant, then pulumi up."))
+    said = doctor(monkeypatch, [consent], "--stack", "prod")
+    remedy = "→ Or: pulumi config set --stack prod consent tenant, then pulumi up --stack prod."
+    assert said.stdout.splitlines()[1].strip() == remedy
+
+
 def test_json_and_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
     said = doctor(monkeypatch, [WELL, FAILS], "--format", "json")
     assert said.exit_code == 1

@@ -167,7 +167,7 @@ def test_a_lost_answer_says_how_to_find_what_it_left(monkeypatch: pytest.MonkeyP
     said = run(monkeypatch, engine).stderr
     assert (
         "connection may have been reset\n`python -m provisioning status --stack prod` shows whether a secret was left "
-        "behind; `python -m provisioning prune --stack prod` removes it.\n`pulumi up` failed."
+        "behind; `python -m provisioning prune --yes --stack prod` removes it.\n`pulumi up` failed."
     ) in said
 
 

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner, Result
 
 from provisioning.cli import app
-from provisioning.cli.status import with_commands
+from provisioning.cli.status import _joined, with_commands
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.registration import Grant, Principal, Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
@@ -302,6 +302,7 @@ def test_an_alarm_has_a_command_for_its_own_stack(stack: str, named: bool) -> No
         "it ends: run `pulumi up`, or `rotate` if that issues none",
         "it is in another tenant; see `status --stack other`",
         "Entra ID is not read: 403",
+        "http://localhost is not read: it cannot be reached. Then run the command again.",
     )
     module, end = ("python -m provisioning ", f" --stack {stack}") if named else ("", "")
     assert with_commands(alarms, stack) == (
@@ -309,6 +310,14 @@ def test_an_alarm_has_a_command_for_its_own_stack(stack: str, named: bool) -> No
         f"it ends: run `pulumi up{end}`, or `{module}rotate{end}` if that issues none",
         "it is in another tenant; see `status --stack other`",
         f"Entra ID is not read: 403: run `{module}doctor{end}`",
+        f"http://localhost is not read: it cannot be reached. Then run the command again. To look closer: "
+        f"`{module}doctor{end}`",
+    )
+
+
+def test_a_sentence_within_a_line_has_no_full_stop_before_a_semicolon() -> None:
+    assert (
+        _joined(["not read: Is it running?", "Start it.", "slot a."]) == "not read: Is it running?; Start it; slot a."
     )
 
 

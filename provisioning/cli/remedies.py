@@ -1,0 +1,24 @@
+"""The commands within a sentence, for the stack that it is about."""
+
+from __future__ import annotations
+
+import re
+
+STACK_NAME = re.compile(r"(?:[A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]+")
+"""How the engine lets a stack be called, with its organization and project."""
+
+COMMAND = re.compile(
+    r"(?<!next )(?<!next `)(?<!If `)"
+    r"(?:pulumi (?:up|preview|refresh|destroy|config (?:get|set|rm)|state delete|stack(?= --show-urns)"
+    r"|stack (?:output|export|import|rm|change-secrets-provider))"
+    r"|python -m provisioning (?:status|rotate|prune|adopt|doctor(?! --network-only)))(?![\w-])"
+    r"(?![^`\n]* (?:--stack|-s)\b)"
+)
+"""A command that acts on a stack and names none, unless a sentence only says what one will do."""
+
+
+def for_stack(said: str, stack: str | None) -> str:
+    """The text, in which each command acts on `stack`, whichever is selected; None: on the selected one, as it is."""
+    if stack is None or not STACK_NAME.fullmatch(stack):
+        return said
+    return COMMAND.sub(lambda found: f"{found[0]} --stack {stack}", said)
