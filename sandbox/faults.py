@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -113,6 +113,25 @@ class OwnAnswer(JSONResponse):
     def render(self, content: Any) -> bytes:
         """The body."""
         return super().render(content) + b"\n"
+
+
+def rejection(problem: ValueError, code: str = "InvalidFault") -> OwnAnswer:
+    """What an order is answered with that is not understood: why, a few words for each field."""
+    return OwnAnswer({"error": {"code": code, "message": "; ".join(_reasons(problem))}}, 400)
+
+
+def _reasons(problem: ValueError) -> list[str]:
+    if not isinstance(problem, ValidationError):
+        return [f"no JSON: {problem}" if isinstance(problem, json.JSONDecodeError) else str(problem)]
+    found: dict[object, dict[object, list[str]]] = {}
+    for error in problem.errors(include_url=False, include_input=False, include_context=False):
+        # In a list of orders: the number of the order, the kind that it was taken for, then the field.
+        listed = bool(error["loc"]) and isinstance(error["loc"][0], int)
+        order, field = (error["loc"][:2], error["loc"][2:]) if listed else ((0, ""), error["loc"])
+        said = ": ".join(filter(None, (".".join(map(str, field)), error["msg"])))
+        found.setdefault(order[0], {}).setdefault(order[-1], []).append(said)
+    # An order is of the kind that it resembles most.
+    return [reason for kinds in found.values() for reason in min(reversed(kinds.values()), key=len)]
 
 
 class OwnPages:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from sandbox.entra import federation
 from sandbox.entra.graph_errors import not_found, unauthenticated
 from sandbox.entra.http import OK, Json, authority, body_of
-from sandbox.faults import OwnAnswer
+from sandbox.faults import OwnAnswer, rejection
 
 AZURE_DEVOPS_LIFETIME = 600
 """Seconds, as a token of Azure DevOps lives at the shortest (azure-cli#28708)."""
@@ -78,6 +78,6 @@ class Issuers:
         try:
             order = federation.TokenOrder.model_validate(given)
         except ValidationError as problem:
-            return OwnAnswer({"error": {"code": "InvalidOrder", "message": str(problem)}}, 400)
+            return rejection(problem, "InvalidOrder")
         here = authority(request)
         return OwnAnswer({"value": federation.mint(here, order), "issuer": federation.issuer(here, order.system)})

@@ -14,7 +14,7 @@ from sandbox.entra.behaviour import Behaviour
 from sandbox.entra.clock import ClockOrder
 from sandbox.entra.directory import Directory
 from sandbox.entra.http import NO_CONTENT, Json, body_of
-from sandbox.faults import Fault, Faults, OwnAnswer, confirmation
+from sandbox.faults import Fault, Faults, OwnAnswer, confirmation, rejection
 
 ORDERS: TypeAdapter[list[Behaviour | Fault]] = TypeAdapter(list[Behaviour | Fault])
 
@@ -81,8 +81,8 @@ class Sandbox:
         try:
             given = json.loads(await request.body())
             orders = ORDERS.validate_python(given if isinstance(given, list) else [given])
-        except (ValueError, ValidationError) as problem:
-            return OwnAnswer({"error": {"code": "InvalidFault", "message": str(problem)}}, 400)
+        except ValueError as problem:
+            return rejection(problem)
         for order in orders:
             if isinstance(order, Fault):
                 self.faults.add(order)
@@ -106,7 +106,7 @@ class Sandbox:
         try:
             order = ClockOrder.model_validate_json(await request.body())
         except ValidationError as problem:
-            return OwnAnswer({"error": {"code": "InvalidClock", "message": str(problem)}}, 400)
+            return rejection(problem, "InvalidClock")
         self.directory.clock.set(order.now)
         return await self.read_clock(request)
 

@@ -41,7 +41,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.certificates import Certificates
-from sandbox.faults import REMEMBERED, Fault, FaultMiddleware, Faults, Log, OwnAnswer, OwnPages, confirmation
+from sandbox.faults import REMEMBERED, Fault, FaultMiddleware, Faults, Log, OwnAnswer, OwnPages, confirmation, rejection
 from sandbox.nocobase.reverse_proxy import ReverseProxy
 
 TROUBLES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "troubles.json").read_text(encoding="utf-8"))
@@ -202,7 +202,7 @@ class BadDay:
             orders = ORDERS.validate_python(given if isinstance(given, list) else [given])
             faults = [order.fault() if isinstance(order, Trouble) else order for order in orders]
         except ValueError as problem:
-            return OwnAnswer({"error": {"code": "InvalidFault", "message": str(problem)}}, 400)
+            return rejection(problem)
         self.add(*faults)
         return OwnAnswer(confirmation(orders, self._faults))
 
@@ -214,7 +214,7 @@ class BadDay:
         try:
             seconds = Refusal.model_validate_json(await request.body()).seconds
         except ValueError as problem:
-            return OwnAnswer({"error": {"code": "InvalidFault", "message": str(problem)}}, 400)
+            return rejection(problem)
         # The server cannot wait for its own end, so somebody else must ask for it.
         threading.Thread(target=self._refuse_for, args=(seconds,), daemon=True).start()
         return OwnAnswer({"refused_for_seconds": seconds})

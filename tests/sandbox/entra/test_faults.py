@@ -148,3 +148,32 @@ def test_behaviours_of_the_tenant(entra: Service) -> None:
 def test_wrong_orders_are_refused(entra: Service, wrong: Json) -> None:
     assert order(entra, wrong) == 400
     assert entra.faults.active == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ("nonsense", "no JSON: Expecting value: line 1 column 1 (char 0)"),
+        ('{"match": "x", "tims": 2}', "tims: Extra inputs are not permitted"),
+        ('{"kind": "behaviour", "settling": -1}', "settling: Input should be greater than or equal to 0"),
+        (
+            '[{"match": "("}, {"match": "x", "status": 99}]',
+            "match: Value error, not a regular expression: missing ), unterminated subpattern at position 0; "
+            "status: Input should be greater than or equal to 200",
+        ),
+        ("[3]", "Input should be a valid dictionary or instance of Fault"),
+    ],
+)
+def test_an_order_that_is_not_understood_says_why_in_few_words(entra: Service, sent: str, said: str) -> None:
+    with entra.client() as client:
+        answer = client.post("/_sandbox/faults", content=sent)
+    assert (answer.status_code, body_of(answer)) == (400, {"error": {"code": "InvalidFault", "message": said}})
+
+
+def test_so_does_a_clock(entra: Service) -> None:
+    with entra.client() as client:
+        answers = [client.post("/_sandbox/clock", content=sent) for sent in ("tomorrow", '{"now": "tomorrow"}')]
+    assert {answer.status_code for answer in answers} == {400}
+    said = [body_of(answer)["error"]["message"] for answer in answers]
+    assert said[0].startswith("Invalid JSON: ")
+    assert said[1].startswith("now: Input should be a valid datetime")
