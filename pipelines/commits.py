@@ -29,7 +29,7 @@ def is_merged(commit: str) -> bool:
 
 
 def has(commit: str, path: str) -> bool:
-    """Whether a commit has a file. Raises CommitUnknown without git."""
+    """Whether a commit has a file; `./` is the present folder. Raises CommitUnknown without git."""
     return _ran("cat-file", "-e", f"{commit}:{path}").returncode == 0
 
 

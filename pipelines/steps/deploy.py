@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from pipelines import commits, policy
+from pipelines import commits, manual_run, policy
 from pipelines.job_log import say
 from pipelines.steps import locks, report
 from pipelines.steps.running import Ended, arguments, ask, run, step_parser
-from provisioning.errors import ProvisioningError
+from provisioning.errors import CommitUnknown, ProvisioningError
 from provisioning.foreign import code_span, one_line
 
 PENDING = "pending operations from previous deployment"
@@ -85,7 +85,10 @@ def why_left(stack: str, only: str | None) -> str | None:
         there, named = commits.newest(), code_span(one_line(commits.branch()))
         advice = "The run of the newer commit deploys both; to return to an older one, revert."
         return None if here == there else f"{named} is at {there} by now, and this run is of {here}. {advice}"
-    there = commits.last_deployed(history(stack)) or ""
+    try:
+        there = commits.last_deployed(history(stack)) or ""
+    except CommitUnknown as error:
+        raise CommitUnknown(f"{error} {manual_run.has_it_deployed()}") from None
     if here == there:
         return None
     state = f"was last deployed from {there}" if there else "is not deployed"

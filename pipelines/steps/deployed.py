@@ -43,7 +43,7 @@ def require_usable(commit: str) -> None:
         raise CommitUnknown(
             f"The last deployment of this stack was made from {commit}, which is not in the history of this branch."
         )
-    if missing := [name for name in CALLED if not commits.has(commit, f"pipelines/steps/{name}.py")]:
+    if missing := [name for name in CALLED if not commits.has(commit, f"./pipelines/steps/{name}.py")]:
         raise CommitUnknown(
             f"This stack was last deployed from {commit}, an earlier version of this project, which lacks what this "
             f"pipeline calls: {', '.join(missing)}."

@@ -252,6 +252,10 @@ def test_a_daily_run_that_may_deploy_nothing_says_how_it_goes_on(
     for text in (capsys.readouterr().out, report.path("prod", "deployed").read_text()):
         assert words in text
         assert "No rotation takes place meanwhile. Have the pipeline deploy the stack once:" in text
+    if commit == "none":
+        monkeypatch.setattr(sys, "argv", ["deploy", "prod", "--only", "deployed"])
+        assert deploy.main() == 1
+        assert f"{words}. Have the pipeline deploy the stack once:" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
