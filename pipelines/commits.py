@@ -70,7 +70,9 @@ def _deployed_by(update: Mapping[str, Any]) -> str:
         raise CommitUnknown("The last deployment of this stack was made outside a clone of its repository.")
     # A job begins with a clean clone, and adds its own files to it (a cache).
     if made.get("git.dirty") == "true" and not made.get("ci.system"):
-        raise CommitUnknown(f"The last deployment of this stack had changes that its commit, {commit}, does not have.")
+        raise CommitUnknown(
+            f"The last deployment of this stack was made on a workstation whose clone had changes besides {commit}."
+        )
     return commit
 
 

@@ -113,7 +113,7 @@ def test_a_stack_that_has_failed_for_weeks_is_deployed_all_the_same() -> None:
         (update(head=""), "outside a clone"),
         (update(head="HEAD"), "outside a clone"),
         ({"kind": "update", "result": "succeeded"}, "outside a clone"),
-        (update(**{"git.dirty": "true"}), f"had changes that its commit, {A}, does not have"),
+        (update(**{"git.dirty": "true"}), f"whose clone had changes besides {A}"),
     ],
 )
 def test_a_deployment_of_something_else_than_a_commit_approves_nothing(last: dict[str, Any], words: str) -> None:
