@@ -42,8 +42,8 @@ Resources = Mapping[tuple[str, str], Mapping[str, Any]]
 class KnownSecret:
     """A client secret that this stack issued and has not removed. Times are in UTC.
 
-    issued: as the plan wrote it down, which is the day where nobody asked for a secret at a moment. start: when Entra
-    ID says that it was issued. recorded: see `IssuedSecret`. value: None where the state's secrets were not asked for.
+    issued: as planned, which is the beginning of the day for a stack's first one. start: when Entra ID issued it, by
+    its own word. recorded: see `IssuedSecret`. value: None where the state's secrets were not asked for.
     """
 
     slot: Slot
