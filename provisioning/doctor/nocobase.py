@@ -165,6 +165,28 @@ def ask_role(login: NocoBaseLogin, settings: Settings) -> Finding:
     return check_role(found if isinstance(found, dict) else {})
 
 
+def ask_before_push(login: NocoBaseLogin, settings: Settings, own: str | None) -> Finding:
+    """Do the email settings hold what a first push must not overwrite?
+
+    own: the client ID of the stack's application, None if it has none yet. Raises ForeignCredentials if they do.
+    """
+    held: push.HoldsClientId
+    if settings.nocobase_config_file:
+        from provisioning.nocobase3 import look  # noqa: PLC0415 - as below
+
+        held = look.held(settings.nocobase_config_file, settings.nocobase_mail_provider)
+    else:
+        from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - imports httpx
+
+        with NocoBaseClient(settings.nocobase_url, settings.nocobase_app, login) as nocobase:
+            held = push.read(nocobase, settings.nocobase_mapping.mapping)
+    push.reject_foreign(settings.nocobase_url, held, [own, settings.nocobase_take_over])
+    if not held.client_id:
+        return ok(f"{settings.nocobase_url} holds no credentials yet")
+    whose = "this stack's client ID" if held.client_id == own else "the client ID that nocobaseTakeOver names"
+    return ok(f"{settings.nocobase_url} holds {whose}")
+
+
 def ask_row(state: Deployed, push: Push, login: NocoBaseLogin | None) -> Finding:
     """What do the email settings hold?"""
     if login is None:

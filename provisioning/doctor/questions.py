@@ -54,7 +54,8 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
     time by which secrets are planned.
     """
     pulumi = Pulumi(name)
-    deployment = answer(lambda: stack.check_deployment(stack.read_deployment(pulumi)))
+    state = answer(lambda: ok("", stack.read_deployment(pulumi)))
+    deployment = answer(stack.check_deployment, state.value) if state.usable else state
     deployed: Deployed | None = deployment.value
     configured: Mapping[str, str] = {}
     with suppress(EngineFailed):  # a check of its own tells of that
@@ -112,7 +113,7 @@ def questions(name: str | None, addresses: Mapping[str, str], now: datetime) -> 
         Question("login to NocoBase", ask_login, ("NocoBase", "stack", "settings")),
         Question("API key", lambda login: nocobase.check_login_life(login, now), ("login to NocoBase",)),
         Question("rights in NocoBase", ask_role, ("email manager", "login to NocoBase", "settings")),
-        *_of_installations(deployed),
+        *_of_installations(deployed, state.value),
         Question("consent", consent.ask_consent, ("service principal", "settings", "policy on consent")),
         *(_network_question(endpoint, addresses.get(endpoint)) for endpoint in network.ENDPOINTS),
     ]
@@ -152,10 +153,14 @@ def _of_application(now: datetime) -> list[Question]:
     ]
 
 
-def _of_installations(deployed: Deployed | None) -> list[Question]:
-    """What is asked of each NocoBase that was given credentials; of the main one before the first deployment."""
+def _of_installations(deployed: Deployed | None, state: Deployed | None) -> list[Question]:
+    """What is asked of each NocoBase that was given credentials; of the main one before the first deployment.
+
+    state: what is known of a stack that was not deployed to its end, too; None if that could not be read.
+    """
     if deployed is None:
-        return _of_installation(MAIN_PUSH, "", with_link=True)
+        asked = _of_installation(MAIN_PUSH, "", with_link=True)
+        return asked if state is None else [_before_the_first_push(state), *asked[1:]]
     return [
         question
         for push in deployed.pushes
@@ -165,6 +170,16 @@ def _of_installations(deployed: Deployed | None) -> list[Question]:
             with_link=push.mapping.verify_action != "none",
         )
     ]
+
+
+def _before_the_first_push(state: Deployed) -> Question:
+    """Whether the first push would be rejected for what NocoBase holds."""
+    own = state.application.client_id if state.application else None
+
+    def ask(_: Any, login: NocoBaseLogin, settings: Settings) -> Finding:
+        return nocobase.ask_before_push(login, settings, own)
+
+    return Question("email settings", ask, ("rights in NocoBase", "login to NocoBase", "settings"))
 
 
 def _of_installation(name: str, of: str, with_link: bool) -> list[Question]:

@@ -69,6 +69,8 @@ def ask_stack(engine: Pulumi) -> Finding:
 
 def check_deployment(state: Deployed) -> Finding:
     """Whether the stack was deployed to its end."""
+    if state.application is None and not state.pushes:
+        return skipped("nothing is deployed yet", "pulumi up")
     if state.application is None or not state.pushes or state.next_rotation is None:
         return skipped("this stack has not been deployed to its end yet", "pulumi up")
     return ok(f"deployed, client ID {state.application.client_id}", state)

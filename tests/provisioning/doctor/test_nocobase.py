@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from provisioning.doctor import nocobase
+from provisioning.doctor.runner import answer
 from provisioning.errors import CredentialsInFile
 from provisioning.nocobase.login import NocoBaseLogin
+from provisioning.program.settings import Settings
 from provisioning.status.compare import RESTART
 from tests.provisioning.doctor.test_account import token
+from tests.provisioning.nocobase.fake_nocobase import FakeNocoBase, connect, microsoft
 from tests.provisioning.status.test_compare import ONE, held
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -96,3 +99,29 @@ def test_what_cannot_be_asked_is_skipped() -> None:
     assert "'login to NocoBase'" in nocobase.ask_link(push, None).said
     hidden = replace(push, client_secret=None)
     assert "'secrets provider'" in nocobase.ask_row(ONE, hidden, NocoBaseLogin("key")).said
+
+
+OWN, OTHER = "1b4e28ba-2fa1-11d2-883f-0016d3cca427", "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11"
+
+
+@pytest.mark.parametrize(
+    ("holds", "take_over", "own", "said"),
+    [
+        (None, None, None, f"{URL} holds no credentials yet"),
+        (OWN, None, OWN, f"{URL} holds this stack's client ID"),
+        (OTHER, OTHER, OWN, f"{URL} holds the client ID that nocobaseTakeOver names"),
+        (OTHER, None, OWN, None),
+        (OTHER, None, None, None),
+    ],
+)
+def test_what_the_first_push_would_not_overwrite_is_found_before(
+    holds: str | None, take_over: str | None, own: str | None, said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(FakeNocoBase([microsoft(clientId=holds, clientSecret=holds and "a-secret-of-theirs")]), monkeypatch)
+    declared = Settings(nocobaseUrl=URL, nocobaseTakeOver=take_over)
+    found = answer(nocobase.ask_before_push, NocoBaseLogin("key"), declared, own)
+    if said is not None:
+        assert (found.outcome, found.said) == ("OK", said)
+        return
+    assert (found.outcome, OTHER in found.said) == ("failed", True)
+    assert f"pulumi config set nocobaseTakeOver {OTHER}" in str(found.remedy)

@@ -87,6 +87,8 @@ def test_a_stack_that_was_deployed_to_its_end() -> None:
     for undeployed in (replace(ONE, application=None), replace(ONE, pushes=()), replace(ONE, next_rotation=None)):
         answer = check_deployment(undeployed)
         assert (answer.outcome, answer.remedy, answer.value) == ("skipped", "pulumi up", None)
+        assert answer.said == "because this stack has not been deployed to its end yet"
+    assert check_deployment(replace(ONE, application=None, pushes=())).said == "because nothing is deployed yet"
 
 
 def test_a_state_is_read_without_its_secrets_where_the_passphrase_is_wrong(
