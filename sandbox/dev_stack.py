@@ -6,6 +6,7 @@ this machine (the port, what `rotate` writes) is no change of the project.
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -13,10 +14,16 @@ STACK = "dev"
 
 BEGINNING = Path(__file__).with_name(f"Pulumi.{STACK}.yaml")
 
+LINK = Path(".sandbox") / BEGINNING.name
+"""Where the project's name for it leads."""
+
 
 def settings_file(project: Path) -> Path:
     """The file that the project's name for it leads to, made if it is not there."""
-    file = (project / BEGINNING.name).resolve()
+    name = project / BEGINNING.name
+    if not os.path.lexists(name) and (project / ".git").exists():  # `pulumi stack rm` removes the link
+        name.symlink_to(LINK)
+    file = name.resolve()
     if not file.exists():
         file.parent.mkdir(mode=0o700, exist_ok=True)
         partial = file.with_suffix(".partial")

@@ -36,6 +36,17 @@ def test_they_are_made_where_the_projects_link_leads(tmp_path: Path) -> None:
     assert "http://localhost:13001" in (tmp_path / ".sandbox" / BEGINNING.name).read_text()
 
 
+def test_a_clone_has_the_link_again_after_the_engine_has_removed_it(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    settings_file(tmp_path)
+    link = tmp_path / BEGINNING.name
+    assert os.readlink(link) == os.readlink(PROJECT / BEGINNING.name)
+    link.unlink()
+    set_nocobase_url(tmp_path, "http://localhost:13001")
+    assert link.is_symlink()
+    assert "http://localhost:13001" in link.read_text()
+
+
 @pytest.mark.parametrize("name", ["Pulumi.sandbox-sales.yaml", "bootstrap/Pulumi.sandbox-deployer.yaml"])
 def test_git_ignores_what_is_set_in_the_sandbox(name: str) -> None:
     ignored = [line for line in (PROJECT / ".gitignore").read_text().splitlines() if line.startswith("/")]
