@@ -19,6 +19,7 @@ from provisioning.entra.account import (
 )
 from provisioning.entra.sign_in_settings import NAMESPACE, SIGN_IN, sign_in_settings
 from provisioning.foreign import listed, quoted
+from provisioning.unanswered import why_unanswered
 
 ENOUGH = (CHANGE_OWN, *CHANGE_ANY)
 """Permissions of which one is needed; the first is the least."""
@@ -153,7 +154,7 @@ def ask_account() -> Finding:
         return failed(why, sign_in_settings().by_origin(remedy or SIGN_IN))
     except httpx.HTTPError as error:
         host, named_by = sign_in_settings()["metadataHost"], sign_in_settings().origin("metadataHost")
-        said = f"the cloud's endpoints cannot be read from {host} ({type(error).__name__})"
+        said = f"the cloud's endpoints cannot be read from {host} ({why_unanswered(error)})"
         return failed(said, f"Correct or unset {named_by}, and look whether its certificate is trusted here.")
     claims = read_claims(token)
     if not claims:

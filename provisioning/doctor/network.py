@@ -14,6 +14,7 @@ It signs nobody in and sends nothing but greetings. It must import nothing besid
 from __future__ import annotations
 
 import argparse
+import http.client
 import imaplib
 import ipaddress
 import json
@@ -54,6 +55,10 @@ MECHANISM = "XOAUTH2"
 """How a mail server takes a token instead of a password."""
 
 EXIT_CODES = "0 everything is reached that every mailbox needs, 1 something is not, 2 wrong usage"
+
+
+UNEXPECTED = (ssl.SSLError, http.client.HTTPException, smtplib.SMTPException, imaplib.IMAP4.error)
+"""What is raised where another server answers than the expected one."""
 
 
 class Reach(NamedTuple):
@@ -105,7 +110,9 @@ def reach(name: str, address: str, timeout: float, tls: ssl.SSLContext) -> Reach
             said = _greet_smtp(*_host_and_port(address), timeout, tls)
         else:
             said = _read_page(address + PAGES[name], timeout, tls)
-    except (OSError, _NotMicrosoft, _ProxyUnusable, imaplib.IMAP4.error, smtplib.SMTPException) as error:
+    except (
+        OSError, http.client.HTTPException, _NotMicrosoft, _ProxyUnusable, imaplib.IMAP4.error, smtplib.SMTPException
+    ) as error:  # fmt: skip
         return _failed(name, address, error, timeout)
     return Reach(name, True, f"{address}: {said}")
 
@@ -170,13 +177,16 @@ def _failed(name: str, address: str, error: Exception, timeout: float) -> Reach:
         )
     elif isinstance(error, _ProxyUnusable):
         return Reach(name, False, f"{address}: {error}", "Let it be http://host:port, or unset it.")
-    elif isinstance(error, (_NotMicrosoft, ssl.SSLError, smtplib.SMTPException, imaplib.IMAP4.error)):
-        why = str(error) if isinstance(error, _NotMicrosoft) else f"not the expected server ({type(error).__name__})"
+    elif isinstance(error, (_NotMicrosoft, *UNEXPECTED)):
+        expected = {"imap": "IMAP", **dict.fromkeys(PAGES, "https")}.get(name, "SMTP")
+        why = str(error) if isinstance(error, _NotMicrosoft) else f"what answers there does not speak {expected}"
+        if isinstance(error, ssl.SSLError):
+            why = f"no secure connection: {error.reason or 'TLS failed'}"
         remedy = (
             f"Something stands in between (a proxy, a captive portal, a mail filter): let {host}:{port} pass as it is."
         )
     else:
-        why, remedy = error.__class__.__name__ if not str(error) else str(error), open_it
+        why, remedy = getattr(error, "strerror", None) or "the connection was interrupted", open_it
     proxy = find_proxy(address) if name in PAGES else None
     return Reach(name, False, f"{address}: {why}" + (f" (through the proxy {_shown(proxy)})" if proxy else ""), remedy)
 

@@ -16,6 +16,7 @@ from typing import Any
 from provisioning.entra.directory_errors import REMEDIES, is_no_answer
 from provisioning.errors import DirectoryFailure, DirectoryUnreadable, NocoBaseError, ProvisioningError
 from provisioning.foreign import harmless
+from provisioning.unanswered import no_answer
 
 LIMIT_SECONDS = 60.0
 
@@ -155,7 +156,7 @@ def answer(ask: Callable[..., Finding], *values: Any) -> Finding:
         return failed(str(error), "Do what it says, then run the command again.")
     except Exception as error:  # one broken check must not take the others along
         if is_no_answer(error):
-            return failed(f"no answer ({type(error).__name__})", REMEDIES[DirectoryFailure.NO_ANSWER])
-        # Its text is not repeated: nobody has made sure that it holds no secret.
+            return failed(no_answer(error), REMEDIES[DirectoryFailure.NO_ANSWER])
+        # Its text is not repeated: it may hold a secret.
         said = f"this check itself broke ({type(error).__name__})"
         return failed(said, "Run the command again. If this check fails again, the fault is this program's: report it.")

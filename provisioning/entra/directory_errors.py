@@ -1,6 +1,7 @@
 """What a failed request to Microsoft Graph, or a failed sign-in for it, means: its class, and what to do about it.
 
-Only classes, status codes and error codes are repeated, never a text. Imports no SDK: errors are recognised by name.
+Only status codes and error codes are repeated, and what `unanswered` says, never a text. Imports no SDK: errors are
+recognised by name.
 
 Sources: Microsoft's pages "Microsoft Graph error responses and resource types", "Microsoft Graph throttling guidance"
 and "Microsoft Entra service limits and restrictions".
@@ -14,6 +15,7 @@ from http import HTTPStatus
 
 from provisioning.entra import error_codes
 from provisioning.errors import DirectoryFailure, DirectoryUnreadable
+from provisioning.unanswered import causes, no_answer, why_unanswered
 
 NO_ANSWERS = {
     ("httpx", "TransportError"),
@@ -46,19 +48,17 @@ REMEDIES = {
 }
 
 UNKNOWN_OUTCOME = (DirectoryFailure.NO_ANSWER, DirectoryFailure.UNAVAILABLE, DirectoryFailure.NOT_UNDERSTOOD)
-"""After these, nobody knows whether a change was carried out."""
+"""After these, it is unknown whether a change was carried out."""
 
 
 def is_no_answer(error: BaseException) -> bool:
     """Whether an error, or one that caused it, says that a request got no answer."""
-    one: BaseException | None = error
-    while one is not None:
+    for one in causes(error):
         if isinstance(one, ConnectionError | TimeoutError | socket.gaierror | ssl.SSLError):
             return True
         kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(one).__mro__}
         if kinds & NO_ANSWERS:
             return True
-        one = one.__cause__ or one.__context__
     return False
 
 
@@ -96,23 +96,26 @@ def unreadable_sign_in(error: Exception, write: bool) -> DirectoryUnreadable:
     if known is not None:
         return _unreadable(DirectoryFailure.SIGN_IN, *known, write=False)
     if is_no_answer(error):
-        return _unreadable(DirectoryFailure.NO_ANSWER, f"no answer: {type(error).__name__}", None, write)
+        return _unreadable(DirectoryFailure.NO_ANSWER, no_answer(error), None, write)
     status = getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", None)
     failure = failure_of_answer(status, "") if isinstance(status, int) else DirectoryFailure.OTHER
     if failure is DirectoryFailure.OTHER and type(error).__module__.startswith("azure"):
         failure = DirectoryFailure.SIGN_IN
-    return _unreadable(failure, f"{status or ''} {type(error).__name__}".strip(), None, write=False)
+    reason = f"the status was {status}" if status else "nobody is signed in, or the sign-in failed"
+    if failure is DirectoryFailure.OTHER:
+        reason = why_unanswered(error)
+    return _unreadable(failure, reason, None, write=False)
 
 
 def not_understood(error: Exception, write: bool) -> DirectoryUnreadable:
     """The error for an answer that broke the SDK or this program. Its text is not repeated: it may hold a secret."""
-    reason = f"the answer is not understood: {type(error).__name__}"
+    reason = f"the answer is not understood; for a report: {type(error).__name__}"
     return _unreadable(DirectoryFailure.NOT_UNDERSTOOD, reason, None, write)
 
 
-def no_cloud(error: Exception, origin: str) -> DirectoryUnreadable:
+def no_cloud(origin: str) -> DirectoryUnreadable:
     """The error for a metadata host that describes no cloud. origin: what names the host."""
-    reason = f"the cloud's endpoints cannot be read: {type(error).__name__}"
+    reason = "the cloud's endpoints cannot be read: no cloud is described there"
     remedy = f"Does {origin} name the metadata host of a cloud? Correct or unset it."
     return _unreadable(DirectoryFailure.NOT_UNDERSTOOD, reason, remedy, write=False)
 

@@ -157,5 +157,5 @@ def find_cloud() -> Cloud:
         )
     except (httpx.HTTPError, OSError, ProvisioningError):
         raise
-    except Exception as error:  # the host may be no name, and the answer anything
-        raise no_cloud(error, settings.origin("metadataHost")) from None
+    except Exception:  # the host may be no name, and the answer anything
+        raise no_cloud(settings.origin("metadataHost")) from None

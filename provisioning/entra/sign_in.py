@@ -25,6 +25,7 @@ from provisioning.entra.sign_in_settings import Method, SignInSettings, sign_in_
 from provisioning.entra.transport import quiet_azure, transport
 from provisioning.errors import NoPipelineToken, SignInUnusable
 from provisioning.foreign import parsed_json
+from provisioning.unanswered import why_unanswered
 
 AUDIENCE = "api://AzureADTokenExchange"
 """The audience that Entra ID expects in a pipeline's token."""
@@ -89,7 +90,7 @@ def _certificate(settings: SignInSettings, authority: str) -> TokenCredential:
             transport=transport(),
         )
     except OSError as error:
-        why = error.strerror or type(error).__name__
+        why = error.strerror or "it cannot be read"
     except (binascii.Error, ValueError):
         why = "it is no certificate with a key, or its password is another one"
     raise SignInUnusable(f"The client certificate of {origin} cannot be used ({why}).")
@@ -126,9 +127,11 @@ def _requested(method: str, url: httpx.URL, parameters: dict[str, str], bearer: 
         answer = connections.request(method, address, ANSWER_SECONDS, headers=headers)
         return str(parsed_json(answer.raise_for_status().content)[answer_key])
     except httpx.HTTPStatusError as error:
-        reason = str(error.response.status_code)
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        reason = type(error).__name__
+        reason = f"the status was {error.response.status_code}"
+    except httpx.HTTPError as error:
+        reason = why_unanswered(error)
+    except (ValueError, KeyError, TypeError):
+        reason = "its answer holds none"
     raise NoPipelineToken(
         f"{address.host} gave this job no token to sign in with ({reason}). Is the job allowed to request one "
         "(on GitHub `permissions: id-token: write`, on Azure DevOps SYSTEM_ACCESSTOKEN)? Then run it again."

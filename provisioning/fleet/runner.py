@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from provisioning.errors import ProvisioningError
+
 LONGEST_SENTENCE = 300
 """Characters of an error that a table is given; the whole of it is told when it happens."""
 
@@ -88,7 +90,7 @@ def run(stacks: Sequence[str], deploy: Callable[[str, Watch], Result], parallel:
         try:
             result = deploy(stack, watch)
         except Exception as error:  # a stack must not end the others, whatever it meets
-            detail = f"{type(error).__name__}: {error}"
+            detail = str(error) if isinstance(error, ProvisioningError) else f"{type(error).__name__}: {error}"
             result = Result(stack, StackOutcome.FAILED, {}, time.monotonic() - started, sentence([detail]), detail)
         watch.ended(result)
         return result

@@ -43,6 +43,7 @@ from provisioning.nocobase.request_errors import (
 )
 from provisioning.nocobase.retry import Fate, Patience, TryAgain, fate_of_answer, fate_of_failure, retry_after
 from provisioning.nocobase.version import Target, is_version_3, not_by_rest, numbered_version, target_of
+from provisioning.unanswered import why_unanswered
 from provisioning.waiting import answer_of, go_on, waiting_for
 
 
@@ -182,7 +183,7 @@ class NocoBaseClient:
         except httpx.RequestError as failure:
             fate = fate_of_failure(failure, write)
             if fate is Fate.LOST:
-                raise answer_lost(self.url, action, type(failure).__name__) from None
+                raise answer_lost(self.url, action, why_unanswered(failure)) from None
             error = unreachable(self.url, action, failure)
             raise TryAgain(error) if fate is Fate.REPEATED else error from None
         answer = json_object(response)

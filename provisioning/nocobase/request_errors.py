@@ -20,6 +20,7 @@ from provisioning.connections import AnswerRejected, AnswerTooSlow, proxy_for
 from provisioning.foreign import parsed_json
 from provisioning.nocobase.installation import HEADERS
 from provisioning.nocobase.retry import proxy_status, root_cause
+from provisioning.unanswered import why_unanswered
 
 TIMEOUT_SECONDS = 20.0
 """For each phase of one request (connect, write, read)."""
@@ -68,10 +69,10 @@ def unreachable(url: str, action: str, error: httpx.RequestError) -> errors.Noco
         return errors.Unreachable(what, why, "Correct HTTPS_PROXY, or name NocoBase's host in NO_PROXY.")
     if isinstance(cause, ssl.SSLCertVerificationError):
         remedy = "Name the authority that signed its certificate in SSL_CERT_FILE."
-        return errors.Unreachable(what, f"its certificate is not trusted here: {cause.verify_message}", remedy)
+        return errors.Unreachable(what, why_unanswered(cause), remedy)
     if isinstance(cause, ssl.SSLError):
         remedy = "Does nocobaseUrl begin with https although the server there speaks http, or an outdated TLS?"
-        return errors.Unreachable(what, f"no secure connection: {cause.reason or type(cause).__name__}", remedy)
+        return errors.Unreachable(what, why_unanswered(cause), remedy)
     interrupted = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
     default = "the connection was interrupted" if interrupted else "the request or its answer is not valid HTTP"
     why = (cause.strerror if isinstance(cause, OSError) else None) or default

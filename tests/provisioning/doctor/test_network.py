@@ -84,7 +84,7 @@ TROUBLES: dict[str, tuple[str, Server, str, str]] = {
         "does not offer STARTTLS",
         "mail filter",
     ),
-    "imap without TLS": ("imap", mail_servers.smtp, "not the expected server", "stands in between"),
+    "imap without TLS": ("imap", mail_servers.smtp, "no secure connection: ", "stands in between"),
     "silent": ("imap", lambda _: mail_servers.silent(), "no answer within 0.5 s", "TCP port"),
 }
 
@@ -97,6 +97,13 @@ def test_troubles_are_told_apart(case: str, serving: ssl.SSLContext, trusting: s
     assert not answer.reached
     assert said in answer.said
     assert remedy in answer.remedy
+
+
+def test_a_server_that_does_not_speak_http(serving: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    with mail_servers.imap(serving) as address:
+        answer = network.reach("sign-in", f"https://{address}", 5, trusting)
+    assert "what answers there does not speak https" in answer.said
+    assert "Something stands in between" in answer.remedy
 
 
 def test_refused_and_mended(serving: ssl.SSLContext, trusting: ssl.SSLContext) -> None:

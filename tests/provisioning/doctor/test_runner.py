@@ -103,8 +103,8 @@ def test_errors_become_failures(error: Exception, said: str, remedy: str) -> Non
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (httpx.ConnectError("a text"), "no answer (ConnectError)"),
-        (ConnectionResetError("a text"), "no answer (ConnectionResetError)"),
+        (httpx.ReadTimeout("a text"), "no answer: it did not answer in time"),
+        (ConnectionResetError("a text"), "no answer: the connection was interrupted"),
         (directory_errors.unreadable_answer(429, "", False), "Entra ID cannot be asked (429)"),
         (RuntimeError("a text"), "this check itself broke (RuntimeError)"),
     ],

@@ -40,7 +40,7 @@ def test_a_directory_that_is_not_reached(tenant: Service, monkeypatch: pytest.Mo
     for ask in (lambda: directory.registration(NOBODY), microsoft_graph.caller_token):
         with pytest.raises(DirectoryUnreadable, match="--network-only") as refusal:
             ask()
-        assert refusal.value.reason == "no answer: ConnectError"
+        assert refusal.value.reason == "no answer from localhost: Connection refused"
 
 
 def callers() -> list[Callable[[], object]]:
@@ -57,22 +57,14 @@ def test_a_metadata_host_that_is_none(host: str, tenant: Service, monkeypatch: p
     for ask in callers():
         with pytest.raises(DirectoryUnreadable, match=r"Correct or unset it\. Nothing was changed") as refusal:
             ask()
-        assert refusal.value.reason == "the cloud's endpoints cannot be read: InvalidURL"
+        assert refusal.value.reason == "the cloud's endpoints cannot be read: no cloud is described there"
         assert "ARM_METADATA_HOSTNAME" in refusal.value.remedy
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
-    [
-        ("<html>s3cr3t", "JSONDecodeError"),
-        ("[]", "TypeError"),
-        ("{}", "KeyError"),
-        ('{"microsoftGraphResourceId": "x", "authentication": "s3cr3t"}', "TypeError"),
-    ],
+    "answer", ["<html>s3cr3t", "[]", "{}", '{"microsoftGraphResourceId": "x", "authentication": "s3cr3t"}']
 )
-def test_a_metadata_host_that_describes_no_cloud(
-    answer: str, kind: str, tenant: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_metadata_host_that_describes_no_cloud(answer: str, tenant: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tenant.address
 
     def get(url: httpx.URL, _: float) -> httpx.Response:
@@ -80,7 +72,7 @@ def test_a_metadata_host_that_describes_no_cloud(
 
     monkeypatch.setattr(connections, "get", get)
     for ask in callers():
-        with pytest.raises(DirectoryUnreadable, match=f"cannot be read: {kind}") as refusal:
+        with pytest.raises(DirectoryUnreadable, match="cannot be read: no cloud is described there") as refusal:
             ask()
         assert "s3cr3t" not in str(refusal.value)
 
@@ -97,7 +89,7 @@ def test_a_page_in_place_of_graphs_answer(page: str, tenant: Service, monkeypatc
     monkeypatch.setattr(microsoft_graph, "transport_async", lambda _: Portal())
     with pytest.raises(DirectoryUnreadable, match="Nothing was changed") as refusal:
         directory.registration(NOBODY)
-    assert refusal.value.reason.startswith("the answer is not understood: ")
+    assert refusal.value.reason.startswith("the answer is not understood; for a report: ")
     assert "s3cr3t" not in str(refusal.value)
     with pytest.raises(DirectoryUnreadable, match="It is unknown whether it was carried out"):
         microsoft_graph.ask(lambda graph: graph.applications.by_application_id(NOBODY).get(), write=True)
