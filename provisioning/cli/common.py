@@ -91,7 +91,7 @@ def deployed(engine: Pulumi) -> dict[str, Any]:
     """The outputs of a stack that was deployed."""
     outputs = engine.outputs()
     if "clientSecretIssued" not in outputs:
-        raise ProvisioningError("This stack has not been deployed to its end yet. Run `pulumi up` first.")
+        raise ProvisioningError("This stack has not been deployed yet, or not completely. Run `pulumi up` first.")
     return outputs
 
 
@@ -170,6 +170,8 @@ COLOURS = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.FAILED: "bold
 def show_checks(checks: Iterable[Check], output: Format, widest: int | None = None) -> int:
     """Print a line for each check to stdout, what to do about it below; return the exit code: 1 if one has failed.
 
+    Those that were skipped come last, one line for each reason.
+
     widest: the length of the longest name, where checks are to be printed as they come.
     """
     shown = []
@@ -179,16 +181,30 @@ def show_checks(checks: Iterable[Check], output: Format, widest: int | None = No
         console = data()
         for check in checks:
             shown.append(check)
+            if check.outcome is Outcome.SKIPPED and not check.remedy:
+                continue  # many have one reason; see below
             line = Text.assemble(
                 (f"{check.outcome:<8}", COLOURS[check.outcome]), f" {check.name:<{widest}}  {check.said}"
             )
             console.print(layout.wrapped(line, console.width, SAID + widest))
             for remedy in (check.remedy or "").splitlines():
                 console.print(Text(f"{'':<8} → {remedy}", style="bold"))
+        for reason, names in _skipped(shown).items():
+            line = Text.assemble((f"{Outcome.SKIPPED:<8}", COLOURS[Outcome.SKIPPED]), f" {reason}: {', '.join(names)}")
+            console.print(layout.wrapped(line, console.width, len(f"{'':<8} ")))
     else:
         shown = list(checks)
         show_rows([asdict(check) for check in shown], output)
     return int(any(check.outcome is Outcome.FAILED for check in shown))
+
+
+def _skipped(checks: Iterable[Check]) -> dict[str, list[str]]:
+    """The names of the checks that were skipped and name no remedy, by their reason."""
+    found: dict[str, list[str]] = {}
+    for check in checks:
+        if check.outcome is Outcome.SKIPPED and not check.remedy:
+            found.setdefault(check.said, []).append(check.name)
+    return found
 
 
 def data() -> Console:

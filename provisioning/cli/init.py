@@ -191,6 +191,8 @@ class _Init:
             engine.configure(written)
         self.written = True
         remembered.forget(self._folder)
+        if self.ask:
+            words.print("")
         tell_consent(config, self.check)
         tell_next(stack, self.answers, config, engine, exists)
 

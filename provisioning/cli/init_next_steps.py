@@ -41,8 +41,8 @@ def tell_consent(config: Mapping[str, str], check: bool) -> None:
 
 def tell_next(stack: str, written: Collection[str], config: Mapping[str, str], engine: Pulumi, exists: bool) -> None:
     """Say what was written, which stack is selected, and the commands that come next. written: the settings."""
-    changed = ", ".join(written) or "nothing"
-    words.print(f"Pulumi.{stack.rpartition('/')[2]}.yaml: {changed} written.")
+    file = f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+    words.print(f"Wrote {', '.join(written)} to {file}." if written else f"{file} is as it was.")
     selected = selected_stack(engine) if exists else stack
     if selected in (stack, stack.rpartition("/")[2]):
         words.print(

@@ -84,9 +84,9 @@ def check_backend(url: str, user: str, environment: Mapping[str, str], only_here
 
     only_here: whether NocoBase runs on this machine, too, so that nobody elsewhere has a use for the state.
     """
-    shown = f"{quoted(_without_login(url))}, as {quoted(user)}"
+    shown = quoted(_without_login(url))
     if not url.startswith("file://"):
-        return ok(shown)
+        return ok(f"{shown}, as {quoted(user)}")
     named = next((name for name in CI_VARIABLES if _true(environment.get(name))), None)
     if named is not None:
         return failed(
@@ -94,7 +94,7 @@ def check_backend(url: str, user: str, environment: Mapping[str, str], only_here
             f"Keep the state where every run finds it: {SHARED_BACKENDS}.",
         )
     if only_here:
-        return ok(f"{shown}; this machine only, as NocoBase is")
+        return ok(f"{shown}, on this machine only, like NocoBase")
     return warning(
         f"{shown}; neither a colleague nor a pipeline sees this state, and no backup is made of it",
         f"For a team: `pulumi stack export`, then {SHARED_BACKENDS}, and `pulumi stack import` there.",

@@ -228,7 +228,7 @@ MAIN_PUSH = "nocobase"
 
 
 def _application(state: Deployed) -> Application:
-    """That of a stack that was deployed to its end, as the check 'deployment' has found."""
+    """That of a stack whose deployment was completed, as the check 'deployment' has found."""
     assert state.application is not None
     return state.application
 

@@ -1,4 +1,4 @@
-"""The stack: which one, is its configuration valid, and was it deployed to its end?"""
+"""The stack: which one, is its configuration valid, and was it deployed?"""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ def ask_stack(engine: Pulumi) -> Finding:
 
 
 def check_deployment(state: Deployed) -> Finding:
-    """Whether the stack was deployed to its end."""
+    """Whether the stack was deployed, and that completely."""
     if state.application is None and not state.pushes:
-        return skipped("nothing is deployed yet", "pulumi up")
+        return skipped("this stack has not been deployed yet", "pulumi up")
     if state.application is None or not state.pushes or state.next_rotation is None:
-        return skipped("this stack has not been deployed to its end yet", "pulumi up")
+        return skipped("the deployment of this stack was not completed", "pulumi up")
     return ok(f"deployed, client ID {state.application.client_id}", state)
 
 

@@ -127,7 +127,7 @@ def plan_secrets(last: LastSecrets, now: datetime, policy: Policy) -> SecretPlan
     current = _current(last, now)
     if current is None:
         new = _issue(Slot.A, max([_midnight(now), *_requests(policy)]), policy)
-        reasons = (f"there is none yet; a new one comes in slot {Slot.A}, valid until {_day(new.end)}",)
+        reasons = (f"the first one comes in slot {Slot.A}, valid until {_day(new.end)}",)
         return _planned({Slot.A: new}, Slot.A, now, reasons, policy)
     held, other = last.slots[current], current.other
     spare = last.slots.get(other)

@@ -338,7 +338,7 @@ def alarms(state: Deployed, now: datetime, warn_days: int) -> tuple[str, ...]:
     if not state.pushes and not state.secrets:
         return ("it has its application, and was not deployed since: run `pulumi up`",)
     if not state.pushes or state.next_rotation is None:
-        return ("it was not deployed to its end: run `pulumi up`",)
+        return ("its deployment was not completed: run `pulumi up`",)
     said = []
     for secret in state.secrets:
         if state.used_by(secret) and secret.ends - now <= timedelta(days=warn_days):

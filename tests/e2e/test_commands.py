@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,8 @@ from sandbox.setup import nocobase_url
 from tests.e2e.commands import command
 from tests.e2e.conftest import Stack, graph
 from tests.e2e.stack import NAME, surroundings
-from tests.golden import check, on_terminal
+from tests.golden import check
+from tests.terminal import shell
 
 pytestmark = pytest.mark.e2e
 
@@ -50,16 +50,15 @@ def listed(stack: Stack) -> dict[str, object]:
 
 def test_a_leak_at_night(deployed: Stack) -> None:
     stack, first = deployed, deployed.credentials
-    arguments = ["rotate", "--compromised", "--stack", NAME]
-    shown, code = on_terminal(arguments, stack.place.project, surroundings(stack.place), typed="y\n", columns="80")
-    assert code == 0
+    with shell(stack.place.project, {**surroundings(stack.place), "VIRTUAL_ENV_DISABLE_PROMPT": "1"}) as person:
+        person.runs(". .venv/bin/activate")
+        shown = person.runs(f"python -m provisioning rotate --compromised --stack {NAME}", ("[y/N]: ", "y"))
     assert names(stack) == ["NocoBase mail b"]
     assert stack.credentials == (first[0], stack.outputs["clientSecret"])
     assert stack.credentials[1] != first[1]
     assert first[1] not in shown
     assert stack.credentials[1] not in shown
-    session = f"$ python -m provisioning {shlex.join(arguments)}\n{shown}"
-    check(GOLDEN / "leak-at-night.txt", masked(stack, session))
+    check(GOLDEN / "leak-at-night.txt", masked(stack, shown))
 
 
 def test_prune_removes_orphans_only(deployed: Stack) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-import ssl
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,15 +17,14 @@ from provisioning.doctor.engine import CI_VARIABLES
 from provisioning.doctor.runner import Check, Outcome, Question, ask_all
 from provisioning.program import stack as engine_stack
 from sandbox import processes
-from sandbox.certificates import certificates
 from sandbox.engine.tools import PASSPHRASE
 from sandbox.entra import identity
 from sandbox.nocobase import server
-from sandbox.place import Place
 from sandbox.setup import load_record, nocobase_url
-from tests import golden, mail_servers
+from tests import golden
 from tests.e2e.commands import run
 from tests.e2e.conftest import Stack, graph, sandbox_entra
+from tests.e2e.mail import mail
 from tests.e2e.outside import ADMINISTRATOR
 from tests.e2e.remembered import remembering
 from tests.e2e.stack import NAME, surroundings
@@ -111,39 +108,23 @@ def follow_settings(stack: Stack, check: Check) -> None:
         stack.set(key, value)
 
 
-@contextmanager
-def mail(place: Place) -> Iterator[list[str]]:
-    """Options that lead doctor to an IMAP and an SMTP server on this machine."""
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    files = certificates(place)
-    tls.load_cert_chain(files.certificate, files.key)
-    with mail_servers.imap(tls) as imap, mail_servers.smtp(tls) as smtp:
-        yield ["--endpoint", f"imap={imap}", "--endpoint", f"smtp={smtp}", "--endpoint", f"smtp-outlook={smtp}"]
-
-
 def masked(stack: Stack, text: str) -> str:
     """The text without what differs from run to run."""
     text = text.replace(stack.place.pulumi_state.absolute().as_uri(), "file:///<state>")
     text = re.sub(r"localhost:\d+", "localhost:<port>", text)
     text = re.sub(r"(?!11111111|33333333)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>", text)
     text = re.sub(r"\d{4}-\d\d-\d\d, \d+ days", "<date>, <n> days", text)
-    text = re.sub(r"as \w+; this machine", "as <user>; this machine", text)
     return re.sub(r"Pulumi v\d+\.\d+\.\d+", "Pulumi v<version>", text)
 
 
-def test_a_deployed_stack_as_a_person_and_a_pipe_read_it(deployed: Stack) -> None:
+def test_a_deployed_stack_as_a_pipe_reads_it(deployed: Stack) -> None:
     stack, around = deployed, surroundings(deployed.place, NO_PIPELINE)
     with mail(stack.place) as options:
         code, printed, said = run(stack, "doctor", "--stack", NAME, *options, extra=NO_PIPELINE)
         assert code == 0, printed + said
         golden.check(GOLDEN / "doctor.txt", masked(stack, printed))
         assert re.fullmatch(r"\d+ OK, 3 warnings\.", said.splitlines()[-1]), said
-        shown, code = golden.on_terminal(
-            ["doctor", "--stack", NAME, *options], stack.place.project, around, columns=golden.WIDE
-        )
-        assert code == 0
-        golden.check(GOLDEN / "doctor-terminal.txt", masked(stack, shown))
-    everything = printed + said + shown
+    everything = printed + said
     assert around["NOCOBASE_API_KEY"] not in everything
     assert around["ARM_CLIENT_SECRET"] not in everything
     assert stack.outputs["clientSecret"] not in everything

@@ -17,6 +17,7 @@ WELL = Question("engine", lambda: ok("Pulumi 3"))
 WARNS = Question("API key", lambda: warning("ends in 3 days", "Make a new one."))
 FAILS = Question("sign-in", lambda: failed("AADSTS50076: Second factor needed", "az login"))
 NEEDS = Question("owner", lambda _: ok(""), ("sign-in",))
+NEEDS_TOO = Question("permissions", lambda _: ok(""), ("sign-in",))
 
 
 def doctor(monkeypatch: pytest.MonkeyPatch, questions: Sequence[Question], *arguments: str) -> Result:
@@ -25,18 +26,18 @@ def doctor(monkeypatch: pytest.MonkeyPatch, questions: Sequence[Question], *argu
 
 
 def test_lines_remedies_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = doctor(monkeypatch, [WELL, WARNS, FAILS, NEEDS])
+    said = doctor(monkeypatch, [WELL, FAILS, NEEDS, WARNS, NEEDS_TOO])
     assert said.exit_code == 1
     assert said.stdout.splitlines() == [
-        "OK       engine   Pulumi 3",
-        "warning  API key  ends in 3 days",
-        "         → Make a new one.",
-        "failed   sign-in  AADSTS50076: Second factor needed",
+        "OK       engine       Pulumi 3",
+        "failed   sign-in      AADSTS50076: Second factor needed",
         "         → az login",
-        "skipped  owner    because 'sign-in' failed",
+        "warning  API key      ends in 3 days",
+        "         → Make a new one.",
+        "skipped  because 'sign-in' failed: owner, permissions",
     ]
     assert said.stderr.splitlines() == [
-        "1 OK, 1 warning, 1 failed, 1 skipped.",
+        "1 OK, 1 warning, 1 failed, 2 skipped.",
         "! Failed: sign-in. What to do is below each.",
     ]
 

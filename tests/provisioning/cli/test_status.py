@@ -298,7 +298,7 @@ def test_an_adopted_stack_is_not_deployed(here: FakePulumi, logins: list[str]) -
 @pytest.mark.parametrize(("stack", "named"), [("prod", True), ("acme/mail/prod.eu", True), ("a; rm", False)])
 def test_an_alarm_has_a_command_for_its_own_stack(stack: str, named: bool) -> None:
     alarms = (
-        "it was not deployed to its end: run `pulumi up`",
+        "its deployment was not completed: run `pulumi up`",
         "it ends: run `pulumi up`, or `rotate` if that issues none",
         "it is in another tenant; see `status --stack other`",
         "Entra ID is not read: 403",
@@ -306,7 +306,7 @@ def test_an_alarm_has_a_command_for_its_own_stack(stack: str, named: bool) -> No
     )
     module, end = ("python -m provisioning ", f" --stack {stack}") if named else ("", "")
     assert with_commands(alarms, stack) == (
-        f"it was not deployed to its end: run `pulumi up{end}`",
+        f"its deployment was not completed: run `pulumi up{end}`",
         f"it ends: run `pulumi up{end}`, or `{module}rotate{end}` if that issues none",
         "it is in another tenant; see `status --stack other`",
         f"Entra ID is not read: 403: run `{module}doctor{end}`",

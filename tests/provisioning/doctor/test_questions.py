@@ -144,7 +144,7 @@ def test_it_is_skipped_with_a_reason_before(pulumi: FakePulumi) -> None:
     found = asked()
     skipped = [name for name in (*CHAIN, "deployment") if name not in ("owner", "email settings")]
     assert {(found[name].outcome, found[name].said) for name in skipped} == {
-        ("skipped", "because this stack has not been deployed to its end yet")
+        ("skipped", "because the deployment of this stack was not completed")
     }
     assert found["email settings"].outcome == "OK"
     assert found["deployment"].remedy == "pulumi up"

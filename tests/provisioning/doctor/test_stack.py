@@ -81,14 +81,14 @@ def test_a_stack_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert found.remedy == "Name one of them: --stack <name>"
 
 
-def test_a_stack_that_was_deployed_to_its_end() -> None:
+def test_a_stack_whose_deployment_was_completed() -> None:
     found = check_deployment(ONE)
     assert (found.outcome, found.said, found.value) == ("OK", f"deployed, client ID {CLIENT_ID}", ONE)
     for undeployed in (replace(ONE, application=None), replace(ONE, pushes=()), replace(ONE, next_rotation=None)):
         answer = check_deployment(undeployed)
         assert (answer.outcome, answer.remedy, answer.value) == ("skipped", "pulumi up", None)
-        assert answer.said == "because this stack has not been deployed to its end yet"
-    assert check_deployment(replace(ONE, application=None, pushes=())).said == "because nothing is deployed yet"
+        assert answer.said == "because the deployment of this stack was not completed"
+    assert check_deployment(replace(ONE, application=None, pushes=())).said == "because this stack has not been deployed yet"
 
 
 def test_a_state_is_read_without_its_secrets_where_the_passphrase_is_wrong(

@@ -39,7 +39,7 @@ def test_the_first_secret() -> None:
     assert plan.since == day(0.7)
     assert plan.next_rotation == day(90)
     assert plan.old_retires is None
-    assert "there is none yet" in plan.reasons[0]
+    assert "the first one comes in slot a" in plan.reasons[0]
 
 
 @pytest.mark.parametrize("now", [0.8, 1, 45, 89.9])

@@ -336,7 +336,7 @@ def test_all_in_sync() -> None:
         (TWO, "2027-10-02", "slot b, has ended on 2027-09-28 (4 days ago)"),
         (state(), "2027-02-01", "nothing is deployed"),
         (state(outputs(), application()), "2027-02-01", "was not deployed since"),
-        (state(*ONE_SECRET[1:]), "2027-02-01", "not deployed to its end"),
+        (state(*ONE_SECRET[1:]), "2027-02-01", "its deployment was not completed"),
     ],
 )
 def test_when_a_person_is_needed(found: Deployed, now: str, said: str | None) -> None:
