@@ -4,7 +4,7 @@ import os
 import sys
 from contextlib import suppress
 
-from provisioning.interpreter import why_unusable
+from provisioning.interpreter import sentence_if_unusable
 
 INTERRUPTED = 130
 """The exit code."""
@@ -21,16 +21,13 @@ def end_at_once() -> None:
 if __name__ == "__main__":
     try:
         # The imports take a moment, in which Ctrl-C must not show a traceback either.
-        from provisioning.cli import main
+        with sentence_if_unusable("pulumi install"):
+            from provisioning.cli import main
 
-        main()
+            main()
     except KeyboardInterrupt:
         end_at_once()
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             end_at_once()
         raise
-    except ImportError as missing:
-        if (reason := why_unusable(missing, "pulumi install")) is None:
-            raise
-        sys.exit(reason)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
@@ -11,6 +13,17 @@ OWN = {"provisioning", "sandbox", "tests"}
 """Packages of this project: that one of them is missing is a mistake of the project's own."""
 
 OLDEST = (3, 11)
+
+
+@contextmanager
+def sentence_if_unusable(installer: str) -> Iterator[None]:
+    """Within, a program that is run outside its virtualenv ends with a sentence. installer: see `why_unusable`."""
+    try:
+        yield
+    except ImportError as missing:
+        if (reason := why_unusable(missing, installer)) is None:
+            raise
+        sys.exit(reason)
 
 
 def why_unusable(missing: ImportError, installer: str) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 
 from sandbox.nocobase.bad_day import BadDay
-from sandbox.nocobase3.__main__ import application
+from sandbox.nocobase3.server import application
 from sandbox.nocobase3.stand_in import StandIn
 from tests.e2e.conftest import APRIL, NEW_YEAR, Stack
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from sandbox.nocobase3.__main__ import application
+from sandbox.nocobase3.server import application
 from sandbox.nocobase3.stand_in import SCOPES, DoesNotStart, StandIn, checked
 
 ENTRY = "mail:\n  providers:\n    outlook: {type: microsoft, clientId: id-1, clientSecret: s}\n"

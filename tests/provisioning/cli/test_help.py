@@ -119,14 +119,14 @@ def test_one_stack_and_all_of_them_are_not_meant_together(arguments: list[str]) 
     assert (said.exit_code, said.stderr) == (2, "Either the name of a stack or --all: which is meant?\n")
 
 
-@pytest.mark.parametrize("program", ["provisioning", "sandbox"])
+@pytest.mark.parametrize("program", ["provisioning", "sandbox", "sandbox.bench", "sandbox.nocobase3"])
 def test_outside_the_virtualenv_a_sentence_says_how_to_get_into_it(program: str) -> None:
     # -S leaves the packages out, as a Python that has none.
     ended = subprocess.run(
         [sys.executable, "-S", "-m", program], cwd=PROJECT, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
-    assert ended.stderr.startswith("The package 'typer' is missing")
+    assert re.match("The package '[a-z]+' is missing", ended.stderr)
     assert ended.stderr.count("\n") == 1
 
 

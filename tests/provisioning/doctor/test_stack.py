@@ -88,7 +88,8 @@ def test_a_stack_whose_deployment_was_completed() -> None:
         answer = check_deployment(undeployed)
         assert (answer.outcome, answer.remedy, answer.value) == ("skipped", "pulumi up", None)
         assert answer.said == "because the deployment of this stack was not completed"
-    assert check_deployment(replace(ONE, application=None, pushes=())).said == "because this stack has not been deployed yet"
+    undeployed = replace(ONE, application=None, pushes=())
+    assert check_deployment(undeployed).said == "because this stack has not been deployed yet"
 
 
 def test_a_state_is_read_without_its_secrets_where_the_passphrase_is_wrong(
