@@ -16,9 +16,9 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from provisioning.cli.common import words
+from provisioning.cli.common import Format, words
+from provisioning.cli.common import show as show_facts
 from provisioning.command_line import Command, Version, new_program
 from sandbox import private
 from sandbox.dev_stack import set_nocobase_url
@@ -80,9 +80,7 @@ def up(
 
         deployed = Step("up", "pulumi up", deploy, after=("entra", "nocobase"))
         _run(place, [*install_steps(place), *start_steps(place), deployed])
-        from sandbox.holdings import summary
-
-        Console(highlight=False).print(summary(place))
+        _show_summary(place)
         words.print(f"{outcomes[0][0].upper()}{outcomes[0][1:]}.\n\n{NEXT_STEPS}")
 
 
@@ -162,12 +160,20 @@ def show(
 ) -> None:
     """Show what Entra ID's stand-in and NocoBase hold, the secret as stored included (it is a sandbox)."""
     with _errors_as_sentences():
-        from sandbox.holdings import holdings, summary
+        from sandbox.holdings import holdings
 
         if output is ShowFormat.JSON:
             print(json.dumps(holdings(default_place()), indent=2))
         else:
-            Console(highlight=False).print(summary(default_place()))
+            _show_summary(default_place())
+
+
+def _show_summary(place: Place) -> None:
+    from sandbox.holdings import summary
+
+    facts = summary(place)
+    words.print("NocoBase is set up for Outlook mail (sandbox):", style="bold")
+    show_facts(facts, Format.TABLE)
 
 
 def _running_steps(place: Place) -> list[Step]:

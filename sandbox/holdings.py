@@ -1,4 +1,4 @@
-"""What each side of the sandbox holds now, and the table that `make up` ends with."""
+"""What each side of the sandbox holds now, and the facts that `make up` ends with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-from rich.table import Table
 
 from sandbox import deployment
 from sandbox.certificates import certificates
@@ -47,7 +46,7 @@ def holdings(place: Place) -> dict[str, Any]:
     return {"entra": entra(place), "nocobase": server.mail_settings_row(place)}
 
 
-def summary(place: Place, now: datetime | None = None) -> Table:
+def summary(place: Place, now: datetime | None = None) -> dict[str, str]:
     """What was set up, as read from the stack's outputs and from Entra ID.
 
     Raises SandboxError if there is no application of the stack's.
@@ -68,22 +67,17 @@ def summary(place: Place, now: datetime | None = None) -> Table:
     names = {scope["id"]: scope["value"] for scope in offered}
     scopes = [names[item["id"]] for item in application["requiredResourceAccess"][0]["resourceAccess"]]
     registered = application["web"]["redirectUris"]
-    table = Table(show_header=False, title="NocoBase is set up for Outlook mail (sandbox)", title_justify="left")
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in (
-        ("Client ID", outputs["clientId"]),
-        ("Tenant", outputs["tenantId"]),
-        ("Audience", application["signInAudience"]),
-        ("Scopes", ", ".join(scopes)),
-        ("Redirect URI", outputs.get("redirectUri") or registered[0]),
-        ("Client secret", ", ".join(secret["displayName"] for secret in secrets)),
-        ("Expires", f"{ends.date()} ({days} days left)"),
-        ("NocoBase", nocobase_url(place)),
-        ("Proved", _proved(outputs, registered)),
-    ):
-        table.add_row(name, value)
-    return table
+    return {
+        "Client ID": outputs["clientId"],
+        "Tenant": outputs["tenantId"],
+        "Audience": application["signInAudience"],
+        "Scopes": ", ".join(scopes),
+        "Redirect URI": outputs.get("redirectUri") or registered[0],
+        "Client secret": ", ".join(secret["displayName"] for secret in secrets),
+        "Expires": f"{ends.date()} ({days} days left)",
+        "NocoBase": nocobase_url(place),
+        "Proved": _proved(outputs, registered),
+    }
 
 
 def _proved(outputs: dict[str, Any], registered: list[str]) -> str:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from provisioning.cli.common import Format, Plain, show
+from provisioning.entra.permissions import of_scopes
+from provisioning.entra.scopes import DEFAULT_SCOPES
 from sandbox import deployment, holdings, processes
 from sandbox.errors import SandboxError
 from sandbox.place import default_place
+from tests.golden import check
+from tests.pages import page
+
+GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.mark.parametrize("outputs", [{}, {"clientId": "gone"}])
@@ -51,7 +60,37 @@ def test_what_nocobase_proved_is_told(link: dict[str, str], said: str, monkeypat
     outputs = {"clientId": "own", "tenantId": "t", "clientSecretExpiry": "2027-01-01T00:00:00Z", **link}
     monkeypatch.setattr(deployment, "outputs", lambda _: outputs)
     monkeypatch.setattr(holdings, "entra", lambda _: {"applications": [application]})
-    table = holdings.summary(default_place())
-    shown = dict(zip(table.columns[0].cells, table.columns[1].cells, strict=True))
-    assert str(shown["Proved"]).startswith(said)
+    shown = holdings.summary(default_place())
+    assert shown["Proved"].startswith(said)
     assert shown["Redirect URI"] == link.get("redirectUri", "http://localhost/x")
+
+
+@pytest.mark.parametrize("columns", ["80", "120", "piped"])
+def test_the_result_of_make_up(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client_id, uri = "f18bb267-19b5-4e34-9867-b7a5ed8d2ff3", "http://localhost:13000/admin/settings/mail/oauth2"
+    application = {
+        "appId": client_id,
+        "signInAudience": "AzureADandPersonalMicrosoftAccount",
+        "web": {"redirectUris": [uri]},
+        "passwordCredentials": [{"displayName": "NocoBase mail a 2026-11-21"}],
+        "requiredResourceAccess": [{"resourceAccess": [{"id": one.id} for one in of_scopes(DEFAULT_SCOPES)]}],
+    }
+    outputs = {
+        "clientId": client_id,
+        "provedClientId": client_id,
+        "tenantId": "11111111-1111-1111-1111-111111111111",
+        "clientSecretExpiry": "2027-05-20T00:00:00Z",
+        "redirectUri": uri,
+    }
+    monkeypatch.setattr(deployment, "outputs", lambda _: outputs)
+    monkeypatch.setattr(holdings, "entra", lambda _: {"applications": [application]})
+    monkeypatch.setattr(holdings, "nocobase_url", lambda _: "http://localhost:13000")
+    if columns.isdigit():
+        monkeypatch.setattr(Plain, "is_terminal", True)
+        monkeypatch.setenv("COLUMNS", columns)
+    show(holdings.summary(default_place(), datetime(2026, 11, 21, 12, tzinfo=UTC)), Format.TABLE)
+    shown = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out)
+    check(GOLDEN / f"summary-{columns}.txt", shown)
+    assert columns != "80" or shown in page("README.md").text
