@@ -30,6 +30,9 @@ SECRET = "4dabf18193072939515e22adb298388d"
 COMMAND = re.compile("(?:--)?[a-z][a-z-]*")
 """A word of a command's name, or an option."""
 
+STACK_NAME = re.compile(r"(?:[A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]+")
+"""How the engine lets a stack be called, with its organization and project."""
+
 WITHOUT_QUESTIONS = ("--yes", "--skip-preview")
 
 STREAMED_PREVIEW = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
@@ -180,7 +183,9 @@ class Pulumi:
         """The stack's whole name: organization/project/stack. Raises EngineFailed."""
         stack = json.loads(self.ask("about", "--json")).get("currentStack")
         if not stack:
-            raise self._unknown(self.stack) or EngineFailed("`pulumi about` names no stack. Repeat this command.")
+            raise self._unknown(self.stack) or EngineFailed(
+                "`pulumi about` names no stack. Run the same command again."
+            )
         return str(stack["fullyQualifiedName"])
 
     def create(self, secrets_provider: str) -> None:
@@ -236,7 +241,7 @@ class Pulumi:
 
         Raises EngineFailed with what it says on stderr.
         """
-        shown = _shown(arguments)
+        shown = _shown(arguments, self.stack)
         try:
             with waiting_for(shown, timeout):
                 ended = subprocess.run(
@@ -249,7 +254,7 @@ class Pulumi:
         except FileNotFoundError:
             raise EngineFailed(f"{NOT_FOUND} {INSTALL}") from None
         except subprocess.TimeoutExpired:
-            raise EngineFailed(f"{shown} did not end within {timeout:g} s. Repeat this command.") from None
+            raise EngineFailed(f"{shown} did not end within {timeout:g} s. Run the same command again.") from None
         self._raise_if_failed(arguments, ended.returncode, ended.stderr)
         return str(ended.stdout)
 
@@ -258,7 +263,7 @@ class Pulumi:
         with (
             tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said,
             self._started(arguments, subprocess.DEVNULL, said) as process,
-            waiting_for(_shown(arguments)),
+            waiting_for(_shown(arguments, self.stack)),
         ):
             process.wait()
             said.seek(0)
@@ -269,7 +274,9 @@ class Pulumi:
             return
         if (found := NO_STACK.search(said)) and (unknown := self._unknown(found[1])):
             raise unknown
-        raise EngineFailed(f"{_shown(arguments)} failed: {said.strip()}. Mend what it says, then repeat this command.")
+        why = said.strip().removesuffix(".")
+        shown = _shown(arguments, self.stack)
+        raise EngineFailed(f"{shown} failed: {why}. Correct that, then run the same command again.")
 
     def _unknown(self, name: str | None) -> StackUnknown | None:
         """The error of a stack that is not there, None if the backend lists it. name: None if none is selected."""
@@ -333,9 +340,11 @@ class Pulumi:
         }
 
 
-def _shown(arguments: Sequence[str]) -> str:
-    """The command in words, without values: they may come from outside."""
-    return f"`pulumi {' '.join(takewhile(COMMAND.fullmatch, arguments))}`"
+def _shown(arguments: Sequence[str], stack: str | None) -> str:
+    """The command to copy, without values, which may come from outside, and without showing secrets."""
+    words = [word for word in takewhile(COMMAND.fullmatch, arguments) if word != "--show-secrets"]
+    named = ["--stack", stack] if stack and STACK_NAME.fullmatch(stack) else []
+    return f"`pulumi {' '.join([*words, *named])}`"
 
 
 def _wait_out(process: subprocess.Popen[str]) -> None:

@@ -139,7 +139,7 @@ def _reject_settings(config: Mapping[str, str | list[str]], secret_keys: Collect
         told = (f"  {problem.named}: {problem.why}" for problem in problems)
         raise AdoptionRejected(
             "What the application has would be rejected as settings of this stack; nothing was changed. Change it in "
-            "Entra ID, then repeat this command.\n" + "\n".join(told)
+            "Entra ID, then run the same command again.\n" + "\n".join(told)
         )
 
 
@@ -380,7 +380,7 @@ def _tell_next(engine: Pulumi) -> None:
         preview = engine.operate("preview")
     if not preview.succeeded:
         words.print("! `pulumi preview` failed: " + "\n".join(preview.errors), style="yellow")
-        words.print("When that is mended: `pulumi preview`, then `pulumi up`.")
+        words.print("Correct that, then run: pulumi preview")
         return
     steps = [event for event in preview.events if isinstance(event, StepBegun) and event.is_change]
     for step in steps:
@@ -391,4 +391,4 @@ def _tell_next(engine: Pulumi) -> None:
         raise AdoptionRejected(
             f"`pulumi up` would replace or delete something: {listed(surprises)}. Do not run it. {LET_GO}"
         )
-    words.print("That is what `pulumi up` will do: run it when it suits.")
+    words.print("That is what the next `pulumi up` will do. Next: pulumi up")

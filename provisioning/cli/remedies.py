@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-STACK_NAME = re.compile(r"(?:[A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]+")
-"""How the engine lets a stack be called, with its organization and project."""
+from provisioning.pulumi_cli import STACK_NAME
 
 COMMAND = re.compile(
     r"(?<!next )(?<!next `)(?<!If `)"

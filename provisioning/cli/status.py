@@ -30,11 +30,11 @@ from provisioning.cli.common import (
     show_rows,
 )
 from provisioning.cli.layout import CODE
-from provisioning.cli.remedies import STACK_NAME, for_stack
+from provisioning.cli.remedies import for_stack
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, names_a_sign_in, use_configuration, use_tenant
 from provisioning.errors import ProvisioningError, SettingsError, StackUnknown
 from provisioning.foreign import markdown
-from provisioning.pulumi_cli import Checkpoint, Pulumi
+from provisioning.pulumi_cli import STACK_NAME, Checkpoint, Pulumi
 from provisioning.waiting import answers_of, begin
 
 if TYPE_CHECKING:

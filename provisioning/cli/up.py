@@ -132,7 +132,7 @@ class _Lines:
 
     def began(self, stack: str) -> None:
         """Nothing is shown before there is something to tell."""
-        words.print(f"{stack}: begun")
+        words.print(f"{stack}: started")
         self.step(stack, "starting")
 
     def step(self, stack: str, step: str) -> None:

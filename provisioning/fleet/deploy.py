@@ -63,7 +63,7 @@ class Deployer:
     def deploy(self, name: str, watch: Watch) -> Result:
         """`pulumi up` (or `preview`) on one stack; its failure is a result, too."""
         if self.engines.told_to_end:
-            return Result(name, StackOutcome.STOPPED, error="not begun")
+            return Result(name, StackOutcome.STOPPED, error="not started")
         watch.began(name)
         began = time.monotonic()
         changes: dict[str, int] = {}

@@ -308,7 +308,9 @@ def warn_of_added_owners(caller: Caller, planned: Sequence[Owners]) -> list[str]
         # A warning must not end the run; what is really in its way says so itself.
         return []
     missing = why_may_not_add_owners(account, added, people)
-    return [f"Owners: {caller.object_id} lacks a permission: {missing[0]}. To mend it: {missing[1]}"] if missing else []
+    return (
+        [f"Owners: {caller.object_id} lacks a permission: {missing[0]}. To correct it: {missing[1]}"] if missing else []
+    )
 
 
 def without_gone(wanted: Wanted, last: Deployed) -> tuple[Wanted, list[str]]:

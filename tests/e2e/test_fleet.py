@@ -98,7 +98,7 @@ def test_preview_a_run_that_is_ended_a_run_with_a_broken_stack_and_one_without_c
     assert "Ending:" in stderr
     first, second = json.loads(stdout)
     assert first["outcome"] in ("stopped", "changed")
-    assert (second["outcome"], second["error"]) == ("stopped", "not begun")
+    assert (second["outcome"], second["error"]) == ("stopped", "not started")
 
     # The next one goes on from there, and the broken stack neither hides nor stops the others.
     code, results, said = fleet.up("fleet-*")

@@ -88,8 +88,8 @@ def test_names(engine: FakePulumi) -> None:
 
 def test_a_failure_is_the_engines_own_words(engine: FakePulumi) -> None:
     (engine.folder / "other.export").unlink()
-    with pytest.raises(EngineFailed, match="`pulumi stack export` failed: error: no stack named 'other' found"):
-        Pulumi("other").export()
+    with pytest.raises(EngineFailed, match="`pulumi stack export --stack other` failed: error: no stack named 'other'"):
+        Pulumi("other").export(show_secrets=True)
 
 
 NOT_SELECTED = "error: no stack selected; please use `pulumi stack select` or `pulumi stack init` to choose one"

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from sandbox import cli, deployment
 from sandbox.nocobase import bad_day, server
-from sandbox.nocobase3 import __main__ as nocobase3
+from sandbox.nocobase3 import server as nocobase3
 from sandbox.place import default_place
 from sandbox.steps import Step
 

@@ -166,7 +166,7 @@ def test_when_told_to_end_the_running_one_ends_and_no_other_begins(project: Path
     running.join(10)
     assert (results[0].outcome, results[0].error) == (StackOutcome.STOPPED, "update cancelled")
     after = deployer.deploy("b", Seen())
-    assert (after.outcome, after.error) == (StackOutcome.STOPPED, "not begun")
+    assert (after.outcome, after.error) == (StackOutcome.STOPPED, "not started")
 
 
 LOGIN = {
@@ -217,7 +217,7 @@ def test_a_login_in_the_environment_is_for_one_address(
 def test_a_stack_whose_address_cannot_be_read_is_not_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOCOBASE_API_KEY", "of-one-nocobase")
     (found,) = json.loads(CliRunner().invoke(app, ["up", "b", "--format", "json"]).stdout)
-    assert found["error"].startswith("`pulumi config --json --show-secrets` failed: ")
+    assert found["error"].startswith("`pulumi config --json --stack b` failed: ")
 
 
 def test_an_interrupt_waits_for_no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
