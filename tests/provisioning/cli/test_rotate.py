@@ -286,13 +286,14 @@ def test_the_steps_that_matter(
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_the_steps_on_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+@pytest.mark.parametrize("leaked", [True, False], ids=["leaked", "due"])
+def test_the_steps_on_a_terminal(monkeypatch: pytest.MonkeyPatch, leaked: bool, columns: int) -> None:
     console = common.Plain(file=io.StringIO(), width=columns, force_terminal=True, color_system="standard")
     monkeypatch.setattr(rotate, "words", console)
-    engine = Engine(None, events=STEPS)
-    assert run(monkeypatch, engine, "--compromised", typed="y\n").exit_code == 0
+    engine = Engine(None, events=STEPS if leaked else STEPS[:-1], retires=None if leaked else "2027-04-12T12:00:00Z")
+    assert run(monkeypatch, engine, *(["--compromised"] if leaked else []), typed="y\n").exit_code == 0
     assert isinstance(console.file, io.StringIO)
-    check(GOLDEN / f"rotate-leaked-{columns}.txt", console.file.getvalue())
+    check(GOLDEN / f"rotate-{'leaked' if leaked else 'due'}-{columns}.txt", console.file.getvalue())
 
 
 def test_a_nocobase_that_was_not_given_the_secret_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ WIDTHS = (80, 120, None)
 """Columns of a terminal, None for a pipe."""
 
 LOST = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
-TWIN = "2c5f39cb-3fb2-42e3-994f-1127e4ddb538"
+DUPLICATE = "2c5f39cb-3fb2-42e3-994f-1127e4ddb538"
 
 
 @pytest.fixture(params=WIDTHS, ids=["80", "120", "piped"])
@@ -79,9 +79,13 @@ def test_prune(shown: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("PATH", engine.environment["PATH"])
     owner = Owner("0a1b2c3d-0000-4000-8000-00000000000f", "the pipeline of the whole company", "service principal")
     monkeypatch.setattr(directory, "stored_secrets", lambda _: [StoredSecret(LOST, "NocoBase mail a 2027-03-01")])
-    monkeypatch.setattr(directory, "applications_tagged", lambda _: {OBJECT_ID: "mail", TWIN: "NocoBase mail"})
+    monkeypatch.setattr(directory, "applications_tagged", lambda _: {OBJECT_ID: "mail", DUPLICATE: "NocoBase mail"})
     monkeypatch.setattr(directory, "application_owners", lambda _: (owner,))
     shown("prune", "prune")
+
+
+def test_explain_where_nothing_is_known(shown: Callable[..., None]) -> None:
+    shown("explain-nothing", "explain", "it does not work")
 
 
 def test_up(shown: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
