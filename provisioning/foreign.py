@@ -38,8 +38,8 @@ DEEPEST_JSON = 100
 GUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 """How Entra ID writes every id."""
 
-NO_GUID = "(not a client id)"
-"""What is shown and stored instead of a client id that cannot be one: somebody may have pasted a secret there."""
+NO_GUID = "(not a client ID)"
+"""What is shown and stored instead of a client ID that cannot be one: somebody may have pasted a secret there."""
 
 WORD = re.compile(
     r"(?:[a-z][a-z0-9+.-]*:///?)?(?!www\.)[A-Za-z0-9](?:[A-Za-z0-9._/?&=%+-]|(?<=[A-Za-z0-9]):(?=[0-9]))*"

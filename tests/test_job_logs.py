@@ -1,4 +1,4 @@
-"""The judges of the tests with hostile text see what the systems that run jobs would obey."""
+"""The readers of job logs in the tests with hostile text see what the systems that run jobs would obey."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A copy of the template is, to the engine that starts it, the process that it stands in for."""
+"""A copy of the template is, to the engine that starts it, the process that it replaces."""
 
 from __future__ import annotations
 

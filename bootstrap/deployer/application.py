@@ -94,7 +94,7 @@ class PipelineIdentity(pulumi.ComponentResource):
 def declare(run: Run) -> dict[str, object]:
     """Declare both identities; what the stack exports.
 
-    variables: what a pipeline sets to deploy. previewClientId: the client id for everything else.
+    variables: what a pipeline sets to deploy. previewClientId: the client ID for everything else.
     """
     deployer = PipelineIdentity(run.deployer)
     variables = {

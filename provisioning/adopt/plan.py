@@ -70,7 +70,7 @@ EMPTY_FIELDS = "empty the two fields in NocoBase."
 
 @dataclass(frozen=True)
 class InNocoBase:
-    """What NocoBase shows: the client id that it holds, and its sign-in link; None for what it does not show.
+    """What NocoBase shows: the client ID that it holds, and its sign-in link; None for what it does not show.
 
     secret_begins: the first three characters of its client secret, which Entra ID shows, too. elsewhere: of a NocoBase
     3, the client ids of its other mail providers for Microsoft, by name.
@@ -174,7 +174,7 @@ def _in_nocobase(plan: Adoption, settings: Settings, there: InNocoBase, client_i
     """Say what becomes of the credentials that NocoBase holds, and whether `pulumi up` would reject its link."""
     if there.client_id == client_id:
         plan.lines.append(
-            Line(IN_NOCOBASE, "this client id", "the same, with a new secret", "its present secret stays valid")
+            Line(IN_NOCOBASE, "this client ID", "the same, with a new secret", "its present secret stays valid")
         )
     elif not there.client_id and (named := _named(there, client_id)) is not None:
         from provisioning.nocobase3.config_file import NAME  # noqa: PLC0415 - ruamel.yaml, only for a NocoBase 3
@@ -186,7 +186,7 @@ def _in_nocobase(plan: Adoption, settings: Settings, there: InNocoBase, client_i
             f"belong{command}"
         )
     elif there.client_id and there.client_id != settings.nocobase_take_over:
-        # What is no client id may be a secret in the wrong field, and is not repeated.
+        # What is no client ID may be a secret in the wrong field, and is not repeated.
         known = guid(there.client_id)
         replace = f"pulumi config set nocobaseTakeOver {known}" if known == there.client_id else EMPTY_FIELDS
         plan.warnings.append(
@@ -329,7 +329,7 @@ def _owners(plan: Adoption, found: Found, settings: Settings, caller: str) -> No
         plan.warnings.append(
             f"You ({quoted(caller)}) are not an owner of the application. With Application.ReadWrite.OwnedBy alone "
             "`pulumi up` will fail: have an owner run `az ad app owner add --id "
-            f"{guid(found.application['appId'], '<client id>')} --owner-object-id {guid(caller, '<object id>')}` first."
+            f"{guid(found.application['appId'], '<client ID>')} --owner-object-id {guid(caller, '<object id>')}` first."
         )
 
 
@@ -382,7 +382,7 @@ def _day(moment: datetime) -> date:
 def find_candidates(
     applications: Iterable[Candidate], name: str, redirect_uris: Sequence[str], in_nocobase: str | None
 ) -> list[Candidate]:
-    """The applications with one of the URIs, whose client id NocoBase has, or in whose name each word of `name` is.
+    """The applications with one of the URIs, whose client ID NocoBase has, or in whose name each word of `name` is.
 
     Capital and small letters are the same.
     """
@@ -390,7 +390,7 @@ def find_candidates(
     for application in applications:
         same = application.name.casefold() == name.casefold()
         reasons = {
-            "NocoBase has its client id": application.client_id == in_nocobase,
+            "NocoBase has its client ID": application.client_id == in_nocobase,
             "redirect URI": bool(set(map(comparable, application.redirect_uris)) & set(redirect_uris)),
             "same name": same,
             "part of its name": not same and _has_words(application.name, name),

@@ -1,6 +1,6 @@
 """Is the application in Entra ID the declared one, can users sign in to it, and who may change it?
 
-The checks first, as pure functions; below them, who asks.
+The checks first, as pure functions; below them, the questions.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def check_secrets(used: Sequence[tuple[KnownSecret, Answer | None]], due: dateti
     """Whether the secrets in use work, and are replaced in time.
 
     used: each with what the token endpoint says of it, None if it was not asked. due: when the next one is due, None if
-    nobody knows.
+    that is unknown.
     """
     if not used:
         return failed("no client secret in the state is in use by a NocoBase", "pulumi up")

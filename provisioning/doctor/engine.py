@@ -1,6 +1,6 @@
 """The Pulumi engine: is it there, has it the plugin, where is the state, and who can read the secrets in it.
 
-Judgement first, as pure functions over what the engine and the files say; below it, who asks them.
+The checks first, as pure functions over what the engine and the files say; below them, the questions.
 """
 
 from __future__ import annotations

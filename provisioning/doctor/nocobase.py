@@ -1,6 +1,6 @@
 """NocoBase: is it reached, has it the email manager, may the API key change its settings, and what do they hold?
 
-The checks first, as pure functions; below them, who asks.
+The checks first, as pure functions; below them, the questions.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ READ_USERS = ("User.Read.All", "Directory.ReadWrite.All")
 class Account:
     """Whoever is signed in.
 
-    name: a user's sign-in name, an application's client id. application: whether it is one. granted: Graph permissions,
+    name: a user's sign-in name, an application's client ID. application: whether it is one. granted: Graph permissions,
     an application's own or those that a user delegated. directory_roles: ids.
     """
 
@@ -77,7 +77,7 @@ def why_may_not_add_owners(
 
     others: object ids. people: those of them who are known to be users; see `depends_on_people`.
     With Application.ReadWrite.OwnedBy alone Entra ID rejects them; of those that are named when the application is
-    created, nobody knows. Source: Graph's page "Add owner", azuread's page of the resource.
+    created, that is unknown. Source: Graph's page "Add owner", azuread's page of the resource.
     """
     added = set(others) - {account.object_id}
     if not account.application or not added:

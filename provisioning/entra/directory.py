@@ -265,7 +265,7 @@ def consent_policies() -> tuple[str, ...]:
 
 
 def look_up(client_id: str) -> Found | None:
-    """What an adoption needs to know about an application; None if the tenant has none with this client id.
+    """What an adoption needs to know about an application; None if the tenant has none with this client ID.
 
     Raises DirectoryUnreadable.
     """
@@ -339,7 +339,7 @@ def applications_tagged(tag: str) -> dict[str, str]:
 
 
 def named_application(client_id: str) -> tuple[str, tuple[str, ...]] | None:
-    """Display name and tags of the application with this client id, None if there is none.
+    """Display name and tags of the application with this client ID, None if there is none.
 
     Raises DirectoryUnreadable.
     """

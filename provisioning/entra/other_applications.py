@@ -62,7 +62,7 @@ def is_another_stacks(client_id: str, own: str) -> bool:
 
 def _named(client_id: str) -> tuple[str, str | None] | None:
     """The name of an application and its stack; None if this account cannot see it."""
-    # 0.4 s of imports (msgraph) that only a foreign client id needs.
+    # 0.4 s of imports (msgraph) that only a foreign client ID needs.
     from provisioning.entra import directory  # noqa: PLC0415
 
     found = directory.named_application(client_id)

@@ -14,7 +14,7 @@ from provisioning.entra.registration import Candidate, Owner
 from provisioning.errors import CallerLockedOut, NameTaken
 from provisioning.foreign import counted, guid, quoted
 
-CLIENT_ID = "<client id>"
+CLIENT_ID = "<client ID>"
 """What a command names where no id is known that can be copied."""
 
 SERVICE_PRINCIPAL = "service principal"
@@ -134,7 +134,7 @@ def name_taken(name: str, found: list[Candidate]) -> NameTaken | None:
     if not namesakes:
         return None
     adopted = guid(namesakes[0].client_id, CLIENT_ID)
-    told = counted(f"client id {quoted(one.client_id)}, {origin(one.created, one.owners)}" for one in namesakes)
+    told = counted(f"client ID {quoted(one.client_id)}, {origin(one.created, one.owners)}" for one in namesakes)
     return NameTaken(
         f"This tenant already has an application called '{name}' that no stack made: {told}. Nothing was changed. To "
         "create another one: pulumi config set applicationName <another name>, or pulumi config set sameName allow. "

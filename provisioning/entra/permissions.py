@@ -40,7 +40,7 @@ def parse(text: str) -> Permission | None:
 
 
 def written(permission: Permission) -> str:
-    """What `parse` reads: `<client id of the API>/<id of the permission>=Scope` (or `=Role`)."""
+    """What `parse` reads: `<client ID of the API>/<id of the permission>=Scope` (or `=Role`)."""
     return f"{permission.resource}/{permission.id}={permission.kind}"
 
 

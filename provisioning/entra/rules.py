@@ -189,7 +189,7 @@ def why_too_many_permissions(permissions: Iterable[Permission], audience: Audien
 
 def why_too_many_owners(number: int) -> str | None:
     """Why an application, or its service principal, cannot have that many owners."""
-    too_many = f"{number} owners, whoever runs it among them; Entra ID allows {MOST_OWNERS}."
+    too_many = f"{number} owners, the caller included; Entra ID allows {MOST_OWNERS}."
     return too_many if number > MOST_OWNERS else None
 
 

@@ -159,7 +159,7 @@ class SignInSettings:
 
     @property
     def client_id(self) -> str:
-        """The client id to sign in as. Raises SignInUnusable."""
+        """The client ID to sign in as. Raises SignInUnusable."""
         return self._value_or_file("clientId", "clientIdFilePath")
 
     @property
@@ -196,7 +196,7 @@ class SignInSettings:
             return Method.AZURE_CLI
         raise SignInUnusable(
             f"{self.origin('useCli')} turns the Azure CLI off, and nothing else to sign in with is complete. Set a "
-            "client id with a secret, a certificate or a federated token, as the azuread provider reads them."
+            "client ID with a secret, a certificate or a federated token, as the azuread provider reads them."
         )
 
     def is_on(self, key: str, default: bool = False) -> bool:

@@ -35,7 +35,7 @@ class Configuration:
 class Installation:
     """Where one NocoBase is, and its own settings.
 
-    app: a sub-application, None for the main one. take_over: a client id that may be replaced there. redirect_uris: its
+    app: a sub-application, None for the main one. take_over: a client ID that may be replaced there. redirect_uris: its
     own. logins: the names of the logins to try, in this order. configuration: of a NocoBase 3, None for a NocoBase 2.
     """
 

@@ -1,6 +1,6 @@
 """Where an installation's email manager keeps the two credentials: autodetected from what its REST API shows. Pure.
 
-The email manager's field names are not public and differ by version. So the row, the client id and the client secret
+The email manager's field names are not public and differ by version. So the row, the client ID and the client secret
 are autodetected by their names and places, or named by the settings `nocobaseMapping`. A layout that can be read in two
 ways is rejected, with the candidates and the settings that decide.
 
@@ -30,7 +30,7 @@ PROTOCOLS = ("imap", "smtp", "pop3")
 """What a row may be about besides a provider."""
 
 PAIRS = (("clientId", "clientSecret"), ("client_id", "client_secret"))
-"""The fields whose existence is checked if no row shows a client id; the likeliest pair first."""
+"""The fields whose existence is checked if no row shows a client ID; the likeliest pair first."""
 
 COLLECTION = "mailSettings"
 VERIFY_ACTION = "mail:oauth2url?type=microsoft"
@@ -108,7 +108,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class _Pair:
-    """What looks like a client id, and the client secret beside it; None if none is shown."""
+    """What looks like a client ID, and the client secret beside it; None if none is shown."""
 
     client_id: Path
     client_secret: Path | None = None
@@ -117,7 +117,7 @@ class _Pair:
 def autodetect(seen: Seen, mapping: NocoBaseMapping, certain: bool = False) -> Layout | Ask:
     """Where the credentials are, or which fields have to be checked first.
 
-    certain: also check that a hidden secret's field exists, instead of deriving its name from the client id's.
+    certain: also check that a hidden secret's field exists, instead of deriving its name from the client ID's.
     Raises UnknownLayout if the layout is ambiguous or unknown.
     """
     return _Search(seen, mapping, certain).layout()
@@ -143,7 +143,7 @@ class _Search:
         if others:
             return self._with_secret(row, self._only(others), "as in the rows of other providers")
         if self.seen.rows:
-            raise self._unknown(f"no field looks like a client id among {_fields(row or self.seen.rows[0])}")
+            raise self._unknown(f"no field looks like a client ID among {_fields(row or self.seen.rows[0])}")
         asked = self._asked()
         return asked if isinstance(asked, Ask) else self._with_secret(None, asked, "there is no row yet")
 
@@ -286,7 +286,7 @@ class _Search:
 
 
 def _pairs(row: Mapping[str, Any]) -> list[_Pair]:
-    """Every field of a row that is named like a client id; if none is, those named like an application's id.
+    """Every field of a row that is named like a client ID; if none is, those named like an application's id.
 
     Fields that mention another provider do not count.
     """
@@ -298,7 +298,7 @@ def _pairs(row: Mapping[str, Any]) -> list[_Pair]:
 
 
 def _secret_beside(client_id: Path, there: Sequence[Path], alone: bool) -> Path | None:
-    """The secret whose name matches the client id's; if that is `alone`, the only field whose name ends in secret."""
+    """The secret whose name matches the client ID's; if that is `alone`, the only field whose name ends in secret."""
     beside = [path for path in there if path[:-1] == client_id[:-1]]
     found = [path for path in beside if plain(path[-1]) == plain(_partner(client_id[-1]))]
     if not found and alone:

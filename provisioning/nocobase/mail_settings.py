@@ -56,7 +56,7 @@ class DeployedApplication(Protocol):
 
 
 class MailSettings(Resource, module="nocobase", name=TYPE_NAME):
-    """NocoBase's email settings: they hold the client id and the client secret, verified by NocoBase's sign-in link.
+    """NocoBase's email settings: they hold the client ID and the client secret, verified by NocoBase's sign-in link.
 
     proved_client_id, proved_redirect_uri: what that link says. problem: why the push failed, if the stack has several;
     see `require_all`.

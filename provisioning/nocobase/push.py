@@ -1,9 +1,9 @@
-"""The push: gives NocoBase's email manager the client id and the client secret, and verifies that it uses them.
+"""The push: gives NocoBase's email manager the client ID and the client secret, and verifies that it uses them.
 
 Read → merge → write → read back → verify. Two values of one row are written, wherever `layout` finds them, and of these
 only what differs. A write is conditional on what was read: if somebody changed the row meanwhile, nothing is written.
 If the answer to a write is lost, the row is read to see whether it was carried out. Verified is NocoBase's own sign-in
-link: it names the client id and the redirect URI that NocoBase really uses.
+link: it names the client ID and the redirect URI that NocoBase really uses.
 
 `read` and `sign_in` change nothing; the commands beside `pulumi` use them, too.
 """
@@ -60,7 +60,7 @@ class Reading:
 
     @property
     def client_id(self) -> str:
-        """The client id; empty if there is none."""
+        """The client ID; empty if there is none."""
         return str(value_at(self.layout.row, self.layout.client_id) or "")
 
     @property
@@ -113,25 +113,25 @@ class HoldsClientId(Protocol):
 
     @property
     def client_id(self) -> str:
-        """The client id; empty if there is none."""
+        """The client ID; empty if there is none."""
 
 
 def reject_foreign(
     url: str, found: HoldsClientId, own: Sequence[str | None], whose: Callable[[str], str] = lambda _: ""
 ) -> None:
-    """Raise ForeignCredentials if NocoBase holds a client id that is none of `own`.
+    """Raise ForeignCredentials if NocoBase holds a client ID that is none of `own`.
 
-    whose: a clause about the application behind a client id, such as its name and stack, if that can be read.
+    whose: a clause about the application behind a client ID, such as its name and stack, if that can be read.
     """
     client_id = found.client_id
     if not client_id or client_id in own:
         return
-    # What is no client id may be a client secret that was pasted into the wrong field: it is not repeated.
+    # What is no client ID may be a client secret that was pasted into the wrong field: it is not repeated.
     if re.fullmatch(GUID, client_id):
-        why = f"client id {client_id}{whose(client_id)}"
+        why = f"client ID {client_id}{whose(client_id)}"
         remedy = f"pulumi config set nocobaseTakeOver {client_id}"
     else:
-        why = "its client id is not shown, because it may be a secret"
+        why = "its client ID is not shown, because it may be a secret"
         remedy = "empty them on its email settings page, or in its configuration."
     raise errors.ForeignCredentials(
         f"NocoBase at {url} already holds the credentials of another application",
@@ -173,7 +173,7 @@ def write_and_verify(
 
 
 def clear(nocobase: NocoBaseClient, mapping: NocoBaseMapping, written: Credentials) -> bool:
-    """Empty the two values if the client id is the one that was written; return False if it is another, which stays.
+    """Empty the two values if the client ID is the one that was written; return False if it is another, which stays.
 
     The secret need not be the same: a push that failed half-way or a person may have written another one.
     """
@@ -186,7 +186,7 @@ def clear(nocobase: NocoBaseClient, mapping: NocoBaseMapping, written: Credentia
     if found.client_id:
         raise errors.UnexpectedAnswer(
             f"NocoBase at {nocobase.url} did not empty the credentials",
-            f"{mapping.collection} still shows client id {guid(found.client_id)}",
+            f"{mapping.collection} still shows client ID {guid(found.client_id)}",
             "Empty them on its email settings page.",
         )
     return True
@@ -210,7 +210,7 @@ def sign_in(nocobase: NocoBaseClient, mapping: NocoBaseMapping = AUTODETECT) -> 
             "pulumi config set --path nocobaseMapping.verifyAction <action>",
         ) from None
     except errors.UnexpectedAnswer as error:
-        # NocoBase's answer while client id or secret is missing.
+        # NocoBase's answer while client ID or secret is missing.
         if error.status != HTTPStatus.BAD_REQUEST:
             raise
         return SignIn(None, None)

@@ -54,7 +54,7 @@ def was_transformed(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
 
 
 def credentials_of(properties: Mapping[str, Any]) -> Credentials:
-    """The client id and the client secret."""
+    """The client ID and the client secret."""
     return Credentials(properties["client_id"], properties["client_secret"])
 
 
@@ -72,7 +72,7 @@ def inputs_of(held: Properties) -> Properties:
 def redacted(held: Properties, declared: Properties) -> Properties:
     """Redact secrets in the outputs that are stored in plain text: somebody may have put them into other fields.
 
-    A client id and a redirect URI that are `declared` are no secrets, and later runs compare them.
+    A client ID and a redirect URI that are `declared` are no secrets, and later runs compare them.
     """
     clear = ("client_id", "row_id", "updated_at", "proved_client_id", "proved_redirect_uri")
     own = (declared["client_id"], *(declared.get("redirect_uris") or ()))
@@ -85,12 +85,12 @@ OWN_CLIENT_ID = "own_client_id"
 
 
 def own_client_id(properties: Mapping[str, Any]) -> str:
-    """The client id that the last run wrote, whatever a refresh has seen since."""
+    """The client ID that the last run wrote, whatever a refresh has seen since."""
     return str(properties.get(OWN_CLIENT_ID) or properties["client_id"])
 
 
 def with_client_id(found: str | None, properties: Properties) -> Properties:
-    """The properties with a client id that a refresh has found, and the own one beside another.
+    """The properties with a client ID that a refresh has found, and the own one beside another.
 
     `destroy` refreshes first, and is to empty only what this stack wrote.
     """
@@ -101,7 +101,7 @@ def with_client_id(found: str | None, properties: Properties) -> Properties:
 
 
 def shown_client_id(found: str | None, own: str) -> str | None:
-    """A client id of NocoBase as it may be stored and shown; what cannot be one may be a secret in the wrong field."""
+    """A client ID of NocoBase as it may be stored and shown; what cannot be one may be a secret in the wrong field."""
     return found if not found or found == own else guid(found)
 
 

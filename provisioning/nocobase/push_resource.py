@@ -258,7 +258,7 @@ class MailSettingsProvider(ResourceProvider):
     def _was_taken_over(self, found: push.HoldsClientId, news: Properties) -> bool:
         """Whether another stack serves this NocoBase by now: two stacks that correct each other would break mail.
 
-        A client id that a person entered is drift, which the push corrects.
+        A client ID that a person entered is drift, which the push corrects.
         """
         if found.client_id in ("", news["client_id"], news.get("take_over")):
             return False

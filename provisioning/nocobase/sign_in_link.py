@@ -1,6 +1,6 @@
 """What NocoBase's sign-in link says, and how that differs from what is declared. Pure.
 
-It names the client id and the redirect URI that NocoBase really uses, and whose accounts the sign-in page is for.
+It names the client ID and the redirect URI that NocoBase really uses, and whose accounts the sign-in page is for.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def sign_in_mismatch(link: SignIn | None, client_id: str, redirect_uris: Sequenc
         return None
     if link.client_id != client_id:
         named = guid(link.redacted(link.client_id)) if link.client_id else "none"
-        why = f"its sign-in link names client id {named} instead of {client_id}"
+        why = f"its sign-in link names client ID {named} instead of {client_id}"
         return why, "Restart NocoBase if it was set up with environment variables; then run the command again."
     return redirect_uri_mismatch(link, redirect_uris)
 

@@ -1,7 +1,7 @@
 """Which version of NocoBase is at an address, and where that version takes its mail credentials from.
 
 NocoBase 2 takes them by its REST API, which `push` uses. NocoBase 3 takes them only from its configuration (source: its
-documentation of the Mail plugin); see the room `nocobase3`.
+documentation of the Mail plugin); see the package `nocobase3`.
 """
 
 from __future__ import annotations

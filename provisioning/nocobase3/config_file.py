@@ -187,7 +187,7 @@ def written(text: str, name: str, entry: Entry) -> str:
 
 
 def emptied(text: str, name: str) -> str:
-    """`text` with an empty client id and client secret under `name`. Raises NotEditable."""
+    """`text` with an empty client ID and client secret under `name`. Raises NotEditable."""
     body = text.removeprefix(BOM)
     providers = _providers(parse(body))
     pair = providers.get(name) if providers else None

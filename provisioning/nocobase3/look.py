@@ -19,7 +19,7 @@ def held(config_file: str, provider: str) -> Found:
 
 
 def secrets_of(found: Found) -> tuple[str, ...]:
-    """What must not be shown of it: the client secret, and what stands in place of a client id but is none."""
+    """What must not be shown of it: the client secret, and what stands in place of a client ID but is none."""
     pasted = found.client_id if not re.fullmatch(GUID, found.client_id) else ""
     return tuple(filter(None, (found.client_secret, pasted)))
 

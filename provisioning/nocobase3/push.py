@@ -43,7 +43,7 @@ class Reading:
 
     @property
     def client_id(self) -> str:
-        """The client id; empty if there is none."""
+        """The client ID; empty if there is none."""
         return self.found.client_id
 
 
@@ -115,7 +115,7 @@ def may_hold(place: Place, provider: str, entry: Entry) -> bool:
 
 
 def clear(place: Place, provider: str, before: Reading, made: str) -> None:
-    """Remove the entry if this program made it (see `config_file.made_by`), else empty its client id and secret.
+    """Remove the entry if this program made it (see `config_file.made_by`), else empty its client ID and secret.
 
     Raises ChangedMeanwhile and ConfigurationUnusable.
     """
@@ -152,7 +152,7 @@ def why_not_in_use(link: SignIn | None, found: Found, provider: str) -> str | No
         return f"it does not offer the mail provider {provider}"
     if link.client_id != found.client_id:
         named = guid(link.redacted(link.client_id)) if link.client_id else "none"
-        return f"its sign-in link names client id {named}"
+        return f"its sign-in link names client ID {named}"
     if link.tenant != found.tenant:
         own = found.tenant if found.tenant and TENANT.fullmatch(found.tenant) else "the one of its configuration"
         return f"its sign-in link is for {quoted(link.redacted(link.tenant or 'no tenant'))} instead of {own}"

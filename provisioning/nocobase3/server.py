@@ -120,7 +120,7 @@ class MailServer:
             raise redirected(self.url, path, answer)
         reason = reason_of(found)
         if body is not None and (reason == "MAIL_PROVIDER_UNAVAILABLE" or (answer.status_code == 500 and reason)):
-            # Not known yet, or without client id and secret: NocoBase then answers 500.
+            # Not known yet, or without client ID and secret: NocoBase then answers 500.
             raise _NoLink
         error = self._error(path, answer, found, reason)
         if fate_of_answer(answer.status_code, None, write=False) is Fate.REPEATED:

@@ -196,7 +196,7 @@ class Deployed:
     def _maybe_replaced(self, push: Push) -> bool:
         """Whether the secret that a NocoBase was given may be one that the engine has replaced since.
 
-        Where another stack's client id is there, a refresh has found that stack's secret, too.
+        Where another stack's client ID is there, a refresh has found that stack's secret, too.
         """
         return push.client_id == self.client_id and not self._recorded(push)
 

@@ -64,7 +64,7 @@ def _known_scope(name: str) -> str:
 def _permission(text: str) -> str:
     permission = permissions.parse(text)
     if permission is None:
-        raise invalid("It is not written as <client id of the API>/<id of the permission>=Scope (or =Role).")
+        raise invalid("It is not written as <client ID of the API>/<id of the permission>=Scope (or =Role).")
     return permissions.written(permission)
 
 

@@ -138,7 +138,7 @@ def row_differences(state: Deployed, push: Push, row: HeldRow) -> tuple[str, ...
     if row.client_id is None:
         reasons.append("it holds no email settings for Microsoft")
     elif row.client_id != push.client_id:
-        reasons.append(f"it holds client id {shown(row.client_id)} instead of {push.client_id}")
+        reasons.append(f"it holds client ID {shown(row.client_id)} instead of {push.client_id}")
     elif row.client_secret is not None and row.client_secret != push.client_secret:
         reasons.append("it holds another client secret")
     elif row.client_secret is None and push.updated_at and row.updated_at != push.updated_at:
@@ -469,7 +469,7 @@ def every_duplicate(view: Overview) -> list[dict[str, str]] | None:
 
 
 def shown(client_id: str) -> str:
-    """A client id that somebody typed: what cannot be one may be a secret in the wrong field, and is not repeated."""
+    """A client ID that somebody typed: what cannot be one may be a secret in the wrong field, and is not repeated."""
     return guid(client_id) if client_id else "none"
 
 
@@ -507,7 +507,7 @@ def _side(side: Side) -> dict[str, Any]:
 
 
 def _verdict(sync: Sync) -> bool | None:
-    """None where nobody knows."""
+    """None where it is unknown."""
     return None if sync is Sync.UNREAD else sync is Sync.YES
 
 

@@ -230,7 +230,7 @@ def unknown_secrets(state: Checkpoint, stored: Iterable[StoredSecret], engine: P
 def elsewhere(state: Deployed, tenant: str | None, own_sign_in: bool) -> Unread | None:
     """Why Entra ID is not asked: this process signs in to another tenant than the stack's, or not as the stack does.
 
-    tenant: the stack's, None if nobody knows. own_sign_in: whether the stack signs in in another way than this process.
+    tenant: the stack's, None if unknown. own_sign_in: whether the stack signs in in another way than this process.
     Raises SignInUnusable.
     """
     settings = sign_in_settings()

@@ -34,7 +34,7 @@ def published_app_ids(graph: Graph, arguments: Properties, types: dict[str, Reso
 
 
 def service_principal(graph: Graph, arguments: Properties, types: dict[str, ResourceType]) -> Properties:
-    """A service principal by client id, object id or display name."""
+    """A service principal by client ID, object id or display name."""
     item = _found(graph, arguments)
     values = principals.described(types[SERVICE_PRINCIPAL], graph, item)
     saml = item.get("samlSingleSignOnSettings")

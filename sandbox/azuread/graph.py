@@ -31,8 +31,8 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 61.0
 DEFAULT_PATIENCE = 300.0
 """Seconds that a call may take if its resource type does not say."""
 REPEATED_AFTER_BREAKS = ("GET", "HEAD", "OPTIONS")
-"""The methods that are sent again after a broken connection; of the others nobody knows whether Graph carried them
-out."""
+"""The methods that are sent again after a broken connection; of the others it is unknown whether Graph carried
+them out."""
 WAITS_VARIABLE = "SANDBOX_AZUREAD_WAITS"
 """Set to `real` to wait between polls as long as the real provider does (4 s a secret, 20 s a deletion)."""
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -83,7 +83,7 @@ def most_retries(patience: float) -> int:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Whom to ask and who asks. Secret and tokens stay out of the repr.
+    """The server, and the caller. Secret and tokens stay out of the repr.
 
     The caller shows client_secret; without one assertion, a token of a pipeline; without that either, the token that
     request_url gives to a caller with request_token, by POST for a service connection of Azure DevOps.
@@ -249,7 +249,7 @@ class Graph:
         return str(document["access_token"])
 
     def _proof(self) -> dict[str, str]:
-        """What shows the token endpoint who asks."""
+        """What shows the token endpoint the caller."""
         chosen = self.configuration
         if chosen.client_secret:
             return {"client_secret": chosen.client_secret}
@@ -359,7 +359,7 @@ class Graph:
 
 
 def claims(token: str) -> Json:
-    """The claims of a three-part JWT, unverified. Raises ProviderError if it is none or does not say who asks."""
+    """The claims of a three-part JWT, unverified. Raises ProviderError if it is none or does not name the caller."""
     parts = token.split(".")
     if len(parts) != 3:
         raise ProviderError("building client: unable to parse access token: expected a JWT of three parts")

@@ -164,7 +164,7 @@ class Directory:
         return left > 0
 
     def by_app_id(self, kind: str, app_id: str) -> Json | None:
-        """The application or service principal with this client id, or None."""
+        """The application or service principal with this client ID, or None."""
         collection: dict[str, Json] = getattr(self.state, kind)
         return next((item for item in collection.values() if item["appId"] == app_id), None)
 

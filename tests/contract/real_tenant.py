@@ -1,6 +1,6 @@
 """The way to a real tenant, for `--tenant real`: credentials and addresses from the environment.
 
-Credentials: ARM_TENANT_ID, ARM_CLIENT_ID and ARM_CLIENT_SECRET as the azuread provider reads them; without a client id
+Credentials: ARM_TENANT_ID, ARM_CLIENT_ID and ARM_CLIENT_SECRET as the azuread provider reads them; without a client ID
 and secret, whoever is signed in (`az login`), by azure-identity's DefaultAzureCredential.
 Addresses: the public cloud's, or those that the cloud at ARM_METADATA_HOSTNAME names.
 """
@@ -120,7 +120,7 @@ def rights(claims: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """The claims of an access token, unverified: only to learn who asks."""
+    """The claims of an access token, unverified: only to learn the caller."""
     payload = token.split(".")[1]
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return claims

@@ -50,7 +50,7 @@ class Access:
     """How to reach a tenant.
 
     graph, login: base addresses without a version or a slash at the end. bearer: gives a token for Graph.
-    caller: object id of who asks. patience: seconds to wait for eventual consistency; pause: between two looks.
+    caller: object id of the caller. patience: seconds to wait for eventual consistency; pause: between two looks.
     looks: how often a secret is asked about after it was accepted. kind: "app" or "user", as the access token says;
     rights: the names of its permissions. somebody: object id of a user, if one is named. interactive: whether a person
     signs in where a test asks for it.

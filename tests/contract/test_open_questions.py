@@ -1,4 +1,4 @@
-"""What nobody knows for sure about Entra ID: asked of a real tenant, believed of the sandbox.
+"""What is not certain about Entra ID: asked of a real tenant, believed of the sandbox.
 
 On a real tenant these tests do not fail by an answer. They note it, and the run ends with the answers.
 """

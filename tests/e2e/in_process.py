@@ -62,7 +62,7 @@ class Push:
 
     @property
     def credentials(self) -> tuple[str, str]:
-        """What is declared: client id and secret."""
+        """What is declared: client ID and secret."""
         return self.client_id, self.client_secret
 
     def with_secret(self, secret: str) -> Push:
@@ -133,5 +133,5 @@ def untouchable(held: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def credentials(held: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
-    """Client id and secret in `rows`; empty where there are none."""
+    """Client ID and secret in `rows`; empty where there are none."""
     return held["microsoft"]["clientId"] or "", held["microsoft"]["clientSecret"] or ""

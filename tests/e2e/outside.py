@@ -17,7 +17,7 @@ ADMINISTRATOR = (identity.ADMINISTRATOR_CLIENT_ID, identity.ADMINISTRATOR_SECRET
 
 
 def graph(place: Place, method: str, path: str, body: object = None, login: tuple[str, str] = DEPLOYER) -> Any:
-    """Change or read something in Entra ID behind the stack's back. login: client id and secret."""
+    """Change or read something in Entra ID behind the stack's back. login: client ID and secret."""
     client = entra(place)
     form = {
         "grant_type": "client_credentials",

@@ -124,7 +124,7 @@ class Stack:
 
     @property
     def credentials(self) -> tuple[str, str]:
-        """Client id and client secret in NocoBase; empty where there are none."""
+        """Client ID and client secret in NocoBase; empty where there are none."""
         return self.row["clientId"] or "", self.row["clientSecret"] or ""
 
     @property
@@ -142,7 +142,7 @@ class Stack:
 
 
 def graph(stack: Stack, method: str, path: str, body: object = None, login: tuple[str, str] = outside.DEPLOYER) -> Any:
-    """Change or read something in Entra ID behind the stack's back. login: client id and secret."""
+    """Change or read something in Entra ID behind the stack's back. login: client ID and secret."""
     return outside.graph(stack.place, method, path, body, login)
 
 

@@ -124,7 +124,7 @@ def _reap() -> None:
 
 
 def _end_with(connection: socket.socket) -> None:
-    """End this process at once when the one that it stands in for was killed."""
+    """End this process at once when the one that it replaces was killed."""
     connection.recv(1)
     os._exit(1)
 

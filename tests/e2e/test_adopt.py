@@ -257,7 +257,7 @@ def test_for_personal_accounts_with_a_secret_that_nocobase_uses(stack: Stack) ->
     row = str(stack.row["id"])
     stack.nocobase("mailSettings:update", {"clientId": made.client_id, "clientSecret": made.secret}, filterByTk=row)
     listed = json.loads(adopt(stack, "--format", "json")[0])
-    why = "NocoBase has its client id, redirect URI, same name"
+    why = "NocoBase has its client ID, redirect URI, same name"
     assert [item.pop("created")[:4] for item in listed] != [""]
     assert listed == [{"clientId": made.client_id, "name": "NocoBase mail", "why": why, "stack": "none"}]
 

@@ -24,7 +24,7 @@ GOLDEN = Path(__file__).parent / "golden"
 def masked(stack: Stack, text: str) -> str:
     """The output without what differs from run to run."""
     (application,) = stack.applications
-    known = {stack.outputs["clientId"]: "<client id>", nocobase_url(stack.place): "<NocoBase>"}
+    known = {stack.outputs["clientId"]: "<client ID>", nocobase_url(stack.place): "<NocoBase>"}
     known |= {secret["keyId"][:KEY_ID]: "<key id>" for secret in application["passwordCredentials"]}
     for value, mask in known.items():
         text = text.replace(value, mask)

@@ -88,7 +88,7 @@ def credentials(stack: Stack) -> list[tuple[str, str]]:
 
 
 def declared(stack: Stack) -> tuple[str, str]:
-    """Client id and client secret that the stack says are in use."""
+    """Client ID and client secret that the stack says are in use."""
     return stack.outputs["clientId"], stack.outputs["clientSecret"]
 
 
@@ -172,7 +172,7 @@ def test_credentials_of_somebody_else_in_one_of_them_stay(place: Place, both: Bo
     foreign = {"clientId": "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11", "clientSecret": "foreign-secret"}
     stack.nocobase("mailSettings:update", foreign, app=SALES, filterByTk=str(sales_row(stack)["id"]))
     said = up(stack, "2027-01-01", ok=False)
-    assert "client id 5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11" in said
+    assert "client ID 5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11" in said
     assert credentials(stack) == [declared(stack), tuple(foreign.values())]
     declare(stack, elsewhere, takeOver="5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11")
     up(stack, "2027-01-01")

@@ -89,7 +89,7 @@ def test_no_secret_in_state_logs_or_output(stack: Stack) -> None:
     folders = (stack.place.logs, stack.place.pulumi_home)
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     texts |= {path.name: path.read_text(errors="replace") for path in files}
-    # The client id is no secret: that it is found everywhere shows that the search works.
+    # The client ID is no secret: that it is found everywhere shows that the search works.
     client_id = stack.outputs["clientId"]
     assert client_id in texts["output"]
     assert client_id in texts["state"]

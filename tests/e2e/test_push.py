@@ -95,7 +95,7 @@ def test_a_nocobase_that_another_stack_took_over_is_left_to_it(deployed: Stack) 
     first = stack.credentials
     stack.make("second")
     said = stack.up("--stack", "second", ok=False)
-    assert f'client id {first[0]}, "NocoBase mail" with the tag of the stack organization/nocobase-outlook/dev' in said
+    assert f'client ID {first[0]}, "NocoBase mail" with the tag of the stack organization/nocobase-outlook/dev' in said
     assert f"nocobaseTakeOver {first[0]}" in said
     assert stack.credentials == first
 
@@ -107,7 +107,7 @@ def test_a_nocobase_that_another_stack_took_over_is_left_to_it(deployed: Stack) 
 
     said = stack.up(ok=False)
     assert (
-        f'client id {second[0]}, "NocoBase mail" with the tag of the stack organization/nocobase-outlook/second' in said
+        f'client ID {second[0]}, "NocoBase mail" with the tag of the stack organization/nocobase-outlook/second' in said
     )
     assert stack.credentials == second
 

@@ -83,8 +83,8 @@ def test_another_client_id_in_nocobase_and_no_service_principal(ask: Patient) ->
     stack.nocobase("mailSettings:update", {"clientId": "another"}, filterByTk=str(stack.row["id"]))
     graph(stack, "DELETE", f"/servicePrincipals/{consent(stack, 'email')}")
     found = chain(ask)
-    assert "client id (not a client id) instead of" in found["email settings"].said
-    assert "the link names (not a client id) instead of" in found["sign-in link: client ID"].said
+    assert "client ID (not a client ID) instead of" in found["email settings"].said
+    assert "the link names (not a client ID) instead of" in found["sign-in link: client ID"].said
     assert "AADSTS7000229" in found["service principal"].said
     assert (found["consent"].outcome, found["consent"].said) == (
         Outcome.SKIPPED,

@@ -60,7 +60,7 @@ def test_somebody_changes_both_sides(deployed: Stack) -> None:
     graph(stack, "POST", f"{path}/removePassword", {"keyId": key["keyId"]})
     found = status(stack, ok=False)
     assert found["sync"] is False
-    assert "it holds client id (not a client id) instead of" in found["nocobase"][0]["reasons"][0]
+    assert "it holds client ID (not a client ID) instead of" in found["nocobase"][0]["reasons"][0]
     assert [reason for reason in found["entra"]["reasons"] if "redirect URI https://elsewhere" in reason]
     assert "the client secret in slot a was removed" in found["entra"]["reasons"]
     assert f'the declared tag "{application["tags"][0]}" is missing' in found["entra"]["reasons"]

@@ -96,7 +96,7 @@ NOCOBASES: dict[str, Answer] = {
     "JSON deep enough for Python": whole(b'{"data":' + b"[" * 900 + b"]" * 900 + b"}"),
     "a text with JSON too deep": rows({"id": 1, "type": "microsoft", "x": '{"a":' * 20_000 + "1" + "}" * 20_000}),
     "a key of 3 MB": rows({"id": 1, "type": "microsoft", "k" * 3 * MEGABYTE: 1}),
-    "a client id's key of 3 MB": rows(
+    "a client ID's key of 3 MB": rows(
         {"id": 1, "type": "microsoft", "k" * 3 * MEGABYTE + "clientid": 1, "clientid": 2}
     ),
     "100,000 client ids": rows({"id": 1, "type": "microsoft", **{f"{n}clientid": n for n in range(100_000)}}),

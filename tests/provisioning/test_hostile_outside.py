@@ -1,6 +1,6 @@
 """A hostile NocoBase, tenant and engine, with each payload, against every command and format, in this process.
 
-Judged is what a person, a log or a report gets: nothing acts or hides in it, no line is a command to the system that
+Checked is what a person, a log or a report gets: nothing acts or hides in it, no line is a command to the system that
 runs the job, no secret is in it, and no command to copy has a text from outside in it.
 """
 
@@ -93,7 +93,7 @@ class _Stderr:
         return getattr(sys.stderr, name)
 
 
-def judge(printed: str) -> None:
+def check_harmless(printed: str) -> None:
     """Fail if `printed` acts, hides something, is obeyed, or tells a secret."""
     assert commands(printed) == []
     assert hidden(printed) == []
@@ -160,7 +160,7 @@ def test_status(text: str, said: Callable[[], str], monkeypatch: pytest.MonkeyPa
     for output in StatusFormat:
         for one in ([read[0]], read):
             status_command._show(one, NOW, output, one is read)
-            judge(said())
+            check_harmless(said())
 
 
 def findings(text: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Finding]:
@@ -231,7 +231,7 @@ def test_doctor(text: str, said: Callable[[], str], monkeypatch: pytest.MonkeyPa
     checks = [Check(f"check {number}", one.outcome, one.said, one.remedy) for number, one in enumerate(found)]
     for output in Format:
         show_checks(checks, output)
-        judge(said())
+        check_harmless(said())
 
 
 def settings(**more: object) -> Settings:
@@ -276,18 +276,18 @@ def test_adopt(text: str, said: Callable[[], str], monkeypatch: pytest.MonkeyPat
         found, plan = adopt._plan(settings(), {}, CLIENT_ID, "organization/nocobase-outlook/prod")
         for output in Format:
             adopt._show(plan, output)
-            judge(said())
+            check_harmless(said())
         adopt._tell_what_comes(plan, found)
         for warning in [*plan.warnings, *plan.losses]:
             words.print(f"! {warning}", style="yellow")
         adopt._tell_risks(plan)
         assert len(plan.risks) == 5
         assert text not in adopt._command(plan, CLIENT_ID, "prod")
-        judge(said())
+        check_harmless(said())
     candidates = find_candidates([Candidate(text, text, (text,), (text, f"pulumi:{text}"))], text, [], None)
     for output in Format:
         show_rows([adopt._candidate(candidate, output, apart=True) for candidate in candidates], output)
-        judge(said())
+        check_harmless(said())
     found = hostile_application(text)
     for rejected in (
         {"tags": [f"pulumi:{text}"]},
@@ -303,7 +303,7 @@ def test_adopt(text: str, said: Callable[[], str], monkeypatch: pytest.MonkeyPat
     with pytest.raises(errors.AdoptionRejected) as refusal:
         adopt._tell_next(Pulumi())
     words.print(str(refusal.value))
-    judge(said())
+    check_harmless(said())
 
 
 def test_prune(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,8 +312,8 @@ def test_prune(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     gone: list[str] = []
     secrets = [StoredSecret(text, "NocoBase mail a 2027-03-01"), StoredSecret("theirs", text)]
     monkeypatch.setattr(directory, "stored_secrets", lambda _: secrets)
-    monkeypatch.setattr(directory, "applications_tagged", lambda _: {"other": text, "twin": text, text: text})
-    owned_by = {"twin": (Owner("me", text, "user"),)}
+    monkeypatch.setattr(directory, "applications_tagged", lambda _: {"other": text, "duplicate": text, text: text})
+    owned_by = {"duplicate": (Owner("me", text, "user"),)}
     monkeypatch.setattr(directory, "application_owners", lambda of: owned_by.get(of, (Owner(text, text, text),)))
     monkeypatch.setattr(directory, "remove_secret", lambda _, key_id: gone.append(key_id))
     monkeypatch.setattr(directory, "remove_application", gone.append)
@@ -321,20 +321,20 @@ def test_prune(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Pulumi, "export", lambda *_: checkpoint)
     monkeypatch.setattr(Pulumi, "configuration_of", lambda *_: {})
     monkeypatch.setattr(Pulumi, "config", lambda *_: None)
-    named = (["--application", "none of them"], ["--application", "other"], ["--yes", "--application", "twin"])
+    named = (["--application", "none of them"], ["--application", "other"], ["--yes", "--application", "duplicate"])
     for arguments in ([], *named):
         ended = CliRunner().invoke(app, ["prune", "--stack", "prod", *arguments])
         assert not isinstance(ended.exception, Exception) or isinstance(ended.exception, SystemExit)
-        judge(ended.stdout)
-        judge(ended.stderr)
-    assert (ended.exit_code, gone) == (0, [text, "twin"])
+        check_harmless(ended.stdout)
+        check_harmless(ended.stderr)
+    assert (ended.exit_code, gone) == (0, [text, "duplicate"])
 
 
 def test_explain(text: str) -> None:
     for output in Format:
         ended = CliRunner().invoke(app, ["explain", "--format", output.value, "--", f"AADSTS50011 AADSTS99999 {text}"])
-        judge(ended.stdout)
-        judge(ended.stderr)
+        check_harmless(ended.stdout)
+        check_harmless(ended.stderr)
 
 
 def operation(text: str, step: str) -> Operation:
@@ -360,14 +360,14 @@ def test_up(text: str, said: Callable[[], str]) -> None:
         ]
         for output in Format:
             show_rows([up.row(result, output) for result in results], output)
-            judge(said())
+            check_harmless(said())
         for result in results:
             lines.began(text)
             lines.ended(result)
-        judge(said())
+        check_harmless(said())
     for output in Format:
         show({text: text, "list": [text, text]}, output)
-        judge(said())
+        check_harmless(said())
 
 
 def test_rotate(said: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,12 +398,12 @@ def test_rotate(said: Callable[[], str], tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr(Pulumi, "operate", operate)
         monkeypatch.setattr(rotate, "now", lambda: datetime(2027, 4, 5, tzinfo=UTC))
         rotate.rotate("prod", False)
-        judge(said())
+        check_harmless(said())
     failed = Operation(False, tuple(Diagnostic("error", text) for text in printable))
     monkeypatch.setattr(Pulumi, "operate", lambda *_, **__: failed)
     with pytest.raises(typer.Exit):
         rotate.rotate("prod", False)
-    judge(said())
+    check_harmless(said())
 
 
 def layouts(text: str) -> Iterator[list[dict[str, Any]]]:
@@ -433,7 +433,7 @@ def test_every_error_about_nocobase(text: str, monkeypatch: pytest.MonkeyPatch) 
             with pytest.raises(errors.NocoBaseError) as problem:
                 deploy(FakeNocoBase(rows, redirect_uri=f"{text} {API_KEY}"), mapping)
             for part in (str(problem.value), problem.value.what, problem.value.why, problem.value.remedy):
-                judge(part)
+                check_harmless(part)
                 assert "\n" not in part
                 assert len(part) < 5_000
 
@@ -447,7 +447,7 @@ def test_a_redirect_elsewhere(text: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
         with pytest.raises(errors.NocoBaseError) as problem, connect(redirect, monkeypatch) as nocobase_:
             nocobase_.get("mailSettings:list")
-        judge(str(problem.value))
+        check_harmless(str(problem.value))
 
 
 def test_what_the_program_says_of_the_tenant(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -468,7 +468,7 @@ def test_what_the_program_says_of_the_tenant(text: str, monkeypatch: pytest.Monk
             reject_if_full(unrecorded, 1, True, ["NocoBase hides its secret"])
         said.append(refusal.value)
     for one in said:
-        judge(str(one))
+        check_harmless(str(one))
         assert "\n" not in str(one)
 
 
@@ -480,8 +480,8 @@ def test_a_setting_or_a_stack_that_a_file_names(text: str) -> None:
     for problem in problems:
         assert shlex.split(problem.remedy)[:3] == ["pulumi", "config", "rm"]
         assert text in shlex.split(problem.remedy)[-1]
-    judged = choose({text}, ["a/x", "b/x", f"a/{text}", f"b/{text}"], ["*"]).left_out
+    rejected = choose({text}, ["a/x", "b/x", f"a/{text}", f"b/{text}"], ["*"]).left_out
     unknown = choose({text}, [], ["*"]).left_out
-    for one in (str(errors.SettingsError(problems)), *(harmless(left.error) for left in (*judged, *unknown))):
+    for one in (str(errors.SettingsError(problems)), *(harmless(left.error) for left in (*rejected, *unknown))):
         assert (commands(one), hidden(one)) == ([], [])
     assert "`pulumi stack init <stack>`" in unknown[0].error

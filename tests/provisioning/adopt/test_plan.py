@@ -91,9 +91,9 @@ found = st.builds(Found, applications, owners, principals, owners)
 def settings(config: Mapping[str, object]) -> Settings:
     """Settings from a configuration, as the engine hands it over."""
     given = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-    judged, problems = validate_settings(given)
-    assert judged is not None, problems
-    return judged
+    valid, problems = validate_settings(given)
+    assert valid is not None, problems
+    return valid
 
 
 def plan(there: Found, **config: object) -> Adoption:
@@ -280,10 +280,10 @@ def test_candidates_are_those_with_something_in_common_the_likeliest_first() -> 
         Candidate("5", "Mail of NocoBase (test)", (), ()),
         Candidate("6", "NocoBase", (), ()),
     ]
-    judged = find_candidates(known, "NocoBase mail", [URL], "2")
-    assert [(item.client_id, item.why, item.stack) for item in judged] == [
+    candidates = find_candidates(known, "NocoBase mail", [URL], "2")
+    assert [(item.client_id, item.why, item.stack) for item in candidates] == [
         ("3", "redirect URI, same name", None),
-        ("2", "NocoBase has its client id, redirect URI", "o/p/s"),
+        ("2", "NocoBase has its client ID, redirect URI", "o/p/s"),
         ("1", "same name", None),
         ("5", "part of its name", None),
     ]
@@ -309,7 +309,7 @@ def test_only_namesakes_that_no_stack_made_are_in_the_way() -> None:
     assert name_taken("mail", [Candidate("1", "mail", (), ("pulumi:o/p/s",))]) is None
     first = "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11"
     objection = name_taken("mail", [Candidate(first, "mail", (), ()), Candidate("2", "mail", (), ("x",))])
-    told = f"client id {first}, created at an unknown time, of unknown owners, client id 2,.*sameName allow"
+    told = f"client ID {first}, created at an unknown time, of unknown owners, client ID 2,.*sameName allow"
     assert re.search(f"{told}.*Only if you know who made it, adopt it: .* adopt {first}$", str(objection))
 
 

@@ -130,7 +130,7 @@ def said_of(*arguments: str) -> str:
 
 @pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
 def test_an_application_that_a_nocobase_3_uses_is_adopted(by_hand: StandIn, engine: FakePulumi) -> None:
-    assert "NocoBase has its client id" in said_of("--format", "json")
+    assert "NocoBase has its client ID" in said_of("--format", "json")
     said = " ".join(said_of(CLIENT_ID).split())
     assert "gives it to NocoBase, in place of the one that it has, which stays valid" in said
     assert "NocoBase's sign-in page is that of common; `pulumi up` makes it that of organizations" in said
@@ -150,7 +150,7 @@ def test_an_application_that_a_nocobase_3_uses_is_adopted(by_hand: StandIn, engi
         (ENTRY_3.replace("Secret: ", "Secret: &a ").format(id=CLIENT_ID, secret=SECRET_3), "has an anchor"),
         (ENTRY_3.format(id=CLIENT_ID, secret=SECRET_3).replace("outlook", "office"), "nocobaseMailProvider office"),
     ],
-    ids=["a secret as client id", "broken", "not editable", "another name"],
+    ids=["a secret as client ID", "broken", "not editable", "another name"],
 )
 @pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
 def test_what_is_odd_in_its_configuration_is_told_without_its_secret(text: str, words: str, by_hand: StandIn) -> None:

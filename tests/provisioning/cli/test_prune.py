@@ -28,7 +28,7 @@ STORED = [
 ]
 
 DEPLOYER, STRANGER = Owner("deployer", "pipeline", "service principal"), Owner("stranger", "Mallory", "user")
-OWNERS = {"twin": (DEPLOYER,), "planted": (STRANGER,), "shared": (DEPLOYER, STRANGER), "left": ()}
+OWNERS = {"duplicate": (DEPLOYER,), "planted": (STRANGER,), "shared": (DEPLOYER, STRANGER), "left": ()}
 """Object id → owners, of other applications that carry the stack's tag."""
 
 
@@ -59,13 +59,13 @@ def test_it_removes_only_with_yes(engine: FakePulumi, removed: list[str]) -> Non
     said = CliRunner().invoke(app, ["prune"])
     assert (said.stdout, removed) == ("", [])
     assert 'Orphaned secret: "NocoBase mail a 2027-03-01" (lost)' in said.stderr
-    assert "Duplicate application: mail (twin), owned by service principal pipeline (deployer)\n" in said.stderr
+    assert "Duplicate application: mail (duplicate), owned by service principal pipeline (deployer)\n" in said.stderr
     assert "mail (planted), owned by user Mallory (stranger), not this stack's by its owners" in said.stderr
     CliRunner().invoke(app, ["prune", "--yes"])
     assert removed == ["lost"]
     assert len([call for call in engine.asked if call[1] == "export"]) == 2
-    CliRunner().invoke(app, ["prune", "--yes", "--application", "twin"])
-    assert removed == ["lost", "lost", "twin"]
+    CliRunner().invoke(app, ["prune", "--yes", "--application", "duplicate"])
+    assert removed == ["lost", "lost", "duplicate"]
     assert not [call for call in engine.asked if "--show-secrets" in call]
 
 

@@ -278,7 +278,7 @@ def more(logins: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     found = registration(secrets=(*registration().secrets, *extra))
     monkeypatch.setattr(read, "read_registration", lambda *_: found)
     monkeypatch.setattr(
-        directory, "applications_tagged", lambda _: {OBJECT_ID: "NocoBase mail", "twin": "NocoBase mail"}
+        directory, "applications_tagged", lambda _: {OBJECT_ID: "NocoBase mail", "duplicate": "NocoBase mail"}
     )
 
 
@@ -344,7 +344,7 @@ def test_every_secret_and_duplicate_in_entra_id_is_shown(here: FakePulumi) -> No
         ("orphaned", "lost"),
         ("foreign", "theirs"),
     ]
-    assert told["duplicates"] == [{"objectId": "twin", "name": "NocoBase mail"}]
+    assert told["duplicates"] == [{"objectId": "duplicate", "name": "NocoBase mail"}]
 
 
 @pytest.mark.usefixtures("logins")

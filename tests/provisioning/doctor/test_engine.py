@@ -1,4 +1,4 @@
-"""What is judged about the engine, its backend and its secrets."""
+"""The checks of the engine, its backend and its secrets."""
 
 from __future__ import annotations
 

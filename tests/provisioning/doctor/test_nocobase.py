@@ -1,4 +1,4 @@
-"""What is judged about NocoBase's answers."""
+"""The checks of NocoBase's answers."""
 
 from __future__ import annotations
 

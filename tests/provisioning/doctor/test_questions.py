@@ -170,7 +170,7 @@ def test_each_nocobase_has_checks_of_its_own(pulumi: FakePulumi, monkeypatch: py
     monkeypatch.setattr(read, "read_row", row)
     found = asked()
     assert found["email settings (nocobase)"].outcome == "OK"
-    assert "client id (not a client id) instead of" in found["email settings (nocobase-sales)"].said
+    assert "client ID (not a client ID) instead of" in found["email settings (nocobase-sales)"].said
     assert found["sign-in link (nocobase-sales): tenant"].outcome == "OK"
 
     # One that is down hides no other.
@@ -180,7 +180,7 @@ def test_each_nocobase_has_checks_of_its_own(pulumi: FakePulumi, monkeypatch: py
     monkeypatch.setattr(nocobase, "ask_login", down)
     found = asked()
     assert found["email settings (nocobase)"].said == "because 'login to NocoBase' failed"
-    assert "client id (not a client id) instead of" in found["email settings (nocobase-sales)"].said
+    assert "client ID (not a client ID) instead of" in found["email settings (nocobase-sales)"].said
 
 
 def test_without_a_sign_in_link_none_is_asked_for(pulumi: FakePulumi) -> None:

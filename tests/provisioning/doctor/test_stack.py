@@ -1,4 +1,4 @@
-"""What is judged about a stack's settings; a missing login is for another check."""
+"""The checks of a stack's settings; a missing login is for another check."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_an_application_made_by_hand_is_in_the_way_of_a_first_deployment(tenant:
     day = made["createdDateTime"][:10]
     owner = f"service principal {quoted(identity.DEPLOYER_NAME)} ({identity.DEPLOYER_OBJECT_ID})"
     assert re.search(
-        rf"client id {made['appId']}, created on {day} \d\d:\d\d UTC, owned by {re.escape(owner)}\..*"
+        rf"client ID {made['appId']}, created on {day} \d\d:\d\d UTC, owned by {re.escape(owner)}\..*"
         rf"Only if you know who made it, adopt it: python -m provisioning adopt {made['appId']}$",
         str(refusal.value),
     )

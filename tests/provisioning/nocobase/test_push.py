@@ -325,7 +325,7 @@ def test_another_client_id_in_the_sign_in_link_is_no_proof() -> None:
     assert OTHER_ID in reason[0]
     reason = sign_in_link.sign_in_mismatch(SignIn("pasted~secret", CALLBACK), "new-id", [CALLBACK])
     assert reason is not None
-    assert "names client id (not a client id) instead of new-id" in reason[0]
+    assert "names client ID (not a client ID) instead of new-id" in reason[0]
     assert sign_in_link.sign_in_mismatch(SignIn(None, None), "new-id", [CALLBACK]) is not None
     assert sign_in_link.sign_in_mismatch(SignIn("new-id", CALLBACK), "new-id", [CALLBACK]) is None
 

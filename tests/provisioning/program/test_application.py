@@ -543,7 +543,7 @@ def test_whatever_goes_wrong_with_any_change_the_next_run_resumes(tenant: Servic
         made.up(program)
         assert made.steps == [], request
         # `status` shows an application whose answer was lost, and an orphaned secret, and `prune` removes them.
-        twins = {"applications": 2} if request == "POST /v1.0/applications" else {}
+        duplicates = {"applications": 2} if request == "POST /v1.0/applications" else {}
         orphans = {"secrets": 2} if request.endswith("addPassword") and fault == UNAVAILABLE else {}
-        assert held(tenant) == {**WHOLE, **twins, **orphans}
+        assert held(tenant) == {**WHOLE, **duplicates, **orphans}
     say(f"{len(requests)} changes of the application, {fault}: {failed} runs failed, each resumed by the next")

@@ -316,7 +316,7 @@ def test_permissions_and_owners_that_are_more_than_entra_id_allows() -> None:
     owners = [f"00000000-0000-4000-8000-{number:012}" for number in range(100)]
     found = problems({"nocobaseUrl": URL, "furtherPermissions": json.dumps(asked), "owners": json.dumps(owners)})
     assert "31 permissions of the API" in found["furtherPermissions"]
-    assert "101 owners, whoever runs it among them" in found["owners"]
+    assert "101 owners, the caller included" in found["owners"]
     fewer = [*asked[:25], f"{other}/00000000-0000-4000-8000-000000000000=Scope"]
     config = {"nocobaseUrl": URL, "furtherPermissions": json.dumps(fewer), "owners": json.dumps(owners[:99])}
     assert validate(config)[1] == []

@@ -228,7 +228,7 @@ def test_a_service_principal_that_lets_nobody_in(
 
 def test_what_entra_id_has_besides_is_noted_and_no_fault() -> None:
     lost, theirs = StoredSecret("lost", "NocoBase mail b 2027-01-20"), StoredSecret("theirs", "by hand", NOW)
-    extra = Extra((), (lost,), (theirs, theirs), {"twin": "NocoBase mail"})
+    extra = Extra((), (lost,), (theirs, theirs), {"duplicate": "NocoBase mail"})
     view = overview(ONE, registration(), [held()], NOW, 14, extra)
     assert (view.sync, view.alarms) == (Sync.YES, ())
     assert view.entra.notes == (
@@ -243,11 +243,11 @@ def test_what_entra_id_has_besides_is_noted_and_no_fault() -> None:
         ("foreign", "theirs", None, 0),
         ("foreign", "theirs", None, 0),
     ]
-    assert told["duplicates"] == [{"objectId": "twin", "name": "NocoBase mail"}]
+    assert told["duplicates"] == [{"objectId": "duplicate", "name": "NocoBase mail"}]
 
 
 def test_a_duplicate_of_an_application_that_is_gone_is_noted() -> None:
-    side = compare_entra(ONE, None, Extra(duplicates={"twin": "NocoBase mail"}))
+    side = compare_entra(ONE, None, Extra(duplicates={"duplicate": "NocoBase mail"}))
     assert (side.sync, side.notes) == (Sync.NO, ("1 duplicate application (see `prune`)",))
 
 
@@ -264,14 +264,14 @@ def test_duplicates_that_could_not_be_read_are_not_called_none() -> None:
         (held(), None),
         (held(client_secret="value-a", updated_at="later"), None),
         (held(client_id=None), "it holds no email settings for Microsoft"),
-        (held(client_id=""), f"it holds client id none instead of {CLIENT_ID}"),
-        (held(client_id="a~secret.by-mistake"), f"it holds client id (not a client id) instead of {CLIENT_ID}"),
-        (held(client_id=OTHER_ID), f"it holds client id {OTHER_ID} instead of {CLIENT_ID}"),
+        (held(client_id=""), f"it holds client ID none instead of {CLIENT_ID}"),
+        (held(client_id="a~secret.by-mistake"), f"it holds client ID (not a client ID) instead of {CLIENT_ID}"),
+        (held(client_id=OTHER_ID), f"it holds client ID {OTHER_ID} instead of {CLIENT_ID}"),
         (held(client_secret="another"), "it holds another client secret"),
         (held(updated_at="2027-01-20"), "its email settings were changed on 2027-01-20, and it hides the secret"),
         (
             held(link=SignIn(OTHER_ID, REDIRECT_URI)),
-            f"its sign-in link names client id {OTHER_ID} instead of {CLIENT_ID}",
+            f"its sign-in link names client ID {OTHER_ID} instead of {CLIENT_ID}",
         ),
         (
             held(link=SignIn(CLIENT_ID, "https://x")),

@@ -50,7 +50,7 @@ def test_what_was_not_read_has_no_verdict() -> None:
 
 
 def test_what_entra_id_has_besides_is_counted() -> None:
-    extra = Extra((), (StoredSecret("lost", "x"),), (), {"twin": "mail", "other": "mail"})
+    extra = Extra((), (StoredSecret("lost", "x"),), (), {"duplicate": "mail", "other": "mail"})
     found = read({"prod": overview(ONE, registration(), [held()], NOW, 14, extra)})
     assert (found["orphaned_secrets"], found["foreign_secrets"]) == ({("prod",): 1}, {("prod",): 0})
     assert found["duplicate_applications"] == {("prod",): 2}

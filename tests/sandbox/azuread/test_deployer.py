@@ -36,7 +36,7 @@ def engine(entra: Service) -> Engine:
 
 
 def trust(engine: Engine, entra: Service, **change: Any) -> tuple[str, str, dict[str, Any]]:
-    """A new application with a federated credential: the application's client id, the credential's id and outputs."""
+    """A new application with a federated credential: the application's client ID, the credential's id and outputs."""
     application, made = engine.create(APPLICATION, displayName="deployer", owners=[ADMIN])
     engine.create(PRINCIPAL, clientId=made["clientId"], owners=[ADMIN])
     inputs = {

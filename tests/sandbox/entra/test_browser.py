@@ -21,7 +21,7 @@ MAIL = "https://outlook.office.com/IMAP.AccessAsUser.All https://outlook.office.
 
 
 def register(entra: Service, **principal: Any) -> str:
-    """An application with a service principal; its client id."""
+    """An application with a service principal; its client ID."""
     access = [
         {"resourceAppId": resource, "resourceAccess": [{"id": one.id, "type": one.kind} for one in listed]}
         for resource, listed in by_resource(of_scopes(DEFAULT_SCOPES)).items()

@@ -26,7 +26,7 @@ def claims(token: str) -> dict[str, Any]:
 
 
 def registered(entra: Service, *, principal: bool = True, **credential: Any) -> tuple[str, str]:
-    """Client id and secret of a new application."""
+    """Client ID and secret of a new application."""
     owner = identity.DEPLOYER_OBJECT_ID
     made = entra.directory.create_application({"displayName": "mail"}, owner, [])
     if principal:
