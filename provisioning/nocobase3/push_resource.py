@@ -65,6 +65,9 @@ DECLARED = (*WHERE, "client_id", "client_secret", "redirect_uris", "slot", "sinc
 HOW = ("restart", "logins", "several", "protected")
 """The declared properties that refresh and destroy need; recorded again when they change."""
 
+UNWRITTEN = "unwritten"
+"""The property, only where it is true, that no push has written to the place yet."""
+
 VERIFIED = ("client_id", "client_secret", "slot", "since", "redirect_uris", "proved_client_id", "proved_redirect_uri")
 """What stays recorded of the last verified push as long as a restart is due."""
 
@@ -136,8 +139,10 @@ class ConfigurationProvider(MailSettingsProvider):
         except ProvisioningError as error:
             if not props.get("several") and not (target and target.holds):
                 raise
-            made = target.made if target else ""
-            return CreateResult(id_, {**_unverified({}, props), "made": made, "problem": without_secrets(str(error))})
+            failed = {**_unverified({}, props), "problem": without_secrets(str(error))}
+            if target and target.holds:
+                return CreateResult(id_, {**failed, "made": target.made})
+            return CreateResult(id_, {**failed, UNWRITTEN: True})
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
         """Push what the declaration changed, or repair what somebody changed in the configuration.
@@ -252,8 +257,8 @@ class ConfigurationProvider(MailSettingsProvider):
         redact_from_now_on(str(_props.get("client_secret") or ""))
         try:
             with remedies_for(_props.get("logins") or [""]):
-                before = push.read(place, provider)
-                if not before.found.client_id:
+                before = self._before_clearing(place, provider, _props)
+                if before is None:
                     return
                 if before.found.client_id not in (own_client_id(_props), _props.get("written_client_id")):
                     say(f"The configuration {place} holds other credentials by now; they were not changed.")
@@ -262,6 +267,19 @@ class ConfigurationProvider(MailSettingsProvider):
         except NocoBaseError as error:
             raise with_way_out(error, _props) from None
         self._restart_after_clearing(_props["nocobase_url"], _props.get("restart") or [])
+
+    def _before_clearing(self, place: Place, provider: str, props: Properties) -> Reading | None:
+        """The configuration, None if there is nothing of this stack's to clear. Raises ConfigurationUnusable."""
+        from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
+
+        try:
+            before = push.read(place, provider)
+        except NocoBaseError as error:
+            if not props.get(UNWRITTEN):
+                raise
+            say(f"{error} By the state nothing was written there, so nothing has to be cleared.")
+            return None
+        return before if before.found.client_id else None
 
     def _restart_after_clearing(self, url: str, command: list[str]) -> None:
         """The credentials end with the application, so a restart that fails does not hold `destroy` up."""

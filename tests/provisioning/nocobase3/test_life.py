@@ -353,6 +353,26 @@ def test_a_move_that_fails_after_its_write_is_recorded(
     assert CLIENT_ID in earlier.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("text", [None, "mail: ["], ids=["missing", "broken"])
+def test_a_place_that_nothing_was_ever_written_to_does_not_hold_up_destroy(text: str | None, stack: Stack) -> None:
+    stack.more = {"several": True}
+    restart_command(stack)
+    stack.config.write_text(text, encoding="utf-8") if text else stack.config.unlink()
+    for _ in range(2):
+        with pytest.raises(RunFailed, match="The configuration"):
+            stack.up()
+    stack.destroy()
+    assert stack.config.exists() is bool(text)
+    # Once it was written to, it does.
+    stack.config.write_text(CONFIG, encoding="utf-8")
+    stack.restarts = lambda: 3
+    with pytest.raises(RunFailed, match="restart-nocobase failed"):
+        stack.up()
+    stack.config.write_text("mail: [", encoding="utf-8")
+    with pytest.raises(errors.ConfigurationUnusable, match="state delete"):
+        stack.destroy()
+
+
 def test_a_move_says_where_a_client_secret_stays(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     restart_command(stack)
     stack.up()
