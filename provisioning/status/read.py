@@ -298,8 +298,12 @@ def read_link(push: Push, login: NocoBaseLogin) -> SignIn | None:
     if push.config_file:
         from provisioning.nocobase3 import look  # noqa: PLC0415 - as above
 
+        provider, secrets = push.mail_provider or "", tuple(filter(None, [push.client_secret]))
+        with suppress(NocoBaseError):
+            # Its link may show what somebody has put into the configuration since.
+            secrets = (*secrets, *look.secrets_of(look.held(push.config_file, provider)))
         with remedies_for(push.logins):
-            return look.link(push.url, push.mail_provider or "", login, tuple(filter(None, [push.client_secret])))
+            return look.link(push.url, provider, login, secrets)
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - httpx is not needed offline
 
     with (

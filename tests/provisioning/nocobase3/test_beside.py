@@ -89,6 +89,21 @@ def test_status_sees_what_the_configuration_holds_and_that_a_restart_is_due(stac
     assert "instead of" in row_differences(stack.state, push, read_row(push, LOGIN))[0]
 
 
+def test_the_link_shows_no_secret_that_somebody_has_put_into_the_configuration(stack: Stack) -> None:
+    stack.up()
+    (push,) = stack.state.pushes
+    theirs = "Xq8~a.secret-of.somebody_1234567890"
+    entry = f"{{type: microsoft, clientId: {CLIENT_ID}, clientSecret: {theirs}}}"
+    text = f"mail: {{oauthCallbackUrl: 'https://x.example.com/{theirs}', providers: {{outlook: {entry}}}}}\n"
+    stack.config.write_text(text, encoding="utf-8")
+    stack.server.start()
+    link = read_link(push, LOGIN)
+    assert link is not None
+    assert theirs not in link.redacted(str(link.redirect_uri))
+    stack.config.unlink()
+    assert read_link(push, LOGIN) is not None
+
+
 def test_doctor_asks_a_nocobase_3_its_own_questions(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = declared_by({"nocobaseUrl": URL, "nocobaseConfigFile": str(stack.config)})
     assert doctor.ask_server(settings).said == f"{URL}, version 3"
