@@ -45,7 +45,7 @@ def run_steps(steps: Sequence[Step], console: Plain) -> list[Done]:
     """Run all steps, each as soon as those it needs are done; return them in the order in which they ended.
 
     If a step raises, its reason is shown at once, no further step is begun, the running ones are waited for, and the
-    first exception is raised.
+    first exception is raised. So it is with Ctrl-C, which says for what it waits.
     """
     by_name = {step.name: step for step in steps}
     order = TopologicalSorter({step.name: step.after for step in steps})
@@ -60,7 +60,15 @@ def run_steps(steps: Sequence[Step], console: Plain) -> list[Done]:
                     running[pool.submit(_run, by_name[name], display)] = name
             if not running:
                 break
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            try:
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            except KeyboardInterrupt as interrupt:
+                if failure is not None:
+                    raise
+                failure = interrupt
+                titles = ", ".join(by_name[name].title for name in running.values())
+                console.print(f"Interrupted: what runs is finished first ({titles}).", style="yellow")
+                continue
             for future in finished:
                 name = running.pop(future)
                 if error := future.exception():

@@ -6,12 +6,15 @@ import io
 import re
 import threading
 import time
+from collections.abc import Collection
+from concurrent.futures import Future, wait
+from typing import Any
 
 import pytest
 
 from provisioning.cli.common import Plain
 from sandbox.errors import SandboxError
-from sandbox.steps import Report, Step, run_steps
+from sandbox.steps import Done, Report, Step, run_steps
 
 
 def plain() -> Plain:
@@ -92,3 +95,29 @@ def test_a_terminal_gets_what_came_out_of_a_step_in_whole_words_below_each_other
     assert all(line.startswith("  ") for line in lines[1:])
     assert max(map(len, lines)) <= 80
     assert found in " ".join(line.strip() for line in lines)
+
+
+def test_an_interrupt_says_what_is_finished_first_and_begins_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted = threading.Event()
+
+    def interrupt(running: Collection[Future[Done]], **options: Any) -> Any:
+        if not interrupted.is_set():
+            interrupted.set()
+            raise KeyboardInterrupt
+        return wait(running, **options)
+
+    def run(_: Report) -> str:
+        assert interrupted.wait(10)
+        return "started"
+
+    def never(_: Report) -> str:
+        raise AssertionError
+
+    monkeypatch.setattr("sandbox.steps.wait", interrupt)
+    console = plain()
+    with pytest.raises(KeyboardInterrupt):
+        run_steps([Step("a", "NocoBase", run), Step("b", "pulumi up", never, after=("a",))], console)
+    assert re.sub(r"\(\d.*", "(", shown(console)).splitlines()[1:] == [
+        "Interrupted: what runs is finished first (NocoBase).",
+        "✓ NocoBase: started (",
+    ]
