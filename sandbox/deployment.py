@@ -71,7 +71,8 @@ def _operation(place: Place, report: Report, name: str, *options: str) -> str:
         log.write(ended.said)
     if not ended.succeeded:
         errors = "\n".join(filter(None, ended.errors)) or processes.log_tail(place, name)
-        raise SandboxError(f"pulumi {name} failed: {errors}", f"The log: {processes.log_file(place, name)}")
+        said = f"pulumi {name} failed: {errors}" if errors else f"pulumi {name} was ended."
+        raise SandboxError(said, f"The log: {processes.log_file(place, name)}")
     return described(ended.changes)
 
 

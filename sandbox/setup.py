@@ -85,7 +85,7 @@ def install_steps(place: Place) -> list[Step]:
         chosen = find.plan(find.probe(place))
         probed.append(chosen)
         if chosen.way is find.Way.BUILD:
-            report("building the Pulumi engine from source; the first time this takes minutes")
+            report("building it from source, which takes minutes")
             build.build(place, report)
         return chosen.reason
 

@@ -166,7 +166,7 @@ def _install_sqlite(place: Place, node: Node, log: Log) -> None:
     if _download_sqlite(place, node, module, log):
         return
     how = _how_to_compile(node)
-    log(f"compiling SQLite's module for Node.js {node.version} ({how.words})")
+    log(f"compiling SQLite's module, a minute or two (for Node.js {node.version}, {how.words})")
     environment = {
         **os.environ,
         "npm_config_build_from_source": "true",
