@@ -26,6 +26,8 @@ def explain(
 
     Exit codes: 0 everything was known, 1 something was not, 2 wrong usage.
     """
+    if text == ["-"] and sys.stdin.isatty():
+        words.print("Paste the text; at its end press Enter, then Ctrl-D.", style="dim")
     given = sys.stdin.read() if text == ["-"] else " ".join(text)
     found = error_codes.find_with_texts(given)
     if output is Format.TABLE:

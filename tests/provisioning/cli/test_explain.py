@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from provisioning.cli import app, common
+from provisioning.cli import explain as explain_command
 from provisioning.cli.layout import WORD
 from provisioning.entra import error_codes
 from tests.golden import check, on_terminal, piped
@@ -76,6 +78,16 @@ def test_a_page_and_a_log_without_a_code_are_explained() -> None:
     said = explain("-", stdin=f"Need admin\napproval\n{log}")
     assert (said.exit_code, said.stderr) == (0, "")
     check(GOLDEN / "explain-log.txt", said.stdout)
+
+
+def test_a_person_is_told_how_the_text_ends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pasted = io.StringIO("AADSTS65001")
+    monkeypatch.setattr(pasted, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", pasted)
+    explain_command.explain(["-"])
+    assert capsys.readouterr().err == "Paste the text; at its end press Enter, then Ctrl-D.\n"
 
 
 def test_json_from_stdin() -> None:
