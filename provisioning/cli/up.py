@@ -198,7 +198,8 @@ class _Table:
 
 @contextmanager
 def _progress(total: int, parallel: int) -> Iterator[_Lines | _Table]:
-    words.print(f"{total} {'stack' if total == 1 else 'stacks'}, {min(parallel, max(total, 1))} at a time")
+    if total:
+        words.print(f"{total} {'stack' if total == 1 else 'stacks'}, {min(parallel, total)} at a time")
     if not sys.stderr.isatty():
         lines, ended = _Lines(), threading.Event()
 

@@ -152,6 +152,8 @@ def test_a_failed_command_is_a_result_with_the_engines_own_words() -> None:
 @pytest.mark.usefixtures("project")
 def test_nothing_deployed_is_a_failure() -> None:
     assert CliRunner().invoke(app, ["up", "z*"]).exit_code == 1
+    said = CliRunner().invoke(app, ["up", "no-such"])
+    assert (said.exit_code, said.stderr) == (1, "1 failed.\n")
 
 
 def test_when_told_to_end_the_running_one_ends_and_no_other_begins(project: Path) -> None:
