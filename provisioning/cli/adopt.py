@@ -391,4 +391,4 @@ def _tell_next(engine: Pulumi) -> None:
         raise AdoptionRejected(
             f"`pulumi up` would replace or delete something: {listed(surprises)}. Do not run it. {LET_GO}"
         )
-    words.print("That is what the next `pulumi up` will do. Next: pulumi up")
+    words.print("That is what `pulumi up` will do. Next: pulumi up")

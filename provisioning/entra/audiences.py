@@ -144,4 +144,8 @@ def warning_for_nocobase(audience: str, tenant_id: str | None = None, authority:
     authority: what the link names; where it was not asked, NocoBase 2 is assumed.
     """
     found = mismatch(authority or USED_BY_NOCOBASE, audience, tenant_id)
-    return None if found is None else f"Of {'this NocoBase' if authority else 'NocoBase 2'}, {found[0]}. {found[1]}"
+    return (
+        None
+        if found is None
+        else (f"{'This NocoBase' if authority else 'NocoBase 2'} does not serve this audience: {found[0]}. {found[1]}")
+    )

@@ -10,9 +10,9 @@ import pytest
 
 from tests.e2e.commands import command
 from tests.e2e.conftest import Stack, graph
-from tests.e2e.stack import NAME, surroundings
+from tests.e2e.stack import NAME
 from tests.e2e.test_commands import masked
-from tests.golden import check, on_terminal
+from tests.golden import check
 
 pytestmark = pytest.mark.e2e
 
@@ -70,10 +70,6 @@ def test_a_rotation_that_has_been_due_for_long(deployed_at_new_year: Stack) -> N
     stack = deployed_at_new_year
     today = {"PROVISIONING_TODAY": "2027-02-01"}
     check(GOLDEN / "status.txt", masked(stack, command(stack, "status", "--stack", NAME, extra=today)[0]))
-    arguments, around = ["status", "--stack", NAME], surroundings(stack.place, today)
-    shown, code = on_terminal(arguments, stack.place.project, around)
-    assert code == 0
-    check(GOLDEN / "status-terminal.txt", masked(stack, shown))
 
     assert status(stack, "--offline", PROVISIONING_TODAY="2027-04-02")["alarms"] == []
     (alarm,) = status(stack, "--offline", ok=False, PROVISIONING_TODAY="2027-04-20")["alarms"]

@@ -170,9 +170,13 @@ def test_an_audience_that_no_stack_may_have_is_not_adopted() -> None:
     ("audience", "page", "words"),
     [
         ("AzureADMyOrg", TENANT, None),
-        ("AzureADMyOrg", "common", "Of this NocoBase, its sign-in link is for 'common'"),
-        ("AzureADMultipleOrgs", "consumers", "Of this NocoBase, its sign-in link is for 'consumers'"),
-        ("AzureADMyOrg", None, "Of NocoBase 2, its sign-in link is for 'common'"),
+        ("AzureADMyOrg", "common", "This NocoBase does not serve this audience: its sign-in link is for 'common'"),
+        (
+            "AzureADMultipleOrgs",
+            "consumers",
+            "This NocoBase does not serve this audience: its sign-in link is for 'consumers'",
+        ),
+        ("AzureADMyOrg", None, "NocoBase 2 does not serve this audience: its sign-in link is for 'common'"),
     ],
 )
 def test_the_link_of_the_stacks_own_nocobase_counts(audience: str, page: str | None, words: str | None) -> None:
