@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +25,13 @@ def sentence_if_unusable(installer: str) -> Iterator[None]:
     except ImportError as missing:
         if (reason := why_unusable(missing, installer)) is None:
             raise
-        sys.exit(reason)
+        sys.exit(_wrapped(reason) if sys.stderr.isatty() else reason)
+
+
+def _wrapped(sentence: str) -> str:
+    """For a terminal: no word, and no command to copy, is broken."""
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(sentence, width, break_long_words=False, break_on_hyphens=False)
 
 
 def why_unusable(missing: ImportError, installer: str) -> str | None:

@@ -156,8 +156,12 @@ def _greet_smtp(host: str, port: int, timeout: float, tls: ssl.SSLContext) -> st
 def _failed(name: str, address: str, error: Exception, timeout: float) -> Reach:
     """What an error means, and what to do."""
     host, port = _host_and_port(address)
+    proxy = find_proxy(address) if name in PAGES and not isinstance(error, _ProxyUnusable) else None
     open_it = f"Let this machine connect to {host}, TCP port {port} (firewall, security group)."
-    if name in PAGES:
+    if proxy:
+        open_it = f"Is the proxy running, and does it let {host}:{port} through? If it is the wrong one, correct"
+        open_it += f" HTTPS_PROXY, or name {host} in NO_PROXY."
+    elif name in PAGES:
         open_it += " Behind a proxy for https, set HTTPS_PROXY."
     else:
         open_it += " A proxy for https does not help: mail needs this port itself."
@@ -187,7 +191,6 @@ def _failed(name: str, address: str, error: Exception, timeout: float) -> Reach:
         )
     else:
         why, remedy = getattr(error, "strerror", None) or "the connection was interrupted", open_it
-    proxy = find_proxy(address) if name in PAGES else None
     return Reach(name, False, f"{address}: {why}" + (f" (through the proxy {_shown(proxy)})" if proxy else ""), remedy)
 
 

@@ -148,6 +148,7 @@ def test_a_proxy_is_used_and_named_without_its_password(
     monkeypatch.setenv("https_proxy", f"http://user:hidden@{closed_port()}")
     answer = network.reach("graph", entra.address, 5, trusting)
     assert "the connection is refused (through the proxy localhost:" in answer.said
+    assert answer.remedy.startswith("Is the proxy running, and does it let localhost:")
     assert "hidden" not in answer.said + answer.remedy
     monkeypatch.setenv("no_proxy", "localhost")
     assert network.reach("graph", entra.address, 5, trusting).reached
