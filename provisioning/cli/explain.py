@@ -69,7 +69,7 @@ def _print(found: error_codes.Found) -> None:
     console.print(Text(f"  {found.entry.meaning}"))
     console.print(Text(f"  → {found.entry.remedy}", style="bold"))
     if found.entry.deployer:
-        console.print(Text(f"  → At the sign-in of whoever deploys: {found.entry.deployer}", style="bold"))
+        console.print(Text(f"  → At the sign-in of the deployer: {found.entry.deployer}", style="bold"))
     console.print(Text(f"  Source: {found.entry.source}", style="dim"))
 
 

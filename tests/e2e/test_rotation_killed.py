@@ -230,7 +230,7 @@ def test_kills_are_survived(choose: Callable[[Counted], list[Point]], counted: C
 
 
 def test_a_kill_in_the_middle_of_a_replacement_is_survived(counted: Counted, rotated: Stack) -> None:
-    """Nothing ran when the old secret was to go; it has expired since, so its slot is issued into in place."""
+    """Nothing ran when the old secret was to go; it has expired since, so its slot gets a new one in place."""
     rotations = replace(counted.rotations, stack=rotated, today=START + timedelta(days=182))
     rotations.next_day()
     rotations.killed_at(ENTRA, ADD)

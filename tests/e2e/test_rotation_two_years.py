@@ -28,7 +28,7 @@ MONTHS = [datetime(2027 + month // 12, month % 12 + 1, 15, 6, tzinfo=UTC) for mo
 ROTATIONS = [START + timedelta(days=90 * number) for number in range(1, 9)]
 STEPS = [
     ROTATIONS[0],
-    # The old secret retires: the next one finds a free slot. Elsewhere it has expired when its slot is issued into.
+    # The old secret retires: the next one finds a free slot. Elsewhere it has expired when its slot gets a new one.
     ROTATIONS[0] + timedelta(days=14),
     *ROTATIONS[1:4],
 ]

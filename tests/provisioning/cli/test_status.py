@@ -381,7 +381,7 @@ CONFIGURED = "0a1b2c3d-0000-4000-8000-000000000004"
 
 @pytest.fixture
 def tenants(here: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """Both sides answer. `prod` has outputs; of `test`, broken off, the configuration names another tenant.
+    """Both sides answer. `prod` has outputs; of `test`, interrupted, the configuration names another tenant.
 
     The tenants in which Entra ID was asked, None for that of whoever is signed in.
     """

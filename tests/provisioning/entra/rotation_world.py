@@ -2,8 +2,8 @@
 
 What is modelled is what the real ones were seen to do. The engine plans with the state of the last run, issues and
 removes one secret after the other, records each effect after it was made, pushes when the active secret is there, and
-removes what the plan dropped last and only if everything else succeeded. A run can break off after any effect: between
-an effect and its record, too. Entra ID allows two secrets and shows no value again. NocoBase hides its secret; that it
+removes what the plan dropped last and only if everything else succeeded. A run can be interrupted after any effect,
+also between it and its record. Entra ID allows two secrets and shows no value again. NocoBase hides its secret; that it
 was changed by somebody else is seen by its time of change.
 
 After each effect the model asserts what must hold at every instant; see `World.watch`.
@@ -190,7 +190,7 @@ class World:
         return Usage(pushed.slot if proved else None, pushed.since)
 
     def up(self, effects: int = 0) -> SecretPlan:
-        """`pulumi up`, which refreshes; it breaks off after so many effects, 0 for never. Raises RunEnded."""
+        """`pulumi up`, which refreshes; it is interrupted after so many effects, 0 for never. Raises RunEnded."""
         self.runs += 1
         self._effects_left = effects
         # The program reads the state as it was before.

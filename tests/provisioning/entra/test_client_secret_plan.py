@@ -87,7 +87,7 @@ def test_a_successor_that_is_not_in_use_yet_is_pushed_not_issued_again() -> None
 
 
 def test_a_successor_that_is_due_itself_is_pushed_first_and_replaced_by_the_next_run() -> None:
-    # NocoBase may use it already: the run that pushed it may have broken off before that was recorded.
+    # NocoBase may use it already: the run that pushed it may have been interrupted before that was recorded.
     last = LastSecrets({A: secret(0, lifetime=300), B: secret(90)}, A, day(0))
     plan = plan_secrets(last, day(185), POLICY)
     assert plan.slots == {B: secret(90)}

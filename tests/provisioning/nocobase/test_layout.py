@@ -26,7 +26,7 @@ NEW = Credentials("new-id", "new~secret")
 
 
 def search(layout: dict[str, Any]) -> Layout:
-    """What is discovered when every question is answered."""
+    """What is autodetected when every question is answered."""
     exists: dict[str, bool] = {}
     mapping = NocoBaseMapping(**layout.get("mapping", {}))
     while isinstance(found := autodetect(Seen(URL, layout["rows"], exists), mapping, certain=True), Ask):

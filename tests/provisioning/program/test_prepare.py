@@ -1,4 +1,4 @@
-"""The plan held against Entra ID: what becomes of secrets that the state does not know."""
+"""The plan compared with Entra ID: what becomes of secrets that the state does not know."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def given_to(name: str) -> st.SearchStrategy[Push]:
 
 @st.composite
 def states(draw: st.DrawFn) -> Deployed:
-    """Any state: rotations broken off anywhere, dates of other policies, several installations or none."""
+    """Any state: rotations interrupted anywhere, dates of other policies, several installations or none."""
     known = [draw(secrets(slot)) for slot in Slot if draw(st.booleans())]
     pushes = [draw(given_to(str(number))) for number in range(draw(st.integers(0, 3)))]
     dates = draw(st.none() | moments), draw(st.none() | moments)

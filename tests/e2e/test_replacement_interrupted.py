@@ -26,7 +26,7 @@ def on_day(stack: Stack, day: int, *arguments: str, ok: bool = True) -> str:
     "lost", [pytest.param(False, id="refused", marks=pytest.mark.proof), pytest.param(True, id="answer lost")]
 )
 def test_its_slot_is_issued_into_by_the_next_run(rotated: Stack, lost: bool) -> None:
-    # Nothing ran when the old secret was to go; it has expired since, so its slot is issued into in place.
+    # Nothing ran when the old secret was to go; it has expired since, so its slot gets a new one in place.
     body = {"error": {"code": "Authorization_RequestDenied", "message": "no"}}
     fault = Fault(match=ADD_PASSWORD, status=403, body=body, after=lost)
     sandbox_entra(rotated.place, "POST", "faults", fault.model_dump())
