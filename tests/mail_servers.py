@@ -67,6 +67,13 @@ def silent() -> Iterator[str]:
         yield address
 
 
+@contextmanager
+def closing() -> Iterator[str]:
+    """The address of a server that ends each conversation before it has begun, as some mail filters do."""
+    with _serve(lambda _: None) as address:
+        yield address
+
+
 def _wait_for_end(connection: socket.socket) -> None:
     while connection.recv(4096):
         pass

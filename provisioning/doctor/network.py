@@ -60,6 +60,9 @@ EXIT_CODES = "0 everything is reached that every mailbox needs, 1 something is n
 UNEXPECTED = (ssl.SSLError, http.client.HTTPException, smtplib.SMTPException, imaplib.IMAP4.error)
 """What is raised where another server answers than the expected one."""
 
+INTERRUPTED = (ConnectionError, smtplib.SMTPServerDisconnected, imaplib.IMAP4.abort)
+"""What is raised where the server, or something in between, ends the conversation."""
+
 
 class Reach(NamedTuple):
     """Whether one endpoint is reached. said: what was met there; remedy: what to do, empty if it is reached."""
@@ -167,8 +170,12 @@ def _failed(name: str, address: str, error: Exception, timeout: float) -> Reach:
         open_it += " A proxy for https does not help: mail needs this port itself."
     if name in PERSONAL:
         open_it += " Only mailboxes of Outlook.com (personal accounts) need it."
+    between = (
+        f"Something stands in between (a proxy, a captive portal, a mail filter): let {host}:{port} pass as it is."
+    )
     if isinstance(error, socket.gaierror):
-        why, remedy = "its name is not resolved here", f"Correct this machine's DNS: {host} has to be resolved."
+        name_of, asked = ("its name", host) if proxy is None else ("the proxy's name", _shown(proxy))
+        why, remedy = f"{name_of} is not resolved here", f"Correct this machine's DNS: {asked} has to be resolved."
     elif isinstance(error, (TimeoutError, socket.timeout)):
         why, remedy = f"no answer within {timeout:g} s", open_it
     elif isinstance(error, ConnectionRefusedError):
@@ -181,14 +188,14 @@ def _failed(name: str, address: str, error: Exception, timeout: float) -> Reach:
         )
     elif isinstance(error, _ProxyUnusable):
         return Reach(name, False, f"{address}: {error}", "Let it be http://host:port, or unset it.")
+    elif isinstance(error, INTERRUPTED):
+        why, remedy = "the connection was interrupted", between
     elif isinstance(error, (_NotMicrosoft, *UNEXPECTED)):
         expected = {"imap": "IMAP", **dict.fromkeys(PAGES, "https")}.get(name, "SMTP")
         why = str(error) if isinstance(error, _NotMicrosoft) else f"what answers there does not speak {expected}"
         if isinstance(error, ssl.SSLError):
             why = f"no secure connection: {error.reason or 'TLS failed'}"
-        remedy = (
-            f"Something stands in between (a proxy, a captive portal, a mail filter): let {host}:{port} pass as it is."
-        )
+        remedy = between
     else:
         why, remedy = getattr(error, "strerror", None) or "the connection was interrupted", open_it
     return Reach(name, False, f"{address}: {why}" + (f" (through the proxy {_shown(proxy)})" if proxy else ""), remedy)

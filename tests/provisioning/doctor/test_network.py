@@ -85,6 +85,7 @@ TROUBLES: dict[str, tuple[str, Server, str, str]] = {
         "mail filter",
     ),
     "imap without TLS": ("imap", mail_servers.smtp, "no secure connection: ", "stands in between"),
+    "smtp that hangs up": ("smtp", lambda _: mail_servers.closing(), "the connection was interrupted", "mail filter"),
     "silent": ("imap", lambda _: mail_servers.silent(), "no answer within 0.5 s", "TCP port"),
 }
 
