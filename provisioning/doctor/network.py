@@ -160,16 +160,7 @@ def _failed(name: str, address: str, error: Exception, timeout: float) -> Reach:
     """What an error means, and what to do."""
     host, port = _host_and_port(address)
     proxy = find_proxy(address) if name in PAGES and not isinstance(error, _ProxyUnusable) else None
-    open_it = f"Let this machine connect to {host}, TCP port {port} (firewall, security group)."
-    if proxy:
-        open_it = f"Is the proxy running, and does it let {host}:{port} through? If it is the wrong one, correct"
-        open_it += f" HTTPS_PROXY, or name {host} in NO_PROXY."
-    elif name in PAGES:
-        open_it += " Behind a proxy for https, set HTTPS_PROXY."
-    else:
-        open_it += " A proxy for https does not help: mail needs this port itself."
-    if name in PERSONAL:
-        open_it += " Only mailboxes of Outlook.com (personal accounts) need it."
+    open_it = _let_through(name, host, port, proxy)
     between = (
         f"Something stands in between (a proxy, a captive portal, a mail filter): let {host}:{port} pass as it is."
     )
@@ -199,6 +190,18 @@ def _failed(name: str, address: str, error: Exception, timeout: float) -> Reach:
     else:
         why, remedy = getattr(error, "strerror", None) or "the connection was interrupted", open_it
     return Reach(name, False, f"{address}: {why}" + (f" (through the proxy {_shown(proxy)})" if proxy else ""), remedy)
+
+
+def _let_through(name: str, host: str, port: int, proxy: str | None) -> str:
+    """What to do where nothing is reached."""
+    if proxy:
+        question = f"Is the proxy running, and does it let {host}:{port} through?"
+        return f"{question} If it is the wrong one, correct HTTPS_PROXY, or name {host} in NO_PROXY."
+    open_it = f"Let this machine connect to {host}, TCP port {port} (firewall, security group)."
+    if name in PAGES:
+        return f"{open_it} Behind a proxy for https, set HTTPS_PROXY."
+    open_it += " A proxy for https does not help: mail needs this port itself."
+    return f"{open_it} Only mailboxes of Outlook.com (personal accounts) need it." if name in PERSONAL else open_it
 
 
 def find_proxy(url: str) -> str | None:
