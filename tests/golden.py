@@ -15,9 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
-COLUMNS = "100"
-WIDE = "1000"
-"""Where lines must not depend on how long the names of this machine are."""
+COLUMNS = "80"
 
 
 def check(file: Path, text: str) -> None:
