@@ -17,8 +17,9 @@ from provisioning.cli import layout
 from provisioning.cli.common import can_be_asked, errors_as_sentences, if_interrupted, reject_usage, words
 from provisioning.cli.init_lookups import Lookups
 from provisioning.cli.init_next_steps import tell_consent, tell_next
+from provisioning.cli.remedies import for_stack
 from provisioning.entra.sign_in_settings import NAMESPACE, TENANT, sign_in_settings, use_configuration
-from provisioning.errors import EngineFailed, ProvisioningError, SettingsError
+from provisioning.errors import EngineFailed, Problem, ProvisioningError, SettingsError
 from provisioning.pulumi_cli import INSTALL, NOT_FOUND, Pulumi
 
 if TYPE_CHECKING:
@@ -238,9 +239,9 @@ class _Init:
                 self._settle(prompt, present, exists, usual.get(prompt.key))
             self._propose_rotation(present)
             try:
-                self._validate(self._config(present))
+                self._validate(self._config(present), stack)
             except SettingsError as error:
-                wrong = {re.split(r"[.[]", problem.key)[0] for problem in error.problems}
+                wrong = set(map(_setting, error.problems))
                 again = wrong & {prompt.key for prompt in questions.PROMPTS}
                 if not (self.ask and again):
                     raise
@@ -415,7 +416,7 @@ class _Init:
             names = [f"  {number}{value}" for number, value in zip(numbers, prompt.choices, strict=True)]
             words.print(layout.named(names, [Text(meaning) for meaning in prompt.choices.values()], words.width))
 
-    def _validate(self, config: dict[str, str]) -> None:
+    def _validate(self, config: dict[str, str], stack: str) -> None:
         """Take the address as it is shown from now on. Raises ProvisioningError if something is wrong."""
         from provisioning.init import questions  # noqa: PLC0415 - as above
         from provisioning.program.validation import validate  # noqa: PLC0415 - as above
@@ -425,9 +426,19 @@ class _Init:
         own = {key: value for key, value in config.items() if key != "tenantId"}
         settings, problems = validate(own, self._secret_keys)
         if settings is None:
-            raise SettingsError(problems)
+            raise SettingsError([replace(problem, remedy=self._remedy(problem, stack)) for problem in problems])
         if "nocobaseUrl" in self.answers:
             self.answers["nocobaseUrl"] = settings.nocobase_url
+
+    def _remedy(self, problem: Problem, stack: str) -> str:
+        """What puts a setting right: another answer, or a command for `stack`, which need not be the selected one."""
+        from provisioning.init import questions  # noqa: PLC0415 - as above
+
+        flag = {prompt.key: prompt.flag for prompt in questions.PROMPTS if prompt.key in self.answers}.get(
+            _setting(problem)
+        )
+        own = flag is not None and "pulumi config" in problem.remedy
+        return f"Name another one ({flag})." if own else for_stack(problem.remedy, stack)
 
     def _look_at(self, key: str, config: Mapping[str, str]) -> None:
         """Look whether that is there what the setting `key` names, if it was asked for.
@@ -475,6 +486,11 @@ def _why_invalid_state(answer: str) -> str | None:
 
     known = questions.state_url(answer)
     return None if known else "Answer with one of: cloud, local, azblob://…, s3://… or file://…."
+
+
+def _setting(problem: Problem) -> str:
+    """The setting that is wrong, also where a part of it is."""
+    return re.split(r"[.[]", problem.key)[0]
 
 
 def _raise_without_engine() -> None:

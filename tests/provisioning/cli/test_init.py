@@ -143,6 +143,15 @@ def test_only_what_a_late_check_rejects_is_asked_again(prod: FakePulumi, person:
     assert written(prod) == [expected]
 
 
+def test_an_option_that_is_wrong_is_not_put_right_in_the_selected_stack(prod: FakePulumi, person: Person) -> None:
+    options = ["--nocobase-url", "https://n.example.com/admin", "--secret-lifetime-days", "900"]
+    shown, code = person(options=["--yes", "--no-checks", *options])
+    assert (code, written(prod)) == (1, [])
+    assert "Name another one (--nocobase-url)." in shown
+    assert "Name another one (--secret-lifetime-days)." in shown
+    assert "pulumi config" not in shown
+
+
 @pytest.mark.parametrize("columns", ["80", "120"])
 def test_a_new_stack_says_its_environment_in_the_name_and_which_one_is_selected(
     prod: FakePulumi, person: Person, monkeypatch: pytest.MonkeyPatch, columns: str
