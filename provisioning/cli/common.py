@@ -15,6 +15,7 @@ from functools import wraps
 from typing import Annotated, Any, NoReturn, ParamSpec
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.control import Control
 from rich.text import Text
@@ -154,8 +155,8 @@ def json_text(value: object) -> str:
 INTERRUPTED, WRONG_USAGE = 130, 2
 """Exit codes."""
 
-SAID = 11
-"""The column of what a check found, if its name took none."""
+SAID, BELOW = 11, 9
+"""The column of what a check found, if its name took none; and where it goes if a word of it finds no place there."""
 
 
 def reject_usage(said: str) -> NoReturn:
@@ -186,7 +187,10 @@ def show_checks(checks: Iterable[Check], output: Format, widest: int | None = No
             line = Text.assemble(
                 (f"{check.outcome:<8}", COLOURS[check.outcome]), f" {check.name:<{widest}}  {check.said}"
             )
-            console.print(layout.wrapped(line, console.width, SAID + widest))
+            hang = SAID + widest
+            if hang + max(map(cell_len, check.said.split()), default=0) > console.width:
+                hang = BELOW
+            console.print(layout.wrapped(line, console.width, hang))
             for remedy in (check.remedy or "").splitlines():
                 console.print(Text(f"{'':<8} → {remedy}", style="bold"))
         for reason, names in _skipped(shown).items():

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from provisioning.cli.common import Format, show, show_checks, show_rows
+from provisioning.cli.common import Format, Plain, show, show_checks, show_rows
 from provisioning.doctor.runner import Check, Outcome
 
 ROWS = [{"slot": "a", "in use": True, "uris": ["x", "y|z"]}, {"slot": "b", "in use": False, "uris": []}]
@@ -49,6 +49,20 @@ def test_checks_as_lines_with_the_remedy_below(capsys: pytest.CaptureFixture[str
         "OK       token endpoint  accepts the secret",
         "warning  consent         nobody has [consented]",
         "         → Open https://example.com.",
+    ]
+
+
+def test_an_address_that_finds_no_place_beside_its_name_goes_below_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Plain, "is_terminal", True)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    address = "http://localhost:13000/admin/settings/mail/oauth2"
+    show_checks([Check("redirect URIs", Outcome.OK, address)], Format.TABLE, widest=len("sign-in link: redirect URI"))
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "OK       redirect URIs",
+        f"         {address}",
     ]
 
 
