@@ -252,14 +252,15 @@ def _logins(
 
 
 def _show(read: Sequence[Read], moment: datetime, output: StatusFormat, everything: bool) -> None:
-    from provisioning.status import compare, timeline  # noqa: PLC0415 - not for --help
+    from provisioning.status import timeline  # noqa: PLC0415 - not for --help
+    from provisioning.status.for_programs import as_json  # noqa: PLC0415 - as above
 
     views = {found.stack: found.view for found in read}
     bars = [bar for view in views.values() if view for bar in timeline.bars(view.deployed)]
     match output:
         case StatusFormat.JSON:
             listed = [
-                {**compare.as_json(found.view, moment), "alarms": list(found.alarms)}
+                {**as_json(found.view, moment), "alarms": list(found.alarms)}
                 if found.view
                 else {"stack": found.stack, "sync": None, "alarms": list(found.alarms)}
                 for found in read
@@ -328,7 +329,8 @@ TIMELINE_WIDTH = 100
 
 def _facts(found: Read, moment: datetime) -> dict[str, object]:
     """What a person wants to know of one stack."""
-    from provisioning.status.compare import consent_in_words, dated, end_of_old_secret  # noqa: PLC0415 - as above
+    from provisioning.status.compare import consent_in_words  # noqa: PLC0415 - as above
+    from provisioning.status.dates import dated, end_of_old_secret  # noqa: PLC0415 - as above
 
     if found.view is None:
         return {"stack": found.stack, "state": "not read", **dict.fromkeys(FACTS)}
@@ -378,7 +380,7 @@ FACTS = (
 
 def _nocobase(push: Push, side: Side) -> str:
     """One NocoBase in words; its address is among them only where it was given a secret."""
-    from provisioning.status.compare import day  # noqa: PLC0415 - not for --help
+    from provisioning.status.dates import day  # noqa: PLC0415 - not for --help
 
     since = [f"slot {push.slot} since {day(push.since)}"] if push.since else []
     return _joined([f"{side.target}: {_side(side)}", *since])
@@ -430,7 +432,7 @@ def _secrets(read: Sequence[Read], moment: datetime) -> list[dict[str, object]]:
 
 
 def _listed(read: Sequence[Read], moment: datetime) -> list[tuple[str, Mapping[str, Any]]]:
-    from provisioning.status.compare import every_secret  # noqa: PLC0415 - not for --help
+    from provisioning.status.for_programs import every_secret  # noqa: PLC0415 - not for --help
 
     return [(found.stack, secret) for found in read if found.view for secret in every_secret(found.view, moment)]
 
@@ -468,7 +470,7 @@ UNKNOWN, NOT_ASKED = "not known", "not asked"
 
 def _duplicates(read: Sequence[Read]) -> list[dict[str, object]]:
     """A row for each duplicate of a stack's application."""
-    from provisioning.status.compare import every_duplicate  # noqa: PLC0415 - not for --help
+    from provisioning.status.for_programs import every_duplicate  # noqa: PLC0415 - not for --help
 
     return [
         {"stack": found.stack, "duplicate application": duplicate["name"], "object ID": duplicate["objectId"]}

@@ -14,7 +14,7 @@ from provisioning.entra.account import CHANGE_ANY, Account
 from provisioning.entra.registration import Declared, Owner, Principal, Registration
 from provisioning.entra.tags import STACK_TAG
 from provisioning.foreign import counted, guid, listed, quoted
-from provisioning.status.compare import (
+from provisioning.status.differences import (
     ASSIGNED_ONLY,
     REACTIVATE,
     disabled_difference,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from provisioning.doctor.runner import Finding, failed, ok, skipped, warning
 from provisioning.doctor.stack import UNREADABLE
 from provisioning.program.last_state import Application, Deployed, KnownSecret
-from provisioning.status.compare import day
+from provisioning.status.dates import day
 
 if TYPE_CHECKING:
     from provisioning.entra.token_check import Answer

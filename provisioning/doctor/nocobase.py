@@ -24,7 +24,7 @@ from provisioning.nocobase.sign_in_link import SignIn
 from provisioning.nocobase.version import Target, not_by_rest, numbered_version, target_of
 from provisioning.program.last_state import Deployed, Push
 from provisioning.status import read
-from provisioning.status.compare import NOT_RESTARTED, RESTART, row_differences
+from provisioning.status.differences import NOT_RESTARTED, RESTART, row_differences
 from provisioning.status.read import HeldRow
 
 if TYPE_CHECKING:

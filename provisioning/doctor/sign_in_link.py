@@ -11,7 +11,7 @@ from provisioning.entra.scopes import SCOPE_IDS
 from provisioning.foreign import listed, quoted
 from provisioning.nocobase.sign_in_link import Accounts, SignIn, audience_mismatch
 from provisioning.program.last_state import Push
-from provisioning.status.compare import shown
+from provisioning.status.differences import shown
 
 OPEN_ID = {"openid", "profile", "email", "offline_access"}
 """Scopes of the sign-in itself, which belong to no resource. Source: Microsoft's page "Scopes and permissions"."""

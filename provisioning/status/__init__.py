@@ -1,1 +1,1 @@
-"""What is there now: read from three sides (`read`), compared (`compare`), and shown."""
+"""What is there now: read from three sides (`read`), compared (`compare`, in the words of `differences`), and shown."""

@@ -8,7 +8,8 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from provisioning.foreign import one_line
-from provisioning.status.compare import Overview, Side, Sync, every_duplicate
+from provisioning.status.compare import Overview, Side, Sync
+from provisioning.status.for_programs import every_duplicate
 
 PREFIX = "nocobase_outlook"
 

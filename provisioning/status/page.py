@@ -16,7 +16,9 @@ from xml.etree.ElementTree import Element, tostring
 from provisioning.entra.consent import Consenter
 from provisioning.entra.rules import Audience
 from provisioning.program.last_state import Deployed
-from provisioning.status.compare import Overview, Side, Sync, consent_for_programs, consent_in_words, day, in_days
+from provisioning.status.compare import Overview, Side, Sync, consent_in_words
+from provisioning.status.dates import day, in_days
+from provisioning.status.for_programs import consent_for_programs
 from provisioning.status.markup import element, sentence
 from provisioning.status.timeline import Axis, Bar, Kind, axis, bars
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from provisioning.foreign import one_line
 from provisioning.program.last_state import Deployed, KnownSecret
-from provisioning.status.compare import day
+from provisioning.status.dates import day
 from provisioning.status.markup import element
 
 

@@ -13,7 +13,7 @@ from provisioning.doctor.runner import answer
 from provisioning.errors import CredentialsInFile
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.program.settings import Settings
-from provisioning.status.compare import RESTART
+from provisioning.status.differences import RESTART
 from tests.provisioning.doctor.test_account import token
 from tests.provisioning.nocobase.fake_nocobase import FakeNocoBase, connect, microsoft
 from tests.provisioning.status.test_compare import ONE, held

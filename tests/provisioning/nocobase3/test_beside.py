@@ -15,7 +15,7 @@ from provisioning.ending import Ended
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.mail_settings import require_all
 from provisioning.nocobase3.places import LocalFile
-from provisioning.status.compare import row_differences
+from provisioning.status.differences import row_differences
 from provisioning.status.read import read_link, read_row
 from tests.provisioning.nocobase3.stack import API_KEY, CLIENT_ID, URL, Stack, declared_by
 

@@ -14,21 +14,10 @@ from provisioning.entra.registration import Grant, Owner, Principal, Registratio
 from provisioning.nocobase.sign_in_link import SignIn
 from provisioning.program.last_state import Deployed
 from provisioning.resource_types import COMPONENT_TYPE, PRINCIPAL_TYPE
-from provisioning.status.compare import (
-    NOT_RESTARTED,
-    REACTIVATE,
-    RESTART,
-    Sync,
-    alarms,
-    as_json,
-    compare_entra,
-    compare_nocobase,
-    consent_in_words,
-    dated,
-    end_of_old_secret,
-    in_days,
-    overview,
-)
+from provisioning.status.compare import Sync, alarms, compare_entra, compare_nocobase, consent_in_words, overview
+from provisioning.status.dates import dated, end_of_old_secret, in_days
+from provisioning.status.differences import NOT_RESTARTED, REACTIVATE, RESTART
+from provisioning.status.for_programs import as_json
 from provisioning.status.read import NOT_ASKED, OFFLINE, Consent, Extra, Held, HeldRow, Unread
 from tests.provisioning.checkpoints import (
     CLIENT_ID,

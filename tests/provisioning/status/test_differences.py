@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from provisioning.entra.permissions import Permission, of_scopes
 from provisioning.entra.registration import Registration
-from provisioning.status.compare import application_differences
+from provisioning.status.differences import application_differences
 
 FOUND = Registration(
     display_name="NocoBase mail",
