@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.cli.status import KEY_ID
+from provisioning.cli.status_tables import KEY_ID
 from sandbox.setup import nocobase_url
 from tests.e2e.commands import command
 from tests.e2e.conftest import Stack, graph

@@ -26,7 +26,8 @@ from provisioning.adopt.plan import Caller, InNocoBase, find_candidates, plan_ad
 from provisioning.cli import adopt, app, rotate, up
 from provisioning.cli import status as status_command
 from provisioning.cli.common import Format, show, show_checks, show_rows, words
-from provisioning.cli.status import Read, StatusFormat
+from provisioning.cli.status import StatusFormat
+from provisioning.cli.status_reading import Read
 from provisioning.doctor import account, application, consent, engine, nocobase, sign_in_link, tenant
 from provisioning.doctor.runner import Check, Finding, answer
 from provisioning.entra import other_applications, ownership

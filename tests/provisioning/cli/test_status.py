@@ -18,7 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner, Result
 
 from provisioning.cli import app
-from provisioning.cli.status import _joined, with_commands
+from provisioning.cli.status_reading import with_commands
+from provisioning.cli.status_tables import joined
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.registration import Grant, Principal, Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
@@ -316,9 +317,7 @@ def test_an_alarm_has_a_command_for_its_own_stack(stack: str, named: bool) -> No
 
 
 def test_a_sentence_within_a_line_has_no_full_stop_before_a_semicolon() -> None:
-    assert (
-        _joined(["not read: Is it running?", "Start it.", "slot a."]) == "not read: Is it running?; Start it; slot a."
-    )
+    assert joined(["not read: Is it running?", "Start it.", "slot a."]) == "not read: Is it running?; Start it; slot a."
 
 
 @pytest.mark.usefixtures("logins")

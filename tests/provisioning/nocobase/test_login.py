@@ -11,7 +11,7 @@ import pytest
 from pulumi.dynamic import ConfigureRequest
 from pulumi.dynamic.config import Config
 
-from provisioning.cli import adopt, status
+from provisioning.cli import adopt, status_reading
 from provisioning.doctor import nocobase as doctor
 from provisioning.doctor.runner import answer
 from provisioning.errors import SettingsError
@@ -94,12 +94,12 @@ def test_status_says_it_of_nocobase_alone(
 ) -> None:
     state: Any = SimpleNamespace(stack="prod", pushes=[SimpleNamespace(logins=("",))])
     places = {"prod": {"": URL}, **({"test": {"": "https://test.example.com"}} if many else {})}
-    found = status._logins(engine({key: UNREADABLE[key]}), state, places, StoredLogins())
+    found = status_reading._logins(engine({key: UNREADABLE[key]}), state, places, StoredLogins())
     assert isinstance(found[0], Unread)
     assert found[0].reason.startswith(f"{key}: ")
     assert "hush" not in found[0].reason
     monkeypatch.setenv("NOCOBASE_API_KEY", "of somebody")
-    found = status._logins(engine({key: UNREADABLE[key]}), state, places, StoredLogins())
+    found = status_reading._logins(engine({key: UNREADABLE[key]}), state, places, StoredLogins())
     # Of many stacks, a key in the environment may be another NocoBase's.
     assert isinstance(found[0], Unread) is many
 
