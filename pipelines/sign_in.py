@@ -75,6 +75,8 @@ def backend(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
 THREAD = "renews the token"
 SOONEST = 60.0
 """Seconds between two requests for a token, at least."""
+GRACE = 1.0
+"""Seconds for which a command that has ended waits for a request under way: a job that was cancelled has few."""
 
 
 def renewal_after(token: str, now: float) -> float | None:
@@ -92,27 +94,31 @@ def _renewed(file: Path, token: str, ask: Callable[[], str]) -> Iterator[None]:
 
     Not at once: a line of this thread must not get into one of the command's.
     """
-    over = threading.Event()
-    prevented: list[ProvisioningError] = []
+    over, writing = threading.Event(), threading.Lock()
+    prevented: list[ProvisioningError | OSError] = []
 
     def renew() -> None:
         current = token
         while (wait := renewal_after(current, time.time())) is not None and not over.wait(wait):
             try:
                 current = ask()
-            except ProvisioningError as error:
+                with writing:
+                    # The file's folder goes when the command has ended.
+                    if not over.is_set():
+                        _write(file, current)
+            except (ProvisioningError, OSError) as error:
                 prevented[:] = [error]
             else:
                 prevented.clear()
-                _write(file, current)
 
     beside = threading.Thread(target=renew, name=THREAD, daemon=True)
     beside.start()
     try:
         yield
     finally:
-        over.set()
-        beside.join()
+        with writing:
+            over.set()
+        beside.join(GRACE)
         for error in prevented:
             say(f"The token for the state could not be renewed: {error}")
 

@@ -187,13 +187,51 @@ def test_a_command_that_outlives_its_token_finds_a_new_one(
 def test_what_prevents_the_renewal_is_said_once_after_the_command(
     asking: list[str | NoPipelineToken], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asking += [living(0.02), NoPipelineToken("the host gave this job no token")]
+    asking += [living(0.02), *[NoPipelineToken("the host gave this job no token")] * 2]
     with sign_in.backend(os.environ) as variables:
-        time.sleep(0.1)
+        deadline = time.monotonic() + 20
+        while len(asking) > 1 and time.monotonic() < deadline:
+            time.sleep(0.005)
         assert Path(variables[sign_in.TOKEN_FILE]).exists()
         assert capsys.readouterr().out == ""
     said = "The token for the state could not be renewed: the host gave this job no token\n"
     assert capsys.readouterr().out == said
+
+
+def test_a_token_that_cannot_be_written_ends_no_command(
+    asking: list[str | NoPipelineToken], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried = threading.Event()
+
+    def full(*_: object) -> None:
+        tried.set()
+        raise OSError("the disk is full")
+
+    asking += [living(0.02)]
+    with sign_in.backend(os.environ) as variables:
+        monkeypatch.setattr(sign_in, "_write", full)
+        assert tried.wait(20)
+        assert Path(variables[sign_in.TOKEN_FILE]).exists()
+    assert capsys.readouterr().out == "The token for the state could not be renewed: the disk is full\n"
+
+
+def test_a_command_that_has_ended_does_not_wait_for_a_token(
+    asking: list[str | NoPipelineToken], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def ask() -> str:
+        asked.set()
+        assert answered.wait(20)
+        return living(3600)
+
+    monkeypatch.setattr(sign_in, "GRACE", 0.01)
+    with sign_in._renewed(tmp_path / "token", living(0.02), ask):
+        assert asked.wait(20)
+    (beside,) = [thread for thread in threading.enumerate() if thread.name == sign_in.THREAD]
+    answered.set()
+    beside.join(20)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_job_that_gets_no_token_says_so_and_runs_nothing(
