@@ -8,6 +8,7 @@ says is printed to stdout. So only its stderr, and only where stdout is empty, i
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pipelines.steps.running import Ended, look
 
@@ -150,27 +151,38 @@ def listed(found: Locked, now: datetime) -> list[str]:
     ]
 
 
-def removal(lock: Lock) -> str:
-    """The command that removes exactly this lock; empty for a backend that is not known.
+def removal(lock: Lock, environment: Mapping[str, str] = os.environ) -> str:
+    """The command that removes exactly this lock; empty for an address that has more than the command could name.
 
-    `pulumi` itself has none.
+    `pulumi` itself has none. The account of a container on Azure is in its address or in the job's variables.
     """
     address = urlsplit(lock.place)
+    asked = dict(parse_qsl(address.query))
     key = unquote(address.path).lstrip("/")
+    if ".pulumi/locks/" not in key or ELSEWHERE & asked.keys():
+        return ""
     match address.scheme:
         case "file":
             command = ["rm", "--", f"/{key}"]
         case "s3":
-            command = ["aws", "s3", "rm", f"s3://{address.netloc}/{key}"]
+            options = [(name, asked[of]) for name, of in S3_OPTIONS if of in asked]
+            command = ["aws", "s3", "rm", f"s3://{address.netloc}/{key}", *itertools.chain.from_iterable(options)]
         case "gs":
             command = ["gcloud", "storage", "rm", f"gs://{address.netloc}/{key}"]
         case "azblob":
-            named = parse_qs(address.query).get("storage_account") or ["<storage account>"]
+            account = asked.get("storage_account") or environment.get("AZURE_STORAGE_ACCOUNT") or "<storage account>"
             blob = ["--container-name", address.netloc, "--name", key]
-            command = ["az", "storage", "blob", "delete", "--auth-mode", "login", "--account-name", named[0], *blob]
+            command = ["az", "storage", "blob", "delete", "--auth-mode", "login", "--account-name", account, *blob]
         case _:
             return ""
     return f"  {shlex.join(command)}"
+
+
+ELSEWHERE = {"prefix", "key", "domain", "cdn", "localemu", "universe_domain"}
+"""Parts of an address by which a bucket's files are at another place than its name and path say (gocloud.dev/blob)."""
+
+S3_OPTIONS = (("--endpoint-url", "endpoint"), ("--region", "region"))
+"""Options of `aws`, and the parts of an address that they are for. The engine gives an endpoint its scheme."""
 
 
 def _age(age: timedelta) -> str:

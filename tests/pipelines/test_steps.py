@@ -163,18 +163,35 @@ def test_a_person_is_told_who_holds_the_stack_and_what_to_do() -> None:
     ("place", "command"),
     [
         ("file:///a%20b/.pulumi/locks/1.json?no_tmp_dir=true", "rm -- '/a b/.pulumi/locks/1.json'"),
-        ("s3://state/.pulumi/locks/1.json?region=eu-west-1", "aws s3 rm s3://state/.pulumi/locks/1.json"),
+        ("file:///a/.pulumi/locks/o'%24(x)%3B.json", """rm -- '/a/.pulumi/locks/o'"'"'$(x);.json'"""),
+        ("file:///a%b?no_tmp_dir=true/.pulumi/locks/1.json", ""),
+        (
+            "s3://state/.pulumi/locks/1.json?region=eu-west-1&s3ForcePathStyle=true",
+            "aws s3 rm s3://state/.pulumi/locks/1.json --region eu-west-1",
+        ),
+        (
+            "s3://state/team/.pulumi/locks/1.json?endpoint=https%3A%2F%2Fminio.example.com%3A9000",
+            "aws s3 rm s3://state/team/.pulumi/locks/1.json --endpoint-url https://minio.example.com:9000",
+        ),
+        ("s3://state/.pulumi/locks/1.json?prefix=a/", ""),
         ("gs://state/team/.pulumi/locks/1.json", "gcloud storage rm gs://state/team/.pulumi/locks/1.json"),
         (
             "azblob://state/.pulumi/locks/1.json?storage_account=contoso",
             "az storage blob delete --auth-mode login --account-name contoso --container-name state "
             "--name .pulumi/locks/1.json",
         ),
-        ("https://state.example.com/1.json", ""),
+        (
+            "azblob://state/.pulumi/locks/1.json",
+            "az storage blob delete --auth-mode login --account-name fabrikam --container-name state "
+            "--name .pulumi/locks/1.json",
+        ),
+        ("azblob://state/.pulumi/locks/1.json?storage_account=contoso&domain=blob.core.chinacloudapi.cn", ""),
+        ("https://state.example.com/.pulumi/locks/1.json", ""),
     ],
 )
 def test_one_lock_is_removed_by_its_backends_own_command(place: str, command: str) -> None:
-    assert locks.removal(locks.Lock(place, "root", HERE, 7, NOW)).strip() == command
+    job = {"AZURE_STORAGE_ACCOUNT": "fabrikam"}
+    assert locks.removal(locks.Lock(place, "root", HERE, 7, NOW), job).strip() == command
 
 
 class Engine:
