@@ -19,7 +19,7 @@ from provisioning.entra.ownership import Owners, Wanted
 from provisioning.program import stack
 from provisioning.program.caller import Caller, sign_in
 from provisioning.program.last_state import Resources, read_state
-from provisioning.program.prepare import plan_ownership, without_gone
+from provisioning.program.owners import plan_ownership, without_gone
 
 
 @dataclass(frozen=True)

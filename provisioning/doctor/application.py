@@ -142,7 +142,7 @@ def ask_principal(client_id: str, settings: Settings, state: Deployed) -> Findin
     """Can users sign in to it?"""
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
-    # A run does not add each of those that the settings name: see `prepare.plan_ownership`.
+    # A run does not add each of those that the settings name: see `owners.plan_ownership`.
     own = state.principal.own_owners if state.principal else frozenset()
     return check_principal(directory.principal(client_id), own & frozenset(settings.owners))
 

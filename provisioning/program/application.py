@@ -17,7 +17,7 @@ from provisioning.resource_types import COMPONENT_TYPE, OWN_OWNERS, OWN_PRINCIPA
 
 if TYPE_CHECKING:
     from provisioning.entra.ownership import Owners
-    from provisioning.program.prepare import Run, TakenOver
+    from provisioning.program.run import Run, TakenOver
 
 
 class MailApplication(pulumi.ComponentResource):

@@ -9,7 +9,7 @@ import pulumi
 from provisioning.entra.client_secret_plan import rfc3339
 from provisioning.nocobase.mail_settings import MailSettings
 from provisioning.program.application import MailApplication
-from provisioning.program.prepare import Run
+from provisioning.program.run import Run
 
 
 def export_outputs(run: Run, application: MailApplication, pushes: Sequence[MailSettings]) -> None:

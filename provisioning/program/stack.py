@@ -45,7 +45,7 @@ def last_resources() -> Resources:
     """The stack's last checkpoint, with what the plan has to know from this run's refresh (`SHARED`).
 
     The engine returns it in previews and updates. It contains secrets in plain text: never log it.
-    The checkpoint itself is from before the refresh (see `prepare.plan_run`).
+    The checkpoint itself is from before the refresh (see `client_secrets.plan_run`).
     Raises StateUnreadable: an unreadable state must never count as an empty one, which would issue a new secret.
     """
     answer = _read_resources(_whole_name())

@@ -23,8 +23,11 @@ from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program import prepare, redirect_uris, stack, validation
 from provisioning.program.application import MailApplication
 from provisioning.program.caller import Caller
+from provisioning.program.client_secrets import PlanInputs, plan_run
 from provisioning.program.last_state import Deployed, read_state
-from provisioning.program.prepare import PlanInputs, Run, plan_consent, plan_ownership, without_gone
+from provisioning.program.owners import plan_ownership, without_gone
+from provisioning.program.prepare import plan_consent
+from provisioning.program.run import Run
 from provisioning.program.settings import Settings
 from provisioning.program.undeclared import OF_APPLICATION, OF_PRINCIPAL
 from provisioning.resource_types import APPLICATION_TYPE, GRANT_TYPE, PRINCIPAL_TYPE, STACK_TYPE
@@ -100,7 +103,7 @@ def declare(
         awaiting_deletion=frozenset,
         why_maybe_in_use=lambda _: (),
     )
-    secrets, _ = prepare.plan_run(inputs)
+    secrets, _ = plan_run(inputs)
     consent = plan_consent(settings, last)
     tags = prepare.own_tags(settings, last)
     uris = settings.redirect_uris

@@ -26,17 +26,11 @@ from provisioning.errors import (
 )
 from provisioning.program import validation
 from provisioning.program.caller import Caller
+from provisioning.program.client_secrets import GONE, PlanInputs, plan_run
 from provisioning.program.last_state import Deployed, read_state
-from provisioning.program.prepare import (
-    GONE,
-    PlanInputs,
-    TakenOver,
-    plan_consent,
-    plan_ownership,
-    plan_run,
-    reject_too_many_owners,
-    warn_of_added_owners,
-)
+from provisioning.program.owners import plan_ownership, reject_too_many_owners, warn_of_added_owners
+from provisioning.program.prepare import plan_consent
+from provisioning.program.run import TakenOver
 from provisioning.program.settings import Settings
 from provisioning.resource_types import PRINCIPAL_TYPE
 from tests.provisioning import checkpoints

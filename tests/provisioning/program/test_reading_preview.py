@@ -13,7 +13,7 @@ from provisioning.errors import DirectoryUnreadable
 from provisioning.program import stack
 from provisioning.program.caller import Caller
 from provisioning.program.last_state import Deployed
-from provisioning.program.prepare import deployer_not_shown, plan_ownership, previews_without_rights
+from provisioning.program.owners import deployer_not_shown, plan_ownership, previews_without_rights
 from provisioning.program.settings import Settings
 from sandbox.azuread import resource as resource_type
 from sandbox.entra import identity
