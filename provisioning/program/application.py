@@ -46,29 +46,29 @@ class MailApplication(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(COMPONENT_TYPE, name, None, with_pinned_provider(opts))
-        settings, secrets = run.settings, run.secrets
+        settings, secrets, plan = run.settings, run.secrets, run.application
         # None, not False: an option that is given is recorded.
         lasting = pulumi.ResourceOptions(parent=self, protect=settings.protect_application or None)
 
-        left = [one for one in OF_APPLICATION if one not in run.other_platforms]
-        left += ["tags"] if run.tags.as_they_are else []
-        left += [TOKEN_VERSION] if run.other_token_version else []
+        left = [one for one in OF_APPLICATION if one not in plan.other_platforms]
+        left += ["tags"] if plan.tags.as_they_are else []
+        left += [TOKEN_VERSION] if plan.other_token_version else []
         application = azuread.Application(
             name,
             display_name=settings.application_name,
-            sign_in_audience=(run.audience or settings.audience).value,
-            tags=list(run.tags.names),
-            owners=list(run.owners.object_ids),
+            sign_in_audience=plan.audience.value,
+            tags=list(plan.tags.names),
+            owners=list(plan.owners.object_ids),
             # Entra ID requires version 2 if personal accounts may sign in. Mail does without: it is of tokens for an
             # API of the application's own, whose programs may rely on the one that was adopted.
             api=azuread.ApplicationApiArgs(requested_access_token_version=2),
-            web=azuread.ApplicationWebArgs(redirect_uris=list(run.redirect_uris)),
+            web=azuread.ApplicationWebArgs(redirect_uris=list(plan.redirect_uris)),
             # Only what gives one of the stack's back to Web is declared, and only in the run that moves it.
             single_page_application=azuread.ApplicationSinglePageApplicationArgs(redirect_uris=list(of_spa))
-            if (of_spa := run.other_platforms.get("singlePageApplication"))
+            if (of_spa := plan.other_platforms.get("singlePageApplication"))
             else None,
             public_client=azuread.ApplicationPublicClientArgs(redirect_uris=list(of_programs))
-            if (of_programs := run.other_platforms.get("publicClient"))
+            if (of_programs := plan.other_platforms.get("publicClient"))
             else None,
             required_resource_accesses=[
                 azuread.ApplicationRequiredResourceAccessArgs(
@@ -80,10 +80,10 @@ class MailApplication(pulumi.ComponentResource):
                 )
                 for resource, accesses in by_resource(settings.permissions).items()
             ],
-            opts=leaving(lasting, left, run.owners),
+            opts=leaving(lasting, left, plan.owners),
         )
         # Without it, the tenant issues no tokens (AADSTS7000229).
-        principal = service_principal(name, application, run.principal_owners, lasting)
+        principal = service_principal(name, application, plan.principal_owners, lasting)
         passwords = {
             slot: azuread.ApplicationPassword(
                 secret_name(name, slot),
@@ -111,12 +111,12 @@ class MailApplication(pulumi.ComponentResource):
                 client_id=MICROSOFT_GRAPH, opts=pulumi.InvokeOutputOptions(parent=self, version=VERSION)
             )
             consent = azuread.ServicePrincipalDelegatedPermissionGrant(
-                taken_over(name) if run.consent else name,
+                taken_over(name) if plan.consent else name,
                 service_principal_object_id=principal.object_id,
                 resource_service_principal_object_id=graph.object_id,
                 claim_values=list(settings.scopes),
                 # Entra ID deletes it with the service principal, also one that somebody has withdrawn already.
-                opts=_taking_over(with_principal, name, run.consent),
+                opts=_taking_over(with_principal, name, plan.consent),
             )
             consents.append(consent)
 
@@ -140,9 +140,9 @@ class MailApplication(pulumi.ComponentResource):
                 "clientSecretExpiry": self.client_secret_expiry,
                 "adminConsentUrl": self.admin_consent_url,
                 # Beside them the application has those of others, whose removal is no drift (`status`).
-                OWN_TAGS: list(run.own.tags),
-                OWN_OWNERS: sorted(run.own.owners & set(run.owners.object_ids)),
-                OWN_PRINCIPAL_OWNERS: sorted(run.own.owners & set(run.principal_owners.object_ids)),
+                OWN_TAGS: list(plan.own.tags),
+                OWN_OWNERS: sorted(plan.own.owners & set(plan.owners.object_ids)),
+                OWN_PRINCIPAL_OWNERS: sorted(plan.own.owners & set(plan.principal_owners.object_ids)),
             }
         )
 

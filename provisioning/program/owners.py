@@ -6,7 +6,7 @@ The rules are in `entra.ownership`; here they meet the settings, the caller and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pulumi
 
@@ -24,6 +24,46 @@ from provisioning.entra.registration import Owner
 from provisioning.errors import DirectoryUnreadable, Problem, ProvisioningError, SettingsError
 from provisioning.program.caller import Caller
 from provisioning.program.last_state import Deployed
+from provisioning.program.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ownership:
+    """Who is to own the application and its service principal after a run.
+
+    always: who has to be among them. reads_only: whether the caller only previews, and is left out. warnings: what a
+    person should know of it.
+    """
+
+    of_application: Owners
+    of_principal: Owners
+    always: frozenset[str]
+    reads_only: bool
+    warnings: tuple[str, ...]
+
+
+def plan_for(caller: Caller, settings: Settings, last: Deployed) -> Ownership:
+    """The owners of a run by `caller`. Entra ID is asked only if they change.
+
+    Raises CallerLockedOut, SettingsError and DirectoryUnreadable.
+    """
+    reads_only = previews_without_rights(caller, last)
+    wanted = Wanted(
+        caller=None if reads_only else caller.object_id,
+        named=settings.owners,
+        former=settings.former_owners,
+        application_calls=caller.application and not reads_only,
+    )
+    wanted, of_gone = without_gone(wanted, last)
+    of_application, of_principal, warning = plan_ownership(wanted, last, adopted=settings.protect_application)
+    reject_too_many_owners((of_application, of_principal))
+    return Ownership(
+        of_application=of_application,
+        of_principal=of_principal,
+        always=wanted.always,
+        reads_only=reads_only,
+        warnings=(*of_gone, *([warning] if warning else [])),
+    )
 
 
 def reject_too_many_owners(planned: Sequence[Owners]) -> None:

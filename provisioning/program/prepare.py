@@ -9,133 +9,160 @@ signs in.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import pulumi
 
 from provisioning.entra import rules
-from provisioning.entra.client_secret_plan import Slot
+from provisioning.entra.client_secret_plan import SecretPlan, Slot
 from provisioning.entra.consent import reject_other_consent
 from provisioning.entra.other_applications import reject_namesakes
-from provisioning.entra.ownership import Wanted
 from provisioning.entra.tags import Tags, plan_tags, stack_tag
 from provisioning.foreign import harmless
+from provisioning.nocobase.installation import Configuration, Installation
+from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.preflight import check_audience, check_installations
 from provisioning.nocobase.sign_in_link import Accounts
 from provisioning.nocobase3.before_change import check, may_hold_unknown_secret, sign_in_pages
-from provisioning.program import audience, redirect_uris, stack, validation
-from provisioning.program.caller import sign_in
+from provisioning.program import audience, owners, redirect_uris, stack, validation
+from provisioning.program.caller import Caller, sign_in
 from provisioning.program.client_secrets import PlanInputs, plan_run
 from provisioning.program.last_state import Deployed
-from provisioning.program.owners import (
-    deployer_not_shown,
-    plan_ownership,
-    previews_without_rights,
-    reject_too_many_owners,
-    warn_of_added_owners,
-    without_gone,
-)
-from provisioning.program.run import Own, Run, TakenOver
+from provisioning.program.run import ApplicationPlan, Own, Run, TakenOver
 from provisioning.program.settings import SameName, Settings
 
 
-def prepare(last: Deployed) -> Run:
-    """Validate the settings, check that they can be deployed, and plan the client secrets.
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a run begins with. logins: by the name of the installation. warnings: of the configuration alone."""
 
-    Warns of problems that do not end the run. Raises Ended with a sentence for those that do.
+    settings: Settings
+    logins: Mapping[str, NocoBaseLogin]
+    caller: Caller
+    last: Deployed
+    warnings: Sequence[str] = ()
+
+
+def prepare(last: Deployed) -> Run:
+    """Validate the settings, ask whether they can be deployed, and plan what the run declares.
+
+    Says what a person should know of it. Raises Ended with a sentence for what ends the run.
     """
     with stack.errors_as_sentences():
-        config, secret_keys = stack.configuration()
-        settings, _, logins = validation.load(config, secret_keys)
-        caller = sign_in()
-        pushed = last.pushed
+        given = validate(last)
+        settings, caller = given.settings, given.caller
         uris = redirect_uris.plan_of(settings, last)
         other_platforms = redirect_uris.misplaced(uris.uris, last)
         installations = redirect_uris.as_recorded(settings, last, uris)
-        new = [one for one in installations if one.resource_name not in pushed]
-        patience = settings.nocobase_patience_seconds
-        own = [last.client_id] if last.client_id else []
-        warnings = check_installations(new, logins, own, bool(pushed), patience, check)
-        # Before anything changes in Entra ID: a wrong address must not cost the redirect URI that is in use.
-        own += [push.client_id for push in last.pushes]
-        moved = redirect_uris.moved(installations, last)
-        warnings += check_installations(moved, logins, own, len(installations) > 1, patience, check)
-        if last.application and last.application.declared.audience != settings.audience:
-            # A NocoBase 3 is given another page first; see below.
-            by_rest = [one for one in settings.installations if one.configuration is None]
-            served = [one for one in by_rest if one.resource_name in pushed]
-            check_audience(served, logins, Accounts(settings.audience.value, last.tenant_id))
-        accounts = audience.plan_of(
-            settings.audience,
-            installations,
-            last,
-            lambda one, kept_in: sign_in_pages(one, kept_in, logins[one.name], last.client_id),
-        )
-        reads_only = previews_without_rights(caller, last)
-        wanted = Wanted(
-            None if reads_only else caller.object_id,
-            settings.owners,
-            settings.former_owners,
-            caller.application and not reads_only,
-        )
-        wanted, of_gone = without_gone(wanted, last)
-        warnings += of_gone
-        owners, principal_owners, warning = plan_ownership(wanted, last, settings.protect_application)
-        warnings += [warning] if warning else []
+
+        warnings = ask_nocobase(given, installations)
+        accounts = plan_audience(given, installations)
+
+        ownership = owners.plan_for(caller, settings, last)
+        planned = (ownership.of_application, ownership.of_principal)
+        warnings += ownership.warnings
         warnings += [said] if (said := audience.in_words(accounts, settings.audience)) else []
-        warnings += [NOT_REFRESHED] if os.environ.get(REFRESH_OPTION, "").lower() in FALSE else []
-        warnings += [NO_EFFECT] if validation.RETIRED in config else []
-        reject_too_many_owners((owners, principal_owners))
-        warnings += [] if reads_only else warn_of_added_owners(caller, (owners, principal_owners))
-        consent = plan_consent(settings, last)
-        tags = own_tags(settings, last)
+        warnings += given.warnings
+        warnings += [] if ownership.reads_only else owners.warn_of_added_owners(caller, planned)
+        application = ApplicationPlan(
+            audience=accounts.audience,
+            redirect_uris=uris.uris,
+            other_platforms=other_platforms,
+            other_token_version=keeps_token_version(accounts.audience, last),
+            consent=plan_consent(settings, last),
+            tags=own_tags(settings, last),
+            owners=ownership.of_application,
+            principal_owners=ownership.of_principal,
+            own=Own(stack_tags(settings), ownership.always),
+        )
         if last.object_id is None and settings.same_name is not SameName.ALLOW:
             reject_namesakes(settings.application_name)
 
-        def why_maybe_in_use(slots: Collection[Slot]) -> list[str]:
-            known = {secret.value for secret in last.secrets if secret.value and secret.slot in slots}
-            transformed = {push.name for push in last.pushes if push.transformed}
-            return may_hold_unknown_secret(installations, logins, last.client_id, pushed, known, transformed)
+        secrets, orphans = plan_client_secrets(given, installations, accounts.audience)
 
-        secrets, orphans = plan_run(
-            PlanInputs(
-                object_id=last.object_id,
-                last=last.secrets_for([one.resource_name for one in installations]),
-                now=stack.now(),
-                policy=settings.rotation_policy,
-                two_at_most=accounts.audience.personal,
-                preview=pulumi.runtime.is_dry_run(),
-                awaiting_deletion=stack.awaiting_deletion,
-                why_maybe_in_use=why_maybe_in_use,
-            )
-        )
     for reason in (*orphans, *secrets.reasons):
         pulumi.info(harmless(f"Client secrets: {reason}."))
     for reason in (*redirect_uris.switches(uris), *redirect_uris.moves(other_platforms, uris.uris, last)):
         pulumi.info(harmless(f"Redirect URIs: {reason}."))
-    if consent and consent.new:
+    if application.consent and application.consent.new:
         pulumi.info("Consent: the one that an administrator has given for the tenant is taken into the stack as it is.")
-    if reads_only and last.application is None:
-        pulumi.info(harmless(deployer_not_shown(settings.owners, pulumi.get_stack())))
+    if ownership.reads_only and last.application is None:
+        pulumi.info(harmless(owners.deployer_not_shown(settings.owners, pulumi.get_stack())))
     for warning in warnings:
         pulumi.warn(harmless(warning))
-    other_version = keeps_token_version(accounts.audience, last)
-    removes = any(secret.slot not in secrets.slots for secret in last.secrets)
     return Run(
-        settings,
-        secrets,
-        uris.uris,
-        tags,
-        installations,
-        caller,
-        owners,
-        principal_owners,
-        consent,
-        other_version,
-        removes,
-        accounts.audience if accounts.waiting else None,
-        Own(stack_tags(settings), wanted.always),
-        other_platforms,
+        settings=settings,
+        caller=caller,
+        application=application,
+        secrets=secrets,
+        installations=installations,
+        removes=any(secret.slot not in secrets.slots for secret in last.secrets),
+    )
+
+
+def validate(last: Deployed) -> Given:
+    """The stack's settings, and who signs in. Raises SettingsError and SignInUnusable."""
+    config, secret_keys = stack.configuration()
+    loaded = validation.load(config, secret_keys)
+    warnings = [NOT_REFRESHED] if os.environ.get(REFRESH_OPTION, "").lower() in FALSE else []
+    warnings += [NO_EFFECT] if validation.RETIRED in config else []
+    return Given(settings=loaded.settings, logins=loaded.logins, caller=sign_in(), last=last, warnings=warnings)
+
+
+def ask_nocobase(given: Given, installations: Sequence[Installation]) -> list[str]:
+    """Check what the run is to change in NocoBase; a sentence for each installation that cannot be served.
+
+    That is before anything changes in Entra ID: a wrong address must not cost the redirect URI that is in use. Raises
+    NocoBaseError if none can be served.
+    """
+    settings, logins, last = given.settings, given.logins, given.last
+    patience = settings.nocobase_patience_seconds
+    new = [one for one in installations if one.resource_name not in last.pushed]
+    own = [last.client_id] if last.client_id else []
+    warnings = check_installations(new, logins, own, bool(last.pushed), patience, check)
+    own += [push.client_id for push in last.pushes]
+    moved = redirect_uris.moved(installations, last)
+    warnings += check_installations(moved, logins, own, len(installations) > 1, patience, check)
+    if last.application and last.application.declared.audience != settings.audience:
+        # A NocoBase 3 is given another page first: see `audience`.
+        by_rest = [one for one in settings.installations if one.configuration is None]
+        served = [one for one in by_rest if one.resource_name in last.pushed]
+        check_audience(served, logins, Accounts(settings.audience.value, last.tenant_id))
+    return warnings
+
+
+def plan_audience(given: Given, installations: Sequence[Installation]) -> audience.AudiencePlan:
+    """The audience that the application has after the run; each NocoBase 3 is asked only if it changes."""
+
+    def pages(one: Installation, kept_in: Configuration) -> Collection[str] | None:
+        return sign_in_pages(one, kept_in, given.logins[one.name], given.last.client_id)
+
+    return audience.plan_of(given.settings.audience, installations, given.last, pages)
+
+
+def plan_client_secrets(
+    given: Given, installations: Sequence[Installation], accounts: rules.Audience
+) -> tuple[SecretPlan, list[str]]:
+    """As `plan_run`, of this stack. accounts: the application's audience. Raises as it does."""
+    last = given.last
+
+    def why_maybe_in_use(slots: Collection[Slot]) -> list[str]:
+        known = {secret.value for secret in last.secrets if secret.value and secret.slot in slots}
+        transformed = {push.name for push in last.pushes if push.transformed}
+        return may_hold_unknown_secret(installations, given.logins, last.client_id, last.pushed, known, transformed)
+
+    return plan_run(
+        PlanInputs(
+            object_id=last.object_id,
+            last=last.secrets_for([one.resource_name for one in installations]),
+            now=stack.now(),
+            policy=given.settings.rotation_policy,
+            two_at_most=accounts.personal,
+            preview=pulumi.runtime.is_dry_run(),
+            awaiting_deletion=stack.awaiting_deletion,
+            why_maybe_in_use=why_maybe_in_use,
+        )
     )
 
 

@@ -23,33 +23,6 @@ class Own:
 
 
 @dataclass(frozen=True)
-class Run:
-    """What one run declares: the stack's settings, and the client secrets and owners that exist after it.
-
-    redirect_uris: of the application. installations: the NocoBases to serve. consent: what an administrator
-    gave before. other_token_version: whether the application's own access tokens stay of another version.
-    removes: whether a client secret is removed at the end. audience: of the application in this run, where that is not
-    yet the one of the settings. own: which tags and owners any run of the stack puts back. other_platforms: the
-    redirect URIs of each other platform that loses one to Web, by azuread's name of it.
-    """
-
-    settings: Settings
-    secrets: SecretPlan
-    redirect_uris: Sequence[str]
-    tags: Tags
-    installations: Sequence[Installation]
-    caller: Caller
-    owners: Owners
-    principal_owners: Owners
-    consent: TakenOver | None = None
-    other_token_version: bool = False
-    removes: bool = False
-    audience: rules.Audience | None = None
-    own: Own = Own()
-    other_platforms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class TakenOver:
     """A consent for the tenant that an administrator gave, and that the stack declares from now on.
 
@@ -58,3 +31,39 @@ class TakenOver:
 
     id: str
     new: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplicationPlan:
+    """What a run declares of the application and its service principal beside the settings.
+
+    audience: in this run; not yet the one of the settings where NocoBase still needs another. other_platforms: the
+    redirect URIs of each other platform that loses one to Web, by azuread's name of it. other_token_version: whether
+    the application's own access tokens stay of another version. own: which tags and owners any run of the stack puts
+    back. consent: what an administrator gave before.
+    """
+
+    audience: rules.Audience
+    redirect_uris: Sequence[str]
+    other_platforms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    other_token_version: bool = False
+    tags: Tags
+    owners: Owners
+    principal_owners: Owners
+    own: Own = Own()
+    consent: TakenOver | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one run declares: in Entra ID the application with its client secrets, then what each NocoBase is given.
+
+    removes: whether a client secret is removed at the end.
+    """
+
+    settings: Settings
+    caller: Caller
+    application: ApplicationPlan
+    secrets: SecretPlan
+    installations: Sequence[Installation] = ()
+    removes: bool = False

@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -27,7 +26,7 @@ from provisioning.program.client_secrets import PlanInputs, plan_run
 from provisioning.program.last_state import Deployed, read_state
 from provisioning.program.owners import plan_ownership, without_gone
 from provisioning.program.prepare import plan_consent
-from provisioning.program.run import Run
+from provisioning.program.run import ApplicationPlan, Run
 from provisioning.program.settings import Settings
 from provisioning.program.undeclared import OF_APPLICATION, OF_PRINCIPAL
 from provisioning.resource_types import APPLICATION_TYPE, GRANT_TYPE, PRINCIPAL_TYPE, STACK_TYPE
@@ -91,7 +90,10 @@ def declare(
     preview: bool,
     audience: Audience | None = None,
 ) -> None:
-    """What `__main__.py` declares in Entra ID, with a secret for each state that has none. audience: see `Run`."""
+    """What `__main__.py` declares in Entra ID, with a secret for each state that has none.
+
+    audience: see `ApplicationPlan`; by default that of the settings.
+    """
     last = stack.last_state()
     inputs = PlanInputs(
         object_id=last.object_id,
@@ -106,10 +108,16 @@ def declare(
     secrets, _ = plan_run(inputs)
     consent = plan_consent(settings, last)
     tags = prepare.own_tags(settings, last)
-    uris = settings.redirect_uris
-    run = Run(settings, secrets, uris, tags, (), caller, owners, principal_owners, consent, audience=audience)
-    elsewhere = redirect_uris.misplaced(settings.redirect_uris, last)
-    MailApplication("mail", replace(run, other_platforms=elsewhere))
+    plan = ApplicationPlan(
+        audience=audience or settings.audience,
+        redirect_uris=settings.redirect_uris,
+        other_platforms=redirect_uris.misplaced(settings.redirect_uris, last),
+        tags=tags,
+        owners=owners,
+        principal_owners=principal_owners,
+        consent=consent,
+    )
+    MailApplication("mail", Run(settings=settings, caller=caller, application=plan, secrets=secrets))
 
 
 def program(
