@@ -7,6 +7,7 @@ what only the deployer has is not played through the former.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -46,6 +47,18 @@ def rule(token: str, name: str, **change: Any) -> Mutation:
 def swap(target: Any, name: str, value: Any) -> Mutation:
     """Put something else in place of a constant or a function."""
     return lambda made, patch: patch.setattr(target, name, value)
+
+
+def everywhere(package: ModuleType, name: str, value: Any) -> Mutation:
+    """Put something else in place of a function in each file of a package that imports it."""
+
+    def mutate(made: Provider, patch: pytest.MonkeyPatch) -> None:
+        users = [one for one in vars(package).values() if isinstance(one, ModuleType) and hasattr(one, name)]
+        assert users != []
+        for module in users:
+            patch.setattr(module, name, value)
+
+    return mutate
 
 
 def words(text: str) -> Callable[..., str]:
@@ -117,13 +130,17 @@ DEPLOYER_MUTATIONS: dict[str, Mutation] = {
 ENTRA_MUTATIONS: dict[str, Mutation] = {
     "a third secret is accepted": swap(rules, "PERSONAL_SECRET_LIMIT", 3),
     "words of a refusal": swap(rules, "too_many_secrets", lambda: graph_errors.bad_request("too many")),
-    "code of a missing object": swap(directory, "not_found", lambda _: graph_errors.GraphError(404, "Gone", "gone")),
-    "status of a missing object": swap(directory, "not_found", lambda _: graph_errors.GraphError(410, "Gone", "gone")),
-    "PATCH replaces objects": swap(directory, "merge", lambda old, new: {**old, **new}),
-    "PATCH is forgotten": swap(directory, "merge", lambda old, new: old),
+    "code of a missing object": everywhere(
+        directory, "not_found", lambda _: graph_errors.GraphError(404, "Gone", "gone")
+    ),
+    "status of a missing object": everywhere(
+        directory, "not_found", lambda _: graph_errors.GraphError(410, "Gone", "gone")
+    ),
+    "PATCH replaces objects": everywhere(directory, "merge", lambda old, new: {**old, **new}),
+    "PATCH is forgotten": everywhere(directory, "merge", lambda old, new: old),
     "the caller owns nothing": swap(directory.Directory, "owners", lambda self, kind, identifier: []),
     "secrets stay after removal": swap(directory.Directory, "remove_password", lambda self, *_: None),
-    "dates with fractions": swap(directory, "rfc3339", lambda moment: moment.isoformat()),
+    "dates with fractions": everywhere(directory, "rfc3339", lambda moment: moment.isoformat()),
 }
 
 DEPLOYER_ENTRA_MUTATIONS: dict[str, Mutation] = {
