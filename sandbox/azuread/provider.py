@@ -62,8 +62,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._graph: Graph | None = None
         self._configuring = threading.Lock()
 
-    # The plugin itself ---------------------------------------------------------------------------------------------
-
     def GetPluginInfo(self, request: empty_pb2.Empty, context: Context) -> plugin_pb2.PluginInfo:
         """The version, marked as a stand-in's."""
         return plugin_pb2.PluginInfo(version=VERSION)
@@ -97,8 +95,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             self._graph = self.connect(read(request.args), self.environment)
         return provider_pb2.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
 
-    # Functions -----------------------------------------------------------------------------------------------------
-
     def Invoke(self, request: provider_pb2.InvokeRequest, context: Context) -> provider_pb2.InvokeResponse:
         """Call a function."""
         function = FUNCTIONS.get(request.tok)
@@ -109,8 +105,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         response = provider_pb2.InvokeResponse()
         getattr(response, "return").CopyFrom(write(result))
         return response
-
-    # Resources -----------------------------------------------------------------------------------------------------
 
     def Check(self, request: provider_pb2.CheckRequest, context: Context) -> provider_pb2.CheckResponse:
         """Fill in defaults, name failures."""
@@ -210,8 +204,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         with self._failing(context, deleting, request.urn), self._working(resource, "delete", context) as graph:
             resource.delete(graph, request.id, plain(read(request.properties)))
         return empty_pb2.Empty()
-
-    # Helpers -------------------------------------------------------------------------------------------------------
 
     def _resource(self, urn: str, context: Context) -> tuple[Resource, str]:
         """The implementation and the resource's name. Aborts the call for a type that the stand-in does not have."""

@@ -70,7 +70,7 @@ class ModelEngine(mocks.MockMonitor):
         self._lock = threading.Lock()
         self._do("Configure", provider_pb2.ConfigureRequest())
 
-    # Runs ----------------------------------------------------------------------------------------------------------
+    # Runs
 
     def up(self, program: Callable[[], None]) -> None:
         """Refresh, run the program, then delete what it does not declare any more. Raises StepFailed."""
@@ -145,7 +145,7 @@ class ModelEngine(mocks.MockMonitor):
             self.steps.append(("delete", _name(urn)))
             del self.records[urn]
 
-    # What the program asks -----------------------------------------------------------------------------------------
+    # What the program asks
 
     def Invoke(self, request: Any) -> Any:
         """A function of the provider, the state, or one resource as the refresh has found it."""
@@ -203,7 +203,7 @@ class ModelEngine(mocks.MockMonitor):
         self._declared.add(urn)
         return record
 
-    # Steps ---------------------------------------------------------------------------------------------------------
+    # Steps
 
     def read_anew(self, record: Record) -> Properties:
         """The inputs with which `pulumi import` would record an object that exists."""

@@ -95,7 +95,7 @@ class Tenant:
         self._grants: set[str] = set()
         self._http = httpx.Client(verify=access.tls, timeout=60)
 
-    # Requests --------------------------------------------------------------------------------------------------------
+    # Requests
 
     def call(self, method: str, path: str, body: Json | None = None, *, expect: int) -> Json:
         """One request to Graph v1.0, repeated while it may yet be answered with the status `expect`."""
@@ -181,7 +181,7 @@ class Tenant:
         answer = self._http.post(address, data=form)
         return ACCEPTED if answer.status_code == 200 else int(_json(answer)["error_codes"][0])
 
-    # Making ----------------------------------------------------------------------------------------------------------
+    # Making
 
     def name(self, words: str = "mail") -> str:
         """A display name of this run."""
@@ -217,7 +217,7 @@ class Tenant:
                 if other is gone or (kind == "applications" and other.app_id == gone.app_id):
                     other.deleted = True
 
-    # The guard -------------------------------------------------------------------------------------------------------
+    # The guard
 
     def _check_own(self, method: str, path: str, body: Json) -> None:
         """Raise ForeignObjectError for a change to anything that is not of this run."""
@@ -244,7 +244,7 @@ class Tenant:
         if not str(item.get("displayName")).startswith(self.prefix):
             raise ForeignObjectError(f"{what}: its name does not start with this run's prefix; it was left alone")
 
-    # The broom -------------------------------------------------------------------------------------------------------
+    # The broom
 
     def clean_up(self) -> None:
         """Remove everything of this run for good. Goes on after a failure; raises LeftoverError at the end."""

@@ -56,7 +56,7 @@ def foreign(entra: Service, name: str = "somebody's") -> Json:
     return entra.directory.create_application({"displayName": name}, ME, [])
 
 
-# Who signs in --------------------------------------------------------------------------------------------------------
+# Who signs in
 
 
 def test_arm_variables_win() -> None:
@@ -93,7 +93,7 @@ def test_another_tenant_than_the_named_one_is_refused(entra: Service, monkeypatc
         real_tenant.access(environment)
 
 
-# Runs ----------------------------------------------------------------------------------------------------------------
+# Runs
 
 
 def test_run_without_credentials_is_skipped_with_a_sentence_and_only_a_tenants_tests_may_leave_this_machine() -> None:
@@ -147,7 +147,7 @@ def test_unknown_tenants_are_refused() -> None:
         parser.parse(["--tenant", "production"])
 
 
-# What is never touched -----------------------------------------------------------------------------------------------
+# What is never touched
 
 
 def test_prefixes_cannot_be_guessed_and_leave_room_for_names() -> None:
@@ -212,7 +212,7 @@ def test_id_of_a_foreign_object_among_ones_own_is_left_and_named(entra: Service,
     assert list(entra.directory.state.applications) == [made["id"]]
 
 
-# What is left --------------------------------------------------------------------------------------------------------
+# What is left
 
 
 def holds(entra: Service) -> list[Json]:

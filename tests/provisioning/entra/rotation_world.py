@@ -109,7 +109,7 @@ class World:
         self._effects_left = 0
         self._next_key = 0
 
-    # What must hold --------------------------------------------------------------------------------------------------
+    # What must hold
 
     def accepts(self, key: int | None) -> bool:
         """Whether the token endpoint accepts the secret."""
@@ -132,7 +132,7 @@ class World:
             one.excused = one.excused or not self.accepts(one.in_use)
         self.watch()
 
-    # What people and time do -----------------------------------------------------------------------------------------
+    # What people and time do
 
     def wait(self, time: timedelta) -> None:
         """Time passes; the secret in use may expire if there is no run meanwhile."""
@@ -165,7 +165,7 @@ class World:
         for key in [key for key, credential in self.entra.items() if not credential.ours or key in misnamed]:
             del self.entra[key]
 
-    # What the program does -------------------------------------------------------------------------------------------
+    # What the program does
 
     def refresh(self) -> None:
         """`pulumi refresh`: secrets that are gone leave the state. NocoBase hides its secret, so the push stays.

@@ -218,7 +218,7 @@ def test_silence_is_told_as_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found == Answer(Verdict.BUSY, "no answer", token_check.NETWORK)
 
 
-# A rotation, while Entra ID's servers learn of the new secret one after the other ------------------------------------
+# A rotation, while Entra ID's servers learn of the new secret one after the other
 
 LONGEST_SETTLING, ISSUING, ROUND_TRIP = 18.0, 5.0, 0.2
 """Seconds: the longest that was reported; what the azuread provider takes to issue a secret; one request."""

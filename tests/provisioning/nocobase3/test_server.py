@@ -134,9 +134,6 @@ def test_the_sign_in_pages_are_those_of_the_link_and_of_the_configuration(stack:
     assert pages() is None
 
 
-# Settings ------------------------------------------------------------------------------------------------------------
-
-
 def test_a_2_and_a_3_have_both_redirect_uris_and_both_sets_of_scopes() -> None:
     further = '[{"name": "next", "url": "https://next.example.com/main", "configFile": "/srv/config.yml"}]'
     found = declared_by({"nocobaseUrl": URL, "nocobaseInstallations": further})
