@@ -15,18 +15,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
 from provisioning import errors
-from provisioning.connections import ANSWER_SECONDS, transport
+from provisioning.connections import ANSWER_SECONDS
+from provisioning.nocobase.connection import Connection
 from provisioning.nocobase.login import SECRET_LENGTH, NocoBaseLogin
 from provisioning.nocobase.request_errors import (
     NOT_FOUND,
     SIGN_IN,
-    TIMEOUT_SECONDS,
     answer_lost,
     denied_by_gateway,
     error_code,
@@ -38,7 +37,6 @@ from provisioning.nocobase.request_errors import (
     redirected,
     said,
     texts_in,
-    unforeseen,
     unreachable,
 )
 from provisioning.nocobase.retry import Fate, Patience, TryAgain, fate_of_answer, fate_of_failure, retry_after
@@ -47,29 +45,7 @@ from provisioning.unanswered import why_unanswered
 from provisioning.waiting import answer_of, go_on, waiting_for
 
 
-def connection(url: str, headers: Mapping[str, str]) -> httpx.Client:
-    """The connections to the NocoBase at `url`, on which no request was sent yet.
-
-    Raises Unreachable if the environment's certificates or proxy cannot be used, and NocoBaseError for what is no URL.
-    """
-    try:
-        return httpx.Client(headers=headers, timeout=TIMEOUT_SECONDS, transport=transport(url), trust_env=False)
-    except (errors.ProxyUnusable, errors.CertificatesUnusable) as error:
-        what = f"No request can be sent to NocoBase at {url}"
-        raise errors.Unreachable(what, "a variable of the environment prevents it", str(error)) from None
-    except httpx.InvalidURL:
-        raise not_a_url(url) from None
-
-
-def raise_without_secrets(error: BaseException | None, url: str, secrets: Collection[str]) -> None:
-    """Raise what has ended the use of a connection, if anything has, as a ProvisioningError without `secrets`."""
-    if isinstance(error, errors.NocoBaseError):
-        raise error.redacted(secrets) from None
-    if isinstance(error, Exception) and not isinstance(error, errors.ProvisioningError):
-        raise unforeseen(url, error) from None
-
-
-class NocoBaseClient:
+class NocoBaseClient(Connection):
     """A connection to the NocoBase at `url`, or to its sub-application `app`; use it in a `with` statement.
 
     patience: how long to wait for a NocoBase that is unreachable or not ready; by default not at all.
@@ -85,13 +61,9 @@ class NocoBaseClient:
         patience: Patience | None = None,
         secrets: Collection[str | None] = (),
     ) -> None:
-        self.url = url
+        super().__init__(url, login, patience, filter(None, secrets), {"X-App": app} if app else {})
         self._app = app
-        self._login = login
-        self._patience = patience or Patience(0)
-        self._secrets = {secret for secret in secrets if secret}
         self._wrote = False
-        self._http = connection(url, {**login.headers, **({"X-App": app} if app else {})})
 
     @property
     def token(self) -> str:
@@ -101,22 +73,12 @@ class NocoBaseClient:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not be shown of its answers."""
-        return (*self._login.secrets, self.token, *self._secrets)
+        return (*super().secrets, self.token)
 
     def keep_secret(self, secret: str | None) -> None:
         """Do not show `secret`, which NocoBase holds. A short one is no secret of Entra ID's, but part of words."""
         if secret and len(secret) >= SECRET_LENGTH:
             self._secrets.add(secret)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connections. Raises every error within as a ProvisioningError without secrets."""
-        self._http.close()
-        raise_without_secrets(error, self.url, self.secrets)
 
     def get_public(self, action: str) -> Any:
         """The data that `action` answers without a login. Raises NocoBaseError."""
@@ -160,13 +122,7 @@ class NocoBaseClient:
         return token
 
     def _send(self, method: str, action: str, parameters: Mapping[str, str], body: Mapping[str, object] | None) -> Any:
-        def attempt() -> Any:
-            return self._attempt(method, action, parameters, body)
-
-        try:
-            return attempt()
-        except TryAgain as failure:
-            return self._patience.repeat(attempt, failure, self._is_up)
+        return self._patiently(lambda: self._attempt(method, action, parameters, body), self._is_up)
 
     def _attempt(
         self, method: str, action: str, parameters: Mapping[str, str], body: Mapping[str, object] | None

@@ -9,17 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
 from provisioning import errors
 from provisioning.connections import ANSWER_SECONDS
-from provisioning.foreign import parsed_json, quoted
-from provisioning.nocobase.client import connection, raise_without_secrets
+from provisioning.foreign import quoted
+from provisioning.nocobase.connection import Connection
 from provisioning.nocobase.login import SECRET_LENGTH, NocoBaseLogin
-from provisioning.nocobase.request_errors import denied_by_gateway, not_a_nocobase, not_a_url, redirected, unreachable
+from provisioning.nocobase.request_errors import (
+    denied_by_gateway,
+    json_object,
+    not_a_nocobase,
+    not_a_url,
+    redirected,
+    unreachable,
+)
 from provisioning.nocobase.retry import Fate, Patience, TryAgain, fate_of_answer, fate_of_failure, retry_after
 from provisioning.nocobase.sign_in_link import SignIn, link_without
 from provisioning.nocobase.version import is_version_3, numbered_version
@@ -30,7 +36,7 @@ PROVIDERS = "mail/providers"
 AUTHORIZATIONS = "mail/authorizations"
 
 
-class MailServer:
+class MailServer(Connection):
     """A connection to the NocoBase 3 at `url`; use it in a `with` statement.
 
     patience: how long to wait for one that is unreachable or not ready; by default not at all. secrets: what it may
@@ -41,30 +47,12 @@ class MailServer:
     def __init__(
         self, url: str, login: NocoBaseLogin, patience: Patience | None = None, secrets: Collection[str] = ()
     ) -> None:
-        self.url = url
-        self._login = login
-        self._patience = patience or Patience(0)
-        self._secrets = {secret for secret in secrets if len(secret) >= SECRET_LENGTH}
         if not login.api_key.isascii() or not login.api_key.isprintable() or not login.api_key.strip():
             why = "an account with its password does not do, nor a key with other characters than a key has"
             remedy = "Make an API key in NocoBase, for a user with access to its mail, and set NOCOBASE_API_KEY."
             raise errors.Unauthorized(f"NocoBase 3 at {url} takes an API key", why, remedy)
-        self._http = connection(url, {**login.headers, "x-api-key": login.api_key})
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What must not be shown of its answers."""
-        return (*self._login.secrets, *self._secrets)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connections. Raises every error within as a ProvisioningError without secrets."""
-        self._http.close()
-        raise_without_secrets(error, self.url, self.secrets)
+        long = [secret for secret in secrets if len(secret) >= SECRET_LENGTH]
+        super().__init__(url, login, patience, long, {"x-api-key": login.api_key})
 
     def providers(self) -> frozenset[tuple[str, str]]:
         """Type and name of the mail providers that are configured and enabled. Raises NocoBaseError."""
@@ -92,13 +80,7 @@ class MailServer:
         return link_without(url, self.secrets) if isinstance(url, str) else SignIn(None, None)
 
     def _send(self, method: str, path: str, body: Mapping[str, object] | None) -> Any:
-        def attempt() -> Any:
-            return self._attempt(method, path, body)
-
-        try:
-            return attempt()
-        except TryAgain as failure:
-            return self._patience.repeat(attempt, failure, lambda: True)
+        return self._patiently(lambda: self._attempt(method, path, body), lambda: True)
 
     def _attempt(self, method: str, path: str, body: Mapping[str, object] | None) -> Any:
         try:
@@ -113,7 +95,7 @@ class MailServer:
             error = unreachable(self.url, path, failure)
             # A link may be asked for as often as needed, so this is no write.
             raise TryAgain(error) if fate_of_failure(failure, write=False) is Fate.REPEATED else error from None
-        found = _object(answer)
+        found = json_object(answer)
         if answer.is_success and found is not None:
             return found.get("data")
         if 300 <= answer.status_code < 400:
@@ -157,7 +139,7 @@ class MailServer:
             info = answer_of(
                 lambda: self._http.get(f"{self.url}/api/app:getInfo"), f"NocoBase at {self.url}", ANSWER_SECONDS
             )
-            answer = _object(info) or {}
+            answer = json_object(info) or {}
         except httpx.RequestError:
             return None
         data = answer.get("data")
@@ -173,11 +155,3 @@ def reason_of(answer: Mapping[str, Any] | None) -> str | None:
     error = (answer or {}).get("error")
     reason = error.get("reason") if isinstance(error, dict) else None
     return reason if isinstance(reason, str) and reason.isascii() and reason.replace("_", "").isalnum() else None
-
-
-def _object(response: httpx.Response) -> dict[str, Any] | None:
-    try:
-        answer = parsed_json(response.content)
-    except ValueError:
-        return None
-    return answer if isinstance(answer, dict) else None
