@@ -16,7 +16,7 @@ version, which did not look, a failure would stop rotations and mend nothing. Th
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from threading import Lock
@@ -45,7 +45,7 @@ from provisioning.errors import (
 from provisioning.foreign import LONGEST, listed
 from provisioning.nocobase import provider_process, push, sign_in_link
 from provisioning.nocobase.installation import NOT_READ, remedies_for
-from provisioning.nocobase.login import STORED, StoredLogins, missing_login, stored_logins
+from provisioning.nocobase.login import STORED, NocoBaseLogin, StoredLogins, missing_login, stored_logins
 from provisioning.nocobase.provider_process import keep_secrets, known_secrets, say, without_secrets
 from provisioning.nocobase.push import Credentials, Reading
 from provisioning.nocobase.push_record import (
@@ -155,30 +155,33 @@ class MailSettingsProvider(ResourceProvider):
         """
         if self._was_unread(_news):
             return DiffResult(changes=True)
-        several = bool(_news.get("several"))
-        changed = any(_olds.get(key) != _news.get(key) for key in (*DECLARED, *HOW))
-        # The latter is of a NocoBase 3, which had this name before.
-        changed = changed or bool(_olds.get("problem") or _olds.get("config_file"))
         try:
-            with self._nocobase(_news, patient=not several) as nocobase:
-                transformed = was_transformed(_olds, _news)
-                seen = self._seen_just_now(_news, (_news.get("mapping"), transformed))
-                if seen is None:
-                    found = push.read(nocobase, mapping_of(_news), transformed=transformed)
-                    self._read[place_of(_news)] = found
-                else:
-                    found = seen.reading
-                in_sync = not changed and found.surely_holds(credentials_of(_olds), _olds.get("updated_at") or "")
-                if in_sync:
-                    link = push.sign_in(nocobase, mapping_of(_news)) if seen is None else seen.link
-                    _warn_of_audience(nocobase.url, link, _news)
-                    in_sync = sign_in_link.sign_in_mismatch(link, _news["client_id"], _news["redirect_uris"]) is None
+            in_sync = self._is_in_sync(_olds, _news)
         except NocoBaseError as error:
-            if not several:
+            if not _news.get("several"):
                 raise
             say(str(error))
             in_sync = False
         return DiffResult(changes=not in_sync)
+
+    def _is_in_sync(self, olds: Properties, news: Properties) -> bool:
+        """Whether NocoBase holds what is declared, and nothing of that has changed. Raises NocoBaseError."""
+        changed = any(olds.get(key) != news.get(key) for key in (*DECLARED, *HOW))
+        # The latter is of a NocoBase 3, which had this name before.
+        changed = changed or bool(olds.get("problem") or olds.get("config_file"))
+        with self._nocobase(news, patient=not news.get("several")) as nocobase:
+            transformed = was_transformed(olds, news)
+            seen = self._seen_just_now(news, (news.get("mapping"), transformed))
+            if seen is None:
+                found = push.read(nocobase, mapping_of(news), transformed=transformed)
+                self._read[place_of(news)] = found
+            else:
+                found = seen.reading
+            if changed or not found.surely_holds(credentials_of(olds), olds.get("updated_at") or ""):
+                return False
+            link = push.sign_in(nocobase, mapping_of(news)) if seen is None else seen.link
+            _warn_of_audience(nocobase.url, link, news)
+            return sign_in_link.sign_in_mismatch(link, news["client_id"], news["redirect_uris"]) is None
 
     def _go_on_without(self, props: Properties, error: ProvisioningError) -> None:
         """Say that a NocoBase could not be read, and have the comparison that follows at once know of it."""
@@ -342,23 +345,31 @@ class MailSettingsProvider(ResourceProvider):
 
     @contextmanager
     def _nocobase(self, props: Mapping[str, Any], patient: bool = True) -> Iterator[NocoBaseClient]:
-        names = props.get("logins") or [""]
-        login = self._logins.first(names)
-        if login is None:
-            raise SettingsError([missing_login(names[0])])
         # 0.1 s of imports (httpx): the program imports this module too, only to declare the resource.
         from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415
 
+        names, login, patience = self._access(props, patient)
         url, app = props["nocobase_url"], props.get("nocobase_app")
-        patience = self._patience.setdefault(url, Patience(self._patience_seconds))
         secret = str(props["client_secret"] or "")
-        with NocoBaseClient(url, app, login, patience if patient else None, {*known_secrets(), secret}) as nocobase:
+        with NocoBaseClient(url, app, login, patience, {*known_secrets(), secret}) as nocobase:
             keep_secrets(nocobase)
             try:
                 with remedies_for(names):
                     yield nocobase
             finally:
                 keep_secrets(nocobase)
+
+    def _access(self, props: Mapping[str, Any], patient: bool) -> tuple[Sequence[str], NocoBaseLogin, Patience | None]:
+        """The names by which logins are found, the login, and what is left of the patience with this NocoBase.
+
+        patient: whether to wait for it. Raises SettingsError without a login.
+        """
+        names = props.get("logins") or [""]
+        login = self._logins.first(names)
+        if login is None:
+            raise SettingsError([missing_login(names[0])])
+        patience = self._patience.setdefault(props["nocobase_url"], Patience(self._patience_seconds))
+        return names, login, patience if patient else None
 
 
 def say_what_stays(olds: Mapping[str, Any]) -> None:

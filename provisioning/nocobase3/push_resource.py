@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, UpdateResult
+from pulumi.dynamic import CreateResult, ReadResult, UpdateResult
 
 from provisioning.entra.audiences import authority_for
 from provisioning.entra.client_secret_plan import SecretPlan
@@ -32,7 +32,7 @@ from provisioning.errors import (
 )
 from provisioning.foreign import GUID, LONGEST
 from provisioning.nocobase.installation import remedies_for
-from provisioning.nocobase.login import SECRET_LENGTH, missing_login
+from provisioning.nocobase.login import SECRET_LENGTH
 from provisioning.nocobase.mail_settings import TYPE_NAME, DeployedApplication, MailSettings, NocoBaseProvider
 from provisioning.nocobase.provider_process import known_secrets, redact_from_now_on, say, without_secrets
 from provisioning.nocobase.push import reject_foreign
@@ -46,7 +46,6 @@ from provisioning.nocobase.push_record import (
     with_client_id,
 )
 from provisioning.nocobase.push_resource import MailSettingsProvider, Seen, say_what_stays, with_way_out
-from provisioning.nocobase.retry import Patience
 from provisioning.nocobase.sign_in_link import sign_in_mismatch
 
 if TYPE_CHECKING:
@@ -90,32 +89,22 @@ class _Target:
 class ConfigurationProvider(MailSettingsProvider):
     """Creates, compares, reads and clears the credentials in the configuration of a NocoBase 3."""
 
-    def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
-        """Whether the declaration has changed, or the configuration or NocoBase's link differs from it."""
+    def _is_in_sync(self, olds: Properties, news: Properties) -> bool:
+        """Whether the configuration and NocoBase's link are as declared, and nothing of that has changed."""
         from provisioning.nocobase3 import push  # noqa: PLC0415 - see above
 
-        if self._was_unread(_news):
-            return DiffResult(changes=True)
-        several = bool(_news.get("several"))
-        changed = any(_olds.get(key) != _news.get(key) for key in (*DECLARED, *HOW))
-        changed = changed or bool(_olds.get("problem") or _olds.get("restart_due"))
-        try:
-            with self._target(_news, patient=not several) as target:
-                seen = self._seen_just_now(_news, _where(_news))
-                found = seen.reading if seen else _read(target).found
-                link = seen.link if seen else target.server.sign_in(target.provider)
-                in_sync = (
-                    not changed
-                    and found.holds(_entry(_olds, found.scopes))
-                    and push.why_not_in_use(link, found, target.provider) is None
-                    and sign_in_mismatch(link, _news["client_id"], _news["redirect_uris"]) is None
-                )
-        except NocoBaseError as error:
-            if not several:
-                raise
-            say(str(error))
-            in_sync = False
-        return DiffResult(changes=not in_sync)
+        changed = any(olds.get(key) != news.get(key) for key in (*DECLARED, *HOW))
+        changed = changed or bool(olds.get("problem") or olds.get("restart_due"))
+        with self._target(news, patient=not news.get("several")) as target:
+            seen = self._seen_just_now(news, _where(news))
+            found = seen.reading if seen else _read(target).found
+            link = seen.link if seen else target.server.sign_in(target.provider)
+            return (
+                not changed
+                and found.holds(_entry(olds, found.scopes))
+                and push.why_not_in_use(link, found, target.provider) is None
+                and sign_in_mismatch(link, news["client_id"], news["redirect_uris"]) is None
+            )
 
     def create(self, props: Properties) -> CreateResult:
         """Push into a NocoBase 3 for the first time; foreign credentials there are not overwritten.
@@ -298,16 +287,12 @@ class ConfigurationProvider(MailSettingsProvider):
         from provisioning.nocobase3.places import place_of as configuration_at  # noqa: PLC0415 - see above
         from provisioning.nocobase3.server import MailServer  # noqa: PLC0415 - see above
 
-        names = props.get("logins") or [""]
-        login = self._logins.first(names)
-        if login is None:
-            raise SettingsError([missing_login(names[0])])
+        names, login, patience = self._access(props, patient)
         url = props["nocobase_url"]
-        patience = self._patience.setdefault(url, Patience(self._patience_seconds))
         redact_from_now_on(*login.secrets, str(props.get("client_secret") or ""))
         with (
             remedies_for(names),
-            MailServer(url, login, patience if patient else None, known_secrets()) as server,
+            MailServer(url, login, patience, known_secrets()) as server,
         ):
             yield _Target(url, configuration_at(props["config_file"]), props["mail_provider"], server)
 

@@ -13,10 +13,11 @@ import pytest
 
 from provisioning import errors, waiting
 from provisioning.entra.client_secret_plan import Slot
+from provisioning.nocobase import push_resource
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.nocobase.retry import Patience
 from provisioning.nocobase.sign_in_link import SignIn
-from provisioning.nocobase3 import before_change, commands, push, push_resource
+from provisioning.nocobase3 import before_change, commands, push
 from provisioning.nocobase3.config_file import Found
 from tests.provisioning.nocobase3.conftest import CONFIG
 from tests.provisioning.nocobase3.stack import API_KEY, CLIENT_ID, TENANT, RunFailed, Stack, configured
