@@ -35,13 +35,7 @@ from pulumi.dynamic import (
 from provisioning import waiting
 from provisioning.entra.other_applications import is_another_stacks, whose_application
 from provisioning.entra.sign_in_settings import PROVIDER_KEYS, use_configuration
-from provisioning.errors import (
-    ApplicationProtected,
-    Interrupted,
-    NocoBaseError,
-    ProvisioningError,
-    SettingsError,
-)
+from provisioning.errors import ApplicationProtected, Interrupted, NocoBaseError, ProvisioningError, SettingsError
 from provisioning.foreign import LONGEST, listed
 from provisioning.nocobase import provider_process, push, sign_in_link
 from provisioning.nocobase.installation import NOT_READ, remedies_for

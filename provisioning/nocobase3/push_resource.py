@@ -23,13 +23,7 @@ from provisioning.entra.audiences import authority_for
 from provisioning.entra.client_secret_plan import SecretPlan
 from provisioning.entra.other_applications import whose_application
 from provisioning.entra.rules import Audience
-from provisioning.errors import (
-    Interrupted,
-    NocoBaseError,
-    NotVerified,
-    ProvisioningError,
-    SettingsError,
-)
+from provisioning.errors import Interrupted, NocoBaseError, NotVerified, ProvisioningError, SettingsError
 from provisioning.foreign import GUID, LONGEST
 from provisioning.nocobase.installation import remedies_for
 from provisioning.nocobase.login import SECRET_LENGTH
