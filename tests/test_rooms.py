@@ -123,3 +123,15 @@ def test_the_product_does_not_import_the_sandbox_or_the_tests() -> None:
         tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         modules = {node.module for node in tree if isinstance(node, ast.ImportFrom) and node.module}
         assert {module for module in modules if module.partition(".")[0] in ("sandbox", "tests")} == set()
+
+
+def test_nothing_is_written_twice() -> None:
+    found: dict[str, list[str]] = {}
+    for file in FILES:
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                said = ast.get_docstring(node) is not None
+                node.body = node.body[said:]
+                if len(node.body) > 1:
+                    found.setdefault(ast.dump(node), []).append(f"{file.name}::{node.name}")
+    assert [names for names in found.values() if len(names) > 1] == []

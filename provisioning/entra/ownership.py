@@ -87,26 +87,6 @@ def plan_owners(
     return Owners(tuple(sorted(kept - set(wanted.former))), present=present)
 
 
-@dataclass(frozen=True)
-class Tags:
-    """The tags of an application after a run. as_they_are: nothing is to change."""
-
-    names: tuple[str, ...]
-    as_they_are: bool = False
-
-
-def plan_tags(own: Collection[str], held: Collection[str] | None, read: Callable[[], Iterable[str]]) -> Tags:
-    """The stack's `own` tags, and whatever others there are: like owners, tags are added, never dropped.
-
-    held: as for owners. read: those that Entra ID has now.
-    """
-    if held is None:
-        return Tags(tuple(own))
-    if set(own) <= set(held):
-        return Tags(tuple(held), as_they_are=True)
-    return Tags(tuple(dict.fromkeys([*own, *read()])))
-
-
 def reject_own_removal(wanted: Wanted) -> None:
     """Raise CallerLockedOut if the caller is among those who are no longer to be owners."""
     if wanted.caller in wanted.former:
