@@ -118,6 +118,9 @@ def test_owners(application: bool, granted: str, owners: set[str], outcome: str)
     found = checks.check_owners(account, [Owner(one) for one in owners])
     assert found.outcome == outcome
     assert outcome == "OK" or f"'owners[0]' {ME}," in str(found.remedy)
+    # Whom the settings name already is not written over.
+    beside = checks.check_owners(account, [Owner(one) for one in owners], ["colleague", "third"])
+    assert ME in owners or f"'owners[2]' {ME}," in str(beside.remedy)
 
 
 def test_what_somebody_removed_of_the_stacks_own_is_named() -> None:
