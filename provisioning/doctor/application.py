@@ -6,6 +6,7 @@ The checks first, as pure functions; below them, the questions.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.entra.account import CHANGE_ANY, Account
 from provisioning.entra.registration import Declared, Owner, Principal, Registration
 from provisioning.entra.tags import STACK_TAG
+from provisioning.errors import DirectoryUnreadable
 from provisioning.foreign import counted, guid, listed, quoted
 from provisioning.status.differences import (
     ASSIGNED_ONLY,
@@ -43,6 +45,8 @@ ASSIGN = (
     "If that is not meant: Entra ID → Enterprise applications → Properties → Assignment required. Else assign the "
     "users there, under Users and groups."
 )
+
+TAKE_OUT = "If it was made a moment ago: pulumi up. Else take it out of owners in Pulumi.<stack>.yaml."
 
 CLOSE = (
     "pulumi up leaves it as it is. If nobody needs it, turn it off or remove it: Entra ID → App registrations → "
@@ -103,12 +107,16 @@ def check_principal(found: Principal | None, named: Collection[str] = ()) -> Fin
     return ok("there and enabled", found)
 
 
-def check_owners(account: Account, owners: Collection[Owner], named: Collection[str] = ()) -> Finding:
+def check_owners(
+    account: Account, owners: Collection[Owner], named: Collection[str] = (), gone: Collection[str] = ()
+) -> Finding:
     """Whether `account` may change the application, which under OwnedBy takes being its owner.
 
-    named: by the settings, as owners.
+    named: by the settings, as owners. gone: those of them that the tenant does not have.
     """
     if account.object_id in {owner.object_id for owner in owners}:
+        if gone:
+            return warning(f"owners names {listed(sorted(gone))}, which this tenant does not have", TAKE_OUT)
         missing = owner_differences(named, owners, "application")
         return warning("; ".join(missing), PUT_BACK) if missing else ok("whoever is signed in owns the application")
     said = "whoever is signed in is no owner of the application"
@@ -151,4 +159,10 @@ def ask_owners(account: Account, registration: Registration, settings: Settings)
     """May whoever is signed in change it, and are those its owners whom the settings name?"""
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
 
-    return check_owners(account, directory.application_owners(registration.object_id), settings.owners)
+    owners = directory.application_owners(registration.object_id)
+    missing = {*settings.owners} - {owner.object_id for owner in owners}
+    gone: frozenset[str] = frozenset()
+    if missing:
+        with suppress(DirectoryUnreadable):  # not everybody may look for an account
+            gone = directory.gone(missing)
+    return check_owners(account, owners, settings.owners, gone)

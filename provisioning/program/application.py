@@ -13,7 +13,14 @@ from provisioning.entra.permissions import by_resource
 from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program.provider import VERSION, with_pinned_provider
 from provisioning.program.undeclared import OF_APPLICATION, OF_PRINCIPAL, TOKEN_VERSION
-from provisioning.resource_types import COMPONENT_TYPE, OWN_OWNERS, OWN_PRINCIPAL_OWNERS, OWN_TAGS, taken_over
+from provisioning.resource_types import (
+    COMPONENT_TYPE,
+    LEFT_OWNERS,
+    OWN_OWNERS,
+    OWN_PRINCIPAL_OWNERS,
+    OWN_TAGS,
+    taken_over,
+)
 
 if TYPE_CHECKING:
     from provisioning.entra.ownership import Owners
@@ -143,6 +150,7 @@ class MailApplication(pulumi.ComponentResource):
                 OWN_TAGS: list(plan.own.tags),
                 OWN_OWNERS: sorted(plan.own.owners & set(plan.owners.object_ids)),
                 OWN_PRINCIPAL_OWNERS: sorted(plan.own.owners & set(plan.principal_owners.object_ids)),
+                **({LEFT_OWNERS: sorted(plan.own.left)} if plan.own.left else {}),
             }
         )
 

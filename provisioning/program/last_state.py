@@ -21,6 +21,7 @@ from provisioning.resource_types import (
     AZUREAD_PROVIDER_TYPE,
     COMPONENT_TYPE,
     GRANT_TYPE,
+    LEFT_OWNERS,
     OWN_OWNERS,
     OWN_PRINCIPAL_OWNERS,
     OWN_TAGS,
@@ -115,6 +116,7 @@ class Application:
 
     client_id: empty where its creation was interrupted. owners: object ids. token_version: of the access tokens for an
     API of its own; None where the state does not say. own_owners: those of the owners that any run puts back.
+    left_owners: whom the settings named in the last run although they had left the tenant.
     of_other_platforms: the redirect URIs of each platform besides Web, by azuread's name of it.
     """
 
@@ -126,6 +128,7 @@ class Application:
     token_version: int | None = None
     own_owners: frozenset[str] = frozenset()
     of_other_platforms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left_owners: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -283,6 +286,7 @@ def _application(outputs: Mapping[str, Any], own: Mapping[str, Any]) -> Applicat
         (outputs.get("api") or {}).get("requestedAccessTokenVersion"),
         _owners(own, OWN_OWNERS),
         {name: tuple((outputs.get(name) or {}).get("redirectUris") or ()) for name in PLATFORMS},
+        _owners(own, LEFT_OWNERS),
     )
 
 

@@ -31,13 +31,14 @@ from provisioning.program.settings import Settings
 class Ownership:
     """Who is to own the application and its service principal after a run.
 
-    always: who has to be among them. reads_only: whether the caller only previews, and is left out. warnings: what a
-    person should know of it.
+    always: who has to be among them. left: the named owners who have left the tenant. reads_only: whether the caller
+    only previews, and is left out. warnings: what a person should know of it.
     """
 
     of_application: Owners
     of_principal: Owners
     always: frozenset[str]
+    left: frozenset[str]
     reads_only: bool
     warnings: tuple[str, ...]
 
@@ -61,6 +62,7 @@ def plan_for(caller: Caller, settings: Settings, last: Deployed) -> Ownership:
         of_application=of_application,
         of_principal=of_principal,
         always=wanted.always,
+        left=frozenset(settings.owners) - frozenset(wanted.named),
         reads_only=reads_only,
         warnings=(*of_gone, *([warning] if warning else [])),
     )
@@ -133,9 +135,15 @@ def without_gone(wanted: Wanted, last: Deployed) -> tuple[Wanted, list[str]]:
     """`wanted` without named owners who are not in the tenant any more, and a warning for each of them.
 
     Entra ID removes them from the owners, and would reject them in each run: no secret would be rotated any more. It is
-    asked only if somebody is missing; where it does not say, they stay.
+    asked only if somebody is missing; where it does not say, they stay. So does whom the last run did not know as an
+    owner: an account that was made a moment ago is not found everywhere yet.
     """
-    missing = {*wanted.named} - {*wanted.former} - last.application.owners if last.application else set()
+    if last.application is None:
+        return wanted, []
+    known = last.application.own_owners | last.application.left_owners
+    missing = {*wanted.named} - {*wanted.former} - last.application.owners
+    # An earlier version recorded nobody.
+    missing &= known or missing
     if not missing:
         return wanted, []
     # 0.4 s of imports (msgraph) that only a change needs.
@@ -145,9 +153,10 @@ def without_gone(wanted: Wanted, last: Deployed) -> tuple[Wanted, list[str]]:
         gone = directory.gone(missing)
     except DirectoryUnreadable:
         return wanted, []
+    new = "" if known else "If it was made a moment ago, run `pulumi up` again in a minute. Else t"
     return replace(wanted, named=[one for one in wanted.named if one not in gone]), [
-        f"The setting owners names {one}, which this tenant does not have, so it is left out. Take it out of owners in "
-        "Pulumi.<stack>.yaml."
+        f"The setting owners names {one}, which this tenant does not have, so it is left out. {new or 'T'}ake it out "
+        "of owners in Pulumi.<stack>.yaml."
         for one in sorted(gone)
     ]
 

@@ -74,7 +74,7 @@ def prepare(last: Deployed) -> Run:
             tags=own_tags(settings, last),
             owners=ownership.of_application,
             principal_owners=ownership.of_principal,
-            own=Own(stack_tags(settings), ownership.always),
+            own=Own(stack_tags(settings), ownership.always, ownership.left),
         )
         if last.object_id is None and settings.same_name is not SameName.ALLOW:
             reject_namesakes(settings.application_name)

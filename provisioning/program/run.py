@@ -16,10 +16,14 @@ from provisioning.program.settings import Settings
 
 @dataclass(frozen=True)
 class Own:
-    """The tags and owners that the stack's settings and caller ask for; there may be others beside them."""
+    """The tags and owners that the stack's settings and caller ask for; there may be others beside them.
+
+    left: the named owners who have left the tenant, and are left out.
+    """
 
     tags: tuple[str, ...] = ()
     owners: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from google.protobuf import empty_pb2
 from pulumi.runtime import mocks, settings
 from pulumi.runtime.proto import provider_pb2, resource_pb2, status_pb2
 from pulumi.runtime.stack import run_pulumi_func
 
 from provisioning import pins
+from provisioning.resource_types import STACK_TYPE
 from sandbox.azuread.provider import Provider
 from sandbox.azuread.values import Properties, read, write
 from tests.contract import in_process
@@ -53,7 +55,8 @@ class Record:
 class ModelEngine(mocks.MockMonitor):
     """One stack. Each run begins with `up` or `destroy`; `records` is the state, by URN, in order of creation.
 
-    steps: what the last run did to which resource, without what stayed the same.
+    components: the outputs of those in the state, by URN. steps: what the last run did to which resource, without what
+    stayed the same.
     """
 
     def __init__(self, provider: Provider, project: str, stack: str) -> None:
@@ -61,6 +64,7 @@ class ModelEngine(mocks.MockMonitor):
         self.provider = provider
         self.project, self.stack = project, stack
         self.records: dict[str, Record] = {}
+        self.components: dict[str, Properties] = {}
         self.steps: list[tuple[str, str]] = []
         self._declared: set[str] = set()
         self._told: Json = {}
@@ -137,6 +141,7 @@ class ModelEngine(mocks.MockMonitor):
         self.refresh()
         self.steps = []
         self._delete(list(self.records))
+        self.components = {}
 
     def _delete(self, urns: list[str]) -> None:
         for urn in reversed(urns):
@@ -156,7 +161,9 @@ class ModelEngine(mocks.MockMonitor):
         return answer
 
     def _state(self) -> Json:
-        return {"outputs": {urn: {"type": one.type, "outputs": one.outputs} for urn, one in self.records.items()}}
+        components = {urn: {"type": _type(urn), "outputs": outputs} for urn, outputs in self.components.items()}
+        objects = {urn: {"type": one.type, "outputs": one.outputs} for urn, one in self.records.items()}
+        return {"outputs": {**components, **objects}}
 
     def _resource(self, request: Any) -> Json:
         urn = read(request.args)["urn"]
@@ -168,6 +175,12 @@ class ModelEngine(mocks.MockMonitor):
         _find_plugin(request)
         asked = provider_pb2.InvokeRequest(tok=request.tok, args=request.args)
         return read(getattr(self._do("Invoke", asked), "return"))
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        """What a component that is complete says of itself."""
+        if not self._dry and _type(request.urn) != STACK_TYPE:
+            self.components[request.urn] = read(request.outputs)
+        return empty_pb2.Empty()
 
     def RegisterResource(self, request: Any) -> Any:
         """A component, or a step of the provider's."""
@@ -304,6 +317,10 @@ def _reset(path: str, old: Properties, new: Properties) -> None:
         raise NotImplementedError(path)
     elif name in new:
         _reset(inner, old.get(name) or {}, new[name])
+
+
+def _type(urn: str) -> str:
+    return urn.split("::")[2].rpartition("$")[2]
 
 
 def _name(urn: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from provisioning.doctor import application as checks
 from provisioning.doctor.runner import Outcome
 from provisioning.entra.account import Account
+from provisioning.entra.directory_errors import unreadable_answer
 from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.permissions import of_scopes
 from provisioning.entra.registration import Owner, Principal
@@ -101,7 +102,7 @@ def test_service_principals(found: Principal | None, outcome: str, said: str) ->
     assert judged.value is (found if outcome != "failed" else None)
 
 
-ME = "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11"
+ME, LEFT = "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11", "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a99"
 
 
 @pytest.mark.parametrize(
@@ -121,6 +122,25 @@ def test_owners(application: bool, granted: str, owners: set[str], outcome: str)
     # Whom the settings name already is not written over.
     beside = checks.check_owners(account, [Owner(one) for one in owners], ["colleague", "third"])
     assert ME in owners or f"'owners[2]' {ME}," in str(beside.remedy)
+
+
+@pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
+def test_an_owner_whom_the_tenant_does_not_have_is_not_to_be_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
+
+    account = Account("x", ME, "tenant", True, frozenset())
+    settings = Settings(nocobaseUrl=URL, owners=[ME, LEFT])
+    monkeypatch.setattr(directory, "application_owners", lambda _: (Owner(ME),))
+    monkeypatch.setattr(directory, "gone", frozenset)
+    found = checks.ask_owners(account, registration(), settings)
+    assert (found.outcome, found.said) == (Outcome.WARNING, f"owners names {LEFT}, which this tenant does not have")
+    assert "take it out of owners" in str(found.remedy)
+
+    def denied(_: object) -> frozenset[str]:
+        raise unreadable_answer(403, "Authorization_RequestDenied", write=False)
+
+    monkeypatch.setattr(directory, "gone", denied)
+    assert checks.ask_owners(account, registration(), settings).remedy == "pulumi up"
 
 
 def test_what_somebody_removed_of_the_stacks_own_is_named() -> None:

@@ -26,7 +26,7 @@ from provisioning.program.client_secrets import PlanInputs, plan_run
 from provisioning.program.last_state import Deployed, read_state
 from provisioning.program.owners import plan_ownership, without_gone
 from provisioning.program.prepare import plan_consent
-from provisioning.program.run import ApplicationPlan, Run
+from provisioning.program.run import ApplicationPlan, Own, Run
 from provisioning.program.settings import Settings
 from provisioning.program.undeclared import OF_APPLICATION, OF_PRINCIPAL
 from provisioning.resource_types import APPLICATION_TYPE, GRANT_TYPE, PRINCIPAL_TYPE, STACK_TYPE
@@ -47,6 +47,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarn
 Json = dict[str, Any]
 ME = identity.DEPLOYER_OBJECT_ID
 COLLEAGUE, OTHER = sorted(identity.PEOPLE)[:2]
+NOBODYS = Own()
+NEW = "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a99"
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 VALUES = {"nocobaseUrl": "https://nocobase.example.com", "consent": "tenant", "nocobaseApiKey": "key"}
 SETTINGS = validation.load(VALUES, {"nocobaseApiKey"})[0]
@@ -89,10 +91,11 @@ def declare(
     principal_owners: Owners,
     preview: bool,
     audience: Audience | None = None,
+    own: Own = NOBODYS,
 ) -> None:
     """What `__main__.py` declares in Entra ID, with a secret for each state that has none.
 
-    audience: see `ApplicationPlan`; by default that of the settings.
+    audience, own: see `ApplicationPlan`; the audience by default that of the settings.
     """
     last = stack.last_state()
     inputs = PlanInputs(
@@ -115,6 +118,7 @@ def declare(
         tags=tags,
         owners=owners,
         principal_owners=principal_owners,
+        own=own,
         consent=consent,
     )
     MailApplication("mail", Run(settings=settings, caller=caller, application=plan, secrets=secrets))
@@ -124,10 +128,11 @@ def program(
     settings: Settings = SETTINGS,
     owners: tuple[Owners, Owners] = (Owners((ME,)), Owners((ME,))),
     audience: Audience | None = None,
+    own: Own = NOBODYS,
 ) -> None:
     """The same by the deployer. owners: of the application and of its service principal."""
     caller = Caller(ME, identity.TENANT_ID, application=True)
-    declare(settings, caller, *owners, preview=False, audience=audience)
+    declare(settings, caller, *owners, preview=False, audience=audience, own=own)
 
 
 def program_for_two_owners() -> None:
@@ -362,32 +367,40 @@ def test_an_owner_who_has_left_the_tenant_stops_no_run(tenant: Service) -> None:
     left = tenant.directory.create_application({"displayName": "pipeline"}, ME, [])
     pipeline = tenant.directory.create_service_principal({"appId": left["appId"]}, ME, [])["id"]
     said: list[str] = []
+    new: list[Wanted] = []
 
     def declared() -> None:
         last = stack.last_state()
         wanted, said[:] = without_gone(Wanted(ME, [pipeline]), last)
-        program(FOR_USERS, plan_ownership(wanted, last)[:2])
+        own = Own((), wanted.always, frozenset({pipeline} - {*wanted.named}))
+        program(FOR_USERS, plan_ownership(wanted, last)[:2], own=own)
 
     made = engine()
     made.up(declared)
     assert said == []
     tenant.directory.delete_service_principal(pipeline, ME)
-    made.up(declared)
-    assert made.steps == []
-    assert said == [
-        f"The setting owners names {pipeline}, which this tenant does not have, so it is left out. Take it out of "
-        "owners in Pulumi.<stack>.yaml."
-    ]
+    for _ in range(2):
+        made.up(declared)
+        assert made.steps == []
+        assert said == [
+            f"The setting owners names {pipeline}, which this tenant does not have, so it is left out. Take it out of "
+            "owners in Pulumi.<stack>.yaml."
+        ]
+    made.up(lambda: new.append(without_gone(Wanted(ME, [pipeline, NEW]), stack.last_state())[0]))
+    # Whom no run has known may be too new to be found.
+    assert [wanted.named for wanted in new] == [[NEW]]
     # Whether it is there is asked only of those who are missing; where nobody can say, they are added.
     tenant.take_requests()
     assert without_gone(Wanted(ME, [ME]), Deployed("prod")) == (Wanted(ME, [ME]), [])
     assert tenant.take_requests() == []
-    tenant.fault("GET /v1.0/directoryObjects", status=403)
+    # Of an earlier version's stack it is not known who was an owner.
+    earlier = read_state({(APPLICATION_TYPE, "mail"): checkpoints.application()["outputs"]})
     wanted = Wanted(ME, [pipeline])
-    assert without_gone(wanted, read_state({(APPLICATION_TYPE, "mail"): checkpoints.application()["outputs"]})) == (
-        wanted,
-        [],
-    )
+    left_out, warnings = without_gone(wanted, earlier)
+    assert (left_out.named, len(warnings)) == ([], 1)
+    assert "If it was made a moment ago, run `pulumi up` again in a minute. Else take it out" in warnings[0]
+    tenant.fault("GET /v1.0/directoryObjects", status=403)
+    assert without_gone(wanted, earlier) == (wanted, [])
 
 
 OWN_URI, THEIRS = SETTINGS.redirect_uris[0], "https://theirs.example.com/"
