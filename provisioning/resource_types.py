@@ -13,6 +13,9 @@ PUSH_TYPE = "pulumi-python:dynamic/nocobase:MailSettings"
 OWN_TAGS, OWN_OWNERS, OWN_PRINCIPAL_OWNERS = "ownTags", "ownOwners", "ownPrincipalOwners"
 """The outputs of the component that say which tags and owners the last run declared as the stack's own."""
 
+AWAITED_AUDIENCE = "awaitedAudience"
+"""The output, if there is one, that says which audience the application gets once NocoBase uses another page."""
+
 LEFT_OWNERS = "leftOwners"
 """The output, if there are any, that says which named owners it left out because they had left the tenant."""
 

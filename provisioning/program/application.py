@@ -14,6 +14,7 @@ from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program.provider import VERSION, with_pinned_provider
 from provisioning.program.undeclared import OF_APPLICATION, OF_PRINCIPAL, TOKEN_VERSION
 from provisioning.resource_types import (
+    AWAITED_AUDIENCE,
     COMPONENT_TYPE,
     LEFT_OWNERS,
     OWN_OWNERS,
@@ -151,6 +152,7 @@ class MailApplication(pulumi.ComponentResource):
                 OWN_OWNERS: sorted(plan.own.owners & set(plan.owners.object_ids)),
                 OWN_PRINCIPAL_OWNERS: sorted(plan.own.owners & set(plan.principal_owners.object_ids)),
                 **({LEFT_OWNERS: sorted(plan.own.left)} if plan.own.left else {}),
+                **({AWAITED_AUDIENCE: self.audience} if plan.audience is not settings.audience else {}),
             }
         )
 

@@ -18,6 +18,7 @@ from provisioning.nocobase.layout import NocoBaseMapping
 from provisioning.resource_types import (
     APPLICATION_NAME,
     APPLICATION_TYPE,
+    AWAITED_AUDIENCE,
     AZUREAD_PROVIDER_TYPE,
     COMPONENT_TYPE,
     GRANT_TYPE,
@@ -116,7 +117,8 @@ class Application:
 
     client_id: empty where its creation was interrupted. owners: object ids. token_version: of the access tokens for an
     API of its own; None where the state does not say. own_owners: those of the owners that any run puts back.
-    left_owners: whom the settings named in the last run although they had left the tenant.
+    left_owners: whom the settings named in the last run although they had left the tenant. awaited_audience: the one
+    that the settings wanted in the last run, which kept the earlier one.
     of_other_platforms: the redirect URIs of each platform besides Web, by azuread's name of it.
     """
 
@@ -129,6 +131,7 @@ class Application:
     own_owners: frozenset[str] = frozenset()
     of_other_platforms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_owners: frozenset[str] = frozenset()
+    awaited_audience: str | None = None
 
 
 @dataclass(frozen=True)
@@ -287,6 +290,7 @@ def _application(outputs: Mapping[str, Any], own: Mapping[str, Any]) -> Applicat
         _owners(own, OWN_OWNERS),
         {name: tuple((outputs.get(name) or {}).get("redirectUris") or ()) for name in PLATFORMS},
         _owners(own, LEFT_OWNERS),
+        own.get(AWAITED_AUDIENCE),
     )
 
 

@@ -23,6 +23,7 @@ from provisioning.status.differences import (
     REACTIVATE,
     RESTART,
     application_differences,
+    audience_awaited,
     disabled_difference,
     openings,
     owner_differences,
@@ -111,6 +112,7 @@ def compare_entra(state: Deployed, found: Registration | Unread | None, extra: E
     reasons = (
         *filter(None, shut),
         *application_differences(state.application.declared, found),
+        *audience_awaited(state),
         *owner_differences(state.application.own_owners, found.owners, "application"),
         *(
             owner_differences(state.principal.own_owners, principal.owners, "service principal")
@@ -161,7 +163,7 @@ def compare_nocobase(state: Deployed, push: Push, held: Held | Unread) -> Side:
     disproved = sign_in_mismatch(held.link, push.client_id, push.redirect_uris)
     if disproved is not None and not reasons:
         reasons, by_hand = (disproved[0],), {disproved[0]: disproved[1]}
-    audience = state.application.declared.audience if state.application else ""
+    audience = state.application.declared.audience if state.application and not audience_awaited(state) else ""
     if (shut_out := audience_mismatch(held.link, Accounts(audience, state.tenant_id))) is not None:
         reasons, by_hand = (*reasons, shut_out[0]), {**by_hand, shut_out[0]: shut_out[1]}
     return Side(push.target, Sync.NO if reasons else Sync.YES, reasons, client_id=client_id, by_hand=by_hand)

@@ -34,6 +34,14 @@ def identity_differences(declared: Declared, found: Registration) -> tuple[str, 
     return (*said, *(f"the declared tag {quoted(tag)} is missing" for tag in sorted(declared.tags - found.tags)))
 
 
+def audience_awaited(state: Deployed) -> tuple[str, ...]:
+    """That the application has its earlier audience, until NocoBase uses a sign-in page of the one in the settings."""
+    if state.application is None or state.application.awaited_audience is None:
+        return ()
+    present, awaited = state.application.declared.audience, state.application.awaited_audience
+    return (f"its audience stays {present} until NocoBase was seen to use a sign-in page of {awaited}",)
+
+
 def owner_differences(declared: Collection[str], found: Collection[Owner] | None, of: str) -> tuple[str, ...]:
     """Which owners of the stack's own are missing; others may be there, too. found: None if they are not told.
 

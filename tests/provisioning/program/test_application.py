@@ -456,6 +456,8 @@ def test_the_audience_that_nocobase_needs_stays(tenant: Service) -> None:
         made.up(partial(program, audience=kept))
         (application,) = tenant.directory.snapshot()["applications"]
         assert application["signInAudience"] == registered
+        (own,) = made.components.values()
+        assert own.get("awaitedAudience") == (SETTINGS.audience.value if kept else None)
 
 
 ONCE = {"password", "preventDuplicateNames", "templateId", "logoImage"}

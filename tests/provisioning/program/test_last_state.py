@@ -199,13 +199,14 @@ def test_one_under_the_applications_name_was_taken_over_if_an_output_says_so() -
 
 
 def test_the_stacks_own_tags_and_owners_are_those_that_its_component_records() -> None:
-    own = {"ownTags": ["mine"], "ownOwners": ["me"], "ownPrincipalOwners": []}
+    own = {"ownTags": ["mine"], "ownOwners": ["me"], "ownPrincipalOwners": [], "awaitedAudience": "AzureADMyOrg"}
     objects = (application(tags=["mine", "theirs"], owners=["me", "x"]), resource(PRINCIPAL_TYPE, "mail", {"id": "/p"}))
     found = state(*objects, resource(COMPONENT_TYPE, "mail", own))
     assert found.application is not None
     assert found.principal is not None
     assert found.application.declared.tags == {"mine"}
     assert found.application.own_owners == {"me"}
+    assert found.application.awaited_audience == "AzureADMyOrg"
     assert found.principal.own_owners == frozenset()
     # An earlier version recorded none.
     earlier = state(*objects).application

@@ -121,6 +121,17 @@ def test_one_that_has_to_be_restarted_is_told_to_be_and_no_setting_to_be_changed
     assert said == f"{URL} is not in sync: {NOT_RESTARTED}: {RESTART}"
 
 
+def test_an_audience_that_waits_for_nocobase_is_an_alarm_and_no_setting_to_be_changed() -> None:
+    assert ONE.application is not None
+    waiting = replace(ONE, application=replace(ONE.application, awaited_audience="PersonalMicrosoftAccount"))
+    new_page = SignIn(CLIENT_ID, REDIRECT_URI, (), "consumers")
+    (said,) = overview(waiting, registration(), [held(new_page)], NOW, 14).alarms
+    assert said == (
+        "Entra ID is not in sync: its audience stays AzureADMyOrg until NocoBase was seen to use a sign-in page of "
+        "PersonalMicrosoftAccount: run `pulumi up`"
+    )
+
+
 def test_a_restart_that_is_due_is_an_alarm_also_where_nobody_was_asked() -> None:
     waiting = replace(TWO, pushes=tuple(replace(one, restart_due="It has to be restarted. Do.") for one in TWO.pushes))
     (said,) = overview(waiting, OFFLINE, [OFFLINE], NOW, 14).alarms
