@@ -156,7 +156,7 @@ class LocalFile:
             said["it is another account's, whose it has to stay"] = REMEDIES[errno.EPERM]
         if found.st_mode & stat.S_IROTH and all(folder.st_mode & stat.S_IXOTH for folder in folders):
             said["every account of this machine can read the client secret in it"] = (
-                f"chmod o-r {shlex.quote(str(real))}"
+                f"If NocoBase reads it as its owner, or by its group: chmod o-r {shlex.quote(str(real))}"
             )
         return said
 
