@@ -87,7 +87,7 @@ def adopt(
         config, secret_keys = engine.configuration()
         settings = _settings(config, secret_keys)
         if client_id is None or search is not None:
-            _list(settings, config, search, name, _own_client_id(engine), output)
+            _list(settings, config, search=search, stack=name, has=_own_client_id(engine), output=output)
             return
         has = _adopted_before(engine, client_id)
         found, plan = _plan(settings, config, client_id, name)
@@ -276,7 +276,7 @@ def _plan(settings: Settings, config: Mapping[str, str], client_id: str, name: s
     account = account_of(read_claims(microsoft_graph.caller_token()))
     caller = Caller(account.object_id, account.tenant_id)
     there = _in_nocobase(settings, config)
-    return found, plan_adoption(found, settings, caller, stack_tag(*name.split("/")), now(), there)
+    return found, plan_adoption(found, settings, caller, stack_tag=stack_tag(*name.split("/")), now=now(), there=there)
 
 
 def _tell_risks(plan: Adoption) -> None:

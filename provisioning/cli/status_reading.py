@@ -123,9 +123,15 @@ def _read(
         held = [read.read_nocobase(push, login) for push, login in zip(state.pushes, logins, strict=True)]
         found = registration.result()
         extra = read.read_extra(
-            engine, state, checkpoint, found, duplicates.result(), principal.result(), consent.result()
+            engine,
+            state,
+            checkpoint,
+            found=found,
+            duplicates=duplicates.result(),
+            principal=principal.result(),
+            consent=consent.result(),
         )
-        view = compare.overview(state, found, held, moment, warn_days, extra)
+        view = compare.overview(state, found, held, now=moment, warn_days=warn_days, extra=extra)
     except ProvisioningError as error:
         return Read(name, None, (str(error),))
     except Exception as error:  # as above

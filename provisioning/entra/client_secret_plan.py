@@ -269,7 +269,9 @@ def _planned(
     slots: Mapping[Slot, IssuedSecret], active: Slot, since: datetime, reasons: tuple[str, ...], policy: Policy
 ) -> SecretPlan:
     old = since + timedelta(days=policy.retire_after_days) if active.other in slots else None
-    return SecretPlan(slots, active, since, reasons, _due(slots[active], policy), old)
+    return SecretPlan(
+        slots, active=active, since=since, reasons=reasons, next_rotation=_due(slots[active], policy), old_retires=old
+    )
 
 
 def _day(moment: datetime) -> str:

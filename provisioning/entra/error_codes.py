@@ -97,14 +97,14 @@ def _table(name: str) -> dict[str, Any]:
 
 def _entry(row: Mapping[str, Any], sources: Mapping[str, str]) -> Entry:
     return Entry(
-        row["code"],
-        row["title"],
-        row["meaning"],
-        row["remedy"],
-        sources[row["source"]],
-        row.get("deployer"),
-        tuple(row.get("also", ())),
-        tuple(row.get("matches", ())),
+        code=row["code"],
+        title=row["title"],
+        meaning=row["meaning"],
+        remedy=row["remedy"],
+        source=sources[row["source"]],
+        deployer=row.get("deployer"),
+        also=tuple(row.get("also", ())),
+        matches=tuple(row.get("matches", ())),
     )
 
 

@@ -89,7 +89,15 @@ class Deployer:
         spent = time.monotonic() - began
         if errors:
             outcome = StackOutcome.STOPPED if self.engines.told_to_end else StackOutcome.FAILED
-            return Result(name, outcome, changes, spent, sentence(errors), "\n".join(errors), foreseen)
+            return Result(
+                name,
+                outcome,
+                changes=changes,
+                seconds=spent,
+                error=sentence(errors),
+                detail="\n".join(errors),
+                foreseen=foreseen,
+            )
         outcome = StackOutcome.UNCHANGED
         if changes:
             outcome = StackOutcome.WOULD_CHANGE if self.preview else StackOutcome.CHANGED

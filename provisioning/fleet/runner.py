@@ -91,7 +91,14 @@ def run(stacks: Sequence[str], deploy: Callable[[str, Watch], Result], parallel:
             result = deploy(stack, watch)
         except Exception as error:  # a stack must not end the others, whatever it meets
             detail = str(error) if isinstance(error, ProvisioningError) else f"{type(error).__name__}: {error}"
-            result = Result(stack, StackOutcome.FAILED, {}, time.monotonic() - started, sentence([detail]), detail)
+            result = Result(
+                stack,
+                StackOutcome.FAILED,
+                changes={},
+                seconds=time.monotonic() - started,
+                error=sentence([detail]),
+                detail=detail,
+            )
         watch.ended(result)
         return result
 

@@ -387,7 +387,9 @@ def _push(
 ) -> Properties:
     """Push and return the outputs: what was declared, and what was verified. accounts: see `write_and_verify`."""
     mapping, credentials, uris = mapping_of(properties), credentials_of(properties), properties["redirect_uris"]
-    found, link = push.write_and_verify(nocobase, mapping, credentials, uris, found, written_at, accounts)
+    found, link = push.write_and_verify(
+        nocobase, mapping, credentials, redirect_uris=uris, found=found, written_at=written_at, accounts=accounts
+    )
     keep_secrets(nocobase)
     _warn_of_audience(nocobase.url, link, properties)
     if found.also_changed:

@@ -72,7 +72,9 @@ def may_hold_unknown_secret(
         login, name = logins[one.name], one.resource_name
         if one.configuration is None:
             last_push = written_at.get(name, "")
-            why = secret_in_use.why_maybe_unknown(one, login, client_id, last_push, known, name in transformed)
+            why = secret_in_use.why_maybe_unknown(
+                one, login, client_id=client_id, written_at=last_push, known=known, transformed=name in transformed
+            )
         else:
             why = _why_maybe_unknown(one, one.configuration, login, client_id, known)
         if why is not None:

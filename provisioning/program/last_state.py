@@ -281,16 +281,16 @@ def _application(outputs: Mapping[str, Any], own: Mapping[str, Any]) -> Applicat
         tags=frozenset(own.get(OWN_TAGS) or ()),
     )
     return Application(
-        str(outputs.get("clientId") or ""),
-        _object_id(outputs),
-        declared,
-        tuple(outputs.get("tags") or ()),
-        _owners(outputs),
-        (outputs.get("api") or {}).get("requestedAccessTokenVersion"),
-        _owners(own, OWN_OWNERS),
-        {name: tuple((outputs.get(name) or {}).get("redirectUris") or ()) for name in PLATFORMS},
-        _owners(own, LEFT_OWNERS),
-        own.get(AWAITED_AUDIENCE),
+        client_id=str(outputs.get("clientId") or ""),
+        object_id=_object_id(outputs),
+        declared=declared,
+        tags=tuple(outputs.get("tags") or ()),
+        owners=_owners(outputs),
+        token_version=(outputs.get("api") or {}).get("requestedAccessTokenVersion"),
+        own_owners=_owners(own, OWN_OWNERS),
+        of_other_platforms={name: tuple((outputs.get(name) or {}).get("redirectUris") or ()) for name in PLATFORMS},
+        left_owners=_owners(own, LEFT_OWNERS),
+        awaited_audience=own.get(AWAITED_AUDIENCE),
     )
 
 

@@ -120,10 +120,14 @@ def ask_nocobase(given: Given, installations: Sequence[Installation]) -> list[st
     patience = settings.nocobase_patience_seconds
     new = [one for one in installations if one.resource_name not in last.pushed]
     own = [last.client_id] if last.client_id else []
-    warnings = check_installations(new, logins, own, bool(last.pushed), patience, check)
+    warnings = check_installations(
+        new, logins, own=own, served=bool(last.pushed), patience_seconds=patience, check=check
+    )
     own += [push.client_id for push in last.pushes]
     moved = redirect_uris.moved(installations, last)
-    warnings += check_installations(moved, logins, own, len(installations) > 1, patience, check)
+    warnings += check_installations(
+        moved, logins, own=own, served=len(installations) > 1, patience_seconds=patience, check=check
+    )
     if last.application and last.application.declared.audience != settings.audience:
         # A NocoBase 3 is given another page first: see `audience`.
         by_rest = [one for one in settings.installations if one.configuration is None]
@@ -150,7 +154,14 @@ def plan_client_secrets(
     def why_maybe_in_use(slots: Collection[Slot]) -> list[str]:
         known = {secret.value for secret in last.secrets if secret.value and secret.slot in slots}
         transformed = {push.name for push in last.pushes if push.transformed}
-        return may_hold_unknown_secret(installations, given.logins, last.client_id, last.pushed, known, transformed)
+        return may_hold_unknown_secret(
+            installations,
+            given.logins,
+            client_id=last.client_id,
+            written_at=last.pushed,
+            known=known,
+            transformed=transformed,
+        )
 
     return plan_run(
         PlanInputs(

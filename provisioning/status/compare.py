@@ -188,7 +188,7 @@ def overview(
     )
     needed = (*alarms(state, now, warn_days), *due, *(f"{side.target} is {side}{_way_out(side)}" for side in odd))
     owners = registration.owners if isinstance(registration, Registration) else None
-    return Overview(state, entra, nocobase, needed, extra, owners)
+    return Overview(deployed=state, entra=entra, nocobase=nocobase, alarms=needed, extra=extra, owners=owners)
 
 
 def _way_out(side: Side) -> str:

@@ -207,7 +207,14 @@ def read_extra(
     current = {secret.key_id for secret in state.secrets}
     known = (secret for secret in stored if secret not in unknown.orphans + unknown.foreign)
     superseded = tuple(secret for secret in known if secret.key_id not in current)
-    return Extra(superseded, unknown.orphans, unknown.foreign, duplicates, principal, consent)
+    return Extra(
+        superseded=superseded,
+        orphaned=unknown.orphans,
+        foreign=unknown.foreign,
+        duplicates=duplicates,
+        principal=principal,
+        consent=consent,
+    )
 
 
 def unknown_secrets(state: Checkpoint, stored: Iterable[StoredSecret], engine: Pulumi) -> UnrecordedSecrets:

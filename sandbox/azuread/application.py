@@ -139,11 +139,13 @@ class Application(Resource):
         path = f"/applications/{object_id}"
         with LOCKS.hold(object_id):
             if "appRoles" in body:
-                disable(graph, path, "App Roles", "app_role", "appRoles", body["appRoles"])
+                disable(graph, path, what="App Roles", attribute="app_role", where="appRoles", wanted=body["appRoles"])
             if "oauth2PermissionScopes" in body["api"]:
                 wanted_scopes = body["api"]["oauth2PermissionScopes"]
                 attribute, where = "api.0.oauth2_permission_scope", "api.oauth2PermissionScopes"
-                disable(graph, path, "OAuth2 Permission Scopes", attribute, where, wanted_scopes)
+                disable(
+                    graph, path, what="OAuth2 Permission Scopes", attribute=attribute, where=where, wanted=wanted_scopes
+                )
             with explained(f'Could not update application with object ID: "{object_id}"'):
                 graph.patch(path, body)
             if "oauth2PostResponseRequired" in changed:

@@ -102,7 +102,7 @@ def plan(there: Found, **config: object) -> Adoption:
 
 def plan_beside(in_nocobase: InNocoBase, there: Found) -> Adoption:
     """The same where NocoBase holds something."""
-    return plan_adoption(there, settings({"nocobaseUrl": URL}), CALLER, TAG, NOW, in_nocobase)
+    return plan_adoption(there, settings({"nocobaseUrl": URL}), CALLER, stack_tag=TAG, now=NOW, there=in_nocobase)
 
 
 def permissions(application: Mapping[str, Any]) -> set[Permission]:
@@ -200,7 +200,7 @@ def test_a_nocobase_3_is_given_the_page_of_the_audience(audience: str, page: str
     link = SignIn(None, CALLBACK_3 if page else None, (), page)
     stack = settings({"nocobaseUrl": URL, "nocobaseConfigFile": "/srv/config.yml"})
     there = InNocoBase(None, link)
-    warnings = plan_adoption(one(signInAudience=audience), stack, CALLER, TAG, NOW, there).warnings
+    warnings = plan_adoption(one(signInAudience=audience), stack, CALLER, stack_tag=TAG, now=NOW, there=there).warnings
     told = f"NocoBase's sign-in page is that of {page}; `pulumi up` makes it that of {after}"
     assert [told in warning for warning in warnings] == ([True] if after else [])
 
@@ -211,10 +211,13 @@ def test_a_nocobase_3_may_have_the_application_under_another_name() -> None:
     client_id = str(found.application["appId"])
     for name, remedy in (("office", "belong: pulumi config set nocobaseMailProvider office"), ("o; rm", "belong.")):
         there = InNocoBase(None, None, None, {"other": ANOTHER, name: client_id})
-        (warning,) = plan_adoption(found, stack, CALLER, TAG, NOW, there).warnings
+        (warning,) = plan_adoption(found, stack, CALLER, stack_tag=TAG, now=NOW, there=there).warnings
         assert warning.endswith(remedy)
     assert (
-        plan_adoption(found, stack, CALLER, TAG, NOW, InNocoBase(None, None, None, {"other": ANOTHER})).warnings == []
+        plan_adoption(
+            found, stack, CALLER, stack_tag=TAG, now=NOW, there=InNocoBase(None, None, None, {"other": ANOTHER})
+        ).warnings
+        == []
     )
 
 

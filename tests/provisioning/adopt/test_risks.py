@@ -18,7 +18,7 @@ OWNED = Found(one().application, (ME, COLLEAGUE), None, (), (Owner(COLLEAGUE, "M
 
 
 def plan(found: Found, there: InNocoBase | None = None, caller: Caller = CALLER, **config: object) -> Adoption:
-    return plan_adoption(found, settings({"nocobaseUrl": URL, **config}), caller, TAG, NOW, there)
+    return plan_adoption(found, settings({"nocobaseUrl": URL, **config}), caller, stack_tag=TAG, now=NOW, there=there)
 
 
 def kinds(made: Adoption) -> list[str]:

@@ -34,7 +34,7 @@ def pushed(
 ) -> tuple[Reading, SignIn | None]:
     with connect(server, monkeypatch) as nocobase:
         found = push.read(nocobase)
-        return push.write_and_verify(nocobase, FOUND, NEW, [CALLBACK], found, written_at)
+        return push.write_and_verify(nocobase, FOUND, NEW, redirect_uris=[CALLBACK], found=found, written_at=written_at)
 
 
 def reading(row: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch) -> Reading:

@@ -354,7 +354,7 @@ def test_what_entra_id_does_not_tell_of_tags_ends_the_run_with_a_sentence(
     tenant.directory.update_application(application["id"], {"tags": []}, ME)
     tenant.fault(r"GET /v1.0/applications\(appId", status=403)
     monkeypatch.setattr(stack, "configuration", lambda: (VALUES, {"nocobaseApiKey"}))
-    monkeypatch.setattr(prepare, "check_installations", lambda *_: [])
+    monkeypatch.setattr(prepare, "ask_nocobase", lambda *_: [])
 
     def program_of_main() -> None:
         prepare.prepare(stack.last_state())
