@@ -26,8 +26,11 @@ from provisioning.cli.common import (
     words,
 )
 from provisioning.entra.sign_in_settings import NAMESPACE, use_configuration
+from provisioning.entra.tags import stack_tag
 from provisioning.errors import AdoptionRejected, NocoBaseError, SettingsError
 from provisioning.foreign import listed, quoted
+from provisioning.nocobase.installation import MAIN
+from provisioning.nocobase.login import missing_login, stored_logins
 from provisioning.pulumi_cli import Pulumi
 from provisioning.pulumi_events import StepBegun
 from provisioning.resource_types import APPLICATION_NAME, APPLICATION_TYPE, COMPONENT_TYPE, PRINCIPAL_TYPE
@@ -206,8 +209,6 @@ def _in_nocobase(settings: Settings, config: Mapping[str, str]) -> InNocoBase:
     from provisioning.adopt.plan import InNocoBase  # noqa: PLC0415 - not for `--help`
     from provisioning.nocobase import push  # noqa: PLC0415 - as above
     from provisioning.nocobase.client import NocoBaseClient  # noqa: PLC0415 - as above
-    from provisioning.nocobase.installation import MAIN  # noqa: PLC0415 - as above
-    from provisioning.nocobase.login import missing_login, stored_logins  # noqa: PLC0415 - as above
 
     login = stored_logins(config).first([MAIN])
     if login is None:
@@ -263,7 +264,6 @@ def _plan(settings: Settings, config: Mapping[str, str], client_id: str, name: s
     from provisioning.entra import directory, microsoft_graph  # noqa: PLC0415 - seconds of imports
     from provisioning.entra.account import account_of, read_claims  # noqa: PLC0415 - as above
     from provisioning.entra.consent import reject_other_consent  # noqa: PLC0415 - as above
-    from provisioning.entra.tags import stack_tag  # noqa: PLC0415 - as above
 
     found = directory.look_up(client_id)
     if found is None:

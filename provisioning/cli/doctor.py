@@ -11,7 +11,7 @@ import typer
 
 from provisioning.cli.common import Format, Output, Stack, now, show_checks, words
 from provisioning.cli.remedies import for_stack
-from provisioning.doctor.runner import Check, Outcome
+from provisioning.doctor.runner import Check, Outcome, ask_all
 
 
 def doctor(
@@ -37,7 +37,6 @@ def doctor(
     """
     from provisioning.doctor import network  # noqa: PLC0415 - not for --help
     from provisioning.doctor import questions as checks  # noqa: PLC0415 - its imports take time
-    from provisioning.doctor.runner import ask_all  # noqa: PLC0415 - as above
 
     try:
         addresses = network.endpoints(endpoint or [])

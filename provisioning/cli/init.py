@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -476,8 +477,6 @@ def _stripped(value: str | list[str]) -> str | list[str]:
 
 def _text(value: str | list[str]) -> str:
     """An answer as the engine hands a setting over."""
-    import json  # noqa: PLC0415 - needed for lists only
-
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from provisioning.cli.common import words
+from provisioning.doctor.runner import Outcome, Question, ask_all
 from provisioning.entra.sign_in_settings import sign_in_settings, use_tenant
 from provisioning.errors import EngineFailed
 from provisioning.foreign import quoted
@@ -24,7 +25,6 @@ def tell_consent(config: Mapping[str, str], check: bool) -> None:
     check: whether the tenant is asked.
     """
     from provisioning.doctor.consent import ask_rule, check_unread_rule  # noqa: PLC0415 - not for `--help`
-    from provisioning.doctor.runner import Outcome, Question, ask_all  # noqa: PLC0415 - as above
     from provisioning.program.validation import validate  # noqa: PLC0415 - as above
 
     settings, _ = validate({key: value for key, value in config.items() if key != "tenantId"})

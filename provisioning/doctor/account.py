@@ -18,6 +18,7 @@ from provisioning.entra.account import (
     why_may_not_add_owners,
 )
 from provisioning.entra.sign_in_settings import NAMESPACE, SIGN_IN, sign_in_settings
+from provisioning.errors import DirectoryUnreadable
 from provisioning.foreign import listed, quoted
 from provisioning.unanswered import why_unanswered
 
@@ -174,7 +175,6 @@ def _without_a_code(error: Exception) -> tuple[str, str | None]:
 def ask_rights(account: Account, tenant_consent: bool, owners: Collection[str] = ()) -> Finding:
     """May they do what a deployment does?"""
     from provisioning.entra import directory  # noqa: PLC0415 - seconds of imports
-    from provisioning.errors import DirectoryUnreadable  # noqa: PLC0415 - as above
 
     users_may_register = None
     if not account.application:

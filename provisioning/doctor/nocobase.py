@@ -14,7 +14,7 @@ from provisioning.doctor.runner import Finding, failed, ok, skipped, warning
 from provisioning.doctor.sign_in_link import check_link
 from provisioning.doctor.stack import UNREADABLE
 from provisioning.entra.account import read_claims
-from provisioning.errors import NocoBaseError
+from provisioning.errors import CredentialsInFile, NocoBaseError
 from provisioning.foreign import quoted
 from provisioning.nocobase import push
 from provisioning.nocobase.installation import MAIN
@@ -210,8 +210,6 @@ NO_LOGIN = "there is no login (see 'login to NocoBase')"
 
 def _ask_server_3(settings: Settings) -> Finding:
     """Does a NocoBase 3 answer at the address? It answers nobody without a login, in a form of its own."""
-    from provisioning.errors import CredentialsInFile  # noqa: PLC0415 - as above
-
     try:
         found = _public(settings, "mail/providers")
     except CredentialsInFile:

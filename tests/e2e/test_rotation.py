@@ -1,8 +1,8 @@
 """Rotation on the real engine, Entra ID's stand-in and the real NocoBase together, by the testing clock.
 
-Which secrets are to exist on which day is a table in tests/provisioning/entra/test_rotation.py; whole histories with
-failures are in test_rotation_histories.py beside it, and on the real engine in test_rotation_two_years.py; a secret
-that is compromised while NocoBase is down is in test_installations.py.
+Which secrets are to exist on which day is a table in tests/provisioning/entra/test_client_secret_plan.py; whole
+histories with failures are in test_rotation_histories.py beside it, and on the real engine in
+test_rotation_two_years.py; a secret that is compromised while NocoBase is down is in test_installations.py.
 """
 
 from __future__ import annotations
