@@ -30,8 +30,13 @@ NO_NEWS = (
 )
 """What the engine adds to other errors."""
 
-NOT_SIGNED_IN = re.compile(r"could not load provider for resource \S*\bazuread:")
-"""How the engine begins where its refresh, which signs in as the last run did, cannot sign in to Entra ID."""
+NOT_SIGNED_IN = re.compile(
+    r"could not load provider for resource \S*\bazuread:(?!.*(?:load|find) plugin for )", re.DOTALL
+)
+"""How the engine begins where its refresh, which signs in as the last run did, cannot sign in to Entra ID.
+
+It begins so, too, where there is no plugin (pkg/resource/deploy/providers/registry.go of Pulumi 3.255 and 3.274).
+"""
 
 SIGN_IN_ANEW = (
     "The refresh could not sign in to Entra ID as the last run did. If the sign-in has changed since (azuread:… in the "

@@ -178,6 +178,11 @@ ASSIGNED = "Your administrator has configured the application"
             "could not create provider: AADSTS7000215: Invalid client secret provided.",
             ["could not load provider", "AADSTS7000215"],
         ),
+        (
+            "error: could not load provider for resource urn:pulumi:dev::x::azuread:index/application:Application::m: "
+            "load plugin for azuread provider 'x': no resource plugin 'pulumi-resource-azuread' found",
+            [],
+        ),
         ("RequestError: Proxy response (407) !== 200 when HTTP Tunneling", ["Proxy"]),
         ("the tenant's name was not found, and nobody was refused", []),
     ],
