@@ -121,7 +121,8 @@ def check_owners(
         return warning("; ".join(missing), PUT_BACK) if missing else ok("whoever is signed in owns the application")
     said = "whoever is signed in is no owner of the application"
     own = guid(account.object_id, "<object id>")
-    remedy = f"Have an owner run: pulumi config set --path 'owners[{len(named)}]' {own}, and pulumi up."
+    name_it = "" if own in named else f"pulumi config set --path 'owners[{len(named)}]' {own}, and "
+    remedy = f"Have an owner run: {name_it}pulumi up."
     if account.application and account.granted.isdisjoint(CHANGE_ANY):
         return failed(f"{said}, and may change only what it owns", remedy)
     return warning(f"{said}; a role may still allow it to change it", remedy)

@@ -122,6 +122,8 @@ def test_owners(application: bool, granted: str, owners: set[str], outcome: str)
     # Whom the settings name already is not written over.
     beside = checks.check_owners(account, [Owner(one) for one in owners], ["colleague", "third"])
     assert ME in owners or f"'owners[2]' {ME}," in str(beside.remedy)
+    already = checks.check_owners(account, [Owner(one) for one in owners], [ME])
+    assert ME in owners or already.remedy == "Have an owner run: pulumi up."
 
 
 @pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
