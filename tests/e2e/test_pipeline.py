@@ -38,7 +38,7 @@ SECOND = 1.0
 BRIEF = 3
 """Seconds that a token lives which is made by request: less than a deployment lasts."""
 ADD_PASSWORD = r"POST /v1.0/applications/[^/]+/addPassword$"
-HISTORY = ".venv\n__pycache__\nreports/\n"
+IGNORED = ".venv\n__pycache__\nreports/\n"
 
 
 @dataclass
@@ -57,7 +57,10 @@ class Pipeline:
         """A job that runs now, for the newest commit of main."""
         clock = {"PROVISIONING_TODAY": self.now.isoformat()}
         given = before.outputs if before else {}
-        return system(self.place, self.deployer, self.folder, name, stack, self.newest, clock, given, board=self.board)
+        return system(
+            self.place, self.deployer, self.folder, name, stack, self.newest, clock, given,
+            board=self.board, lifetime=self.lifetime,
+        )  # fmt: skip
 
     def run(
         self, system: type[Job], name: str, stack: str, before: Job | None = None, failing: Sequence[str] = ()
@@ -136,7 +139,7 @@ class Pipeline:
         return file
 
     def held_at(self, request: str, job: Job, step: str) -> subprocess.Popen[str]:
-        """A deployment of test, at the moment at which Entra ID has got `request`, which `answer` has answered."""
+        """A deployment of test at which Entra ID has got `request`, and does not answer before `answer`."""
         sandbox_entra(self.place, "DELETE", "requests")
         sandbox_entra(self.place, "POST", "faults", Fault(match=request, delay=HOLD).model_dump())
         process = job.start(step)
@@ -185,7 +188,7 @@ def pipeline(deployer: Deployer, tmp_path: Path) -> Iterator[Pipeline]:
     made = Pipeline(place, deployer, tmp_path)
     git(tmp_path, "init", "--quiet", "--bare", str(made.origin))
     git(place.project, "init", "--quiet")
-    (place.project / ".git" / "info" / "exclude").write_text(HISTORY)
+    (place.project / ".git" / "info" / "exclude").write_text(IGNORED)
     git(place.project, "add", "--all")
     git(place.project, "commit", "--quiet", "-m", "one")
     git(place.project, "remote", "add", "origin", str(made.origin))
@@ -275,6 +278,9 @@ def test_two_runs_at_once_a_cancelled_run_and_the_lock_of_a_person(
     # A person has seen that both are over.
     pipeline.run(AzureDevOps, "unlock", "test")
     assert pipeline.locks() == []
+    report = pipeline.report("test", "unlock")
+    assert "Every lock of test is removed now, 2 in all:" in report
+    assert all(f"  {who}, process 1, for 0 min: " in report for who in ("alice@workstation", "bob smith@laptop"))
 
 
 @pytest.mark.proof
@@ -316,6 +322,7 @@ def test_every_job_of_a_system(system: type[Job], pipeline: Pipeline, say: Say) 
         pipeline.lock("test", "alice", "workstation")
         pipeline.run(system, "unlock", "test")
         assert pipeline.locks() == []
+        assert "  alice@workstation, process 1, for 0 min: " in pipeline.report("test", "unlock")
         pipeline.deploy()
     jobs = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in pipeline.seconds.items())
     say(f"{system.system}, each job without its installation: {jobs}")
