@@ -65,7 +65,8 @@ class Faults:
 
     def __init__(self) -> None:
         self.active: list[Fault] = []
-        self._ended = asyncio.Event()
+        self.ended = asyncio.Event()
+        """Set once the faults that are switched on now are ended, all at once."""
 
     def add(self, fault: Fault) -> None:
         """Switch a fault on."""
@@ -78,13 +79,8 @@ class Faults:
     def end(self) -> None:
         """Switch all faults off, and end the delays that are under way. To be called in the server's own thread."""
         self.clear()
-        self._ended.set()
-        self._ended = asyncio.Event()
-
-    async def delay(self, seconds: float) -> None:
-        """Wait so long, or until all faults are ended."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), seconds)
+        self.ended.set()
+        self.ended = asyncio.Event()
 
     def strike(self, request: str) -> Fault | None:
         """The fault for a request "METHOD /path", counted down; None on a good day."""
@@ -177,9 +173,11 @@ class FaultMiddleware:
         if fault is None:
             await self.app(scope, receive, send)
             return
+        ended = self.faults.ended
         # It has arrived in full, also if nothing is done with it or the client does not wait for the answer.
         request = await _whole(receive)
-        await self.faults.delay(fault.delay)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), fault.delay)
         answered = fault.drop or fault.status is not None
         if fault.after or not answered:
             await self.app(scope, _replayed(request, receive), _swallow if answered else send)

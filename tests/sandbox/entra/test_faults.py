@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Message
 
+from sandbox.faults import Fault, FaultMiddleware, Faults
 from tests.sandbox.entra.service import Service, body_of
 
 Json = dict[str, Any]
@@ -77,6 +80,25 @@ def test_a_delay_ends_with_all_faults(entra: Service) -> None:
             time.sleep(0.01)
         graph.delete("/_sandbox/faults").raise_for_status()
         assert answer.result().status_code == 200
+
+
+def test_a_delay_that_has_not_begun_ends_with_all_faults() -> None:
+    faults, sent = Faults(), []
+    faults.add(Fault(match="POST /", delay=60, status=503))
+
+    async def receive() -> Message:
+        faults.end()
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def app(*_: object) -> None:
+        raise AssertionError
+
+    request = FaultMiddleware(app, faults)({"type": "http", "method": "POST", "path": "/"}, receive, send)
+    asyncio.run(asyncio.wait_for(request, PATIENCE))
+    assert sent[0]["status"] == 503
 
 
 def test_carries_out_late_what_nobody_waits_for(entra: Service) -> None:
