@@ -133,7 +133,9 @@ class Person:
 
     def answers_unseen(self, typed: str) -> None:
         """Wait until the terminal shows nothing of what is typed, and type a secret."""
+        ends = time.monotonic() + PATIENCE_SECONDS
         while termios.tcgetattr(self._terminal)[3] & termios.ECHO:
+            assert time.monotonic() < ends, f"what is typed would be seen:\n{self.seen}"
             time.sleep(0.01)
         self._write(f"{typed}\n")
 

@@ -1,9 +1,9 @@
 """A model of the engine, in this process: it runs a program against the azuread stand-in and keeps the state.
 
-It does what pkg/resource/deploy of Pulumi 3.274 does, one step after the other: a refresh (`options: refresh: always`)
-that is not in the state which the program is told, but in what it is told of one resource, aliases, imports followed by
-updates, ignored changes, replacements, half-made resources, deletions in reverse order, and those that go with another
-resource.
+It does what pkg/resource/deploy of Pulumi 3.274 does, one step after the other: a refresh (`options: refresh: always`),
+aliases, imports followed by updates, ignored changes, replacements, half-made resources, deletions in reverse order,
+and those that go with another resource. A program that asks for the whole state is told that of before the refresh;
+one that asks for a single resource is told what the refresh has found.
 """
 
 from __future__ import annotations

@@ -56,7 +56,8 @@ with the sandbox's tenant. So it differs from a real one in this:
   sandbox's deployer, who may not read the tenant's policies.
 - `doctor` asks mail servers on this machine, not Microsoft's.
 - NocoBase's address is this machine's, and therefore not https.
-- Dates, ids, ports and times are replaced by others of the same length.
+- Dates, ids, ports and times are replaced by others of the same length, and
+  the rows of one preview or update are put in one order.
 
 """
 

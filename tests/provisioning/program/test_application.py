@@ -463,8 +463,6 @@ def test_the_audience_that_nocobase_needs_stays(tenant: Service) -> None:
 ONCE = {"password", "preventDuplicateNames", "templateId", "logoImage"}
 """What azuread takes at the creation alone, or sends only where it is declared."""
 
-PRINCIPAL_DECLARED = {"clientId", "accountEnabled", "owners", "useExisting"}
-
 COMPUTED = {"tags", "features", "featureTags"}
 """What azuread leaves as it is where it is not declared. Tags are declared of the application."""
 
