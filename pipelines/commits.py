@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from provisioning.errors import CommitUnknown
+from provisioning.errors import CloneUnusable, CommitUnknown
 
 COMMIT = re.compile("[0-9a-f]{40,64}")
 
@@ -19,17 +19,29 @@ BRANCH = ("GITHUB_REF_NAME", "CI_COMMIT_BRANCH", "BUILD_SOURCEBRANCH")
 
 
 def checked_out() -> str:
-    """The commit of the working tree. Raises CommitUnknown."""
+    """The commit of the working tree. Raises CommitUnknown and CloneUnusable."""
     return _commit(_git("rev-parse", "HEAD"))
 
 
 def is_merged(commit: str) -> bool:
-    """Whether what is checked out has this commit in its history. Raises CommitUnknown without git."""
-    return COMMIT.fullmatch(commit) is not None and _ran("merge-base", "--is-ancestor", commit, "HEAD").returncode == 0
+    """Whether what is checked out has this commit in its history.
+
+    Raises CloneUnusable where the clone cannot tell: git fails there, or it lacks a part of the history.
+    """
+    if COMMIT.fullmatch(commit) is None:
+        return False
+    if _ran("merge-base", "--is-ancestor", commit, "HEAD").returncode == 0:
+        return True
+    if _git("rev-parse", "--is-shallow-repository").strip() != "false":
+        raise CloneUnusable(
+            f"The clone of this job has only a part of the history, in which {commit} is not. Have the job fetch all "
+            "of it: GIT_DEPTH 0 on GitLab, fetch-depth 0 on GitHub, fetchDepth 0 on Azure DevOps."
+        )
+    return False
 
 
 def has(commit: str, path: str) -> bool:
-    """Whether a commit has a file; `./` is the present folder. Raises CommitUnknown without git."""
+    """Whether a commit has a file; `./` is the present folder. Raises CloneUnusable without git."""
     return _ran("cat-file", "-e", f"{commit}:{path}").returncode == 0
 
 
@@ -42,7 +54,7 @@ def branch(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def newest(environment: Mapping[str, str] = os.environ) -> str:
-    """The newest commit of this run's branch, as its repository has it now. Raises CommitUnknown."""
+    """The newest commit of this run's branch, as its repository has it now. Raises CommitUnknown and CloneUnusable."""
     head = f"refs/heads/{branch(environment)}"
     return _commit(_git("ls-remote", "--exit-code", "origin", head, credentials=_credentials(environment)))
 
@@ -85,7 +97,7 @@ KINDS = (UPDATE, "destroy")
 def _commit(text: str) -> str:
     found = text.split()
     if not found or not COMMIT.fullmatch(found[0]):
-        raise CommitUnknown("`git` answered no commit. Nothing was deployed.")
+        raise CloneUnusable("`git` answered no commit. Nothing was deployed.")
     return found[0]
 
 
@@ -108,7 +120,7 @@ def _git(*arguments: str, credentials: Mapping[str, str] | None = None) -> str:
     ended = _ran(*arguments, credentials=credentials or {})
     if ended.returncode != 0:
         said = ended.stderr.strip() or f"exit code {ended.returncode}"
-        raise CommitUnknown(f"`git {arguments[0]}` failed: {said}. Nothing was deployed.")
+        raise CloneUnusable(f"`git {arguments[0]}` failed: {said}. Nothing was deployed.")
     return ended.stdout
 
 
@@ -124,4 +136,4 @@ def _ran(*arguments: str, credentials: Mapping[str, str] | None = None) -> subpr
             check=False,
         )
     except FileNotFoundError:
-        raise CommitUnknown("The `git` command was not found. Nothing was deployed.") from None
+        raise CloneUnusable("The `git` command was not found. Nothing was deployed.") from None

@@ -11,6 +11,7 @@ ProvisioningError
 ├── SignInUnusable             the settings of the sign-in contradict each other, or are not supported
 ├── NoPipelineToken            a pipeline should sign in with its own token, and has none
 ├── CommitUnknown              a pipeline cannot tell which commit it may deploy
+│   └── CloneUnusable          because git, or the job's clone, cannot say it
 ├── SecretRejected             the token endpoint does not accept a new client secret
 ├── DirectoryUnreadable        the application or its secrets cannot be read or changed in Entra ID
 │   └── SignInRejected         Entra ID rejected the caller's sign-in, or there is none
@@ -82,6 +83,10 @@ class StackUnknown(EngineFailed):
 
 class CommitUnknown(ProvisioningError):
     """A pipeline cannot tell which commit it may deploy."""
+
+
+class CloneUnusable(CommitUnknown):
+    """`git` fails in the clone of a job, or the clone lacks the history that is needed."""
 
 
 class ClockRejected(ProvisioningError):

@@ -13,7 +13,7 @@ from pipelines.job_log import say
 from pipelines.steps import report
 from pipelines.steps.deploy import history
 from pipelines.steps.running import stack_argument
-from provisioning.errors import CommitUnknown, ProvisioningError
+from provisioning.errors import CloneUnusable, CommitUnknown, ProvisioningError
 
 CALLED = ("drift", "issue", "deploy", "status", "deployed")
 """The steps that a daily run may expect of that commit: each is called there, or came with what is called there."""
@@ -26,6 +26,9 @@ def main() -> int:
         commit = commits.last_deployed(history(stack))
         if commit is not None:
             require_usable(commit)
+    except CloneUnusable as error:
+        # No deployment would change that.
+        return failed(stack, f"{error} No rotation takes place meanwhile.")
     except CommitUnknown as error:
         return failed(stack, f"{error} No rotation takes place meanwhile. {manual_run.has_it_deployed()}")
     except ProvisioningError as error:
@@ -38,7 +41,10 @@ def main() -> int:
 
 
 def require_usable(commit: str) -> None:
-    """Raise CommitUnknown if a commit was not merged, or lacks a step that the daily run calls."""
+    """Raise CommitUnknown if a commit was not merged, or lacks a step that the daily run calls.
+
+    Raises CloneUnusable where that cannot be told.
+    """
     if not commits.is_merged(commit):
         raise CommitUnknown(
             f"The last deployment of this stack was made from {commit}, which is not in the history of this branch."

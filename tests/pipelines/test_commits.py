@@ -259,6 +259,36 @@ def test_a_daily_run_that_may_deploy_nothing_says_how_it_goes_on(
 
 
 @pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("shallow", "has only a part of the history, in which "),
+        ("no repository", "`git rev-parse` failed: fatal: not a git repository"),
+        ("no git", "The `git` command was not found."),
+    ],
+)
+def test_a_clone_that_cannot_tell_is_no_deployment_to_be_made(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], change: str, words: str
+) -> None:
+    approved = git(clone, "rev-parse", "HEAD")
+    monkeypatch.setattr(deploy, "ask", lambda stack, *command: json.dumps([update(head=approved)]))
+    if change == "shallow":
+        git(clone.parent / "origin", "commit", "-q", "--allow-empty", "-m", "two")
+        shallow = clone.parent / "shallow"
+        git(clone.parent, "clone", "-q", "--depth", "1", f"file://{clone.parent / 'origin'}", str(shallow))
+        monkeypatch.chdir(shallow)
+    elif change == "no repository":
+        (clone / ".git").rename(clone / "moved")
+    else:
+        monkeypatch.setenv("PATH", str(clone))
+    monkeypatch.setattr(sys, "argv", ["deployed", "prod"])
+    assert (deployed.main(), outputs(clone)) == (1, "")
+    said = capsys.readouterr().out
+    assert words in said
+    assert "No rotation takes place meanwhile." in said
+    assert "Have the pipeline deploy the stack" not in said
+
+
+@pytest.mark.parametrize(
     ("job", "key", "value"),
     [
         (
