@@ -21,6 +21,9 @@ from tests.figures import count_commands, pytest_configure, say, tally
 
 __all__ = ["pytest_configure", "say", "tally"]
 
+# Where golden output differs, the lines that do are shown.
+pytest.register_assert_rewrite("tests.golden")
+
 for name in ("COLUMNS", "PYTHONDONTWRITEBYTECODE"):
     # pytest-xdist names a width to its workers, which commands would take for a terminal's; and the program that the
     # engine runs would be compiled anew by each command.
