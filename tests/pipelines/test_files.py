@@ -210,7 +210,7 @@ def test_a_job_gets_secrets_on_the_steps_that_need_them() -> None:
 
 
 SECRETS = ("NOCOBASE_API_KEY", "NOCOBASE_API_KEY_SALES", "NOCOBASE_PASSWORD", "PULUMI_CONFIG_PASSPHRASE")
-STATE = ("PULUMI_ACCESS_TOKEN", "ARM_OIDC_TOKEN")
+STATE = ("PULUMI_ACCESS_TOKEN", "ARM_OIDC_TOKEN", "AZURE_STORAGE_KEY", "AWS_SECRET_ACCESS_KEY", "GOOGLE_CREDENTIALS")
 """What a step needs that reads the state, and nothing of what is encrypted there."""
 
 
