@@ -68,8 +68,11 @@ def rotate(
             commit = "" if Path(_file(name)).is_symlink() else "; commit it, like any setting"
             words.print(f"Wrote {key}: {written} to {_file(name)}{commit}.")
         resumed = f"run `pulumi up --stack {name}`: it resumes this rotation. {taken_back}"
+        if compromised:
+            resumed = f"{resumed}\n{STILL_ACCEPTED}"
+        client_id = outputs.get("clientId")
         outputs, due = _rotate(engine, engines, asked, compromised, resumed)
-        _tell_end(outputs, compromised, due)
+        _tell_end(outputs, compromised, due, another=outputs.get("clientId") != client_id)
 
 
 def _agreed(stack: str, outputs: Mapping[str, Any]) -> bool:
@@ -194,8 +197,11 @@ CREATED, REMOVED = ("create", "create-replacement"), ("delete", "delete-replaced
 """The engine's operations."""
 
 
-def _tell_end(outputs: dict[str, Any], compromised: bool, due: bool) -> None:
-    """Say what the person has to know next. due: whether a NocoBase has to be restarted first."""
+def _tell_end(outputs: dict[str, Any], compromised: bool, due: bool, another: bool) -> None:
+    """Say what the person has to know next.
+
+    due: whether a NocoBase has to be restarted first. another: whether the run had to make another application.
+    """
     if due:
         words.print(f"The new client secret is valid until {quoted(outputs['clientSecretExpiry'])}. {RESTART}")
         return
@@ -204,7 +210,10 @@ def _tell_end(outputs: dict[str, Any], compromised: bool, due: bool) -> None:
     words.print(f"NocoBase uses a new client secret, valid until {quoted(outputs['clientSecretExpiry'])}.")
     if outputs.get("oldSecretRetires"):
         words.print(f"The old one is removed by the first `pulumi up` after {quoted(outputs['oldSecretRetires'])}.")
-    words.print(TOKENS if compromised else "Mailboxes stay connected: nobody has to sign in again.")
+    if another:
+        words.print(ANOTHER, style="bold yellow")
+    else:
+        words.print(TOKENS if compromised else "Mailboxes stay connected: nobody has to sign in again.")
 
 
 RESTART = (
@@ -212,6 +221,17 @@ RESTART = (
     "verifies the new one."
 )
 """What is left to do for a NocoBase 3 without a command that restarts it."""
+
+ANOTHER = (
+    "The application was gone in Entra ID, and there is another one, with another client ID: every user connects the "
+    "mailbox again. Before that, it needs consent like the first one: docs/consent.md."
+)
+
+STILL_ACCEPTED = (
+    "Until that succeeds, the leaked client secret may still be accepted. If it cannot wait, remove that secret in "
+    "Entra ID (App registrations → Certificates & secrets). Mail stops then, until `pulumi up` succeeds."
+)
+"""What a leak means while NocoBase, say, cannot be given another secret."""
 
 GONE = "Nobody can sign in with it any more, once all of Entra ID's servers have learned of that, in a few minutes."
 

@@ -19,6 +19,7 @@ from provisioning.foreign import counted, guid, listed, quoted
 from provisioning.status.differences import (
     ASSIGNED_ONLY,
     REACTIVATE,
+    RESTORE,
     disabled_difference,
     identity_differences,
     openings,
@@ -57,7 +58,7 @@ CLOSE = (
 def check_application(declared: Declared, found: Registration | None) -> Finding:
     """Whether the application is there, with the declared name, audience and tags."""
     if found is None:
-        return failed("it is not in Entra ID any more", PUT_BACK)
+        return failed("it is not in Entra ID any more", RESTORE)
     disabled = disabled_difference(found)
     if disabled is not None:
         return failed(disabled, REACTIVATE)

@@ -9,7 +9,10 @@ from datetime import datetime
 from provisioning.entra.client_secret_plan import LastSecrets, Policy, SecretPlan, Slot, plan_at_once, plan_secrets
 from provisioning.entra.orphans import classify_secrets, descriptions, reject_if_full
 
-GONE = "the application is gone in Entra ID, so they are planned as for a new one"
+GONE = (
+    "the application is gone in Entra ID, so they are planned as for a new one; for 30 days the old one can be "
+    "restored there, with its client ID"
+)
 
 
 @dataclass(frozen=True)

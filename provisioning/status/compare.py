@@ -22,6 +22,7 @@ from provisioning.status.differences import (
     NOT_RESTARTED,
     REACTIVATE,
     RESTART,
+    RESTORE,
     application_differences,
     audience_awaited,
     disabled_difference,
@@ -106,7 +107,8 @@ def compare_entra(state: Deployed, found: Registration | Unread | None, extra: E
     opened = openings(found, state.application.declared) if found else ()
     notes = (*_notes(extra), *_opened(opened)) if extra else ()
     if found is None:
-        return Side(ENTRA_ID, Sync.NO, (f"the application {state.application.client_id} is not there",), notes)
+        gone = f"the application {state.application.client_id} is not there"
+        return Side(ENTRA_ID, Sync.NO, (gone,), notes, by_hand={gone: RESTORE})
     principal = extra.principal if extra else NOT_ASKED
     shut = (disabled_difference(found), None if isinstance(principal, Unread) else principal_difference(principal))
     reasons = (

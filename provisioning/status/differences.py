@@ -85,6 +85,13 @@ REACTIVATE = (
 )
 """No `pulumi up` does it: the program does not declare whether the application is active."""
 
+RESTORE = (
+    "If it was deleted by mistake, restore it, within 30 days: Entra ID → App registrations → Deleted applications. "
+    "That keeps its client ID. Then run `pulumi up`. Without that, `pulumi up` makes another one, and every user "
+    "connects the mailbox again."
+)
+"""For an application that is gone. Source: Microsoft's page "Restore or remove a recently deleted application"."""
+
 
 def disabled_difference(found: Registration) -> str | None:
     """That the application is deactivated; None if it is not. The remedy is REACTIVATE."""

@@ -61,6 +61,7 @@ class Engine:
     waited: list[str] = field(default_factory=list)
     retires: str | None = None
     waits: str | None = None
+    client_id: str = "always the same"
 
     def name(self) -> str:
         return "prod"
@@ -73,7 +74,8 @@ class Engine:
 
     def outputs(self) -> dict[str, Any]:
         times = {"clientSecretIssued": self.issued, "clientSecretExpiry": "2027-10-02T00:00:00Z"}
-        return {**times, "oldSecretRetires": self.retires, "oldSecretWaitsFor": self.waits}
+        client_id = self.client_id.format(ups=self.ups)
+        return {**times, "clientId": client_id, "oldSecretRetires": self.retires, "oldSecretWaitsFor": self.waits}
 
     def operate(self, operation: str, on_event: Callable[[Event], object]) -> Operation:
         assert operation == "up"
@@ -156,8 +158,18 @@ def test_a_rotation_that_fails_says_that_its_request_stays(monkeypatch: pytest.M
     )
     assert said.stderr.partition("\n")[2] == (
         f"{begins} `pulumi up --stack prod`: it resumes this rotation. To take it back, if no new secret was issued "
-        "yet: `pulumi config rm compromisedBefore --stack prod`\n"
+        f"yet: `pulumi config rm compromisedBefore --stack prod`\n{rotate.STILL_ACCEPTED}\n"
     )
+    assert rotate.STILL_ACCEPTED not in run(monkeypatch, Engine(None, fails=True)).stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("--compromised", "--yes")], ids=["asked", "leaked"])
+def test_another_application_is_not_said_to_keep_mailboxes_connected(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    said = run(monkeypatch, Engine(None, client_id="of the run {ups}"), *arguments)
+    assert said.stderr.endswith(f"{rotate.ANOTHER}\n")
+    assert "stay connected" not in said.stderr
 
 
 def test_a_lost_answer_says_how_to_find_what_it_left(monkeypatch: pytest.MonkeyPatch) -> None:

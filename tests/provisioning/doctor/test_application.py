@@ -14,6 +14,7 @@ from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.permissions import of_scopes
 from provisioning.entra.registration import Owner, Principal
 from provisioning.program.settings import Settings
+from provisioning.status.differences import RESTORE
 from tests.provisioning.checkpoints import CLIENT_ID, REDIRECT_URI, URL
 from tests.provisioning.status.test_compare import ONE, TAG, registration
 
@@ -25,7 +26,7 @@ def test_the_application() -> None:
     assert (found.outcome, found.said) == (Outcome.OK, f"NocoBase mail, client ID {CLIENT_ID}")
     assert found.value == registration()
     missing = checks.check_application(declared, None)
-    assert (missing.said, missing.remedy) == ("it is not in Entra ID any more", "pulumi up")
+    assert (missing.said, missing.remedy) == ("it is not in Entra ID any more", RESTORE)
     assert "its audience is X" in checks.check_application(declared, registration(audience="X")).said
     # What has a check of its own is not told twice.
     other = registration(permissions=frozenset(of_scopes(["email"])), redirect_uris=frozenset({"https://x"}))

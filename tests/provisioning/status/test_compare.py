@@ -16,7 +16,7 @@ from provisioning.program.last_state import Deployed
 from provisioning.resource_types import COMPONENT_TYPE, PRINCIPAL_TYPE
 from provisioning.status.compare import Sync, alarms, compare_entra, compare_nocobase, consent_in_words, overview
 from provisioning.status.dates import dated, end_of_old_secret, in_days
-from provisioning.status.differences import NOT_RESTARTED, REACTIVATE, RESTART
+from provisioning.status.differences import NOT_RESTARTED, REACTIVATE, RESTART, RESTORE
 from provisioning.status.for_programs import as_json
 from provisioning.status.read import NOT_ASKED, OFFLINE, Consent, Extra, Held, HeldRow, Unread
 from tests.provisioning.checkpoints import (
@@ -95,7 +95,7 @@ def test_what_puts_a_side_right_is_told() -> None:
     unread = overview(ONE, Unread("403"), [held()], NOW, 14)
     assert unread.alarms == ("Entra ID is not read: 403",)
     gone = overview(ONE, None, [held()], NOW, 14)
-    assert gone.alarms[0].endswith("is not there: run `pulumi up`")
+    assert gone.alarms[0].endswith(f"is not there: {RESTORE}")
 
 
 def test_no_command_is_promised_to_undo_what_it_does_not_undo() -> None:
