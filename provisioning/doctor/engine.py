@@ -47,9 +47,13 @@ class SecretsProvider:
 
 @dataclass(frozen=True)
 class Passphrase:
-    """The passphrase that the engine is given. text: None if it is given none."""
+    """The passphrase that the engine is given.
+
+    text: None if it is given none. over_file: whether a file is named, too, which the engine does not read then.
+    """
 
     text: str | None = field(repr=False)
+    over_file: bool = False
 
 
 def check_engine(said: str) -> Finding:
@@ -120,11 +124,17 @@ def check_secrets(provider: SecretsProvider, passphrase: Passphrase, local_backe
     if passphrase.text is None:
         return warning("secrets are encrypted by a passphrase, which is not given", GIVE_PASSPHRASE)
     if not opens(provider.salt, passphrase.text):
-        return failed("the passphrase that is given is not the one of this stack", GIVE_PASSPHRASE)
+        said = "the passphrase that is given is not the one of this stack"
+        if passphrase.over_file:
+            return failed(f"{said}: PULUMI_CONFIG_PASSPHRASE is set, and counts, not the file", UNSET_PASSPHRASE)
+        return failed(said, GIVE_PASSPHRASE)
     return ok("secrets are encrypted by a passphrase, which is given and right")
 
 
 GIVE_PASSPHRASE = "Set PULUMI_CONFIG_PASSPHRASE, or PULUMI_CONFIG_PASSPHRASE_FILE, to the one of this stack."
+
+UNSET_PASSPHRASE = "unset PULUMI_CONFIG_PASSPHRASE"
+"""Where the file is named, too."""
 
 
 def opens(salt: str, passphrase: str) -> bool:
@@ -149,9 +159,9 @@ def secrets_provider(stack_file: str) -> SecretsProvider:
 
 def given_passphrase(environment: Mapping[str, str]) -> Passphrase:
     """The passphrase that the engine takes from `environment`. An unreadable file is as good as none."""
-    if "PULUMI_CONFIG_PASSPHRASE" in environment:
-        return Passphrase(environment["PULUMI_CONFIG_PASSPHRASE"])
     file = environment.get("PULUMI_CONFIG_PASSPHRASE_FILE")
+    if "PULUMI_CONFIG_PASSPHRASE" in environment:
+        return Passphrase(environment["PULUMI_CONFIG_PASSPHRASE"], bool(file))
     try:
         return Passphrase(Path(file).read_text(encoding="utf-8").strip() if file else None)
     except OSError:

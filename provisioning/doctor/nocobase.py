@@ -17,7 +17,7 @@ from provisioning.entra.account import read_claims
 from provisioning.errors import CredentialsInFile, NocoBaseError
 from provisioning.foreign import quoted
 from provisioning.nocobase import push
-from provisioning.nocobase.installation import MAIN
+from provisioning.nocobase.installation import MAIN, SET_API_KEY
 from provisioning.nocobase.layout import COLLECTION
 from provisioning.nocobase.login import NocoBaseLogin, missing_login, stored_logins
 from provisioning.nocobase.sign_in_link import SignIn
@@ -35,7 +35,7 @@ TRIED_MAJOR = 2
 
 PLUGIN = "@nocobase/plugin-email-manager"
 
-NEW_KEY = "Make a new API key (NocoBase: Settings → API keys) and set NOCOBASE_API_KEY."
+NEW_KEY = f"Make a new API key (NocoBase: Settings → API keys) and {SET_API_KEY}"
 
 KEY_ENDS_SOON_DAYS = 30
 

@@ -65,6 +65,10 @@ SETTING = re.compile(
     r"(?P<key>Url|App|TakeOver|Mapping|ConfigFile|MailProvider|Restart)(?P<rest>(?:\.[\w<>]+)*)"
 )
 LOGIN = re.compile(r"\bNOCOBASE_(?:API_KEY|ACCOUNT|PASSWORD)\b")
+STORED_KEY = re.compile(r"--secret nocobaseApiKey\b")
+
+SET_API_KEY = "set NOCOBASE_API_KEY. Where the stack holds the key encrypted: pulumi config set --secret nocobaseApiKey"
+"""The end of a remedy: how a new API key is given to the program."""
 
 
 @contextmanager
@@ -94,4 +98,5 @@ def own_remedy(remedy: str, name: str, elsewhere: bool) -> str:
     remedy = SETTING.sub(setting, remedy)
     if elsewhere:
         remedy = remedy.replace(f"{HEADERS}.", f"{INSTALLATION_HEADERS}.{name}.")
+        remedy = STORED_KEY.sub(f"--path --secret nocobaseApiKeys.{name}", remedy)
     return LOGIN.sub(lambda found: f"{found[0]}_{name.upper().replace('-', '_')}", remedy) if elsewhere else remedy

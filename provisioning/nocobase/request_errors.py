@@ -18,7 +18,7 @@ import httpx
 from provisioning import errors
 from provisioning.connections import AnswerRejected, AnswerTooSlow, proxy_for
 from provisioning.foreign import parsed_json
-from provisioning.nocobase.installation import HEADERS
+from provisioning.nocobase.installation import HEADERS, SET_API_KEY
 from provisioning.nocobase.retry import proxy_status, root_cause
 from provisioning.unanswered import why_unanswered
 
@@ -157,7 +157,7 @@ def error_for(url: str, app: str | None, action: str, status: int, code: str | N
         remedy = "Wait until it has started, then run the command again."
         return errors.NotReady(f"NocoBase at {url} is starting or under maintenance", why, remedy, status)
     if status == 401:
-        remedy = "Create a new API key in NocoBase (Settings → API keys) and set NOCOBASE_API_KEY."
+        remedy = f"Create a new API key in NocoBase (Settings → API keys) and {SET_API_KEY}"
         if action == SIGN_IN:
             remedy = "Correct NOCOBASE_ACCOUNT and NOCOBASE_PASSWORD."
         return errors.Unauthorized(f"NocoBase at {url} rejected the login", why, remedy, status)

@@ -17,6 +17,7 @@ from provisioning import errors
 from provisioning.connections import ANSWER_SECONDS
 from provisioning.foreign import quoted
 from provisioning.nocobase.connection import Connection
+from provisioning.nocobase.installation import SET_API_KEY
 from provisioning.nocobase.login import SECRET_LENGTH, NocoBaseLogin
 from provisioning.nocobase.request_errors import (
     denied_by_gateway,
@@ -49,7 +50,7 @@ class MailServer(Connection):
     ) -> None:
         if not login.api_key.isascii() or not login.api_key.isprintable() or not login.api_key.strip():
             why = "an account with its password does not do, nor a key with other characters than a key has"
-            remedy = "Make an API key in NocoBase, for a user with access to its mail, and set NOCOBASE_API_KEY."
+            remedy = f"Make an API key in NocoBase, for a user with access to its mail, and {SET_API_KEY}"
             raise errors.Unauthorized(f"NocoBase 3 at {url} takes an API key", why, remedy)
         long = [secret for secret in secrets if len(secret) >= SECRET_LENGTH]
         super().__init__(url, login, patience, long, {"x-api-key": login.api_key})
@@ -115,7 +116,7 @@ class MailServer(Connection):
         status = answer.status_code
         why = f"{path} answered {status} {reason}" if reason else f"{path} answered {status}"
         if status == 401 and reason:
-            remedy = "Make a new API key in NocoBase and set NOCOBASE_API_KEY."
+            remedy = f"Make a new API key in NocoBase and {SET_API_KEY}"
             return errors.Unauthorized(f"NocoBase at {self.url} rejected the API key", why, remedy, status)
         if status == 403 and reason:
             remedy = "Give the user of the API key access to the mail workspace (mail.workspace)."

@@ -136,7 +136,10 @@ def test_passphrases_are_taken_as_the_engine_takes_them(tmp_path: Path) -> None:
     assert engine.given_passphrase({}) == Passphrase(None)
     assert engine.given_passphrase({"PULUMI_CONFIG_PASSPHRASE": ""}) == Passphrase("")
     assert engine.given_passphrase(named) == Passphrase("from a file")
-    assert engine.given_passphrase({**named, "PULUMI_CONFIG_PASSPHRASE": "x"}) == Passphrase("x")
+    both = engine.given_passphrase({**named, "PULUMI_CONFIG_PASSPHRASE": "x"})
+    assert both == Passphrase("x", over_file=True)
+    wrong = engine.check_secrets(SecretsProvider(None, OPENS_WITH_SANDBOX), both, True, True)
+    assert wrong.remedy == "unset PULUMI_CONFIG_PASSPHRASE"
     assert engine.given_passphrase({"PULUMI_CONFIG_PASSPHRASE_FILE": str(tmp_path / "none")}) == Passphrase(None)
     assert "from a file" not in repr(engine.given_passphrase(named))
 

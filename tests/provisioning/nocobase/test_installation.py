@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from provisioning.errors import Unauthorized, Unreachable
-from provisioning.nocobase.installation import own_remedy, remedies_for
+from provisioning.nocobase.installation import SET_API_KEY, own_remedy, remedies_for
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,11 @@ from provisioning.nocobase.installation import own_remedy, remedies_for
             "Name it: pulumi config set --path nocobaseMapping.collection x",
             "Name it: pulumi config set --path 'nocobaseInstallations[<number of sales-eu>].mapping.collection' x",
         ),
-        ("set NOCOBASE_API_KEY.", "set NOCOBASE_API_KEY_SALES_EU."),
+        (
+            SET_API_KEY,
+            "set NOCOBASE_API_KEY_SALES_EU. Where the stack holds the key encrypted: pulumi config set --path --secret "
+            "nocobaseApiKeys.sales-eu",
+        ),
         (
             "Correct NOCOBASE_ACCOUNT and NOCOBASE_PASSWORD.",
             "Correct NOCOBASE_ACCOUNT_SALES_EU and NOCOBASE_PASSWORD_SALES_EU.",
