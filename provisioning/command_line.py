@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import sys
 from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 from typer._click import Context, HelpFormatter  # Typer has no public names of the classes that it overrides
+from typer._click.exceptions import BadParameter
 from typer.core import TyperCommand, TyperGroup
 
 from provisioning import __version__
@@ -19,6 +23,14 @@ class Command(TyperCommand):
     def collect_usage_pieces(self, ctx: Context) -> list[str]:
         """The line that begins with `Usage:`."""
         return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """A value that an option does not take is told without the words of the library that found it."""
+        try:
+            return super().parse_args(ctx, args)
+        except BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Arguments, then options."""
@@ -59,6 +71,28 @@ def new_program(exit_codes: Mapping[int, str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog=f"Exit codes: {'; '.join(f'{code} {meaning}' for code, meaning in exit_codes.items())}.",
     )
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a disk answers that takes no more."""
+
+
+def run(program: typer.Typer, name: str) -> None:
+    """Run the command that was typed. name: as it is typed, such as `python -m provisioning`.
+
+    A full disk, where the output goes, is told in a sentence. Exit code 1.
+    """
+    try:
+        try:
+            program(prog_name=name)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left would be written once more at the end
+        sys.exit(f"The output could not be written: {error.strerror}. Make room, then run the command again.")
 
 
 def _version(asked: bool) -> None:

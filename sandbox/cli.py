@@ -51,14 +51,14 @@ def sandbox(_: Version = False) -> None:
     private.folder(default_place().home.parent)
 
 
-@app.command()
+@app.command(cls=Command)
 def install() -> None:
     """Install everything that is missing, and start nothing."""
     with _errors_as_sentences():
         _run(default_place(), install_steps(default_place()))
 
 
-@app.command()
+@app.command(cls=Command)
 def up(
     port: Annotated[
         int | None,
@@ -95,7 +95,7 @@ Next, in this terminal:
 `make down` stops the sandbox. More to try: sandbox/README.md."""
 
 
-@app.command()
+@app.command(cls=Command)
 def down() -> None:
     """Stop the sandbox. What it holds is kept for the next `up`."""
     with _errors_as_sentences():
@@ -103,7 +103,7 @@ def down() -> None:
         words.print(f"Stopped: {', '.join(stopped)}." if stopped else "The sandbox was not running.")
 
 
-@app.command()
+@app.command(cls=Command)
 def destroy() -> None:
     """Run `pulumi destroy` on the dev stack: no application, secret or NocoBase credential is left."""
     with _errors_as_sentences():
@@ -121,7 +121,7 @@ def destroy() -> None:
         words.print("The sandbox runs; `make down` stops it.")
 
 
-@app.command()
+@app.command(cls=Command)
 def env(
     administrator: Annotated[
         bool, typer.Option("--administrator", help="Sign in as the tenant's administrator, as bootstrap/ needs.")
@@ -152,7 +152,7 @@ def sub_application(
         words.print(f"NocoBase has the sub-application {name}: set nocobaseApp to {name}.")
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     output: Annotated[
         ShowFormat, typer.Option("--format", help="How to print it; json has both sides whole.")

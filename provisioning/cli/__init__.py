@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from provisioning.cli import adopt, doctor, explain, init, prune, rotate, status, up
 from provisioning.cli.common import interruptible
-from provisioning.command_line import Command, Version, new_program
+from provisioning.command_line import Command, Version, new_program, run
 from provisioning.plain_text import use_plain_marks
 from provisioning.variables import forget_unresolved
 
@@ -42,4 +42,4 @@ def main() -> None:
     """Run the command that was typed."""
     use_plain_marks()
     forget_unresolved()
-    app(prog_name=NAME)
+    run(app, NAME)

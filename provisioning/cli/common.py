@@ -296,7 +296,7 @@ def ended_by_signals(engines: Engines, ending: str) -> Iterator[None]:
 
 def can_be_asked() -> bool:
     """Whether a person sits at this terminal."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 @contextmanager

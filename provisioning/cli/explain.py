@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from provisioning.cli.common import Format, Output, data, show_rows, words
+from provisioning.cli.common import Format, Output, data, reject_usage, show_rows, words
 from provisioning.entra import error_codes
 
 
@@ -26,9 +26,14 @@ def explain(
 
     Exit codes: 0 everything was known, 1 something was not, 2 wrong usage.
     """
-    if text == ["-"] and sys.stdin.isatty():
-        words.print("Paste the text; at its end press Enter, then Ctrl-D.", style="dim")
-    given = sys.stdin.read() if text == ["-"] else " ".join(text)
+    if text != ["-"]:
+        given = " ".join(text)
+    elif sys.stdin is None:
+        reject_usage("- reads the text from stdin, which is closed here.")
+    else:
+        if sys.stdin.isatty():
+            words.print("Paste the text; at its end press Enter, then Ctrl-D.", style="dim")
+        given = sys.stdin.read()
     found = error_codes.find_with_texts(given)
     if output is Format.TABLE:
         for one in found:

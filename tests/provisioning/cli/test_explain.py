@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from provisioning.cli import app, common
@@ -100,6 +101,16 @@ def test_json_from_stdin() -> None:
 
 def test_no_text_is_wrong_usage() -> None:
     assert explain().exit_code == 2
+
+
+def test_a_closed_stdin_is_wrong_usage_and_nobody_who_could_be_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert not common.can_be_asked()
+    with pytest.raises(typer.Exit):
+        explain_command.explain(["-"])
+    assert capsys.readouterr().err == "- reads the text from stdin, which is closed here.\n"
 
 
 def test_on_a_narrow_terminal_no_line_is_too_long_and_no_word_or_command_is_broken(

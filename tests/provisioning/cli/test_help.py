@@ -67,7 +67,19 @@ print([name for name in {HEAVY!r} if name in sys.modules])
 
 def test_a_mistyped_command_is_exit_code_2() -> None:
     assert CliRunner().invoke(app, ["no-such-command"]).exit_code == 2
-    assert CliRunner().invoke(app, ["status", "--format", "no-such-format"]).exit_code == 2
+    said = CliRunner().invoke(app, ["status", "--format", "no-such-format"])
+    assert said.exit_code == 2
+    assert "Invalid value for '--format': 'no-such-format' is not one of" in said.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("program", ["provisioning", "sandbox"])
+def test_a_full_disk_is_told_in_a_sentence(program: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", program, "--version"]
+        ended = subprocess.run(command, cwd=PROJECT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 1
+    assert re.fullmatch(r"The output could not be written: .+ Make room, then run the command again\.\n", ended.stderr)
 
 
 GOLDEN = Path(__file__).parent / "golden"
