@@ -7,13 +7,15 @@ NocoBase 2 has one page only: `preflight.check_audience` rejects the change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from provisioning.entra.audiences import USED_BY_NOCOBASE, authority_for, mismatch
 from provisioning.entra.rules import Audience
+from provisioning.errors import SettingsError
 from provisioning.nocobase.installation import Configuration, Installation
 from provisioning.program.last_state import Deployed, Push
+from provisioning.program.validation import validate
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,24 @@ def _pages(
         if found is not None:
             return found
     return [authority_for(before, tenant_id) if push.config_file else USED_BY_NOCOBASE]
+
+
+def reject_too_early(plan: AudiencePlan, config: Mapping[str, str], secret_keys: Collection[str]) -> None:
+    """Raise SettingsError for settings that only the wanted audience allows, as long as the earlier one stays.
+
+    Entra ID would reject them before the push, without which the audience never changes.
+    """
+    if not plan.waiting:
+        return
+    _, problems = validate({**config, "audience": plan.audience.value}, secret_keys)
+    remedy = "Set it back to what it was, run `pulumi up` until the audience has changed, then set it again"
+    too_early = [
+        replace(problem, why=f"{problem.why} The audience stays {plan.audience} in this run.", remedy=remedy)
+        for problem in problems
+        if problem.key != "audience"
+    ]
+    if too_early:
+        raise SettingsError(too_early)
 
 
 def in_words(plan: AudiencePlan, wanted: Audience) -> str | None:

@@ -58,6 +58,7 @@ def prepare(last: Deployed) -> Run:
 
         warnings = ask_nocobase(given, installations)
         accounts = plan_audience(given, installations)
+        audience.reject_too_early(accounts, *stack.configuration())
 
         ownership = owners.plan_for(caller, settings, last)
         planned = (ownership.of_application, ownership.of_principal)

@@ -165,7 +165,7 @@ def compare_nocobase(state: Deployed, push: Push, held: Held | Unread) -> Side:
     disproved = sign_in_mismatch(held.link, push.client_id, push.redirect_uris)
     if disproved is not None and not reasons:
         reasons, by_hand = (disproved[0],), {disproved[0]: disproved[1]}
-    audience = state.application.declared.audience if state.application and not audience_awaited(state) else ""
+    audience = state.application.declared.audience if state.application else ""
     if (shut_out := audience_mismatch(held.link, Accounts(audience, state.tenant_id))) is not None:
         reasons, by_hand = (*reasons, shut_out[0]), {**by_hand, shut_out[0]: shut_out[1]}
     return Side(push.target, Sync.NO if reasons else Sync.YES, reasons, client_id=client_id, by_hand=by_hand)

@@ -21,6 +21,7 @@ from provisioning.entra.rules import Audience
 from provisioning.entra.scopes import MICROSOFT_GRAPH
 from provisioning.program import prepare, redirect_uris, stack, validation
 from provisioning.program.application import MailApplication
+from provisioning.program.audience import AudiencePlan
 from provisioning.program.caller import Caller
 from provisioning.program.client_secrets import PlanInputs, plan_run
 from provisioning.program.last_state import Deployed, read_state
@@ -361,6 +362,23 @@ def test_what_entra_id_does_not_tell_of_tags_ends_the_run_with_a_sentence(
 
     with pytest.raises(Ended, match="403"):
         made.up(program_of_main)
+
+
+def test_what_the_audience_that_stays_forbids_ends_the_run_before_a_change(
+    tenant: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {**VALUES, "audience": "AzureADMyOrg", "redirectUris": '["https://nocobase.example.com/*"]'}
+    waiting = AudiencePlan(Audience.ANY_TENANT_AND_PERSONAL, ("https://nocobase.example.com",))
+    monkeypatch.setattr(stack, "configuration", lambda: (values, {"nocobaseApiKey"}))
+    monkeypatch.setattr(prepare, "ask_nocobase", lambda *_: [])
+    monkeypatch.setattr("provisioning.program.audience.plan_of", lambda *_: waiting)
+
+    def program_of_main() -> None:
+        prepare.prepare(stack.last_state())
+
+    with pytest.raises(Ended, match="The audience stays"):
+        engine().up(program_of_main)
+    assert tenant.directory.snapshot()["applications"] == []
 
 
 def test_an_owner_who_has_left_the_tenant_stops_no_run(tenant: Service) -> None:

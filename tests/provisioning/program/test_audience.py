@@ -8,7 +8,8 @@ from collections.abc import Collection
 import pytest
 
 from provisioning.entra.rules import Audience
-from provisioning.program.audience import AudiencePlan, in_words, plan_of
+from provisioning.errors import SettingsError
+from provisioning.program.audience import AudiencePlan, in_words, plan_of, reject_too_early
 from provisioning.program.last_state import Deployed
 from provisioning.program.validation import validate
 from tests.provisioning.checkpoints import URL, Json, application, push
@@ -70,3 +71,22 @@ def test_a_stack_without_a_nocobase_3_or_an_application_is_not_asked() -> None:
     found = planned(last(EVERYBODY, push("a", "2027-01-01")), nocobaseConfigFile="", nocobaseInstallations=further)
     assert found == AudiencePlan(OWN)
     assert planned(state()) == AudiencePlan(OWN)
+
+
+def test_what_only_the_wanted_audience_allows_is_set_after_it_has_changed() -> None:
+    config = {
+        "nocobaseUrl": URL,
+        "nocobaseConfigFile": "/srv/config.yml",
+        "audience": OWN.value,
+        "redirectUris": json.dumps([f"{URL}/*"]),
+    }
+    assert validate(config)[1] == []
+    reject_too_early(AudiencePlan(OWN), config, ())
+    reject_too_early(AudiencePlan(ORGANIZATIONS, (URL,)), config, ())
+    with pytest.raises(
+        SettingsError, match="The audience stays AzureADandPersonalMicrosoftAccount in this run"
+    ) as raised:
+        reject_too_early(AudiencePlan(EVERYBODY, (URL,)), config, ())
+    assert [problem.key for problem in raised.value.problems] == ["redirectUris"]
+    # What people made of it by hand is no setting.
+    reject_too_early(AudiencePlan(Audience.PERSONAL, (URL,)), {**config, "redirectUris": ""}, ())

@@ -123,12 +123,13 @@ def test_one_that_has_to_be_restarted_is_told_to_be_and_no_setting_to_be_changed
 
 def test_an_audience_that_waits_for_nocobase_is_an_alarm_and_no_setting_to_be_changed() -> None:
     assert ONE.application is not None
-    waiting = replace(ONE, application=replace(ONE.application, awaited_audience="PersonalMicrosoftAccount"))
-    new_page = SignIn(CLIENT_ID, REDIRECT_URI, (), "consumers")
-    (said,) = overview(waiting, registration(), [held(new_page)], NOW, 14).alarms
+    declared = replace(ONE.application.declared, audience="AzureADMultipleOrgs")
+    application = replace(ONE.application, declared=declared, awaited_audience="AzureADMyOrg")
+    new_page, found = SignIn(CLIENT_ID, REDIRECT_URI, (), TENANT_ID), registration(audience="AzureADMultipleOrgs")
+    (said,) = overview(replace(ONE, application=application), found, [held(new_page)], NOW, 14).alarms
     assert said == (
-        "Entra ID is not in sync: its audience stays AzureADMyOrg until NocoBase was seen to use a sign-in page of "
-        "PersonalMicrosoftAccount: run `pulumi up`"
+        "Entra ID is not in sync: its audience stays AzureADMultipleOrgs until NocoBase was seen to use a sign-in page "
+        "of AzureADMyOrg: run `pulumi up`"
     )
 
 
