@@ -29,9 +29,7 @@ WITHOUT, WITH, REJECTED = (CORPUS[name] for name in ("without an entry", "with a
 
 def meaning(text: str) -> Any:
     """What a reader of YAML takes a text for, without this program's keys and what is empty on the way to them."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.constructor.add_multi_constructor("!", lambda loader, tag, node: (tag, str(node.value)))
-    found = yaml.load(io.StringIO(text.replace("\t", " "))) or {}
+    found = YAML(typ="safe", pure=True).load(io.StringIO(text.replace("\t", " "))) or {}
     mail = found.get("mail") or {}
     providers = mail.get("providers") or {}
     if entry := providers.get(NAME):
