@@ -8,7 +8,7 @@ from provisioning.pulumi_cli import STACK_NAME
 
 COMMAND = re.compile(
     r"(?<!next )(?<!next `)(?<!If `)"
-    r"(?:pulumi (?:up|preview|refresh|destroy|config (?:get|set|rm)|state delete|stack(?= --show-urns)"
+    r"(?:pulumi (?:up|preview|refresh|destroy|config (?:get|set|rm|refresh)|state delete|stack(?= --show-urns)"
     r"|stack (?:output|export|import|rm|change-secrets-provider))"
     r"|python -m provisioning (?:status|rotate|prune|adopt|doctor(?! --network-only)))(?![\w-])"
     r"(?![^`\n]* (?:--stack|-s)\b)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from provisioning.addresses import is_loopback
@@ -21,11 +22,16 @@ LOGIN = "NOCOBASE_API_KEY"
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack and its own configuration. values: keys without the project's name, secrets in the clear if they open."""
+    """A stack and its own configuration.
+
+    values: keys without the project's name, secrets in the clear if they open. missing_file: the name of its file of
+    settings, if that is not in this folder.
+    """
 
     name: str
     values: Mapping[str, str] = field(repr=False)
     secret_keys: frozenset[str] = frozenset()
+    missing_file: str = ""
 
 
 def only_here(nocobase_url: str | None) -> bool:
@@ -34,6 +40,13 @@ def only_here(nocobase_url: str | None) -> bool:
         return is_loopback(urlsplit(nocobase_url or "").hostname or "")
     except ValueError:
         return False
+
+
+RESTORE_SETTINGS = (
+    "Was the stack deployed before? Then take its file from your repository, or the settings of the last run: "
+    "pulumi config refresh"
+)
+"""For a new clone, say: settings made anew would change what the forgotten ones declared."""
 
 
 def check_settings(stack: Stack) -> Finding:
@@ -47,7 +60,11 @@ def check_settings(stack: Stack) -> Finding:
         wrong += [it for it in error.problems if it not in wrong and not it.key.startswith(LOGIN)]
     if found is None or wrong:
         said = " ".join(f"{problem.named}: {problem.why}" for problem in wrong)
-        return failed(said, "\n".join(f"{problem.key}: {problem.remedy}" for problem in wrong))
+        remedies = [f"{problem.key}: {problem.remedy}" for problem in wrong]
+        if stack.missing_file:
+            said = f"there is no {stack.missing_file} in this folder. {said}"
+            remedies.insert(0, RESTORE_SETTINGS)
+        return failed(said, "\n".join(remedies))
     return ok(f"{found.nocobase_url}, {found.audience}", found)
 
 
@@ -64,7 +81,8 @@ def ask_stack(engine: Pulumi) -> Finding:
         return failed(error.said, error.remedy)
     except EngineFailed as error:
         return failed(str(error), "pulumi stack select <name>, or pulumi stack init <name>; or name one by --stack.")
-    return ok(name, Stack(name, values, frozenset(secret_keys)))
+    file = f"Pulumi.{name.rpartition('/')[2]}.yaml"
+    return ok(name, Stack(name, values, frozenset(secret_keys), "" if Path(file).is_file() else file))
 
 
 def check_deployment(state: Deployed) -> Finding:

@@ -19,6 +19,7 @@ CASES = {
         "pulumi config set --stack prod --path 'owners[0]' x, and pulumi up --stack prod."
     ),
     "`pulumi stack output adminConsentUrl` prints": "`pulumi stack output --stack prod adminConsentUrl` prints",
+    "the last run: pulumi config refresh": "the last run: pulumi config refresh --stack prod",
     "`pulumi stack --show-urns` shows it": "`pulumi stack --stack prod --show-urns` shows it",
     "`pulumi state delete --all --force` releases it": "`pulumi state delete --stack prod --all --force` releases it",
     "    python -m provisioning adopt <client ID>": "    python -m provisioning adopt --stack prod <client ID>",

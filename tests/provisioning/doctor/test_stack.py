@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from provisioning.doctor import nocobase
-from provisioning.doctor.stack import Stack, ask_stack, check_deployment, check_settings, read_deployment
+from provisioning.doctor.stack import (
+    RESTORE_SETTINGS,
+    Stack,
+    ask_stack,
+    check_deployment,
+    check_settings,
+    read_deployment,
+)
 from provisioning.program.settings import Settings
 from provisioning.pulumi_cli import Pulumi
 from tests.provisioning.checkpoints import CLIENT_ID, ONE_SECRET, export
@@ -68,6 +75,13 @@ def test_a_value_that_is_stored_encrypted_is_not_shown() -> None:
     assert (found.outcome, found.said) == ("failed", "audience: It is none of the allowed values.")
 
 
+def test_settings_that_are_not_in_this_folder_are_taken_from_where_they_are() -> None:
+    found = check_settings(Stack("prod", {}, missing_file="Pulumi.prod.yaml"))
+    assert found.said.startswith("there is no Pulumi.prod.yaml in this folder. nocobaseUrl: ")
+    assert str(found.remedy).splitlines()[0] == RESTORE_SETTINGS
+    assert RESTORE_SETTINGS not in str(check_settings(Stack("prod", {})).remedy)
+
+
 def test_a_key_in_plain_text_is_told() -> None:
     found = check_settings(Stack("prod", {"nocobaseUrl": URL, "nocobaseApiKeys": '{"sales": "key"}'}))
     assert (found.outcome, "must be encrypted" in found.said) == ("failed", True)
@@ -75,7 +89,10 @@ def test_a_key_in_plain_text_is_told() -> None:
 
 def test_a_stack_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", fake_pulumi(tmp_path, {"prod": ""}).environment["PATH"])
-    assert ask_stack(Pulumi("prod")).outcome == "OK"
+    monkeypatch.chdir(tmp_path)
+    assert ask_stack(Pulumi("prod")).value.missing_file == "Pulumi.prod.yaml"
+    (tmp_path / "Pulumi.prod.yaml").touch()
+    assert ask_stack(Pulumi("prod")).value.missing_file == ""
     found = ask_stack(Pulumi("nowhere"))
     assert (found.outcome, "There is no stack nowhere. There are: " in found.said) == ("failed", True)
     assert found.remedy == "Name one of them: --stack <name>"
