@@ -72,7 +72,7 @@ TIMELINE_WIDTH = 100
 def _facts(found: Read, moment: datetime) -> dict[str, object]:
     """What a person wants to know of one stack."""
     if found.view is None:
-        return {"stack": found.stack, "state": "not read", **dict.fromkeys(FACTS)}
+        return {"stack": found.stack, "state": "not read", **dict.fromkeys(FACTS, UNKNOWN)}
     view, state = found.view, found.view.deployed
     unknown = NOT_ASKED if view.entra.skipped else UNKNOWN
     facts: dict[str, object] = {

@@ -180,7 +180,7 @@ class MailSettingsProvider(ResourceProvider):
     def _go_on_without(self, props: Properties, error: ProvisioningError) -> None:
         """Say that a NocoBase could not be read, and have the comparison that follows at once know of it."""
         self._unread.add(place_of(props))
-        say(f"{error} {NOT_READ}")
+        say(f"{error}\n{NOT_READ}")
 
     def _was_unread(self, news: Properties) -> bool:
         """Whether the refresh could not read it just now; the next comparison is the program's."""
