@@ -1,4 +1,4 @@
-"""The client secrets of a run: the pure plan, held against what Entra ID and each NocoBase really have."""
+"""The client secrets of a run: the pure plan, compared with what Entra ID and each NocoBase really have."""
 
 from __future__ import annotations
 

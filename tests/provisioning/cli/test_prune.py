@@ -89,12 +89,12 @@ def test_the_application_of_a_stack_whose_tag_somebody_set_is_no_duplicate(
     from provisioning.entra import directory  # noqa: PLC0415 - a second of imports
 
     own, of_dev = (f"pulumi:organization/nocobase-outlook/{stack}" for stack in ("prod", "dev"))
-    tagged = {own: {OBJECT_ID: "mail"}, of_dev: {OBJECT_ID: "mail", "twin": "mail"}}
+    tagged = {own: {OBJECT_ID: "mail"}, of_dev: {OBJECT_ID: "mail", "second": "mail"}}
     monkeypatch.setattr(directory, "applications_tagged", tagged.__getitem__)
     (engine.folder / "prod.export").write_text(export(application(owners=["deployer"], tags=[of_dev, own])))
-    said = CliRunner().invoke(app, ["prune", "--yes", "--application", "twin"])
-    assert "twin is no duplicate of this stack's application" in said.stderr
-    assert "twin" not in removed
+    said = CliRunner().invoke(app, ["prune", "--yes", "--application", "second"])
+    assert "second is no duplicate of this stack's application" in said.stderr
+    assert "second" not in removed
 
 
 def test_a_secret_that_a_replacement_has_yet_to_delete_is_not_orphaned(engine: FakePulumi, removed: list[str]) -> None:

@@ -97,10 +97,10 @@ def test_what_the_settings_declare() -> None:
     ],
 )
 def test_service_principals(found: Principal | None, outcome: str, said: str) -> None:
-    judged = checks.check_principal(found, {"me"})
-    assert judged.outcome == outcome
-    assert said in judged.said
-    assert judged.value is (found if outcome != "failed" else None)
+    finding = checks.check_principal(found, {"me"})
+    assert finding.outcome == outcome
+    assert said in finding.said
+    assert finding.value is (found if outcome != "failed" else None)
 
 
 ME, LEFT = "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a11", "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a99"
