@@ -12,7 +12,7 @@ import pytest
 from pulumi.dynamic import Config, ConfigureRequest
 
 from provisioning.entra import token_check as probe
-from provisioning.nocobase import client
+from provisioning.nocobase import connection
 from provisioning.nocobase import retry as patience
 from provisioning.nocobase.push_resource import MailSettingsProvider
 from provisioning.program.settings import redirect_uri
@@ -95,7 +95,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(probe, "wait_until_accepted", lambda *_: None)
     monkeypatch.setattr(patience, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(patience, "JITTER", 0.0)
-    monkeypatch.setattr(client, "TIMEOUT_SECONDS", 5.0)
+    monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 5.0)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

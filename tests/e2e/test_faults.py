@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from provisioning import errors
-from provisioning.nocobase import client
+from provisioning.nocobase import connection
 from sandbox.faults import Fault
 from sandbox.nocobase import server
 from sandbox.nocobase.bad_day import BadDay, trouble
@@ -200,7 +200,7 @@ def _problems(
         world.day.add(FAULTS[name](times=None if lasting else 1, skip=number))
         with in_process.context() as patched:
             if name == LATE:
-                patched.setattr(client, "TIMEOUT_SECONDS", 0.2)
+                patched.setattr(connection, "TIMEOUT_SECONDS", 0.2)
             said, requests = world.struck(act)
     problems = [f"said {word!r}: {said}" for word in (FIRST, SECOND) if word in said]
     unanswered = ("POST None", "POST 200", "POST 500", "POST 502", "POST 504")
