@@ -189,7 +189,9 @@ def _settled(last: LastSecrets, current: Slot, now: datetime, policy: Policy) ->
     retires = since + timedelta(days=policy.retire_after_days)
     if spare is not None and not _is_revoked_at_once(spare, now, policy) and now < retires:
         return _planned(dict(last.slots), current, since, (), policy)
-    reason = f"the old secret in slot {current.other} is removed; slot {current} has been in use since {_day(since)}"
+    verified = last.active is current
+    used = f"slot {current} has been in use since {_day(since)}" if verified else f"slot {current} takes its place"
+    reason = f"the old secret in slot {current.other} is removed; {used}"
     return _planned({current: last.slots[current]}, current, since, (reason,) if spare else (), policy)
 
 

@@ -210,7 +210,14 @@ def test_without_retirement_the_old_secret_goes_with_the_switch() -> None:
 def test_an_expired_secret_is_dropped() -> None:
     last = LastSecrets({A: secret(0), B: secret(90)}, B, day(176))
     assert set(plan_secrets(last, day(179), POLICY).slots) == {A, B}
-    assert set(plan_secrets(LastSecrets({A: secret(0, 100), B: secret(90)}, B, day(99)), day(101), POLICY).slots) == {B}
+    slots = {A: secret(0, 100), B: secret(90)}
+    for last, why in (
+        (LastSecrets(slots, B, day(99)), f"slot b has been in use since {day(99).date()}"),
+        # No NocoBase was given it: it was down for so long.
+        (LastSecrets(slots, A, day(0)), "slot b takes its place"),
+    ):
+        plan = plan_secrets(last, day(101), POLICY)
+        assert (set(plan.slots), plan.reasons) == ({B}, (f"the old secret in slot a is removed; {why}",))
 
 
 def test_a_compromised_secret_goes_in_the_same_run_as_its_successor_comes() -> None:
