@@ -63,7 +63,7 @@ def there_are(names: Collection[str]) -> str:
 def _obstacle(name: str, has_file: bool, known: Sequence[str]) -> str:
     """Why a stack cannot be deployed; empty if it can."""
     if not has_file:
-        return f"there is no {quoted(f'Pulumi.{name}.yaml')} in this folder"
+        return f"there is no {quoted(f'Pulumi.{name}.yaml')} in this folder; take it from your repository"
     if len(known) > 1:
         return f"which of them is meant? {listed(known)}"
     named = name if re.fullmatch("[A-Za-z0-9_.-]{1,100}", name) else "<stack>"

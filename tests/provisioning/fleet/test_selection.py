@@ -52,7 +52,7 @@ def test_what_is_left_out_says_what_to_do() -> None:
     choice = choose({"dev", "prod"}, {"old", "acme/prod", "me/prod"}, ["*"])
     assert {result.stack: result.error for result in choice.left_out} == {
         "dev": "the backend has no such stack; make it by `pulumi stack init dev`",
-        "old": "there is no Pulumi.old.yaml in this folder",
+        "old": "there is no Pulumi.old.yaml in this folder; take it from your repository",
         "prod": "which of them is meant? acme/prod, me/prod",
     }
 
