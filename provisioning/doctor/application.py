@@ -116,9 +116,10 @@ def check_owners(
     named: by the settings, as owners. gone: those of them that the tenant does not have.
     """
     if account.object_id in {owner.object_id for owner in owners}:
+        missing = owner_differences({*named} - {*gone}, owners, "application")
         if gone:
-            return warning(f"owners names {listed(sorted(gone))}, which this tenant does not have", TAKE_OUT)
-        missing = owner_differences(named, owners, "application")
+            left = f"owners names {listed(sorted(gone))}, which this tenant does not have"
+            return warning("; ".join([left, *missing]), "\n".join([TAKE_OUT, *([PUT_BACK] if missing else [])]))
         return warning("; ".join(missing), PUT_BACK) if missing else ok("whoever is signed in owns the application")
     said = "whoever is signed in is no owner of the application"
     own = guid(account.object_id, "<object id>")

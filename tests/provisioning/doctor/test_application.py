@@ -138,6 +138,11 @@ def test_an_owner_whom_the_tenant_does_not_have_is_not_to_be_put_back(monkeypatc
     found = checks.ask_owners(account, registration(), settings)
     assert (found.outcome, found.said) == (Outcome.WARNING, f"owners names {LEFT}, which this tenant does not have")
     assert "take it out of owners" in str(found.remedy)
+    # Whom somebody has removed is named beside it.
+    colleague = "5d0e3c4f-6a6b-4f0c-9f52-1f2c1c0b7a22"
+    both = checks.check_owners(account, [Owner(ME)], [ME, LEFT, colleague], {LEFT})
+    assert (colleague in both.said, LEFT in both.said.partition(";")[2]) == (True, False)
+    assert str(both.remedy).splitlines() == [checks.TAKE_OUT, "pulumi up"]
 
     def denied(_: object) -> frozenset[str]:
         raise unreadable_answer(403, "Authorization_RequestDenied", write=False)
