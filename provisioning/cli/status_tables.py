@@ -135,11 +135,10 @@ def joined(parts: Iterable[str]) -> str:
 def _brief(found: Read, moment: datetime) -> dict[str, object]:
     """What finds its place in one line of a terminal; the reasons are told below."""
     facts = _facts(found, moment)
-    sides = {"Entra ID": [found.view.entra], "NocoBase": found.view.nocobase} if found.view else {}
-    return {
-        **{name: facts[name] for name in ("stack", "state", "secret ends", "next rotation")},
-        **{name: list(map(_answer, sides.get(name, ()))) for name in ("Entra ID", "NocoBase")},
-    }
+    if found.view is not None:
+        facts["Entra ID"] = _answer(found.view.entra)
+        facts["NocoBase"] = list(map(_answer, found.view.nocobase))
+    return {name: facts[name] for name in ("stack", "state", "secret ends", "next rotation", "Entra ID", "NocoBase")}
 
 
 def _answer(side: Side) -> str:
