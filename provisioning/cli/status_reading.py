@@ -143,7 +143,7 @@ def with_commands(alarms: Sequence[str], stack: str) -> tuple[str, ...]:
     """The alarms of a stack, each with a command that is for this very stack, whichever is selected."""
 
     def complete(said: str) -> str:
-        if NOT_READ in said and "`" not in said:
+        if NOT_READ in said and not NAMES_A_COMMAND.search(said):
             said = f"{said} To look closer: `doctor`" if said.endswith(".") else f"{said}: run `doctor`"
         return SHORT.sub("`python -m provisioning ", said) if STACK_NAME.fullmatch(stack) else said
 
@@ -154,6 +154,9 @@ SHORT = re.compile(r"`(?=(?:doctor|prune|rotate|status)\b(?![^`]* --stack))")
 """Where a command of this program begins that is named without the program."""
 
 NOT_READ = " is not read: "
+
+NAMES_A_COMMAND = re.compile(r"`|pulumi config ")
+"""In a reason that says what to do already. A remedy of NocoBase's may end with a command and nothing around it."""
 
 
 def _not_understood(name: str, error: Exception) -> Read:

@@ -411,5 +411,5 @@ def with_way_out(error: NocoBaseError | SettingsError, properties: Mapping[str, 
         f"MailSettings::{name}; `pulumi state delete '<URN>'`, then repeat the command."
     )
     if isinstance(error, NocoBaseError):
-        return type(error)(error.what, error.why, f"{error.remedy} {way_out}", error.status)
+        return type(error)(error.what, error.why, f"{error.remedy}\n{way_out}", error.status)
     return SettingsError([replace(problem, remedy=f"{problem.remedy}\n    {way_out}") for problem in error.problems])

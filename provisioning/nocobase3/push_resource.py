@@ -260,7 +260,7 @@ class ConfigurationProvider(MailSettingsProvider):
         except NocoBaseError as error:
             if not props.get(UNWRITTEN):
                 raise
-            say(f"{error} By the state nothing was written there, so nothing has to be cleared.")
+            say(f"{error}\nBy the state nothing was written there, so nothing has to be cleared.")
             return None
         return before if before.found.client_id else None
 

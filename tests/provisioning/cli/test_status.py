@@ -24,6 +24,7 @@ from provisioning.entra.orphans import StoredSecret
 from provisioning.entra.registration import Grant, Principal, Registration
 from provisioning.entra.sign_in_settings import sign_in_settings
 from provisioning.errors import DirectoryUnreadable
+from provisioning.nocobase.installation import SET_API_KEY
 from provisioning.nocobase.login import NocoBaseLogin
 from provisioning.program.last_state import Deployed, Push
 from provisioning.resource_types import STACK_TYPE
@@ -304,6 +305,7 @@ def test_an_alarm_has_a_command_for_its_own_stack(stack: str, named: bool) -> No
         "it is in another tenant; see `status --stack other`",
         "Entra ID is not read: 403",
         "http://localhost is not read: it cannot be reached. Then run the command again.",
+        f"http://localhost is not read: it rejected the login. Make a key and {SET_API_KEY}",
     )
     module, end = ("python -m provisioning ", f" --stack {stack}") if named else ("", "")
     assert with_commands(alarms, stack) == (
@@ -313,6 +315,8 @@ def test_an_alarm_has_a_command_for_its_own_stack(stack: str, named: bool) -> No
         f"Entra ID is not read: 403: run `{module}doctor{end}`",
         f"http://localhost is not read: it cannot be reached. Then run the command again. To look closer: "
         f"`{module}doctor{end}`",
+        f"http://localhost is not read: it rejected the login. Make a key and "
+        f"{SET_API_KEY.replace('config set', f'config set{end}')}",
     )
 
 

@@ -730,6 +730,8 @@ def test_a_nocobase_that_is_gone_for_good_has_a_way_out(
     with pytest.raises(errors.Unreachable, match=f"MailSettings::{name};") as caught:
         provider.delete(ID, properties)
     assert "pulumi state delete '<URN>'" in str(caught.value)
+    # A remedy before it may end with a command.
+    assert str(caught.value).splitlines()[1].startswith("If this NocoBase is gone for good: ")
     # Its key is gone, too.
     monkeypatch.delenv("NOCOBASE_API_KEY")
     with pytest.raises(errors.SettingsError, match=f"MailSettings::{name};"):
