@@ -101,15 +101,16 @@ def _renewed(file: Path, token: str, ask: Callable[[], str]) -> Iterator[None]:
         current = token
         while (wait := renewal_after(current, time.time())) is not None and not over.wait(wait):
             try:
-                current = ask()
+                new = ask()
                 with writing:
                     # The file's folder goes when the command has ended.
                     if not over.is_set():
-                        _write(file, current)
+                        _write(file, new)
             except (ProvisioningError, OSError) as error:
                 prevented[:] = [error]
             else:
                 prevented.clear()
+                current = new
 
     beside = threading.Thread(target=renew, name=THREAD, daemon=True)
     beside.start()

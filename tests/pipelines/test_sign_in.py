@@ -215,6 +215,29 @@ def test_a_token_that_cannot_be_written_ends_no_command(
     assert capsys.readouterr().out == "The token for the state could not be renewed: the disk is full\n"
 
 
+def test_a_token_that_could_not_be_written_is_replaced_before_the_one_in_the_file_ends(
+    asking: list[str | NoPipelineToken], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write, written = sign_in._write, threading.Event()
+    tried: list[str] = []
+
+    def full_once(file: Path, token: str) -> None:
+        tried.append(token)
+        if len(tried) == 2:
+            raise OSError("the disk is full")
+        write(file, token)
+        if len(tried) == 3:
+            written.set()
+
+    last = living(3600)
+    asking += [living(0.02), last]
+    monkeypatch.setattr(sign_in, "_write", full_once)
+    with sign_in.backend(os.environ) as variables:
+        assert written.wait(20)
+        assert Path(variables[sign_in.TOKEN_FILE]).read_text() == last
+    assert capsys.readouterr().out == ""
+
+
 def test_a_command_that_has_ended_does_not_wait_for_a_token(
     asking: list[str | NoPipelineToken], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
