@@ -203,7 +203,13 @@ def _tell_end(outputs: dict[str, Any], compromised: bool, due: bool, another: bo
     due: whether a NocoBase has to be restarted first. another: whether the run had to make another application.
     """
     if due:
-        words.print(f"The new client secret is valid until {quoted(outputs['clientSecretExpiry'])}. {RESTART}")
+        used = "that of the application that is gone" if another else "the old one, which stays"
+        words.print(
+            f"The new client secret is valid until {quoted(outputs['clientSecretExpiry'])}. NocoBase uses {used}, "
+            f"until it is restarted. {RESTART}"
+        )
+        if another:
+            words.print(ANOTHER, style="bold yellow")
         return
     if compromised:
         words.print(f"The leaked client secret is removed (at {_time()}). {GONE}", style="bold")
@@ -216,10 +222,7 @@ def _tell_end(outputs: dict[str, Any], compromised: bool, due: bool, another: bo
         words.print(TOKENS if compromised else "Mailboxes stay connected: nobody has to sign in again.")
 
 
-RESTART = (
-    "NocoBase uses the old one, which stays, until it is restarted. Restart it, then run `pulumi up` again, which "
-    "verifies the new one."
-)
+RESTART = "Restart it, then run `pulumi up` again, which verifies the new one."
 """What is left to do for a NocoBase 3 without a command that restarts it."""
 
 ANOTHER = (

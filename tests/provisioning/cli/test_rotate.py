@@ -262,15 +262,22 @@ def test_without_a_person_it_ends_with_the_command(monkeypatch: pytest.MonkeyPat
     assert said.stderr.splitlines()[-1] == "  `python -m provisioning rotate --compromised --yes --stack prod`"
 
 
-def test_a_nocobase_that_has_to_be_restarted_is_not_said_to_use_the_new_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("another", [False, True])
+def test_a_nocobase_that_has_to_be_restarted_is_not_said_to_use_the_new_secret(
+    monkeypatch: pytest.MonkeyPatch, another: bool
+) -> None:
     waiting = {**PUSHED, "restart_due": "NocoBase has to be restarted."}
     events = (*STEPS[:-2], StepEnded("update", PUSH_TYPE, f"{URN}nocobase", waiting))
-    said = run(monkeypatch, Engine(None, events=events, retires="2027-04-12T12:00:00Z"))
+    engine = Engine(None, events=events, retires="2027-04-12T12:00:00Z")
+    engine.client_id = "of the run {ups}" if another else engine.client_id
+    said = run(monkeypatch, engine)
     assert said.exit_code == 0
     assert "! 12:00 UTC  accepted by Entra ID, and given to NocoBase at https://nocobase.example.com" in said.stderr
     assert "which uses it once it has been restarted\n" in said.stderr
     assert "which uses it\n" not in said.stderr
-    assert said.stderr.splitlines()[-1].endswith(f" is valid until 2027-10-02T00:00:00Z. {rotate.RESTART}")
+    used = "that of the application that is gone" if another else "the old one, which stays"
+    end = f" 2027-10-02T00:00:00Z. NocoBase uses {used}, until it is restarted. {rotate.RESTART}\n"
+    assert said.stderr.endswith(f"{end}{rotate.ANOTHER}\n" if another else end)
 
 
 def test_what_a_refresh_finds_of_an_earlier_run_is_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
