@@ -46,6 +46,11 @@ NOT_FOUND = "The `pulumi` command was not found."
 INSTALL = "Install the Pulumi CLI (https://www.pulumi.com/docs/install/), or put it on PATH."
 
 
+def settings_file(stack: str) -> str:
+    """The name of the file that has a stack's settings. stack: its name, with or without organization and project."""
+    return f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """What a stack's state holds, resource by resource. It may hold secrets: never log it."""

@@ -176,6 +176,7 @@ def show_checks(checks: Iterable[Check], output: Format, widest: int | None = No
     widest: the length of the longest name, where checks are to be printed as they come.
     """
     shown = []
+    skipped: dict[str, list[str]] = {}
     if output is Format.TABLE:
         checks = list(checks) if widest is None else checks
         widest = widest if widest is not None else max((len(check.name) for check in checks), default=0)
@@ -183,7 +184,8 @@ def show_checks(checks: Iterable[Check], output: Format, widest: int | None = No
         for check in checks:
             shown.append(check)
             if check.outcome is Outcome.SKIPPED and not check.remedy:
-                continue  # many have one reason; see below
+                skipped.setdefault(check.said, []).append(check.name)
+                continue  # many have one reason
             line = Text.assemble(
                 (f"{check.outcome:<8}", COLOURS[check.outcome]), f" {check.name:<{widest}}  {check.said}"
             )
@@ -193,22 +195,13 @@ def show_checks(checks: Iterable[Check], output: Format, widest: int | None = No
             console.print(layout.wrapped(line, console.width, hang))
             for remedy in (check.remedy or "").splitlines():
                 console.print(Text(f"{'':<8} → {remedy}", style="bold"))
-        for reason, names in _skipped(shown).items():
+        for reason, names in skipped.items():
             line = Text.assemble((f"{Outcome.SKIPPED:<8}", COLOURS[Outcome.SKIPPED]), f" {reason}: {', '.join(names)}")
             console.print(layout.wrapped(line, console.width, len(f"{'':<8} ")))
     else:
         shown = list(checks)
         show_rows([asdict(check) for check in shown], output)
     return int(any(check.outcome is Outcome.FAILED for check in shown))
-
-
-def _skipped(checks: Iterable[Check]) -> dict[str, list[str]]:
-    """The names of the checks that were skipped and name no remedy, by their reason."""
-    found: dict[str, list[str]] = {}
-    for check in checks:
-        if check.outcome is Outcome.SKIPPED and not check.remedy:
-            found.setdefault(check.said, []).append(check.name)
-    return found
 
 
 def data() -> Console:

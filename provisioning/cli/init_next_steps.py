@@ -13,7 +13,7 @@ from provisioning.doctor.runner import Outcome, Question, ask_all
 from provisioning.entra.sign_in_settings import sign_in_settings, use_tenant
 from provisioning.errors import EngineFailed
 from provisioning.foreign import quoted
-from provisioning.pulumi_cli import Pulumi
+from provisioning.pulumi_cli import Pulumi, settings_file
 
 CONSENT_SECONDS = 20.0
 """How long the tenant's policy on consent is waited for."""
@@ -41,7 +41,7 @@ def tell_consent(config: Mapping[str, str], check: bool) -> None:
 
 def tell_next(stack: str, written: Collection[str], config: Mapping[str, str], engine: Pulumi, exists: bool) -> None:
     """Say what was written, which stack is selected, and the commands that come next. written: the settings."""
-    file = f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+    file = settings_file(stack)
     words.print(f"Wrote {', '.join(written)} to {file}." if written else f"{file} is as it was.")
     selected = selected_stack(engine) if exists else stack
     if selected in (stack, stack.rpartition("/")[2]):

@@ -23,7 +23,7 @@ from provisioning.cli.common import (
 )
 from provisioning.errors import EngineFailed, ProvisioningError
 from provisioning.foreign import quoted
-from provisioning.pulumi_cli import Engines, Pulumi
+from provisioning.pulumi_cli import Engines, Pulumi, settings_file
 from provisioning.pulumi_events import REFRESH, SAME, Diagnostic, Event, StepBegun, StepEnded
 from provisioning.resource_types import PASSWORD_TYPE, PUSH_TYPE
 from provisioning.waiting import waiting_for
@@ -59,14 +59,15 @@ def rotate(
             return
         taken_back = f"To take it back, if no new secret was issued yet: `pulumi config rm {key} --stack {name}`"
         # Before it is set: Ctrl-C does not end `pulumi config set`.
-        if_interrupted(f"The request stays in {_file(name)}: the next `pulumi up` resumes this rotation. {taken_back}")
+        file = settings_file(name)
+        if_interrupted(f"The request stays in {file}: the next `pulumi up` resumes this rotation. {taken_back}")
         if asked is None:
             asked = now().replace(microsecond=0)
             written = asked.strftime("%Y-%m-%dT%H:%M:%SZ")
             engine.set_config(key, written)
             # A link leads to a file that is kept elsewhere.
-            commit = "" if Path(_file(name)).is_symlink() else "; commit it, like any setting"
-            words.print(f"Wrote {key}: {written} to {_file(name)}{commit}.")
+            commit = "" if Path(file).is_symlink() else "; commit it, like any setting"
+            words.print(f"Wrote {key}: {written} to {file}{commit}.")
         resumed = f"run `pulumi up --stack {name}`: it resumes this rotation. {taken_back}"
         if compromised:
             resumed = f"{resumed}\n{STILL_ACCEPTED}"
@@ -249,10 +250,6 @@ the user → Revoke sessions. A new password does not revoke them. The user then
 
 def _time() -> str:
     return now().strftime("%H:%M UTC")
-
-
-def _file(stack: str) -> str:
-    return f"Pulumi.{stack.rpartition('/')[2]}.yaml"
 
 
 def _pending(key: str, asked: str | None, outputs: dict[str, Any]) -> datetime | None:

@@ -21,7 +21,7 @@ from provisioning import pins
 from provisioning.doctor.runner import Finding, failed, ok, warning
 from provisioning.errors import EngineFailed
 from provisioning.foreign import listed, quoted
-from provisioning.pulumi_cli import INSTALL, Pulumi
+from provisioning.pulumi_cli import INSTALL, Pulumi, settings_file
 
 OLDEST_TRIED = (3, 255, 0)
 """The oldest engine that this program was tried with."""
@@ -192,7 +192,7 @@ def ask_backend(only_here: bool) -> Finding:
 
 def ask_secrets(stack: str, only_here: bool) -> Finding:
     """Who can read the stack's secrets? stack: its name, of which this folder has the file."""
-    file = Path(f"Pulumi.{stack.rpartition('/')[2]}.yaml")
+    file = Path(settings_file(stack))
     provider = secrets_provider(file.read_text(encoding="utf-8") if file.is_file() else "")
     local = provider.salt is None and json.loads(_pulumi("whoami", "--json")).get("url", "").startswith("file://")
     return check_secrets(provider, given_passphrase(os.environ), local, only_here)

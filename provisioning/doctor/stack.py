@@ -11,7 +11,7 @@ from provisioning.addresses import is_loopback
 from provisioning.doctor.runner import Finding, failed, ok, skipped
 from provisioning.errors import EngineFailed, SettingsError, StackUnknown
 from provisioning.program.last_state import Deployed, read_state
-from provisioning.pulumi_cli import Pulumi
+from provisioning.pulumi_cli import Pulumi, settings_file
 
 UNREADABLE = "the stack's secrets cannot be read (see 'secrets provider')"
 """Why what needs their values is skipped."""
@@ -81,7 +81,7 @@ def ask_stack(engine: Pulumi) -> Finding:
         return failed(error.said, error.remedy)
     except EngineFailed as error:
         return failed(str(error), "pulumi stack select <name>, or pulumi stack init <name>; or name one by --stack.")
-    file = f"Pulumi.{name.rpartition('/')[2]}.yaml"
+    file = settings_file(name)
     return ok(name, Stack(name, values, frozenset(secret_keys), "" if Path(file).is_file() else file))
 
 
