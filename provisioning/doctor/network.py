@@ -113,9 +113,7 @@ def reach(name: str, address: str, timeout: float, tls: ssl.SSLContext) -> Reach
             said = _greet_smtp(*_host_and_port(address), timeout, tls)
         else:
             said = _read_page(address + PAGES[name], timeout, tls)
-    except (
-        OSError, http.client.HTTPException, _NotMicrosoft, _ProxyUnusable, imaplib.IMAP4.error, smtplib.SMTPException
-    ) as error:  # fmt: skip
+    except (OSError, _NotMicrosoft, _ProxyUnusable, *UNEXPECTED) as error:
         return _failed(name, address, error, timeout)
     return Reach(name, True, f"{address}: {said}")
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from provisioning import waiting
 from provisioning.errors import Interrupted, NocoBaseError
+from provisioning.unanswered import causes
 from provisioning.waiting import SIGN_OF_LIFE, say_on_stderr
 
 if TYPE_CHECKING:
@@ -102,9 +103,8 @@ def fate_of_answer(status: int, code: str | None, write: bool, own: bool = False
 
 def root_cause(error: BaseException) -> BaseException:
     """The error of the operating system or of TLS below httpx's."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return error
+    *_, deepest = causes(error)
+    return deepest
 
 
 def proxy_status(error: httpx.ProxyError) -> int | None:
