@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 
@@ -35,8 +35,14 @@ from provisioning.program.settings import SameName, Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """What a run begins with. logins: by the name of the installation. warnings: of the configuration alone."""
+    """What a run begins with.
 
+    config, secret_keys: the stack's configuration. logins: by the name of the installation. warnings: of the
+    configuration alone.
+    """
+
+    config: Mapping[str, str] = field(repr=False)
+    secret_keys: Collection[str]
     settings: Settings
     logins: Mapping[str, NocoBaseLogin]
     caller: Caller
@@ -58,7 +64,7 @@ def prepare(last: Deployed) -> Run:
 
         warnings = ask_nocobase(given, installations)
         accounts = plan_audience(given, installations)
-        audience.reject_too_early(accounts, *stack.configuration())
+        audience.reject_too_early(accounts, given.config, given.secret_keys)
 
         ownership = owners.plan_for(caller, settings, last)
         planned = (ownership.of_application, ownership.of_principal)
@@ -108,7 +114,15 @@ def validate(last: Deployed) -> Given:
     loaded = validation.load(config, secret_keys)
     warnings = [NOT_REFRESHED] if os.environ.get(REFRESH_OPTION, "").lower() in FALSE else []
     warnings += [NO_EFFECT] if validation.RETIRED in config else []
-    return Given(settings=loaded.settings, logins=loaded.logins, caller=sign_in(), last=last, warnings=warnings)
+    return Given(
+        config=config,
+        secret_keys=secret_keys,
+        settings=loaded.settings,
+        logins=loaded.logins,
+        caller=sign_in(),
+        last=last,
+        warnings=warnings,
+    )
 
 
 def ask_nocobase(given: Given, installations: Sequence[Installation]) -> list[str]:
